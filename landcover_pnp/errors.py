@@ -1,0 +1,100 @@
+"""Errors and warnings of the package: one class tree, each message found / expected / way out."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class LandcoverError(Exception):
+    """An error the user can act on; the command line prints it without a traceback.
+
+    Args:
+        found: What is the case, with the file and the values.
+        expected: What should be the case instead.
+        way_out: What the user can do about it.
+
+    Attributes:
+        exit_code: Exit status of the command line for this class of error.
+    """
+
+    exit_code = 1
+
+    def __init__(self, found: str, expected: str, way_out: str) -> None:
+        super().__init__(found, expected, way_out)
+        self.found = found
+        self.expected = expected
+        self.way_out = way_out
+
+    def __str__(self) -> str:
+        """The message as the user reads it, three lines."""
+        return f"found: {self.found}\n  expected: {self.expected}\n  way out: {self.way_out}"
+
+
+class RequestError(LandcoverError):
+    """The request cannot be carried out as given: nothing was written (exit code 2)."""
+
+    exit_code = 2
+
+
+class SettingsError(RequestError):
+    """A configuration key or value is wrong."""
+
+
+class RasterError(RequestError):
+    """A raster or vector file is missing, unreadable or not of the expected kind."""
+
+
+class LegendError(RequestError):
+    """Class codes and legend do not fit."""
+
+
+class GridError(RequestError):
+    """Layers, areas or canvases do not lie on a usable common grid."""
+
+
+class PriorError(RequestError):
+    """A prior is damaged or does not fit the request."""
+
+
+class RunError(LandcoverError):
+    """A run could not be finished; what is done stays (exit code 1)."""
+
+
+class RunLockedError(RequestError):
+    """Another process works in the same run folder."""
+
+
+class TileError(LandcoverError):
+    """One tile could not be inferred; the tile is quarantined, the run goes on."""
+
+
+class LandcoverWarning(UserWarning):
+    """Base class of the package's warnings; ``--strict`` makes them errors."""
+
+
+class AlignmentWarning(LandcoverWarning):
+    """A layer had to be warped or shifted onto the working grid."""
+
+
+class SuspiciouslyEmptyWarning(LandcoverWarning):
+    """A layer has far fewer valid pixels than its neighbours."""
+
+
+class WeakLabelsWarning(LandcoverWarning):
+    """Weak labels say nothing at some pixels, or less than they should."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A ``did you mean`` phrase for a mistyped name.
+
+    Args:
+        name: The name that is not known.
+        known: The names that are.
+
+    Returns:
+        ``did you mean 'x'?`` or, where nothing is close, the list of known names.
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else "known are " + ", ".join(names)

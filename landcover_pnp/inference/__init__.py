@@ -1,0 +1,1 @@
+"""Inference: constraints, engines and their work tile by tile."""

@@ -1,0 +1,246 @@
+"""Legends: class codes, names and colours, and the remaps between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landcover_pnp.errors import LegendError
+
+NO_DATA = 0
+"""Code of no data in every legend (y, x uint8)."""
+
+
+@dataclass(frozen=True)
+class LandClass:
+    """One class of a legend.
+
+    Attributes:
+        code: Pixel value, 1 to 255 (0 is no data in every legend).
+        name: Name as a map reader sees it.
+        colour: Red, green, blue, each 0 to 255.
+    """
+
+    code: int
+    name: str
+    colour: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Legend:
+    """Codes, names and colours of the values in a label raster.
+
+    Attributes:
+        name: Short identifier, used in configurations.
+        classes: The classes in the order of their codes; no data (0) is not among them.
+    """
+
+    name: str
+    classes: tuple[LandClass, ...]
+
+    @property
+    def codes(self) -> tuple[int, ...]:
+        """Class codes in order, without no data."""
+        return tuple(c.code for c in self.classes)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names in the order of the codes."""
+        return tuple(c.name for c in self.classes)
+
+    @property
+    def colormap(self) -> dict[int, tuple[int, int, int, int]]:
+        """RGBA by code for GDAL colour tables; no data is transparent."""
+        table = {c.code: (*c.colour, 255) for c in self.classes}
+        return {NO_DATA: (0, 0, 0, 0), **table}
+
+    def count_unknown(self, labels: NDArray[np.integer]) -> dict[int, int]:
+        """Counts values that are neither no data nor a code of this legend.
+
+        Args:
+            labels: (y, x) integers.
+
+        Returns:
+            Pixel count by unknown value, in ascending order of the value.
+        """
+        values, counts = np.unique(labels, return_counts=True)
+        known = {NO_DATA, *self.codes}
+        return {int(v): int(n) for v, n in zip(values, counts, strict=True) if int(v) not in known}
+
+    def require_known(self, labels: NDArray[np.integer], where: str) -> None:
+        """Refuses labels with codes this legend does not have.
+
+        Args:
+            labels: (y, x) integers.
+            where: File or layer named in the message.
+
+        Raises:
+            LegendError: If a value is neither 0 nor a class code; lists each with its count.
+        """
+        unknown = self.count_unknown(labels)
+        if unknown:
+            raise unknown_codes(self, unknown, where)
+
+
+def unknown_codes(legend: Legend, counts: Mapping[int, int], where: str) -> LegendError:
+    """The error for codes a legend does not have, listed with their pixel counts."""
+    listed = ", ".join(f"{code} ({count} px)" for code, count in sorted(counts.items()))
+    return LegendError(
+        found=f"unknown class codes in {where}: {listed}",
+        expected=f"codes of the legend {legend.name!r}: 0, " + ", ".join(map(str, legend.codes)),
+        way_out="name the legend the file really has, or remap its codes before use",
+    )
+
+
+WORKING = Legend(
+    "working",
+    (
+        LandClass(1, "water", (0, 197, 255)),
+        LandClass(2, "impervious", (156, 156, 156)),
+        LandClass(3, "soil and barren", (255, 170, 0)),
+        LandClass(4, "trees and forest", (38, 115, 0)),
+        LandClass(5, "grass and herbaceous", (163, 255, 115)),
+    ),
+)
+"""The five classes of the map, the prior and the evaluation."""
+
+CLASS_COUNT = len(WORKING.classes)
+"""Number of map classes; the prior has one channel more, channel 0 for no data."""
+
+ENVIROATLAS = Legend(
+    "enviroatlas",
+    (
+        LandClass(10, "water", (0, 197, 255)),
+        LandClass(20, "impervious", (156, 156, 156)),
+        LandClass(30, "soil and barren", (255, 170, 0)),
+        LandClass(40, "trees and forest", (38, 115, 0)),
+        LandClass(52, "shrubs", (204, 184, 121)),
+        LandClass(70, "grass and herbaceous", (163, 255, 115)),
+        LandClass(80, "agriculture", (220, 217, 57)),
+        LandClass(82, "orchards", (171, 108, 40)),
+        LandClass(91, "woody wetlands", (184, 217, 235)),
+        LandClass(92, "emergent wetlands", (108, 159, 184)),
+    ),
+)
+"""US EPA EnviroAtlas one-metre land cover of communities; with 0 unclassified, 11 values."""
+
+NLCD = Legend(
+    "nlcd",
+    (
+        LandClass(11, "open water", (70, 107, 159)),
+        LandClass(12, "perennial ice and snow", (209, 222, 248)),
+        LandClass(21, "developed, open space", (222, 197, 197)),
+        LandClass(22, "developed, low intensity", (217, 146, 130)),
+        LandClass(23, "developed, medium intensity", (235, 0, 0)),
+        LandClass(24, "developed, high intensity", (171, 0, 0)),
+        LandClass(31, "barren land", (179, 172, 159)),
+        LandClass(41, "deciduous forest", (104, 171, 95)),
+        LandClass(42, "evergreen forest", (28, 95, 44)),
+        LandClass(43, "mixed forest", (181, 197, 143)),
+        LandClass(52, "shrub and scrub", (204, 184, 121)),
+        LandClass(71, "grassland and herbaceous", (223, 223, 194)),
+        LandClass(81, "pasture and hay", (220, 217, 57)),
+        LandClass(82, "cultivated crops", (171, 108, 40)),
+        LandClass(90, "woody wetlands", (184, 217, 235)),
+        LandClass(95, "emergent herbaceous wetlands", (108, 159, 184)),
+    ),
+)
+"""US National Land Cover Database, 30 m."""
+
+NLCD_INDEX = Legend(
+    "nlcd_index",
+    tuple(LandClass(i, c.name, c.colour) for i, c in enumerate(NLCD.classes, start=1)),
+)
+"""NLCD as the EnviroAtlas data set stores it: index 0..16 into [0, 11, 12, 21, ...]."""
+
+LEGENDS: dict[str, Legend] = {x.name: x for x in (WORKING, ENVIROATLAS, NLCD, NLCD_INDEX)}
+"""The legends a configuration can name."""
+
+_TO_WORKING: dict[str, dict[int, int]] = {
+    "working": {code: code for code in WORKING.codes},
+    "enviroatlas": {10: 1, 20: 2, 30: 3, 40: 4, 52: 4, 70: 5, 80: 5, 82: 5, 91: 4, 92: 4},
+}
+
+
+def to_working(
+    labels: NDArray[np.integer], legend: Legend, where: str = "labels"
+) -> NDArray[np.uint8]:
+    """Translates truth labels to the five working classes.
+
+    Shrubs and wetlands (52, 91, 92) count as trees, agriculture and orchards (80, 82) as
+    grass, as in Graikos et al. 2022, section 4. The released program's table stops at 91 and
+    fails on 92.
+
+    Args:
+        labels: (y, x) integers in the codes of ``legend``, 0 = no data.
+        legend: ``WORKING`` or ``ENVIROATLAS``.
+        where: File or layer named in messages.
+
+    Returns:
+        (y, x) uint8 in 0..5, 0 = no data.
+
+    Raises:
+        LegendError: On a code that the legend does not have, or a legend without a remap.
+    """
+    if legend.name not in _TO_WORKING:
+        raise LegendError(
+            found=f"{where} has the legend {legend.name!r}",
+            expected="a legend that maps to the working classes: " + ", ".join(_TO_WORKING),
+            way_out="set the legend of the truth layer to one of these",
+        )
+    return remap(labels, legend, _TO_WORKING[legend.name], where)
+
+
+def remap(
+    labels: NDArray[np.integer], legend: Legend, table: Mapping[int, int], where: str
+) -> NDArray[np.uint8]:
+    """Replaces codes by a table; 0 stays 0.
+
+    Args:
+        labels: (y, x) integers in the codes of ``legend``.
+        legend: The legend the labels must fit.
+        table: New value (0..255) for each code of the legend.
+        where: File or layer named in messages.
+
+    Returns:
+        (y, x) uint8.
+
+    Raises:
+        LegendError: On a code that the legend does not have.
+    """
+    legend.require_known(labels, where)
+    lookup = np.zeros(256, np.uint8)
+    for old, new in table.items():
+        lookup[old] = new
+    return lookup[labels]
+
+
+def nlcd_codes(values: NDArray[np.integer], where: str) -> tuple[NDArray[np.uint8], Legend]:
+    """Reads NLCD given as codes or as the EnviroAtlas data set's indices 0..16.
+
+    Values above 16 only occur as codes; if all lie in 0..16 and any is neither 11 nor 12 (or
+    0), they are indices. A window with nothing but 11, 12 and 0 is read as codes: open water,
+    since index 11 and 12 alone (shrub and grassland without any developed land) would need a
+    city without a street.
+
+    Args:
+        values: (y, x) integers, codes or indices, 0 = no data.
+        where: File or layer named in messages.
+
+    Returns:
+        (y, x) uint8 NLCD codes, and the legend the values were read with (``NLCD`` or
+        ``NLCD_INDEX``).
+
+    Raises:
+        LegendError: If the values fit neither reading; lists codes and counts.
+    """
+    unknown = NLCD.count_unknown(values)
+    if not unknown:
+        return values.astype(np.uint8), NLCD
+    if not NLCD_INDEX.count_unknown(values):
+        table = dict(zip(NLCD_INDEX.codes, NLCD.codes, strict=True))
+        return remap(values, NLCD_INDEX, table, where), NLCD_INDEX
+    raise unknown_codes(NLCD, unknown, where)

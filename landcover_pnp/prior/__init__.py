@@ -1,0 +1,1 @@
+"""The prior: a denoising diffusion model over one-hot label maps."""

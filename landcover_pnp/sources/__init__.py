@@ -1,0 +1,1 @@
+"""Sources: each gives a Scene, all its layers on one working grid."""
