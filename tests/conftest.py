@@ -1,0 +1,21 @@
+"""Settings of all tests."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# Machines differ in speed and are shared: a slow example is no failure. Fixed examples make a
+# red run repeatable.
+settings.register_profile("landcover", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("landcover")
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder of real data and recorded results beside the project, never part of it."""
+    if not SHARED.is_dir():
+        pytest.skip("no folder ../shared with real data beside the project")
+    return SHARED
