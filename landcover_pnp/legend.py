@@ -215,32 +215,46 @@ def remap(
     lookup = np.zeros(256, np.uint8)
     for old, new in table.items():
         lookup[old] = new
-    return lookup[labels]
+    translated: NDArray[np.uint8] = lookup[labels]
+    return translated
 
 
-def nlcd_codes(values: NDArray[np.integer], where: str) -> tuple[NDArray[np.uint8], Legend]:
-    """Reads NLCD given as codes or as the EnviroAtlas data set's indices 0..16.
+def nlcd_legend(counts: Mapping[int, int], where: str) -> Legend:
+    """Tells whether an NLCD layer holds codes or the EnviroAtlas data set's indices 0..16.
 
     Values above 16 only occur as codes; if all lie in 0..16 and any is neither 11 nor 12 (or
-    0), they are indices. A window with nothing but 11, 12 and 0 is read as codes: open water,
-    since index 11 and 12 alone (shrub and grassland without any developed land) would need a
-    city without a street.
+    0), they are indices. A layer with nothing but 11, 12 and 0 is read as codes: open water,
+    since indices 11 and 12 alone would need a city without developed land.
 
     Args:
-        values: (y, x) integers, codes or indices, 0 = no data.
+        counts: Pixel count by value, of the whole layer: a window alone may mislead.
         where: File or layer named in messages.
 
     Returns:
-        (y, x) uint8 NLCD codes, and the legend the values were read with (``NLCD`` or
-        ``NLCD_INDEX``).
+        ``NLCD`` or ``NLCD_INDEX``.
 
     Raises:
-        LegendError: If the values fit neither reading; lists codes and counts.
+        LegendError: If the values fit neither; lists those that are no codes, with counts.
     """
-    unknown = NLCD.count_unknown(values)
-    if not unknown:
-        return values.astype(np.uint8), NLCD
-    if not NLCD_INDEX.count_unknown(values):
-        table = dict(zip(NLCD_INDEX.codes, NLCD.codes, strict=True))
-        return remap(values, NLCD_INDEX, table, where), NLCD_INDEX
-    raise unknown_codes(NLCD, unknown, where)
+    for legend in (NLCD, NLCD_INDEX):
+        if counts.keys() <= {NO_DATA, *legend.codes}:
+            return legend
+    known = {NO_DATA, *NLCD.codes}
+    raise unknown_codes(NLCD, {v: n for v, n in counts.items() if v not in known}, where)
+
+
+def to_nlcd_codes(values: NDArray[np.integer], legend: Legend) -> NDArray[np.uint8]:
+    """NLCD codes of values read as codes or indices.
+
+    Args:
+        values: (y, x) integers in ``legend``.
+        legend: ``NLCD`` or ``NLCD_INDEX``, see ``nlcd_legend``.
+
+    Returns:
+        (y, x) uint8 NLCD codes, 0 = no data.
+
+    Raises:
+        LegendError: On a value that the legend does not have.
+    """
+    table = dict(zip(legend.codes, NLCD.codes, strict=True))
+    return remap(values, legend, table, "NLCD")

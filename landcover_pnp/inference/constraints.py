@@ -1,0 +1,228 @@
+"""Constraints: differentiable terms of the evidence that inference weighs against the prior.
+
+Your own takes ten lines::
+
+    @dataclass
+    class NoWaterOnRoads:
+        roads: Tensor  # (y, x), 1 on a road
+        name: str = "no_water_on_roads"
+        weight: Weight = 1.0
+
+        def __call__(self, probabilities: Tensor) -> Tensor:
+            return (probabilities[1] * self.roads).mean()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Weight = float | Callable[[int, int], float]
+"""A factor of the paper's w = (S - i) / S, or a schedule of its own: (step i, steps S) -> weight."""
+
+_SMALLEST_ENTROPY = 1e-2  # nats; below, a window holds one label and one cluster: nothing to learn
+_SMALLEST_PROBABILITY = 1e-12
+
+
+class Constraint(Protocol):
+    """What inference asks of a constraint.
+
+    Attributes:
+        name: Name in callbacks and messages.
+        weight: Its weight in the loss, which is minimised: negative where more is better.
+    """
+
+    name: str
+    weight: Weight
+
+    def __call__(self, probabilities: Tensor) -> Tensor:
+        """The term at the current map.
+
+        Args:
+            probabilities: (channel 6, y, x) float32; the channel is the class code, 0 no data.
+
+        Returns:
+            Scalar, a mean over the valid pixels; differentiable.
+        """
+        ...
+
+
+def weight_at(weight: Weight, step: int, steps: int) -> float:
+    """Weight of a constraint at step i of S: w = (S - i) / S times its factor, or its schedule."""
+    return weight(step, steps) if callable(weight) else weight * (steps - step) / steps
+
+
+class MutualInformation:
+    """Mutual information of label and cluster in running windows.
+
+    MI / (H(cluster) + H(label)) in the window around each pixel, averaged over the valid
+    pixels (Graikos et al. 2022, section 4; normalised as in the released program). Windows
+    count their valid pixels only, so they shrink at borders.
+
+    Args:
+        clusters: (cluster, y, x) float, responsibilities, sum to 1 where valid.
+        valid: (y, x) bool.
+        window_px: Side of the windows, odd.
+        weight: Weight in the loss; negative, since mutual information is maximised.
+    """
+
+    name = "mutual_information"
+
+    def __init__(
+        self, clusters: Tensor, valid: Tensor, window_px: int = 31, weight: Weight = -1.0
+    ) -> None:
+        self.weight = weight
+        self._windows = _Windows(valid, window_px)
+        self._clusters = clusters * self._windows.valid
+        self._cluster_entropy = _entropy(self._windows.mean(self._clusters))
+
+    def __call__(self, probabilities: Tensor) -> Tensor:
+        """Normalised mutual information of (channel, y, x) probabilities, about 0 to 0.5."""
+        joint = self._windows.mean(probabilities[:, None] * self._clusters)
+        label_entropy = _entropy(joint.sum(1))
+        both = self._cluster_entropy + label_entropy
+        information = both - _entropy(joint.flatten(0, 1))
+        return self._windows.average(information / both.clamp_min(_SMALLEST_ENTROPY))
+
+
+class WeakLabelKL:
+    """KL divergence of local mean label frequencies from the weak labels.
+
+    KL(weak || mean of p), averaged over valid pixels AND classes. The released program takes
+    the mean of p in running windows around each pixel; the paper (Graikos et al. 2022, section
+    4) compares means of non-overlapping blocks.
+
+    Args:
+        weak_labels: (channel, y, x) float, sums to 1 where valid.
+        valid: (y, x) bool.
+        window_px: Side of the windows (odd) or blocks.
+        weight: Weight in the loss.
+        blocks: Whether to compare non-overlapping blocks.
+        origin: Absolute pixel position (y, x) of the canvas; blocks lie on one lattice for all
+            tiles.
+    """
+
+    name = "weak_label_kl"
+
+    def __init__(
+        self,
+        weak_labels: Tensor,
+        valid: Tensor,
+        window_px: int = 31,
+        weight: Weight = 1.0,
+        *,
+        blocks: bool = False,
+        origin: tuple[int, int] = (0, 0),
+    ) -> None:
+        self.weight = weight
+        self._means = _Blocks(valid, window_px, origin) if blocks else _Windows(valid, window_px)
+        self._weak = self._means.mean(weak_labels * valid) if blocks else weak_labels * valid
+        self._negative_entropy = torch.xlogy(self._weak, self._weak)
+
+    def __call__(self, probabilities: Tensor) -> Tensor:
+        """Mean divergence of (channel, y, x) probabilities from the weak labels, from 0 up."""
+        log_mean = self._means.mean(probabilities).clamp_min(_SMALLEST_PROBABILITY).log()
+        return self._means.average((self._negative_entropy - self._weak * log_mean).mean(0))
+
+
+class _Windows:
+    """Means over the valid pixels of the window around each pixel."""
+
+    def __init__(self, valid: Tensor, window_px: int) -> None:
+        self.valid = valid.float()
+        self._radius = window_px // 2
+        self._count = box_sum(self.valid, self._radius).clamp_min(1)
+        self._share = self.valid / self.valid.sum().clamp_min(1)
+
+    def mean(self, values: Tensor) -> Tensor:
+        """(..., y, x) window means of (..., y, x) values."""
+        return box_sum(values * self.valid, self._radius) / self._count
+
+    def average(self, values: Tensor) -> Tensor:
+        """Scalar mean of (y, x) values over the valid pixels."""
+        return (values * self._share).sum()
+
+
+class _Blocks:
+    """Means over the valid pixels of non-overlapping blocks on an absolute lattice."""
+
+    def __init__(self, valid: Tensor, side: int, origin: tuple[int, int]) -> None:
+        self._side = side
+        self._before = (origin[0] % side, origin[1] % side)
+        self.valid = valid.float()
+        count = self._sum(self.valid)
+        self._count = count.clamp_min(1)
+        self._share = count / count.sum().clamp_min(1)
+
+    def mean(self, values: Tensor) -> Tensor:
+        """(..., block row, block column) means of (..., y, x) values."""
+        return self._sum(values * self.valid) / self._count
+
+    def average(self, values: Tensor) -> Tensor:
+        """Scalar mean of (block row, block column) values, by their valid pixels."""
+        return (values * self._share).sum()
+
+    def _sum(self, values: Tensor) -> Tensor:
+        y, x = values.shape[-2:]
+        top, left = self._before
+        padded = F.pad(values, (left, -(x + left) % self._side, top, -(y + top) % self._side))
+        cut = padded.unflatten(-1, (-1, self._side)).unflatten(-3, (-1, self._side))
+        return cut.sum((-3, -1))
+
+
+def box_sum(values: Tensor, radius: int) -> Tensor:
+    """Sums over the square of side 2 radius + 1 around each pixel; outside the canvas is 0.
+
+    Args:
+        values: (..., y, x) float.
+        radius: Reach in pixels, from 0 up.
+
+    Returns:
+        (..., y, x) sums, differentiable in ``values``. Only sums of the values themselves are
+        formed, no differences of long running sums: in float32 each sum of positive values
+        keeps a relative accuracy of about 1e-6 on a canvas of any size.
+    """
+    result: Tensor = _BoxSum.apply(values, radius)  # type: ignore[no-untyped-call]
+    return result
+
+
+class _BoxSum(torch.autograd.Function):
+    """The box sum is symmetric: it is its own gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, radius: int) -> Tensor:
+        ctx.radius = radius
+        return _line_sum(_line_sum(values, radius, -1), radius, -2)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return box_sum(gradients[0], ctx.radius), None
+
+
+def _line_sum(values: Tensor, radius: int, dim: int) -> Tensor:
+    """Sums over 2 radius + 1 neighbours along one axis, by sums of 1, 2, 4, 8, ... neighbours.
+
+    The window is put together from the powers of two of its width: log2 passes, whatever the
+    radius.
+    """
+    width, size = 2 * radius + 1, values.shape[dim]
+    runs = F.pad(values, (radius, radius) if dim == -1 else (0, 0, radius, radius))
+    total, start, run = torch.zeros_like(values), 0, 1
+    while True:
+        if width & run:
+            total += runs.narrow(dim, start, size)
+            start += run
+        if 2 * run > width:
+            return total
+        length = runs.shape[dim] - run
+        runs = runs.narrow(dim, 0, length) + runs.narrow(dim, run, length)
+        run *= 2
+
+
+def _entropy(probabilities: Tensor) -> Tensor:
+    """(y, x) entropy in nats of (outcome, y, x) probabilities; finite gradient at 0."""
+    return -(probabilities * probabilities.clamp_min(_SMALLEST_PROBABILITY).log()).sum(0)

@@ -1,0 +1,94 @@
+"""The EnviroAtlas data set's folders (Zenodo record 5778193), and synthetic cities laid out so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from landcover_pnp.errors import RasterError, SettingsError, nearest
+from landcover_pnp.settings import (
+    EnviroAtlasTile,
+    LayerFile,
+    RasterFiles,
+    SceneSettings,
+    TruthFile,
+)
+
+_IMAGE = "_a_naip.tif"
+
+
+def list_tiles(root: Path, city: str, split: str) -> list[str]:
+    """Names of a city's tiles in one split, in alphabetical order.
+
+    Args:
+        root: Folder of the data set.
+        city: City, such as ``pittsburgh_pa-2010_1m``.
+        split: ``train``, ``val``, ``val5`` or ``test``.
+
+    Raises:
+        RasterError: If the folder or its tiles are missing; names the cities there.
+    """
+    folder = root / f"{city}-{split}_tiles-debuffered"
+    names = sorted(path.name.removesuffix(_IMAGE) for path in folder.glob(f"*{_IMAGE}"))
+    if not names:
+        there = ", ".join(sorted(p.name for p in root.glob("*_tiles-debuffered")))
+        raise RasterError(
+            found=f"no tiles *{_IMAGE} in {folder}; the root holds: {there or 'nothing'}",
+            expected="the data set's folders <city>-<split>_tiles-debuffered",
+            way_out="unpack enviroatlas_lotp.zip and set root to its folder enviroatlas_lotp",
+        )
+    return names
+
+
+def tile_files(tile: EnviroAtlasTile) -> RasterFiles:
+    """The files of one tile as a scene's files.
+
+    Args:
+        tile: Root, city, split and name.
+
+    Returns:
+        Image, NLCD (indices), roads, buildings, water and truth where it exists.
+
+    Raises:
+        SettingsError: If the name is missing or unknown.
+        RasterError: As ``list_tiles``.
+    """
+    names = list_tiles(tile.root, tile.city, tile.split)
+    name = tile.tile if tile.tile is not None or len(names) > 1 else names[0]
+    if name not in names:
+        raise SettingsError(
+            found=f"tile {name!r} of {tile.city}, split {tile.split}",
+            expected="one of " + ", ".join(names),
+            way_out=nearest(name, names) if name else "name the tile: one scene is one tile",
+        )
+    stem = tile.root / f"{tile.city}-{tile.split}_tiles-debuffered" / f"{name}_"
+
+    def path(layer: str) -> Path:
+        return stem.with_name(f"{name}_{layer}.tif")
+
+    truth = path("h_highres_labels")
+    return RasterFiles(
+        image=path("a_naip"),
+        nlcd=path("b_nlcd"),
+        roads=LayerFile(path("c_roads")),
+        buildings=LayerFile(path("e_buildings")),
+        water=LayerFile(path("d_water")),
+        truth=TruthFile(truth, "enviroatlas") if truth.exists() else None,
+    )
+
+
+def scene_files(scene: SceneSettings) -> RasterFiles:
+    """The files of a scene, whichever source it names.
+
+    Raises:
+        SettingsError: If it names no source or two.
+        RasterError: As ``tile_files``.
+    """
+    if scene.rasters is not None and scene.enviroatlas is None:
+        return scene.rasters
+    if scene.enviroatlas is not None and scene.rasters is None:
+        return tile_files(scene.enviroatlas)
+    raise SettingsError(
+        found="a scene with " + ("no source" if scene.rasters is None else "two sources"),
+        expected="exactly one of scene.rasters and scene.enviroatlas",
+        way_out="name the scene's files in the configuration",
+    )

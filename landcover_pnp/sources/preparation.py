@@ -1,0 +1,211 @@
+"""Preparation of a scene: every layer brought onto the working grid once, in windows."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from rasterio.enums import Resampling
+from rasterio.features import geometry_mask
+from rasterio.io import DatasetReader
+
+from landcover_pnp import raster
+from landcover_pnp.errors import GridError, RasterError
+from landcover_pnp.grid import Box
+from landcover_pnp.legend import LEGENDS, nlcd_legend, unknown_codes
+from landcover_pnp.raster import Band, image_bands, on_grid, open_raster
+from landcover_pnp.runs import fingerprint, write_json
+from landcover_pnp.settings import LayerFile
+from landcover_pnp.sources.rasters import ScenePlan
+from landcover_pnp.sources.scene import WEAK_LAYERS, Scene
+from landcover_pnp.sources.vectors import block_means, read_objects, vector_layers
+
+SUBPIXELS = 4
+"""Subpixels along a working pixel's side at which objects are tested: 1 m at 4 m."""
+
+
+def prepare_scene(plan: ScenePlan, folder: Path) -> Scene:
+    """Brings every layer onto the working grid, once, in windows.
+
+    The image is averaged, classes of NLCD are taken by nearest neighbour and truth by the most
+    frequent value, objects become the share of a pixel they cover.
+
+    Args:
+        plan: From ``plan_scene``.
+        folder: Folder of the scene; a scene there is kept if it was made of the same inputs,
+            else replaced when the new one is complete.
+
+    Returns:
+        The scene.
+
+    Raises:
+        RasterError: If a file's pixels cannot be read or the image has no data at all.
+        LegendError: If NLCD or truth hold unknown codes; lists them with counts.
+        GridError: If NLCD has no data on the image.
+    """
+    made_of = plan.ingredients()
+    if (folder / "scene.json").exists():
+        scene = Scene.open(folder)
+        if scene.fingerprint == fingerprint(made_of):
+            return scene
+    partial = folder.with_name(f".partial-{folder.name}")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        content = _write_layers(plan, partial)
+        content["fingerprint"] = fingerprint(made_of)
+        write_json(partial / "scene.json", content)
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.replace(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return Scene.open(folder)
+
+
+def _write_layers(plan: ScenePlan, folder: Path) -> dict[str, Any]:
+    files, geobox = plan.files, plan.geobox
+    extent = Box(0, int(geobox.shape[0]), 0, int(geobox.shape[1]))
+    with open_raster(files.image, "imagery") as source:
+        bands, scale, valid_px = _write_image(plan, source, folder, extent)
+    with open_raster(files.nlcd, "NLCD") as source:
+        counts = _write_labels(source, geobox, Resampling.nearest, folder / "nlcd.tif", extent)
+    legend = nlcd_legend(counts, str(files.nlcd))
+    if not any(legend.codes and value != 0 for value in counts):
+        raise GridError(
+            found=f"{files.nlcd} (NLCD) has no data anywhere on the imagery {files.image}",
+            expected="NLCD that covers the imagery",
+            way_out="fetch NLCD for this area; check both files' coordinate reference systems",
+        )
+    missing = counts.get(0, 0) / (extent.y1 * extent.x1)
+    notes = [*plan.notes, f"NLCD read as {'codes' if legend.name == 'nlcd' else 'indices'}"]
+    if missing > 0:
+        notes.append(f"NLCD has no data on {missing:.1%} of the grid")
+    if files.truth is not None:
+        truth_legend = LEGENDS[files.truth.legend]
+        with open_raster(files.truth.path, "truth") as source:
+            counts = _write_labels(source, geobox, Resampling.mode, folder / "truth.tif", extent)
+        unknown = {v: n for v, n in counts.items() if v not in (0, *truth_legend.codes)}
+        if unknown:
+            raise unknown_codes(truth_legend, unknown, str(files.truth.path))
+    for name in WEAK_LAYERS:
+        layer: LayerFile | None = getattr(files, name)
+        if layer is not None:
+            _write_coverage(layer, name, geobox, folder / f"{name}.tif", extent)
+    return {
+        "grid": {
+            "shape": list(geobox.shape),
+            "transform": list(geobox.transform)[:6],
+            "crs": str(geobox.crs),
+        },
+        "image_bands": bands,
+        "image_scale": scale,
+        "nlcd_legend": legend.name,
+        "truth_legend": files.truth.legend if files.truth else None,
+        "valid_px": valid_px,
+        "notes": notes,
+    }
+
+
+def _write_image(
+    plan: ScenePlan, source: DatasetReader, folder: Path, extent: Box
+) -> tuple[int, float, int]:
+    bands = image_bands(source)
+    dtype = source.dtypes[bands[0] - 1]
+    values = np.zeros(65536, np.int64)
+    with on_grid(source, plan.geobox, Resampling.average) as view:
+
+        def mask(box: Box) -> NDArray[np.bool_]:
+            valid = raster.read_mask(view, box)
+            if plan.files.black_is_no_data:
+                valid &= (raster.read(view, bands, box) > 0).any(axis=0)
+            if plan.area is not None:
+                transform = plan.geobox[box.within(extent)].transform
+                valid &= geometry_mask([plan.area], box.shape, transform, invert=True)
+            return valid
+
+        def image_parts() -> Iterator[tuple[Box, NDArray[Any]]]:
+            for box in raster.blocks(extent):
+                valid, pixels = mask(box), raster.read(view, bands, box)
+                pixels[:, ~valid] = 0
+                values[:] += np.bincount(pixels[:, valid].ravel(), minlength=len(values))
+                yield box, pixels
+
+        def valid_parts() -> Iterator[tuple[Box, NDArray[Any]]]:
+            for box in raster.blocks(extent):
+                yield box, mask(box)[None].astype(np.uint8)
+
+        names = ("red", "green", "blue", "near infrared")[: len(bands)]
+        raster.write_raster(folder / "image.tif", plan.geobox, Band(dtype, names), image_parts())
+        valid_band = Band("uint8", ("1 where the scene has data",))
+        raster.write_raster(folder / "valid.tif", plan.geobox, valid_band, valid_parts())
+    valid_px = int(values.sum()) // len(bands)
+    if valid_px == 0 or values[1:].sum() == 0:
+        raise RasterError(
+            found=f"{source.name} has no data in the whole working area: "
+            + ("every pixel is masked" if valid_px == 0 else "every pixel is 0"),
+            expected="an image with pixels",
+            way_out="fetch the file again, it may come from an interrupted download or export",
+        )
+    return len(bands), _image_scale(dtype, values), valid_px
+
+
+def _image_scale(dtype: str, counts: NDArray[np.int64]) -> float:
+    """Value that becomes 1: 255 for uint8; sensors fill uint16 in part, so its 99.5 % quantile."""
+    if dtype == "uint8":
+        return 255.0
+    return float(max(1, np.searchsorted(np.cumsum(counts), 0.995 * counts.sum())))
+
+
+def _write_labels(
+    source: DatasetReader, geobox: GeoBox, resampling: Resampling, path: Path, extent: Box
+) -> Counter[int]:
+    counts: Counter[int] = Counter()
+    with on_grid(source, geobox, resampling) as view:
+
+        def parts() -> Iterator[tuple[Box, NDArray[Any]]]:
+            for box in raster.blocks(extent):
+                labels = raster.read(view, 1, box)
+                labels[~raster.read_mask(view, box)] = 0
+                counts.update(dict(zip(*np.unique(labels, return_counts=True), strict=True)))
+                yield box, labels[None]
+
+        band = Band(source.dtypes[0], (path.stem,), nodata=0)
+        raster.write_raster(path, geobox, band, parts())
+    return Counter({int(value): int(count) for value, count in counts.items()})
+
+
+def _write_coverage(layer: LayerFile, name: str, geobox: GeoBox, path: Path, extent: Box) -> None:
+    share: Callable[[Box], NDArray[np.float32]]
+    with ExitStack() as stack:
+        if vector_layers(layer.path) is not None:
+            objects = read_objects(layer.path, layer.layer, layer.width_m, geobox, name)
+
+            def share(box: Box) -> NDArray[np.float32]:
+                return objects.coverage(geobox, box, SUBPIXELS)
+        else:
+            source = stack.enter_context(open_raster(layer.path, name))
+            fine = geobox.zoom_out(1 / SUBPIXELS)
+            view = stack.enter_context(on_grid(source, fine, Resampling.nearest))
+
+            def share(box: Box) -> NDArray[np.float32]:
+                sub = Box(*(v * SUBPIXELS for v in box))
+                labels = raster.read(view, 1, sub)
+                present = labels != 0 if layer.values is None else np.isin(labels, layer.values)
+                return block_means(present & raster.read_mask(view, sub), SUBPIXELS)
+
+        raster.write_raster(
+            path,
+            geobox,
+            Band("uint8", (f"share of the pixel covered by {name}, 255 = all",)),
+            (
+                (box, np.rint(share(box) * 255).astype(np.uint8)[None])
+                for box in raster.blocks(extent)
+            ),
+        )

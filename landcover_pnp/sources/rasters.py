@@ -1,0 +1,152 @@
+"""A user's own files: headers checked and the working grid laid before any work begins."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from pathlib import Path
+from typing import Any
+
+import shapely
+from odc.geo.geobox import GeoBox
+from rasterio.coords import disjoint_bounds
+from rasterio.io import DatasetReader
+from rasterio.warp import transform_bounds
+
+from landcover_pnp.errors import AlignmentWarning, GridError, RasterError
+from landcover_pnp.raster import image_bands, label_band, open_raster, require_projected
+from landcover_pnp.runs import Ingredients, file_hash, ingredients
+from landcover_pnp.settings import RasterFiles
+from landcover_pnp.sources.scene import WEAK_LAYERS
+from landcover_pnp.sources.vectors import read_area, vector_layers
+
+
+@dataclasses.dataclass(frozen=True)
+class ScenePlan:
+    """A scene whose files' headers have been checked and whose grid is laid.
+
+    Attributes:
+        files: The files.
+        geobox: The working grid: the image's CRS, edges on multiples of the resolution.
+        area: Area of interest in the grid's CRS, or None for the whole image.
+        notes: What will be done to the layers, one sentence each.
+    """
+
+    files: RasterFiles
+    geobox: GeoBox
+    area: shapely.Geometry | None
+    notes: tuple[str, ...]
+
+    def ingredients(self) -> Ingredients:
+        """What the prepared scene depends on: the files' contents, grid and options."""
+        hashes = {}
+        for name, path in input_files(self.files).items():
+            # a shapefile is several files
+            parts = path.parent.glob(path.stem + ".*") if path.suffix == ".shp" else [path]
+            hashes[name] = [file_hash(part) for part in sorted(parts)]
+        return ingredients(
+            files=self.files,
+            sha256=hashes,
+            transform=self.geobox.transform,
+            shape=self.geobox.shape,
+        )
+
+
+def input_files(files: RasterFiles) -> dict[str, Path]:
+    """Paths of all files of a scene by the name of their layer."""
+    named: dict[str, Any] = {f.name: getattr(files, f.name) for f in dataclasses.fields(files)}
+    paths = {name: getattr(value, "path", value) for name, value in named.items()}
+    return {name: path for name, path in paths.items() if isinstance(path, Path)}
+
+
+def plan_scene(files: RasterFiles, resolution_m: float) -> ScenePlan:
+    """Checks every file's header and lays the working grid; reads no pixels, writes nothing.
+
+    Args:
+        files: The files.
+        resolution_m: Side of a working pixel in metres, at least the image's.
+
+    Returns:
+        The plan.
+
+    Raises:
+        RasterError: If a file is missing or not what its layer needs.
+        GridError: If layers or area do not overlap, or the resolution is finer than the image.
+    """
+    notes = []
+    with open_raster(files.image, "imagery") as image:
+        require_projected(image, "imagery")
+        image_bands(image)
+        if not image.res[0] <= resolution_m * 1.001:
+            raise GridError(
+                found=f"a working grid of {resolution_m:g} m for imagery of {image.res[0]:g} m",
+                expected="a working grid at least as coarse as the imagery",
+                way_out=f"set scene.resolution_m to {image.res[0]:g} or more",
+            )
+        geobox = _grid(image.bounds, image.crs.to_string(), resolution_m)
+        notes.append(f"image averaged from {image.res[0]:g} m to {resolution_m:g} m")
+        area = None
+        if files.area is not None:
+            area = read_area(files.area, geobox)
+            geobox = _cropped(geobox, area)
+        for name, path in input_files(files).items():
+            if name in WEAK_LAYERS and vector_layers(path) is not None:
+                notes.append(f"{name} drawn from vectors")
+            elif name not in ("image", "area"):
+                with open_raster(path, name) as source:
+                    label_band(source, name)
+                    notes.append(_overlap_note(source, name, image, geobox))
+    return ScenePlan(files, geobox, area, tuple(notes))
+
+
+def _grid(bounds: tuple[float, ...], crs: str, resolution_m: float) -> GeoBox:
+    """The grid of all pixels whose centre lies within bounds, edges on multiples of a pixel."""
+    snapped = [round(v / resolution_m) * resolution_m for v in bounds]
+    return GeoBox.from_bbox(snapped, crs, resolution=resolution_m)
+
+
+def _cropped(geobox: GeoBox, area: shapely.Geometry) -> GeoBox:
+    inside = area.intersection(shapely.box(*geobox.extent.boundingbox.bbox)).bounds
+    return _grid(inside, str(geobox.crs), abs(geobox.resolution.x))
+
+
+def _overlap_note(source: DatasetReader, name: str, image: DatasetReader, geobox: GeoBox) -> str:
+    """Checks that a raster layer overlaps the grid; says how it gets there."""
+    if source.crs is None:
+        raise RasterError(
+            found=f"{source.name} ({name}) has no coordinate reference system",
+            expected="a raster that says where it lies",
+            way_out="assign it, for example with gdal_edit.py -a_srs EPSG:26917",
+        )
+    there = transform_bounds(source.crs, image.crs, *source.bounds)
+    here = tuple(geobox.extent.boundingbox.bbox)
+    if disjoint_bounds(there, here):
+        raise GridError(
+            found=f"{source.name} ({name}) does not overlap the imagery {image.name}: bounds "
+            f"{_listed(there)} against {_listed(here)}, both in {image.crs.to_string()}",
+            expected=f"{name} that covers the imagery",
+            way_out="name the file of this area; check both coordinate reference systems",
+        )
+    if source.crs != image.crs:
+        return f"{name} warped from {source.crs.to_string()} at {source.res[0]:g} m"
+    shift = [
+        ((a - b) / r + 0.5) % 1 - 0.5
+        for a, b, r in zip(
+            (source.bounds.left, source.bounds.top),
+            (image.bounds.left, image.bounds.top),
+            image.res,
+            strict=True,
+        )
+    ]
+    if source.res == image.res and max(map(abs, shift)) > 0.01:
+        warnings.warn(
+            f"{source.name} ({name}) lies {shift[0]:.2f}, {shift[1]:.2f} image pixels off the "
+            "image's grid; it is resampled",
+            AlignmentWarning,
+            stacklevel=2,
+        )
+    return f"{name} resampled from {source.res[0]:g} m"
+
+
+def _listed(bounds: tuple[float, ...]) -> str:
+    return "(" + ", ".join(f"{v:.0f}" for v in bounds) + ")"

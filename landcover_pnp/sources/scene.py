@@ -1,0 +1,138 @@
+"""The scene: image, weak layers and optional truth on one working grid, read by window."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from rasterio.transform import Affine
+
+from landcover_pnp.grid import Box
+from landcover_pnp.legend import LEGENDS, to_nlcd_codes, to_working
+from landcover_pnp.raster import blocks, label_band, open_raster, read
+
+WEAK_LAYERS = ("roads", "buildings", "water")
+"""Optional layers of objects, stored as the share of a pixel they cover."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A prepared scene: a folder with one GeoTIFF a layer, all on the same grid.
+
+    Attributes:
+        folder: Folder of the layers.
+        geobox: The working grid.
+        image_bands: Number of image bands, 3 or 4.
+        image_scale: Image value that becomes 1.0.
+        nlcd_legend: Legend the NLCD layer is stored in, ``nlcd`` or ``nlcd_index``.
+        truth_legend: Legend of the truth layer, None where there is none.
+        valid_px: Number of pixels with data.
+        notes: What was done to the layers, one sentence each.
+        fingerprint: Hash of all inputs and settings the scene depends on.
+    """
+
+    folder: Path
+    geobox: GeoBox
+    image_bands: int
+    image_scale: float
+    nlcd_legend: str
+    truth_legend: str | None
+    valid_px: int
+    notes: tuple[str, ...]
+    fingerprint: str
+
+    @classmethod
+    def open(cls, folder: Path) -> Scene:
+        """Opens a prepared scene by its ``scene.json``."""
+        content = json.loads((folder / "scene.json").read_text(encoding="utf-8"))
+        grid = content.pop("grid")
+        geobox = GeoBox(tuple(grid["shape"]), Affine(*grid["transform"]), grid["crs"])
+        notes = tuple(content.pop("notes"))
+        return cls(folder=folder, geobox=geobox, notes=notes, **content)
+
+    @property
+    def extent(self) -> Box:
+        """All pixels of the scene."""
+        height, width = self.geobox.shape
+        return Box(0, int(height), 0, int(width))
+
+    @property
+    def resolution_m(self) -> float:
+        """Side of a pixel in metres."""
+        return float(abs(self.geobox.resolution.x))
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers that exist."""
+        return tuple(sorted(path.stem for path in self.folder.glob("*.tif")))
+
+    def image(self, box: Box) -> NDArray[np.float32]:
+        """The image.
+
+        Args:
+            box: Pixels to read, inside the scene.
+
+        Returns:
+            (band, y, x) float32, 0..1 (brighter than the scale is cut off at 1).
+        """
+        with open_raster(self.folder / "image.tif", "image") as source:
+            values = read(source, source.indexes, box)
+        return np.asarray(np.minimum(values / np.float32(self.image_scale), 1), np.float32)
+
+    def valid(self, box: Box) -> NDArray[np.bool_]:
+        """Where the scene has data: (y, x) bool."""
+        with open_raster(self.folder / "valid.tif", "valid") as source:
+            return np.asarray(read(source, 1, box) == 1)
+
+    def nlcd(self, box: Box) -> NDArray[np.uint8]:
+        """NLCD codes: (y, x) uint8, 0 = no data."""
+        with open_raster(self.folder / "nlcd.tif", "NLCD") as source:
+            values = read(source, label_band(source, "NLCD"), box)
+        return to_nlcd_codes(values, LEGENDS[self.nlcd_legend])
+
+    def coverage(self, layer: str, box: Box) -> NDArray[np.float32] | None:
+        """Share of each pixel that roads, buildings or water cover.
+
+        Args:
+            layer: One of ``WEAK_LAYERS``.
+            box: Pixels to read.
+
+        Returns:
+            (y, x) float32 in 0..1, or None where the scene has no such layer.
+        """
+        path = self.folder / f"{layer}.tif"
+        if not path.exists():
+            return None
+        with open_raster(path, layer) as source:
+            return np.asarray(read(source, 1, box), np.float32) / np.float32(255)
+
+    def truth(self, box: Box) -> NDArray[np.uint8] | None:
+        """Truth in the working classes: (y, x) uint8, 0 = no data; None without truth."""
+        if self.truth_legend is None:
+            return None
+        with open_raster(self.folder / "truth.tif", "truth") as source:
+            values = read(source, label_band(source, "truth"), box)
+        return to_working(values, LEGENDS[self.truth_legend], "truth")
+
+    def sample(self, size: int, seed: int) -> NDArray[np.float32]:
+        """Colours of random valid pixels of the whole scene, evenly spread over it.
+
+        Args:
+            size: Number of pixels wanted; fewer where the scene has fewer.
+            seed: Seed of the choice.
+
+        Returns:
+            (pixel, band) float32, 0..1.
+        """
+        rng = np.random.default_rng(seed)
+        share = min(1.0, size / max(self.valid_px, 1))
+        parts = []
+        for box in blocks(self.extent):
+            colours = self.image(box)[:, self.valid(box)].T
+            wanted = round(share * len(colours))
+            parts.append(colours[rng.permutation(len(colours))[:wanted]])
+        return np.concatenate(parts)

@@ -1,0 +1,188 @@
+"""Vector files: layers of objects drawn on the working grid, and the area of interest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pyogrio
+import shapely
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from pyogrio.errors import DataSourceError
+from rasterio.features import rasterize
+from rasterio.transform import Affine
+
+from landcover_pnp.errors import GridError, RasterError
+from landcover_pnp.grid import Box
+
+
+@dataclass(frozen=True)
+class VectorLayer:
+    """Geometries in the CRS of a working grid, ready to be drawn window by window.
+
+    Attributes:
+        geometries: Polygons; lines and points are already given their width.
+        index: Spatial index of the same geometries.
+    """
+
+    geometries: NDArray[np.object_]
+    index: shapely.STRtree
+
+    @classmethod
+    def of(cls, geometries: NDArray[np.object_]) -> VectorLayer:
+        """Builds the index."""
+        return cls(geometries, shapely.STRtree(geometries))
+
+    def coverage(self, geobox: GeoBox, window: Box, factor: int) -> NDArray[np.float32]:
+        """Share of each pixel that the geometries cover.
+
+        Args:
+            geobox: The working grid.
+            window: Pixels to draw.
+            factor: Subpixels along a pixel's side that are tested at their centres.
+
+        Returns:
+            (y, x) float32 in 0..1.
+        """
+        height, width = window.shape
+        to_crs: Affine = geobox.transform * Affine.translation(window.x0, window.y0)
+        corners = [to_crs * (0, 0), to_crs * (width, height)]
+        bounds = shapely.box(*corners[0], *corners[1])
+        hits = self.geometries[np.sort(self.index.query(bounds))]
+        if len(hits) == 0:
+            return np.zeros((height, width), np.float32)
+        fine = rasterize(
+            hits,
+            out_shape=(height * factor, width * factor),
+            transform=to_crs * Affine.scale(1 / factor),
+            dtype="uint8",
+        )
+        return block_means(fine, factor)
+
+
+def block_means(fine: NDArray[np.generic], factor: int) -> NDArray[np.float32]:
+    """Means of square blocks.
+
+    Args:
+        fine: (y * factor, x * factor) numbers.
+        factor: Side of a block.
+
+    Returns:
+        (y, x) float32.
+    """
+    height, width = fine.shape
+    grouped = fine.reshape(height // factor, factor, width // factor, factor)
+    return np.asarray(grouped.mean(axis=(1, 3), dtype=np.float32))
+
+
+def vector_layers(path: Path) -> list[str] | None:
+    """Names of the layers of a vector file; None if OGR does not take it for one."""
+    try:
+        return [str(name) for name, _ in pyogrio.list_layers(path)]
+    except DataSourceError:
+        return None
+
+
+def read_objects(
+    path: Path, layer: str | None, width_m: float, geobox: GeoBox, what: str
+) -> VectorLayer:
+    """Reads the objects of a vector file that touch the working grid.
+
+    Args:
+        path: A file ``vector_layers`` takes for one.
+        layer: Layer to read; None where there is only one.
+        width_m: Full width of lines and points, metres; an attribute ``width_m`` of the file
+            wins where it is given.
+        geobox: The working grid.
+        what: Name of the layer in messages.
+
+    Returns:
+        The layer in the grid's CRS.
+
+    Raises:
+        RasterError: If the layer is ambiguous or unknown, or has no CRS.
+    """
+    frame = _read(path, layer, what, geobox)
+    frame = frame[frame.geometry.notna() & ~frame.geometry.is_empty]
+    geometries = frame.geometry.to_numpy()
+    widths = np.full(len(frame), width_m, float)
+    if "width_m" in frame.columns:
+        given = frame["width_m"].to_numpy(float)
+        widths = np.where(np.isfinite(given) & (given > 0), given, widths)
+    thin = shapely.get_dimensions(geometries) < 2
+    geometries[thin] = shapely.buffer(geometries[thin], widths[thin] / 2)
+    return VectorLayer.of(geometries)
+
+
+def read_area(path: Path, geobox: GeoBox) -> shapely.Geometry:
+    """Reads an area of interest.
+
+    Args:
+        path: Polygon file.
+        geobox: Grid over the whole image.
+
+    Returns:
+        One (multi-)polygon in the grid's CRS that touches the grid.
+
+    Raises:
+        RasterError: If the file is missing, has no polygon or no CRS.
+        GridError: If the area is empty, invalid or outside the image.
+    """
+    if vector_layers(path) is None:
+        raise RasterError(
+            found=f"{path} (area of interest) is missing or no vector file",
+            expected="a polygon file, such as GeoPackage, GeoJSON or shapefile",
+            way_out="correct the path; relative paths count from the configuration's folder",
+        )
+    frame = _read(path, None, "area of interest", None)
+    frame = frame[frame.geometry.notna() & ~frame.geometry.is_empty]
+    faults = [
+        *(g.geom_type for g in frame.geometry if shapely.get_dimensions(g) < 2),
+        *(shapely.is_valid_reason(g) for g in frame.geometry if not g.is_valid),
+    ]
+    area = None if faults else frame.to_crs(str(geobox.crs)).geometry.union_all()
+    if faults or area is None or area.area == 0:
+        raise GridError(
+            found=f"the area of interest in {path} is "
+            + ("not a valid polygon: " + "; ".join(faults[:3]) if faults else "empty"),
+            expected="at least one valid polygon with a surface",
+            way_out="draw it anew or repair it, for example with QGIS' Fix geometries",
+        )
+    image = shapely.box(*geobox.extent.boundingbox.bbox)
+    if area.intersection(image).area == 0:
+        bounds = gpd.GeoSeries([area, image], crs=str(geobox.crs)).to_crs(4326).bounds
+        listed = [", ".join(f"{v:.5f}" for v in row) for row in bounds.to_numpy()]
+        raise GridError(
+            found=f"the area of interest in {path} does not touch the imagery: its bounds are "
+            f"({listed[0]}), the imagery's ({listed[1]}), both in EPSG:4326",
+            expected="an area that overlaps the imagery",
+            way_out="check its CRS, and whether x and y are swapped",
+        )
+    return area
+
+
+def _read(path: Path, layer: str | None, what: str, geobox: GeoBox | None) -> gpd.GeoDataFrame:
+    layers = vector_layers(path) or []
+    if (layer is None and len(layers) != 1) or (layer is not None and layer not in layers):
+        raise RasterError(
+            found=f"{path} ({what}) has the layers {', '.join(layers) or 'none'}"
+            + (f", not {layer!r}" if layer else ""),
+            expected="the name of one of its layers",
+            way_out="set `layer` of this file in the configuration",
+        )
+    bbox = None
+    if geobox is not None:
+        outline = shapely.box(*geobox.extent.boundingbox.bbox)
+        bbox = gpd.GeoDataFrame(geometry=[outline], crs=str(geobox.crs))
+    info = pyogrio.read_info(path, layer=layer or layers[0])
+    if info["crs"] is None:
+        raise RasterError(
+            found=f"{path} ({what}) has no coordinate reference system",
+            expected="a vector file that says where it lies",
+            way_out="assign it, for example with ogr2ogr -a_srs EPSG:4326",
+        )
+    frame = gpd.read_file(path, layer=layer or layers[0], bbox=bbox)
+    return frame if geobox is None else frame.to_crs(str(geobox.crs))
