@@ -93,8 +93,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
         known: The names that are.
 
     Returns:
-        ``did you mean 'x'?`` or, where nothing is close, the list of known names.
+        ``did you mean 'x'?`` or, where nothing is close, the known names.
     """
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else "known are " + ", ".join(names)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return "known are " + ", ".join(names) if len(names) <= 20 else "nothing known is close"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -57,42 +58,31 @@ class Legend:
         table = {c.code: (*c.colour, 255) for c in self.classes}
         return {NO_DATA: (0, 0, 0, 0), **table}
 
-    def count_unknown(self, labels: NDArray[np.integer]) -> dict[int, int]:
-        """Counts values that are neither no data nor a code of this legend.
+    def require_known(self, counts: Mapping[int, int], where: str) -> None:
+        """Refuses codes this legend does not have.
 
         Args:
-            labels: (y, x) integers.
-
-        Returns:
-            Pixel count by unknown value, in ascending order of the value.
-        """
-        values, counts = np.unique(labels, return_counts=True)
-        known = {NO_DATA, *self.codes}
-        return {int(v): int(n) for v, n in zip(values, counts, strict=True) if int(v) not in known}
-
-    def require_known(self, labels: NDArray[np.integer], where: str) -> None:
-        """Refuses labels with codes this legend does not have.
-
-        Args:
-            labels: (y, x) integers.
+            counts: Pixel count by value, see ``count_values``.
             where: File or layer named in the message.
 
         Raises:
             LegendError: If a value is neither 0 nor a class code; lists each with its count.
         """
-        unknown = self.count_unknown(labels)
+        unknown = {v: n for v, n in sorted(counts.items()) if v not in (NO_DATA, *self.codes)}
         if unknown:
-            raise unknown_codes(self, unknown, where)
+            raise LegendError(
+                found=f"unknown class codes in {where}: "
+                + ", ".join(f"{code} ({count} px)" for code, count in unknown.items()),
+                expected=f"codes of the legend {self.name!r}: 0, "
+                + ", ".join(map(str, self.codes)),
+                way_out="name the legend the file really has, or remap its codes before use",
+            )
 
 
-def unknown_codes(legend: Legend, counts: Mapping[int, int], where: str) -> LegendError:
-    """The error for codes a legend does not have, listed with their pixel counts."""
-    listed = ", ".join(f"{code} ({count} px)" for code, count in sorted(counts.items()))
-    return LegendError(
-        found=f"unknown class codes in {where}: {listed}",
-        expected=f"codes of the legend {legend.name!r}: 0, " + ", ".join(map(str, legend.codes)),
-        way_out="name the legend the file really has, or remap its codes before use",
-    )
+def count_values(labels: NDArray[np.integer]) -> Counter[int]:
+    """Pixel count by value."""
+    values, counts = np.unique(labels, return_counts=True)
+    return Counter(dict(zip(values.tolist(), counts.tolist(), strict=True)))
 
 
 WORKING = Legend(
@@ -211,7 +201,7 @@ def remap(
     Raises:
         LegendError: On a code that the legend does not have.
     """
-    legend.require_known(labels, where)
+    legend.require_known(count_values(labels), where)
     lookup = np.zeros(256, np.uint8)
     for old, new in table.items():
         lookup[old] = new
@@ -236,11 +226,11 @@ def nlcd_legend(counts: Mapping[int, int], where: str) -> Legend:
     Raises:
         LegendError: If the values fit neither; lists those that are no codes, with counts.
     """
-    for legend in (NLCD, NLCD_INDEX):
-        if counts.keys() <= {NO_DATA, *legend.codes}:
-            return legend
-    known = {NO_DATA, *NLCD.codes}
-    raise unknown_codes(NLCD, {v: n for v, n in counts.items() if v not in known}, where)
+    indices = {NO_DATA, *NLCD_INDEX.codes}
+    if counts.keys() <= indices and not counts.keys() <= {NO_DATA, *NLCD.codes}:
+        return NLCD_INDEX
+    NLCD.require_known(counts, where)
+    return NLCD
 
 
 def to_nlcd_codes(values: NDArray[np.integer], legend: Legend) -> NDArray[np.uint8]:

@@ -1,32 +1,29 @@
-"""Rasters on disk: checked reads by window, and writes that are complete or not there at all."""
+"""Rasters on disk, read: checked before use, by window, seen on any grid."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape
 
 import numpy as np
 import rasterio
-import rasterio.shutil
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
+from rasterio.coords import disjoint_bounds
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
+from rasterio.warp import transform_bounds
 
-from landcover_pnp.errors import RasterError, RunError
+from landcover_pnp.errors import GridError, RasterError
 from landcover_pnp.grid import Box
 
 BLOCK_PX = 512
-"""Side of the blocks in which rasters are read, written and verified."""
+"""Side of the blocks in which rasters are read and verified."""
+
 
 @contextmanager
 def open_raster(path: Path, what: str) -> Iterator[DatasetReader]:
@@ -191,183 +188,71 @@ def on_grid(source: DatasetReader, geobox: GeoBox, resampling: Resampling) -> Wa
     )
 
 
+def overlapping_bounds(
+    source: DatasetReader, what: str, bounds: Sequence[float], crs: Any
+) -> tuple[float, ...]:
+    """Bounds of a raster in another CRS.
+
+    Args:
+        source: Open raster.
+        what: What it is meant to be, named in messages.
+        bounds: Left, bottom, right, top that it must overlap.
+        crs: rasterio CRS of ``bounds``, in which the result is given.
+
+    Returns:
+        Left, bottom, right, top of the raster.
+
+    Raises:
+        RasterError: If the raster has no CRS.
+        GridError: If it lies elsewhere.
+    """
+    if source.crs is None:
+        raise RasterError(
+            found=f"{source.name} ({what}) has no coordinate reference system",
+            expected="a raster that says where it lies",
+            way_out="assign it, for example with gdal_edit.py -a_srs EPSG:26917",
+        )
+    there: tuple[float, ...] = transform_bounds(source.crs, crs, *source.bounds)
+    if disjoint_bounds(there, tuple(bounds)):
+        raise GridError(
+            found=f"{source.name} ({what}) covers {listed(there)}, the map {listed(bounds)}, "
+            f"both in {crs.to_string()}: they do not overlap",
+            expected=f"{what} of the same ground",
+            way_out="name the file of this area; check both coordinate reference systems",
+        )
+    return there
+
+
+def require_same_ground(
+    source: DatasetReader, what: str, bounds: Sequence[float], crs: Any, tolerance_m: float
+) -> None:
+    """Refuses a raster that covers other ground than the map.
+
+    In another CRS the outlines are turned against each other: there an overlap is enough.
+
+    Raises:
+        RasterError: If the raster has no CRS.
+        GridError: If the outlines differ by more than the tolerance.
+    """
+    there = overlapping_bounds(source, what, bounds, crs)
+    off_m = max(abs(a - b) for a, b in zip(there, bounds, strict=True))
+    if source.crs == crs and off_m > tolerance_m:
+        raise GridError(
+            found=f"{source.name} ({what}) covers {listed(there)}, the map {listed(bounds)}, "
+            f"both in {crs.to_string()}",
+            expected=f"{what} of the same ground as the map, to within {tolerance_m:g} m",
+            way_out="take the file of this area; `landcover evaluate --overlap true` scores what "
+            "both cover",
+        )
+
+
+def listed(bounds: Iterable[float]) -> str:
+    """Bounds as a message shows them."""
+    return "(" + ", ".join(f"{v:.0f}" for v in bounds) + ")"
+
+
 def blocks(extent: Box, side: int = BLOCK_PX) -> Iterator[Box]:
     """Square blocks that partition a box, in row-major order."""
     for y in range(extent.y0, extent.y1, side):
         for x in range(extent.x0, extent.x1, side):
             yield Box(y, y + side, x, x + side).clip(extent)
-
-
-@contextmanager
-def completed(path: Path) -> Iterator[Path]:
-    """A file that gets its final name only when it is complete.
-
-    Args:
-        path: The final name.
-
-    Yields:
-        A name ``.partial-*`` beside it to write to. When the block ends well, the file is
-        flushed to disk and renamed, with the ``.aux.xml`` GDAL may have put beside it; when
-        it does not, what was written is removed and an older file stays as it was.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
-    sidecar = partial.with_name(partial.name + ".aux.xml")
-    try:
-        yield partial
-        for written, final in ((sidecar, path.with_name(path.name + ".aux.xml")), (partial, path)):
-            if written.exists():
-                with written.open("rb") as file:
-                    os.fsync(file.fileno())
-                written.replace(final)
-    finally:
-        for leftover in (partial, sidecar):
-            leftover.unlink(missing_ok=True)
-
-
-def remove_partials(folder: Path) -> int:
-    """Removes what an interrupted process left under ``.partial-*`` names in a folder.
-
-    Returns:
-        Number of files and folders removed.
-    """
-    leftovers = list(folder.glob("**/.partial-*"))
-    for leftover in leftovers:
-        if leftover.is_dir():
-            shutil.rmtree(leftover)
-        else:
-            leftover.unlink(missing_ok=True)
-    return len(leftovers)
-
-
-@dataclass(frozen=True)
-class Band:
-    """How a raster is written, besides its pixels.
-
-    Attributes:
-        dtype: numpy name of the pixel type.
-        descriptions: One text a band; their number is the number of bands.
-        nodata: Value of no data, None where every pixel has data.
-        colormap: RGBA by value of a raster of classes.
-        categories: Names by value of a raster of classes, for GDAL's category names.
-        tags: Further metadata.
-    """
-
-    dtype: str
-    descriptions: tuple[str, ...]
-    nodata: float | None = None
-    colormap: Mapping[int, tuple[int, int, int, int]] = field(default_factory=dict)
-    categories: Mapping[int, str] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
-
-
-def write_raster(
-    path: Path, geobox: GeoBox, band: Band, parts: Iterable[tuple[Box, NDArray[Any]]]
-) -> None:
-    """Writes a tiled GeoTIFF block by block, reads it back and only then gives it its name.
-
-    Args:
-        path: Final name.
-        geobox: Grid of the raster.
-        band: Type, names and colours.
-        parts: Boxes that partition the grid, each with its pixels (band, y, x).
-
-    Raises:
-        RunError: If what is read back differs from what was written, or the disk is full.
-    """
-    height, width = geobox.shape
-    try:
-        with completed(path) as partial:
-            if band.categories:
-                _write_categories(partial, band.categories)
-            with rasterio.open(
-                partial,
-                "w",
-                driver="GTiff",
-                height=height,
-                width=width,
-                count=len(band.descriptions),
-                dtype=band.dtype,
-                crs=str(geobox.crs),
-                transform=geobox.transform,
-                nodata=band.nodata,
-                tiled=True,
-                blockxsize=256,
-                blockysize=256,
-                compress="deflate",
-                bigtiff="if_safer",
-            ) as target:
-                target.descriptions = band.descriptions
-                target.update_tags(**band.tags)
-                if band.colormap:
-                    target.write_colormap(1, dict(band.colormap))
-                written = []
-                for box, pixels in parts:
-                    target.write(pixels, window=box.window)
-                    written.append((box, zlib.crc32(np.ascontiguousarray(pixels).tobytes())))
-            with rasterio.open(partial) as target:
-                for box, checksum in written:
-                    pixels = target.read(window=box.window)
-                    if zlib.crc32(np.ascontiguousarray(pixels).tobytes()) != checksum:
-                        raise _unverified(path, f"rows {box.y0} to {box.y1} differ")
-    except (RasterioError, OSError) as error:
-        raise _unverified(path, str(error.__cause__ or error)) from error
-
-
-def write_cog(path: Path, source: Path, overview_resampling: str) -> None:
-    """Copies a GeoTIFF to a cloud-optimised one with overviews, and reads every pixel back.
-
-    Colour table, category names, descriptions and tags go along.
-
-    Args:
-        path: Final name.
-        source: The GeoTIFF.
-        overview_resampling: GDAL's rule for overviews; ``mode`` for classes.
-
-    Raises:
-        RunError: If the copy cannot be written, is no valid COG or differs in a pixel.
-    """
-    from rio_cogeo.cogeo import cog_validate
-
-    try:
-        with completed(path) as partial:
-            rasterio.shutil.copy(
-                source,
-                partial,
-                driver="COG",
-                compress="DEFLATE",
-                blocksize=BLOCK_PX,
-                overview_resampling=overview_resampling,
-                bigtiff="IF_SAFER",
-            )
-            valid, reasons, _ = cog_validate(partial, strict=True)
-            if not valid:
-                raise _unverified(path, "; ".join(reasons))
-            with rasterio.open(source) as before, rasterio.open(partial) as after:
-                for box in blocks(Box(0, before.height, 0, before.width)):
-                    if not np.array_equal(
-                        before.read(window=box.window), after.read(window=box.window)
-                    ):
-                        raise _unverified(path, f"rows {box.y0} to {box.y1} differ")
-    except (RasterioError, OSError) as error:
-        raise _unverified(path, str(error.__cause__ or error)) from error
-
-
-def _write_categories(path: Path, categories: Mapping[int, str]) -> None:
-    # GDAL keeps category names in this file only, and rasterio cannot write them.
-    names = [categories.get(value, "") for value in range(max(categories) + 1)]
-    listed = "".join(f"<Category>{escape(name)}</Category>" for name in names)
-    path.with_name(path.name + ".aux.xml").write_text(
-        '<PAMDataset><PAMRasterBand band="1"><CategoryNames>'
-        f"{listed}</CategoryNames></PAMRasterBand></PAMDataset>\n",
-        encoding="utf-8",
-    )
-
-
-def _unverified(path: Path, reason: str) -> RunError:
-    free = shutil.disk_usage(path.parent).free / 1e9
-    return RunError(
-        found=f"{path} could not be written and read back: {reason}; {free:.1f} GB free there",
-        expected="a complete file",
-        way_out="free disk space or choose another run folder, then repeat the command",
-    )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from landcover_pnp.errors import RunLockedError
-from landcover_pnp.raster import completed
+from landcover_pnp.geotiff import completed
 
 Ingredients = dict[str, Any]
 """What a result depends on: flat names such as ``inference.engine`` with JSON values."""
@@ -114,7 +114,7 @@ def locked(folder: Path) -> Iterator[None]:
     A lock whose process no longer lives on this machine is stale and taken over.
 
     Args:
-        folder: The run folder; made if it does not exist.
+        folder: The run folder; made if it does not exist, removed again if it stays empty.
 
     Raises:
         RunLockedError: If another process holds it; names pid, host and start.
@@ -139,6 +139,8 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.unlink(missing_ok=True)
+        if not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _refuse_if_alive(lock: Path) -> None:

@@ -18,13 +18,13 @@ class LayerFile:
 
     Attributes:
         path: Raster (GeoTIFF, ...) or vector file (GeoPackage, shapefile, GeoJSON, ...).
-        values: Raster values that mean presence; null means every non-zero value.
+        codes: Raster values that mean presence; null means every non-zero value.
         layer: Layer of a vector file with several; null means the only one.
         width_m: Full width in metres that lines are drawn with.
     """
 
     path: Path
-    values: list[int] | None = None
+    codes: list[int] | None = None
     layer: str | None = None
     width_m: float = 8.0
 
@@ -234,6 +234,7 @@ class TrainPriorSettings:
         warmup_steps: Steps of linear warm-up of the learning rate.
         ema_decay: Decay of the moving average of the weights that is kept.
         val_share: Share of the label maps held out for the validation loss.
+        precision: Arithmetic; bf16 is faster where the processor computes with it.
         seed: Seed of maps, crops, noise and weights.
         workers: Data loader processes.
     """
@@ -250,6 +251,7 @@ class TrainPriorSettings:
     warmup_steps: int = 200
     ema_decay: float = 0.999
     val_share: float = 0.1
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
     seed: int = 0
     workers: int = 0
 
@@ -295,14 +297,15 @@ class Algorithm1Settings:
     Attributes:
         steps: Optimisation steps S.
         learning_rate: Adam's learning rate, falling linearly over the steps.
-        learning_rate_end: Factor of the learning rate at the last step.
+        learning_rate_end: Factor of the learning rate after the last step.
         beta1: Adam's first decay.
         time_wave: Period factor of the cosine in the time schedule.
-        window_px: Side of the windows of mutual information and weak-label KL.
+        radius_px: Radius of the windows of mutual information and weak-label KL: 15 is 31 x 31.
         mutual_information_weight: Factor of w MI.
         weak_label_weight: Factor of w KL.
-        clean_up_t: Noise level the result is noised to before the clean-up.
-        clean_up_steps: Ancestral steps of the clean-up from there to 0.
+        weak_label_blocks: Whether weak labels hold for non-overlapping blocks, as in the paper,
+            instead of running windows, as in the released program.
+        clean_up_t: Noise level the result is noised to before ancestral sampling cleans it up.
     """
 
     steps: int = 200
@@ -310,11 +313,22 @@ class Algorithm1Settings:
     learning_rate_end: float = 1e-3
     beta1: float = 0.0
     time_wave: float = 10.0
-    window_px: int = 31
+    radius_px: int = 15
     mutual_information_weight: float = 1.0
     weak_label_weight: float = 1.0
+    weak_label_blocks: bool = False
     clean_up_t: int = 100
-    clean_up_steps: int = 100
+
+
+SINGLE_PATCH_RECIPE = Algorithm1Settings(
+    steps=500,
+    learning_rate=1e-3,
+    learning_rate_end=1e-4,
+    beta1=0.9,
+    time_wave=30.0,
+    clean_up_t=200,
+)
+"""The released program's recipe for one patch."""
 
 
 @dataclass(frozen=True)
@@ -352,7 +366,6 @@ class MapSettings:
     """A map of one scene.
 
     Attributes:
-        run: Run folder; everything the run writes lies in it.
         scene: Layers and working grid.
         weak_labels: Weak labels.
         clusters: Clusters.
@@ -362,7 +375,6 @@ class MapSettings:
         workers: Worker processes; null is one a core.
     """
 
-    run: Path
     scene: SceneSettings
     weak_labels: WeakLabelSettings = field(default_factory=WeakLabelSettings)
     clusters: ClusterSettings = field(default_factory=ClusterSettings)

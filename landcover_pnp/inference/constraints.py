@@ -64,28 +64,31 @@ class MutualInformation:
     count their valid pixels only, so they shrink at borders.
 
     Args:
-        clusters: (cluster, y, x) float, responsibilities, sum to 1 where valid.
+        clusters: (cluster, y, x) float32 responsibilities, sum to 1 where valid.
         valid: (y, x) bool.
-        window_px: Side of the windows, odd.
+        radius_px: Radius of the windows.
         weight: Weight in the loss; negative, since mutual information is maximised.
     """
 
     name = "mutual_information"
 
     def __init__(
-        self, clusters: Tensor, valid: Tensor, window_px: int = 31, weight: Weight = -1.0
+        self, clusters: Tensor, valid: Tensor, radius_px: int = 15, weight: Weight = -1.0
     ) -> None:
         self.weight = weight
-        self._windows = _Windows(valid, window_px)
-        self._clusters = clusters * self._windows.valid
+        self._windows = _Windows(valid, radius_px)
+        self._clusters = clusters * valid
         self._cluster_entropy = _entropy(self._windows.mean(self._clusters))
 
     def __call__(self, probabilities: Tensor) -> Tensor:
-        """Normalised mutual information of (channel, y, x) probabilities, about 0 to 0.5."""
-        joint = self._windows.mean(probabilities[:, None] * self._clusters)
-        label_entropy = _entropy(joint.sum(1))
+        """Normalised mutual information at (channel, y, x) probabilities, 0 to 0.5."""
+        label_entropy = joint_entropy = torch.zeros(())
+        for label in probabilities:  # one at a time: all joint planes at once leave the cache
+            joint = self._windows.mean(label * self._clusters)
+            label_entropy = label_entropy + _entropy(joint.sum(0, keepdim=True))
+            joint_entropy = joint_entropy + _entropy(joint)
         both = self._cluster_entropy + label_entropy
-        information = both - _entropy(joint.flatten(0, 1))
+        information = both - joint_entropy
         return self._windows.average(information / both.clamp_min(_SMALLEST_ENTROPY))
 
 
@@ -93,17 +96,17 @@ class WeakLabelKL:
     """KL divergence of local mean label frequencies from the weak labels.
 
     KL(weak || mean of p), averaged over valid pixels AND classes. The released program takes
-    the mean of p in running windows around each pixel; the paper (Graikos et al. 2022, section
-    4) compares means of non-overlapping blocks.
+    the mean of p in running windows, against the weak labels of the window's centre; the paper
+    (Graikos et al. 2022, section 4) compares the means of both in non-overlapping blocks.
 
     Args:
-        weak_labels: (channel, y, x) float, sums to 1 where valid.
+        weak_labels: (channel, y, x) float32, sum to 1 where valid.
         valid: (y, x) bool.
-        window_px: Side of the windows (odd) or blocks.
+        radius_px: Radius of the windows; blocks are as wide as a window.
         weight: Weight in the loss.
         blocks: Whether to compare non-overlapping blocks.
-        origin: Absolute pixel position (y, x) of the canvas; blocks lie on one lattice for all
-            tiles.
+        origin: Absolute pixel position (y, x) of the canvas: all tiles share one lattice of
+            blocks.
     """
 
     name = "weak_label_kl"
@@ -112,63 +115,72 @@ class WeakLabelKL:
         self,
         weak_labels: Tensor,
         valid: Tensor,
-        window_px: int = 31,
+        radius_px: int = 15,
         weight: Weight = 1.0,
         *,
         blocks: bool = False,
         origin: tuple[int, int] = (0, 0),
     ) -> None:
         self.weight = weight
-        self._means = _Blocks(valid, window_px, origin) if blocks else _Windows(valid, window_px)
+        self._valid = valid
+        self._means: _Means = (
+            _Blocks(valid, 2 * radius_px + 1, origin) if blocks else _Windows(valid, radius_px)
+        )
         self._weak = self._means.mean(weak_labels * valid) if blocks else weak_labels * valid
         self._negative_entropy = torch.xlogy(self._weak, self._weak)
 
     def __call__(self, probabilities: Tensor) -> Tensor:
-        """Mean divergence of (channel, y, x) probabilities from the weak labels, from 0 up."""
-        log_mean = self._means.mean(probabilities).clamp_min(_SMALLEST_PROBABILITY).log()
-        return self._means.average((self._negative_entropy - self._weak * log_mean).mean(0))
+        """Mean divergence at (channel, y, x) probabilities, from 0 up."""
+        mean = self._means.mean(probabilities * self._valid)
+        divergence = self._negative_entropy - self._weak * _log(mean)
+        return self._means.average(divergence.mean(0))
+
+
+class _Means(Protocol):
+    """Means of windows or blocks, and the average over all of them by their valid pixels."""
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Means over the valid pixels of (..., y, x) values that are 0 where not valid."""
+        ...
+
+    def average(self, means: Tensor) -> Tensor:
+        """Scalar average of one value a window or block."""
+        ...
 
 
 class _Windows:
-    """Means over the valid pixels of the window around each pixel."""
+    """The window around each pixel: results are (..., y, x)."""
 
-    def __init__(self, valid: Tensor, window_px: int) -> None:
-        self.valid = valid.float()
-        self._radius = window_px // 2
-        self._count = box_sum(self.valid, self._radius).clamp_min(1)
-        self._share = self.valid / self.valid.sum().clamp_min(1)
+    def __init__(self, valid: Tensor, radius: int) -> None:
+        self._radius = radius
+        self._count = box_sum(valid.float(), radius).clamp_min(1)
+        self._share = valid / valid.sum().clamp_min(1)
 
     def mean(self, values: Tensor) -> Tensor:
-        """(..., y, x) window means of (..., y, x) values."""
-        return box_sum(values * self.valid, self._radius) / self._count
+        return box_sum(values, self._radius) / self._count
 
-    def average(self, values: Tensor) -> Tensor:
-        """Scalar mean of (y, x) values over the valid pixels."""
-        return (values * self._share).sum()
+    def average(self, means: Tensor) -> Tensor:
+        return (means * self._share).sum()
 
 
 class _Blocks:
-    """Means over the valid pixels of non-overlapping blocks on an absolute lattice."""
+    """Non-overlapping blocks on an absolute lattice: results are (..., block row, column)."""
 
     def __init__(self, valid: Tensor, side: int, origin: tuple[int, int]) -> None:
         self._side = side
         self._before = (origin[0] % side, origin[1] % side)
-        self.valid = valid.float()
-        count = self._sum(self.valid)
+        count = self._sum(valid.float())
         self._count = count.clamp_min(1)
         self._share = count / count.sum().clamp_min(1)
 
     def mean(self, values: Tensor) -> Tensor:
-        """(..., block row, block column) means of (..., y, x) values."""
-        return self._sum(values * self.valid) / self._count
+        return self._sum(values) / self._count
 
-    def average(self, values: Tensor) -> Tensor:
-        """Scalar mean of (block row, block column) values, by their valid pixels."""
-        return (values * self._share).sum()
+    def average(self, means: Tensor) -> Tensor:
+        return (means * self._share).sum()
 
     def _sum(self, values: Tensor) -> Tensor:
-        y, x = values.shape[-2:]
-        top, left = self._before
+        (y, x), (top, left) = values.shape[-2:], self._before
         padded = F.pad(values, (left, -(x + left) % self._side, top, -(y + top) % self._side))
         cut = padded.unflatten(-1, (-1, self._side)).unflatten(-3, (-1, self._side))
         return cut.sum((-3, -1))
@@ -224,5 +236,9 @@ def _line_sum(values: Tensor, radius: int, dim: int) -> Tensor:
 
 
 def _entropy(probabilities: Tensor) -> Tensor:
-    """(y, x) entropy in nats of (outcome, y, x) probabilities; finite gradient at 0."""
-    return -(probabilities * probabilities.clamp_min(_SMALLEST_PROBABILITY).log()).sum(0)
+    """(y, x) sum of -p log p in nats over (outcome, y, x); its gradient is finite at 0."""
+    return -(probabilities * _log(probabilities)).sum(0)
+
+
+def _log(probabilities: Tensor) -> Tensor:
+    return probabilities.clamp_min(_SMALLEST_PROBABILITY).log()

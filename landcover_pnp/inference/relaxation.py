@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -11,14 +13,14 @@ _FLOOR = 1e-9
 
 
 def sigma_at(step: int, steps: int) -> float:
-    """Width of the relaxation, falling linearly from 0.2 to 0.02 (Graikos et al. 2022, 4).
+    """Width of the relaxation, falling linearly from 0.2 to 0.02 (Graikos et al. 2022, sec. 4).
 
     Args:
         step: Optimisation step i, 0 to S - 1.
         steps: Number of steps S.
 
     Returns:
-        sigma, in units of eta.
+        max(0.2 (S - i) / S, 0.02), in units of eta.
     """
     return max(SIGMA_START * (steps - step) / steps, SIGMA_END)
 
@@ -27,17 +29,24 @@ def probabilities(eta: Tensor, sigma: float) -> Tensor:
     """Class probabilities of a relaxed one-hot map.
 
     A channel near 1 is likely, one near 0 is not: p(l) is proportional to
-    Phi((1.5 - eta_l) / sigma) - Phi((0.5 - eta_l) / sigma) + 1e-9, the mass of a normal
-    distribution around eta_l that rounds to 1 (Graikos et al. 2022, section 4). It is computed
-    with both arguments mirrored, where float32 keeps the small tails.
+    Phi((1.5 - eta_l) / sigma) - Phi((0.5 - eta_l) / sigma) + 1e-9, the mass that a normal
+    distribution around eta_l has where values round to 1 (Graikos et al. 2022, section 4).
 
     Args:
-        eta: (channel, y, x) float, relaxed one-hot.
+        eta: (channel, y, x) float32, relaxed one-hot.
         sigma: Width of the relaxation, see ``sigma_at``.
 
     Returns:
-        (channel, y, x) probabilities, sum to 1 over the channels; differentiable in ``eta``.
+        (channel, y, x) float32 probabilities, sum to 1; differentiable in ``eta``.
     """
-    phi = torch.special.ndtr
-    mass = phi((1.5 - eta) / sigma) - phi((0.5 - eta) / sigma) + _FLOOR
+    mass = _phi((1.5 - eta) / sigma) - _phi((0.5 - eta) / sigma) + _FLOOR
     return mass / mass.sum(0)
+
+
+def _phi(z: Tensor) -> Tensor:
+    """Distribution function of the standard normal.
+
+    In the tails a float32 step of erf is sixty times the floor, and vectorised float32 erf
+    differs by such steps between processors: the correctly rounded one is the same on all.
+    """
+    return 0.5 * (1 + torch.erf(z.double() / math.sqrt(2)).to(z.dtype))

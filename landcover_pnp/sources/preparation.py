@@ -18,9 +18,10 @@ from rasterio.io import DatasetReader
 
 from landcover_pnp import raster
 from landcover_pnp.errors import GridError, RasterError
+from landcover_pnp.geotiff import Band, write_raster
 from landcover_pnp.grid import Box
-from landcover_pnp.legend import LEGENDS, nlcd_legend, unknown_codes
-from landcover_pnp.raster import Band, image_bands, on_grid, open_raster
+from landcover_pnp.legend import LEGENDS, NO_DATA, count_values, nlcd_legend
+from landcover_pnp.raster import image_bands, on_grid, open_raster
 from landcover_pnp.runs import fingerprint, write_json
 from landcover_pnp.settings import LayerFile
 from landcover_pnp.sources.rasters import ScenePlan
@@ -77,13 +78,13 @@ def _write_layers(plan: ScenePlan, folder: Path) -> dict[str, Any]:
     with open_raster(files.nlcd, "NLCD") as source:
         counts = _write_labels(source, geobox, Resampling.nearest, folder / "nlcd.tif", extent)
     legend = nlcd_legend(counts, str(files.nlcd))
-    if not any(legend.codes and value != 0 for value in counts):
+    if counts.keys() <= {NO_DATA}:
         raise GridError(
             found=f"{files.nlcd} (NLCD) has no data anywhere on the imagery {files.image}",
             expected="NLCD that covers the imagery",
             way_out="fetch NLCD for this area; check both files' coordinate reference systems",
         )
-    missing = counts.get(0, 0) / (extent.y1 * extent.x1)
+    missing = counts[NO_DATA] / (extent.y1 * extent.x1)
     notes = [*plan.notes, f"NLCD read as {'codes' if legend.name == 'nlcd' else 'indices'}"]
     if missing > 0:
         notes.append(f"NLCD has no data on {missing:.1%} of the grid")
@@ -91,9 +92,7 @@ def _write_layers(plan: ScenePlan, folder: Path) -> dict[str, Any]:
         truth_legend = LEGENDS[files.truth.legend]
         with open_raster(files.truth.path, "truth") as source:
             counts = _write_labels(source, geobox, Resampling.mode, folder / "truth.tif", extent)
-        unknown = {v: n for v, n in counts.items() if v not in (0, *truth_legend.codes)}
-        if unknown:
-            raise unknown_codes(truth_legend, unknown, str(files.truth.path))
+        truth_legend.require_known(counts, str(files.truth.path))
     for name in WEAK_LAYERS:
         layer: LayerFile | None = getattr(files, name)
         if layer is not None:
@@ -142,9 +141,9 @@ def _write_image(
                 yield box, mask(box)[None].astype(np.uint8)
 
         names = ("red", "green", "blue", "near infrared")[: len(bands)]
-        raster.write_raster(folder / "image.tif", plan.geobox, Band(dtype, names), image_parts())
+        write_raster(folder / "image.tif", plan.geobox, Band(dtype, names), image_parts())
         valid_band = Band("uint8", ("1 where the scene has data",))
-        raster.write_raster(folder / "valid.tif", plan.geobox, valid_band, valid_parts())
+        write_raster(folder / "valid.tif", plan.geobox, valid_band, valid_parts())
     valid_px = int(values.sum()) // len(bands)
     if valid_px == 0 or values[1:].sum() == 0:
         raise RasterError(
@@ -173,12 +172,12 @@ def _write_labels(
             for box in raster.blocks(extent):
                 labels = raster.read(view, 1, box)
                 labels[~raster.read_mask(view, box)] = 0
-                counts.update(dict(zip(*np.unique(labels, return_counts=True), strict=True)))
+                counts.update(count_values(labels))
                 yield box, labels[None]
 
         band = Band(source.dtypes[0], (path.stem,), nodata=0)
-        raster.write_raster(path, geobox, band, parts())
-    return Counter({int(value): int(count) for value, count in counts.items()})
+        write_raster(path, geobox, band, parts())
+    return counts
 
 
 def _write_coverage(layer: LayerFile, name: str, geobox: GeoBox, path: Path, extent: Box) -> None:
@@ -197,10 +196,10 @@ def _write_coverage(layer: LayerFile, name: str, geobox: GeoBox, path: Path, ext
             def share(box: Box) -> NDArray[np.float32]:
                 sub = Box(*(v * SUBPIXELS for v in box))
                 labels = raster.read(view, 1, sub)
-                present = labels != 0 if layer.values is None else np.isin(labels, layer.values)
+                present = labels != 0 if layer.codes is None else np.isin(labels, layer.codes)
                 return block_means(present & raster.read_mask(view, sub), SUBPIXELS)
 
-        raster.write_raster(
+        write_raster(
             path,
             geobox,
             Band("uint8", (f"share of the pixel covered by {name}, 255 = all",)),

@@ -9,12 +9,17 @@ from typing import Any
 
 import shapely
 from odc.geo.geobox import GeoBox
-from rasterio.coords import disjoint_bounds
 from rasterio.io import DatasetReader
-from rasterio.warp import transform_bounds
 
-from landcover_pnp.errors import AlignmentWarning, GridError, RasterError
-from landcover_pnp.raster import image_bands, label_band, open_raster, require_projected
+from landcover_pnp.errors import AlignmentWarning, GridError
+from landcover_pnp.raster import (
+    image_bands,
+    label_band,
+    open_raster,
+    overlapping_bounds,
+    require_projected,
+    require_same_ground,
+)
 from landcover_pnp.runs import Ingredients, file_hash, ingredients
 from landcover_pnp.settings import RasterFiles
 from landcover_pnp.sources.scene import WEAK_LAYERS
@@ -101,8 +106,14 @@ def plan_scene(files: RasterFiles, resolution_m: float) -> ScenePlan:
 
 def _grid(bounds: tuple[float, ...], crs: str, resolution_m: float) -> GeoBox:
     """The grid of all pixels whose centre lies within bounds, edges on multiples of a pixel."""
-    snapped = [round(v / resolution_m) * resolution_m for v in bounds]
-    return GeoBox.from_bbox(snapped, crs, resolution=resolution_m)
+    left, bottom, right, top = (round(v / resolution_m) * resolution_m for v in bounds)
+    if left >= right or bottom >= top:
+        raise GridError(
+            found=f"an area of {bounds[2] - bounds[0]:.1f} x {bounds[3] - bounds[1]:.1f} m",
+            expected=f"an area with room for pixels of {resolution_m:g} m",
+            way_out="enlarge the area of interest or lower scene.resolution_m",
+        )
+    return GeoBox.from_bbox((left, bottom, right, top), crs, resolution=resolution_m)
 
 
 def _cropped(geobox: GeoBox, area: shapely.Geometry) -> GeoBox:
@@ -112,21 +123,10 @@ def _cropped(geobox: GeoBox, area: shapely.Geometry) -> GeoBox:
 
 def _overlap_note(source: DatasetReader, name: str, image: DatasetReader, geobox: GeoBox) -> str:
     """Checks that a raster layer overlaps the grid; says how it gets there."""
-    if source.crs is None:
-        raise RasterError(
-            found=f"{source.name} ({name}) has no coordinate reference system",
-            expected="a raster that says where it lies",
-            way_out="assign it, for example with gdal_edit.py -a_srs EPSG:26917",
-        )
-    there = transform_bounds(source.crs, image.crs, *source.bounds)
-    here = tuple(geobox.extent.boundingbox.bbox)
-    if disjoint_bounds(there, here):
-        raise GridError(
-            found=f"{source.name} ({name}) does not overlap the imagery {image.name}: bounds "
-            f"{_listed(there)} against {_listed(here)}, both in {image.crs.to_string()}",
-            expected=f"{name} that covers the imagery",
-            way_out="name the file of this area; check both coordinate reference systems",
-        )
+    overlapping_bounds(source, name, geobox.extent.boundingbox.bbox, image.crs)
+    if name == "truth":
+        resolution_m = abs(geobox.resolution.x)
+        require_same_ground(source, name, image.bounds, image.crs, tolerance_m=resolution_m)
     if source.crs != image.crs:
         return f"{name} warped from {source.crs.to_string()} at {source.res[0]:g} m"
     shift = [
@@ -146,7 +146,3 @@ def _overlap_note(source: DatasetReader, name: str, image: DatasetReader, geobox
             stacklevel=2,
         )
     return f"{name} resampled from {source.res[0]:g} m"
-
-
-def _listed(bounds: tuple[float, ...]) -> str:
-    return "(" + ", ".join(f"{v:.0f}" for v in bounds) + ")"

@@ -110,17 +110,17 @@ def develop(
         inner = (margin, margin, block.length - margin, block.depth - margin)
         boxes = np.array(cut_boxes(inner, side, rng)[0])
         centre = (boxes[:, :2] + boxes[:, 2:]) / 2
-        size = 0.93 * (boxes[:, 2:] - boxes[:, :2])
+        size = rng.uniform(0.9, 1.0, (len(boxes), 1)) * (boxes[:, 2:] - boxes[:, :2])
         lots = place_lots(block, centre, rng.choice([-1.0, 1.0], len(centre)))
         for k, (width, depth) in enumerate(size):
             lot = Lots(lots.origin[k : k + 1], lots.along[k : k + 1], lots.away[k : k + 1])
             build(_Parcel(lot, width / 2, depth / 2), style, rng, out)
-        free = _free([shape.geometry for shape in out.buildings], keep_out)
+        free = _free(np.array([s.geometry for s in out.buildings], object), keep_out)
         out.buildings = [s for s, ok in zip(out.buildings, free, strict=True) if ok]
     return out
 
 
-def _free(houses: list[shapely.Geometry], keep_out: shapely.STRtree) -> NDArray[np.bool_]:
+def _free(houses: NDArray[np.object_], keep_out: shapely.STRtree) -> NDArray[np.bool_]:
     """(house,) whether a house touches neither the keep-out polygons nor an earlier house."""
     free = np.ones(len(houses), bool)
     free[np.unique(keep_out.query(houses, predicate="intersects")[0])] = False
@@ -151,7 +151,18 @@ def _build_houses(
             out.paved.append(Shape(strip, Surface.CONCRETE))
         for stretch in street.stretches:
             for side in (-1.0, 1.0):
-                _build_row(block, street, stretch, side, (wanted, pitch / 2), style, keep_out, rng, out, back_rows)
+                _build_row(
+                    block,
+                    street,
+                    stretch,
+                    side,
+                    (wanted, pitch / 2),
+                    style,
+                    keep_out,
+                    rng,
+                    out,
+                    back_rows,
+                )
     out.roads.extend(crossings)
 
 
@@ -188,9 +199,15 @@ def _build_row(
     flip = rng.random(count) < 0.5
     wing_a = np.where(flip, left, right - 0.45 * front), np.where(flip, left + 0.45 * front, right)
     reach = draw((-5.0, 6.0))
-    wing = row.boxes(wing_a, (np.where(reach < 0, near + reach * 0.5, far - 1), np.where(reach < 0, near + 1, far + reach)))
+    wing = row.boxes(
+        wing_a,
+        (
+            np.where(reach < 0, near + reach * 0.5, far - 1),
+            np.where(reach < 0, near + 1, far + reach),
+        ),
+    )
     houses = shapely.union(main, wing)
-    built = _free(list(houses), keep_out) & (rng.random(count) > 0.04)
+    built = _free(houses, keep_out) & (rng.random(count) > 0.04)
 
     gravel = rng.random(count) < style.gravel_yards
     ground = np.where(gravel, Surface.GRAVEL, Surface.LAWN)
@@ -198,12 +215,15 @@ def _build_row(
     fore = row.boxes((-width / 2 + 0.2, width / 2 - 0.2), (kerb, far))
     desert_back = np.where(rng.random(count) < 0.5, ground, Surface.SOIL)
     behind = desert_back if style.gravel_yards > 0.5 else ground
+    behind = np.where(rng.random(count) < style.paved_yards, Surface.CONCRETE, behind)
     drive_a = np.where(flip, left + 0.3, right - 5.0)
     drive_end = np.where(rng.random(count) < 0.25, far + 4.0, near + 0.5)
     beside = (drive_end > near + 1.0) & (width - front > 5.0)
     drive_a = np.where(beside, np.where(flip, left - 3.2, right + 0.2), drive_a)
     drive_w = np.where(beside, 3.0, draw((2.8, 6.0)))
-    drives = row.boxes((drive_a, drive_a + drive_w), (kerb - 0.5, np.where(beside, drive_end, near + 0.5)))
+    drives = row.boxes(
+        (drive_a, drive_a + drive_w), (kerb - 0.5, np.where(beside, drive_end, near + 0.5))
+    )
     garages = row.boxes((drive_a - 1.0, drive_a + 5.0), (far + 6.0, far + 12.0))
     sheds = beside & (far + 13.0 < lot[1]) & (rng.random(count) < 0.7)
     pool = (rng.random(count) < style.pools) & (far + 11.0 < lot[1])
@@ -256,12 +276,15 @@ def _build_parking(
             out.trees.append(stems[rng.random(len(a)) < 0.7])
 
 
-def _build_shop(
-    parcel: _Parcel, style: Style, rng: np.random.Generator, out: Development
-) -> None:
+def _build_shop(parcel: _Parcel, style: Style, rng: np.random.Generator, out: Development) -> None:
     """A shop at the back of its parking lot; some parcels are vacant."""
     if rng.random() < 0.12:
-        out.yards.append(Shape(parcel.box((-1, 1), (-1, 1)), Surface.SOIL if rng.random() < 0.4 else Surface.MEADOW))
+        out.yards.append(
+            Shape(
+                parcel.box((-1, 1), (-1, 1)),
+                Surface.SOIL if rng.random() < 0.25 else Surface.MEADOW,
+            )
+        )
         return
     edge = rng.uniform(-0.3, 0.45)
     _build_parking(parcel, (-1.0, 0.96), rng, out)
@@ -275,18 +298,21 @@ def _build_shop(
     out.buildings.append(Shape(shop, Surface.ROOF, float(rng.uniform(5.0, 12.0))))
 
 
-def _build_works(
-    parcel: _Parcel, style: Style, rng: np.random.Generator, out: Development
-) -> None:
+def _build_works(parcel: _Parcel, style: Style, rng: np.random.Generator, out: Development) -> None:
     """Halls on a yard of asphalt, concrete or soil."""
-    yard = rng.choice([Surface.PARKING, Surface.CONCRETE, Surface.SOIL, Surface.GRAVEL, Surface.MEADOW], p=[0.42, 0.26, 0.16, 0.06, 0.10])
+    yard = rng.choice(
+        [Surface.PARKING, Surface.CONCRETE, Surface.SOIL, Surface.GRAVEL, Surface.MEADOW],
+        p=[0.48, 0.30, 0.09, 0.05, 0.08],
+    )
     out.yards.append(Shape(parcel.box((-1, 1), (-1, 1)), Surface(yard)))
     halls = int(rng.integers(1, 4))
     edges = np.linspace(-0.9, 0.9, halls + 1)
     for low, high in zip(edges, edges[1:], strict=False):
         if rng.random() < 0.85:
             span = 0.04 + 0.1 * rng.random()
-            hall = parcel.box((low + span, high - span), (rng.uniform(-0.8, -0.3), rng.uniform(0.3, 0.85)))
+            hall = parcel.box(
+                (low + span, high - span), (rng.uniform(-0.8, -0.3), rng.uniform(0.3, 0.85))
+            )
             out.buildings.append(Shape(hall, Surface.ROOF, float(rng.uniform(6.0, 13.0))))
 
 
@@ -301,7 +327,9 @@ def _build_apartments(
         for a0, a1 in zip(edges, edges[1:], strict=False):
             gap = 4.0 / parcel.a
             if a1 - a0 > 3 * gap:
-                bar = parcel.box((a0 + gap, a1 - gap), (low + rng.uniform(0, 0.1), high - rng.uniform(0, 0.1)))
+                bar = parcel.box(
+                    (a0 + gap, a1 - gap), (low + rng.uniform(0, 0.1), high - rng.uniform(0, 0.1))
+                )
                 out.buildings.append(Shape(bar, Surface.ROOF, float(rng.uniform(7.0, 13.0))))
 
 
@@ -315,10 +343,14 @@ def _build_ball_field(
     if rng.random() < 0.6:
         corner = parcel.lot.boxes((-0.8 * side, side), (-0.8 * side, side))[0]
         reach = min(1.5 * side, rng.uniform(75.0, 110.0))
-        out.yards.append(Shape(shapely.Point(home).buffer(reach).intersection(corner), Surface.TURF))
+        out.yards.append(
+            Shape(shapely.Point(home).buffer(reach).intersection(corner), Surface.TURF)
+        )
         infield = shapely.Point(home).buffer(min(0.62 * side, 32.0)).intersection(corner)
         out.yards.append(Shape(infield, Surface.SOIL))
-        grass = parcel.lot.boxes((-0.68 * side, -0.68 * side + 19.0), (-0.68 * side, -0.68 * side + 19.0))[0]
+        grass = parcel.lot.boxes(
+            (-0.68 * side, -0.68 * side + 19.0), (-0.68 * side, -0.68 * side + 19.0)
+        )[0]
         if side > 34.0 and rng.random() < 0.5:
             out.yards.append(Shape(grass, Surface.TURF))
     else:
@@ -341,25 +373,47 @@ def _build_school(
         _build_ball_field(parcel, style, rng, out)
 
 
-def _build_park(
-    parcel: _Parcel, style: Style, rng: np.random.Generator, out: Development
-) -> None:
+def _build_park(parcel: _Parcel, style: Style, rng: np.random.Generator, out: Development) -> None:
     """A park: ball fields, ponds, paths."""
     draw = rng.random()
     if draw < 0.3:
         _build_ball_field(parcel, style, rng, out)
     elif draw < 0.55:
         turns = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-        reach = 0.55 + 0.12 * np.sin(2 * turns + rng.uniform(0, 6)) + 0.1 * np.sin(3 * turns + rng.uniform(0, 6))
+        reach = (
+            0.55
+            + 0.12 * np.sin(2 * turns + rng.uniform(0, 6))
+            + 0.1 * np.sin(3 * turns + rng.uniform(0, 6))
+        )
         lot = parcel.lot
-        rim = lot.origin + lot.along * np.c_[parcel.a * reach * np.cos(turns)] + lot.away * np.c_[parcel.b * reach * np.sin(turns)]
-        out.yards.append(Shape(shapely.Polygon(rim).buffer(5.0), Surface.MARSH if rng.random() < 0.3 else Surface.MEADOW))
+        rim = (
+            lot.origin
+            + lot.along * np.c_[parcel.a * reach * np.cos(turns)]
+            + lot.away * np.c_[parcel.b * reach * np.sin(turns)]
+        )
+        out.yards.append(
+            Shape(
+                shapely.Polygon(rim).buffer(5.0),
+                Surface.MARSH if rng.random() < 0.3 else Surface.MEADOW,
+            )
+        )
         out.yards.append(Shape(shapely.Polygon(rim), Surface.WATER))
     elif draw < 0.8:
-        ends = parcel.lot.at([-parcel.a, -0.3 * parcel.a, 0.3 * parcel.a, parcel.a], rng.uniform(-0.8, 0.8, 4) * parcel.b) if False else None
+        ends = (
+            parcel.lot.at(
+                [-parcel.a, -0.3 * parcel.a, 0.3 * parcel.a, parcel.a],
+                rng.uniform(-0.8, 0.8, 4) * parcel.b,
+            )
+            if False
+            else None
+        )
         a = np.linspace(-1.0, 1.0, 12)
         b = 0.6 * np.sin(3.0 * a + rng.uniform(0, 6))
-        path = parcel.lot.origin + parcel.lot.along * np.c_[parcel.a * a] + parcel.lot.away * np.c_[parcel.b * b]
+        path = (
+            parcel.lot.origin
+            + parcel.lot.along * np.c_[parcel.a * a]
+            + parcel.lot.away * np.c_[parcel.b * b]
+        )
         out.paved.append(Shape(shapely.LineString(path).buffer(1.5), Surface.CONCRETE))
 
 

@@ -156,9 +156,7 @@ _Box = tuple[float, float, float, float]
 _Cut = tuple[tuple[float, float], tuple[float, float]]
 
 
-def cut_boxes(
-    box: _Box, side: Interval, rng: np.random.Generator
-) -> tuple[list[_Box], list[_Cut]]:
+def cut_boxes(box: _Box, side: Interval, rng: np.random.Generator) -> tuple[list[_Box], list[_Cut]]:
     """Halves a box until no side is longer than a drawn limit; returns boxes and cuts."""
     u0, v0, u1, v1 = box
     long = max(u1 - u0, v1 - v0)
@@ -204,9 +202,7 @@ def draw_streets(
         cross_s = [(k + 1) * block.length / (count + 1) for k in range(count)]
     else:
         cross_s = [block.length * rng.uniform(0.38, 0.62)]
-    crossings = [
-        Road(block.line((s, 0.0), (s, block.depth)), width, surface) for s in cross_s
-    ]
+    crossings = [Road(block.line((s, 0.0), (s, block.depth)), width, surface) for s in cross_s]
     streets = []
     for t in rows_t:
         start, end, bulbs = 0.0, block.length, []
@@ -219,9 +215,7 @@ def draw_streets(
                 bulbs.append(end)
         stops = [start, *cross_s, end]
         margin = width / 2 + 3.0
-        stretches = [
-            (a + margin, b - margin) for a, b in zip(stops, stops[1:], strict=False)
-        ]
+        stretches = [(a + margin, b - margin) for a, b in zip(stops, stops[1:], strict=False)]
         road = Road(block.line((start, t), (end, t)), width, surface)
         ends = [shapely.Point(block.place(np.array([[s, t]]))[0]) for s in bulbs]
         streets.append(Street(road, float(t), stretches, ends))

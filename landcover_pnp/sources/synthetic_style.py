@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 Look = Literal["humid_east", "piedmont", "hill_country", "desert"]
@@ -62,6 +63,20 @@ LABEL_OF_SURFACE: NDArray[np.uint8] = np.array(
 """(surface,) EnviroAtlas code of each surface; index 0 is no surface."""
 
 
+class Shape(NamedTuple):
+    """A drawn thing with one surface.
+
+    Attributes:
+        geometry: Polygon in pixel coordinates (x right, y down; 1 px = 1 m).
+        surface: What it is covered with.
+        height_m: Height above the ground.
+    """
+
+    geometry: shapely.Geometry
+    surface: Surface
+    height_m: float = 0.0
+
+
 @dataclass(frozen=True)
 class Use:
     """Land use of a superblock.
@@ -101,10 +116,14 @@ class Style:
         house_front: House width along the street.
         house_depth: House depth.
         gravel_yards: Share of lots with gravel instead of lawn.
+        paved_yards: Share of lots whose back yard is paved.
         pools: Share of lots with a pool.
         crown_radius: Median radius of crowns.
         river: Chance of a river.
         creeks: Mean number of creeks.
+        dry_creeks: Whether creeks are washes and canals without natural water.
+        wooded_banks: Share of the banks under closed canopy.
+        swamps: Share of the wooded banks that is wetland.
         highway: Chance of a highway.
     """
 
@@ -120,10 +139,14 @@ class Style:
     house_front: Interval
     house_depth: Interval
     gravel_yards: float
+    paved_yards: float
     pools: float
     crown_radius: float
     river: float
     creeks: float
+    dry_creeks: bool
+    wooded_banks: float
+    swamps: float
     highway: float
 
 
@@ -132,14 +155,14 @@ _LAWN, _MEADOW, _SOIL, _CROP = Surface.LAWN, Surface.MEADOW, Surface.SOIL, Surfa
 STYLES: dict[Look, Style] = {
     "humid_east": Style(
         uses={
-            "houses": Use(0.46, _LAWN, 0.20, 28.0, 0.02),
-            "apartments": Use(0.08, _LAWN, 0.14, 22.0, 0.02),
+            "houses": Use(0.46, _LAWN, 0.28, 36.0, 0.02),
+            "apartments": Use(0.08, _LAWN, 0.20, 24.0, 0.02),
             "shops": Use(0.12, _LAWN, 0.08, 10.0, 0.04),
             "works": Use(0.08, _MEADOW, 0.12, 6.0, 0.14),
             "school": Use(0.05, _LAWN, 0.12, 8.0, 0.03),
-            "park": Use(0.07, _LAWN, 0.45, 16.0, 0.01),
-            "open": Use(0.10, _MEADOW, 0.90, 30.0, 0.02),
-            "fields": Use(0.03, _CROP, 0.10, 0.0, 0.02),
+            "park": Use(0.07, _LAWN, 0.50, 16.0, 0.01),
+            "open": Use(0.14, _MEADOW, 0.90, 30.0, 0.02),
+            "fields": Use(0.015, _CROP, 0.10, 0.0, 0.02),
         },
         superblock=(220.0, 460.0),
         bend=34.0,
@@ -152,22 +175,26 @@ STYLES: dict[Look, Style] = {
         house_front=(7.0, 10.5),
         house_depth=(9.0, 15.0),
         gravel_yards=0.0,
+        paved_yards=0.16,
         pools=0.01,
         crown_radius=3.6,
         river=0.55,
         creeks=0.8,
+        dry_creeks=False,
+        wooded_banks=0.8,
+        swamps=0.08,
         highway=0.4,
     ),
     "piedmont": Style(
         uses={
-            "houses": Use(0.44, _LAWN, 0.40, 26.0, 0.03),
+            "houses": Use(0.44, _LAWN, 0.46, 32.0, 0.03),
             "apartments": Use(0.08, _LAWN, 0.22, 26.0, 0.03),
             "shops": Use(0.10, _LAWN, 0.14, 14.0, 0.05),
             "works": Use(0.05, _LAWN, 0.22, 8.0, 0.12),
             "school": Use(0.06, _LAWN, 0.24, 10.0, 0.05),
             "park": Use(0.05, _LAWN, 0.45, 14.0, 0.02),
             "open": Use(0.17, _MEADOW, 0.93, 25.0, 0.03),
-            "fields": Use(0.05, _CROP, 0.16, 0.0, 0.03),
+            "fields": Use(0.03, _CROP, 0.16, 0.0, 0.03),
         },
         superblock=(260.0, 560.0),
         bend=42.0,
@@ -180,21 +207,25 @@ STYLES: dict[Look, Style] = {
         house_front=(12.0, 18.0),
         house_depth=(9.0, 14.0),
         gravel_yards=0.0,
+        paved_yards=0.02,
         pools=0.03,
         crown_radius=4.2,
         river=0.25,
         creeks=1.8,
+        dry_creeks=False,
+        wooded_banks=0.8,
+        swamps=0.45,
         highway=0.4,
     ),
     "hill_country": Style(
         uses={
-            "houses": Use(0.48, _LAWN, 0.28, 34.0, 0.05),
+            "houses": Use(0.48, _LAWN, 0.40, 44.0, 0.04),
             "apartments": Use(0.09, _LAWN, 0.16, 24.0, 0.05),
             "shops": Use(0.10, _MEADOW, 0.10, 14.0, 0.09),
             "works": Use(0.05, _MEADOW, 0.12, 8.0, 0.18),
             "school": Use(0.07, _LAWN, 0.16, 12.0, 0.07),
-            "park": Use(0.06, _MEADOW, 0.42, 18.0, 0.06),
-            "open": Use(0.15, _MEADOW, 0.66, 30.0, 0.09),
+            "park": Use(0.06, _MEADOW, 0.50, 22.0, 0.05),
+            "open": Use(0.17, _MEADOW, 0.78, 30.0, 0.07),
         },
         superblock=(240.0, 520.0),
         bend=48.0,
@@ -207,10 +238,14 @@ STYLES: dict[Look, Style] = {
         house_front=(13.0, 19.0),
         house_depth=(11.0, 17.0),
         gravel_yards=0.02,
+        paved_yards=0.04,
         pools=0.10,
         crown_radius=3.4,
         river=0.35,
         creeks=1.4,
+        dry_creeks=False,
+        wooded_banks=0.8,
+        swamps=0.15,
         highway=0.35,
     ),
     "desert": Style(
@@ -221,7 +256,7 @@ STYLES: dict[Look, Style] = {
             "works": Use(0.06, _SOIL, 0.0, 3.0, 0.0, 14.0),
             "school": Use(0.06, _SOIL, 0.01, 10.0, 0.0, 14.0),
             "park": Use(0.06, _LAWN, 0.08, 22.0, 0.30, 10.0),
-            "open": Use(0.13, _SOIL, 0.012, 6.0, 0.0, 150.0),
+            "open": Use(0.13, _SOIL, 0.012, 6.0, 0.0, 190.0),
         },
         superblock=(300.0, 620.0),
         bend=6.0,
@@ -234,10 +269,14 @@ STYLES: dict[Look, Style] = {
         house_front=(11.5, 15.5),
         house_depth=(14.0, 20.0),
         gravel_yards=0.72,
+        paved_yards=0.12,
         pools=0.26,
         crown_radius=2.5,
         river=0.0,
         creeks=1.2,
+        dry_creeks=True,
+        wooded_banks=0.06,
+        swamps=0.0,
         highway=0.3,
     ),
 }

@@ -1,0 +1,323 @@
+"""Colour clusters of the image: a Gaussian mixture whose parameters vary in space."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClusterMixin
+from sklearn.cluster import KMeans, MiniBatchKMeans
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
+from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from landcover_pnp.boxes import box_sum
+from landcover_pnp.errors import GridError, RasterError
+from landcover_pnp.settings import ClusterSettings
+
+SMOOTHING = 1e-3
+"""Added to every responsibility before the last normalisation, as in the released program."""
+
+Floats = NDArray[Any]
+"""float32 or float64 arrays, as the image is."""
+
+_TINY = 1e-6
+"""Keeps divisions finite in boxes without any valid pixel; their results are masked."""
+
+
+class LocalGaussianMixture(ClusterMixin, BaseEstimator):  # type: ignore[misc]
+    """Gaussian mixture by EM with means, diagonal variances and weights that vary in space.
+
+    Every statistic is a mean over a box around the pixel, and the E-step averages the
+    neighbours' log densities over the same box: a pixel is explained by all the mixtures it
+    took part in, each centred on another pixel. Borders and invalid pixels are counted out.
+    The order of operations is that of the released program of Graikos et al. 2022,
+    arXiv 2206.09012, section 4.
+
+    Unlike scikit-learn's estimators this one takes X as an image (band, y, x), not as
+    (n_samples, n_features): neighbours matter. float64 is computed as such, all else in
+    float32.
+
+    Args:
+        n_clusters: Number of clusters.
+        radius: Radius of the boxes, pixels.
+        max_iter: EM iterations, at least 1; all are done.
+        warmup_iter: First iterations with the warm-up radius.
+        warmup_radius: Their radius, pixels.
+        variance_floor: Smallest variance, in squared units of X.
+        init: Start: ``"kmeans"`` (scikit-learn's, on the valid pixels), centres
+            (cluster, band), or responsibilities (cluster, y, x) that sum to 1.
+        random_state: Seed of the KMeans start.
+
+    Attributes:
+        means_: (cluster, band, y, x) of the last M-step.
+        variances_: (cluster, band, y, x), at least the floor.
+        weights_: (cluster, y, x), sums to 1 where a valid pixel is in reach, else 0.
+        valid_: (y, x) bool, pixels that counted.
+        radius_: Radius of the last iteration, pixels.
+        labels_: (y, x) int64, the most likely cluster, -1 where not valid.
+    """
+
+    def __init__(
+        self,
+        n_clusters: int = 5,
+        *,
+        radius: int = 15,
+        max_iter: int = 30,
+        warmup_iter: int = 0,
+        warmup_radius: int = 15,
+        variance_floor: float = 1e-4,
+        init: str | Floats = "kmeans",
+        random_state: int | None = None,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.radius = radius
+        self.max_iter = max_iter
+        self.warmup_iter = warmup_iter
+        self.warmup_radius = warmup_radius
+        self.variance_floor = variance_floor
+        self.init = init
+        self.random_state = random_state
+
+    def fit(self, X: Floats, y: None = None, valid: NDArray[np.bool_] | None = None) -> Self:
+        """Runs EM.
+
+        Args:
+            X: (band, y, x) in 0..1.
+            y: Not used; scikit-learn's convention.
+            valid: (y, x) pixels that count; None means all. Pixels of X that are not finite
+                never count.
+
+        Returns:
+            The estimator itself.
+
+        Raises:
+            GridError: If X, ``valid`` and ``init`` do not fit each other.
+            RasterError: If the KMeans start finds fewer valid pixels than clusters.
+        """
+        finite = np.isfinite(X).all(axis=0)
+        self.valid_ = finite if valid is None else finite & valid
+        x = self._image(X)
+        powers = _powers(x)
+        p = self._start(x) * self.valid_
+        self.n_features_in_ = len(x)
+        self.means_ = np.empty((self.n_clusters, *x.shape), x.dtype)
+        self.variances_ = np.empty_like(self.means_)
+        self.weights_ = np.empty_like(p)
+        for iteration in range(self.max_iter):
+            self.radius_ = self.warmup_radius if iteration < self.warmup_iter else self.radius
+            self._m_step(powers, p)
+            p = self._e_step(powers)
+        self.labels_ = np.where(self.valid_, p.argmax(axis=0), -1)
+        return self
+
+    def predict_proba(self, X: Floats) -> Floats:
+        """Responsibilities of the clusters for an image on the grid of the fitted one.
+
+        Args:
+            X: (band, y, x) in 0..1, of the shape that was fitted.
+
+        Returns:
+            (cluster, y, x), sums to 1; uniform where the fitted image had no valid pixel.
+
+        Raises:
+            GridError: If X has another shape: the parameters belong to places.
+        """
+        check_is_fitted(self)
+        if X.shape != self.means_.shape[1:]:
+            raise GridError(
+                found=f"an image of shape {X.shape}",
+                expected=f"the shape that was fitted, {self.means_.shape[1:]}",
+                way_out="fit the mixture to this image: its parameters vary in space",
+            )
+        p = self._e_step(_powers(self._image(X)))
+        p[:, ~self.valid_] = 1 / self.n_clusters
+        return p
+
+    def predict(self, X: Floats) -> NDArray[np.int64]:
+        """The most likely cluster of each pixel.
+
+        Args:
+            X: (band, y, x) in 0..1, of the shape that was fitted.
+
+        Returns:
+            (y, x) int64, -1 where the fitted image had no valid pixel.
+        """
+        return np.where(self.valid_, self.predict_proba(X).argmax(axis=0), -1)
+
+    def _image(self, X: Floats) -> Floats:
+        """X in the dtype of the computation, 0 where not valid."""
+        dtype = np.float64 if X.dtype == np.float64 else np.float32
+        return np.where(self.valid_, X, 0).astype(dtype)
+
+    def _start(self, x: Floats) -> Floats:
+        """The first responsibilities (cluster, y, x)."""
+        init = self.init
+        if isinstance(init, str):
+            init = _kmeans(x[:, self.valid_].T, self.n_clusters, self.random_state)
+        if init.shape == (self.n_clusters, *x.shape[1:]):
+            return init.astype(x.dtype)
+        if init.shape != (self.n_clusters, len(x)):
+            raise GridError(
+                found=f"start of shape {init.shape} for {self.n_clusters} clusters of an image "
+                f"of shape {x.shape}",
+                expected="centres (cluster, band) or responsibilities (cluster, y, x)",
+                way_out="take the centres from a sample of the same bands",
+            )
+        return _smoothed(_one_hot_nearest(x, init))
+
+    def _m_step(self, powers: Floats, p: Floats) -> None:
+        """Local means, variances and weights from responsibilities (0 where not valid)."""
+        bands = len(powers) // 2
+        for c, p_c in enumerate(p):
+            sums = box_sum(powers * p_c, self.radius_)
+            self.weights_[c] = sums[-1]
+            sums[:-1] /= np.maximum(sums[-1], _TINY)
+            self.means_[c] = sums[:bands]
+            sums[bands:-1] -= np.square(sums[:bands])
+            np.maximum(sums[bands:-1], self.variance_floor, out=self.variances_[c])
+        self.weights_ /= np.maximum(self.weights_.sum(axis=0), _TINY)
+
+    def _e_step(self, powers: Floats) -> Floats:
+        """Responsibilities (cluster, y, x), 0 where not valid.
+
+        The box averages log densities, -((x - mean)^2 / variance + log variance) / 2, over
+        the parameters of all neighbours at the pixel's own x: coefficients of powers of x.
+        """
+        bands = len(powers) // 2
+        coefficients = np.empty_like(powers)
+        linear, quadratic = coefficients[:bands], coefficients[bands:-1]
+        log_p = np.empty_like(self.weights_)
+        for c, (mean, variance) in enumerate(zip(self.means_, self.variances_, strict=True)):
+            np.divide(self.valid_, variance, out=quadratic)
+            np.multiply(mean, quadratic, out=linear)
+            coefficients[-1] = np.einsum("byx,byx->yx", mean, linear)
+            coefficients[-1] += np.log(variance).sum(axis=0) * self.valid_
+            linear *= -2
+            np.einsum("kyx,kyx->yx", powers, box_sum(coefficients, self.radius_), out=log_p[c])
+        count = box_sum(self.valid_.astype(log_p.dtype), self.radius_)
+        log_p /= -2 * np.maximum(count, 1)
+        log_p -= log_p.max(axis=0)
+        p = np.exp(log_p, out=log_p)
+        p /= p.sum(axis=0)
+        p *= self.weights_
+        p /= np.maximum(p.sum(axis=0), _TINY)
+        return _smoothed(p) * self.valid_
+
+
+def _powers(x: Floats) -> Floats:
+    """(2 band + 1, y, x): x, x^2 and 1, which all sums over pixels are taken of."""
+    return np.concatenate([x, x * x, np.ones_like(x[:1])])
+
+
+def _smoothed(p: Floats) -> Floats:
+    """No cluster is ever impossible: it could not come back."""
+    p += SMOOTHING
+    p /= p.sum(axis=0)
+    return p
+
+
+def _one_hot_nearest(x: Floats, centres: Floats) -> Floats:
+    """(cluster, y, x) 1 for the nearest of the centres (cluster, band), else 0."""
+    distance = [np.square(x - centre[:, None, None]).sum(axis=0) for centre in centres]
+    nearest = np.argmin(distance, axis=0)
+    return (nearest == np.arange(len(centres))[:, None, None]).astype(x.dtype)
+
+
+def _kmeans(sample: Floats, clusters: int, seed: int | None) -> NDArray[np.float32]:
+    """Centres (cluster, band) of a sample (n, band), dark to bright."""
+    if len(sample) < clusters:
+        raise RasterError(
+            found=f"{len(sample)} valid pixels",
+            expected=f"at least one for each of the {clusters} clusters",
+            way_out="map a larger area, or ask for fewer clusters",
+        )
+    # One thread: with more, the order of sums and so the last bits depend on the machine.
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer colours than clusters
+        fit = KMeans(clusters, n_init=4, random_state=seed).fit(sample.astype(np.float64))
+    centres = fit.cluster_centers_
+    order = np.argsort(centres.sum(axis=1), kind="stable")
+    return np.asarray(centres[order], np.float32)
+
+
+def sample_centres(
+    sample: NDArray[np.float32], settings: ClusterSettings, seed: int
+) -> NDArray[np.float32]:
+    """Start centres of the clusters, from a sample of the whole scene.
+
+    All tiles start from the same centres, so that neighbouring tiles agree about which
+    cluster is which.
+
+    Args:
+        sample: (n, band) colours in 0..1 of valid pixels.
+        settings: Number of clusters.
+        seed: Seed of scikit-learn's KMeans.
+
+    Returns:
+        (cluster, band) float32, dark to bright.
+
+    Raises:
+        RasterError: If there are fewer pixels than clusters.
+    """
+    return _kmeans(sample, settings.clusters, seed)
+
+
+def responsibilities(
+    image: NDArray[np.float32],
+    valid: NDArray[np.bool_],
+    centres: NDArray[np.float32],
+    settings: ClusterSettings,
+    seed: int,
+) -> NDArray[np.float32]:
+    """Clusters of a tile by the method of the settings, from common start centres.
+
+    Args:
+        image: (band, y, x) float32 in 0..1.
+        valid: (y, x) pixels that count.
+        centres: (cluster, band) start centres.
+        settings: Method and its parameters.
+        seed: Seed of what is random in scikit-learn's fits.
+
+    Returns:
+        (cluster, y, x) float32, sums to 1; uniform where not valid. With fewer valid pixels
+        than clusters, the nearest centre.
+
+    Raises:
+        GridError: If image, ``valid`` and centres do not fit each other.
+    """
+    clusters = len(centres)
+    if settings.method == "local":
+        mixture = LocalGaussianMixture(
+            clusters,
+            radius=settings.radius_px,
+            max_iter=settings.iterations,
+            warmup_iter=settings.warmup_iterations,
+            warmup_radius=settings.warmup_radius_px,
+            variance_floor=settings.variance_floor,
+            init=centres,
+        )
+        return np.asarray(mixture.fit(image, valid=valid).predict_proba(image), np.float32)
+    pixels = image[:, valid].T.astype(np.float64)
+    result = np.full((clusters, *valid.shape), 1 / clusters, np.float32)
+    if len(pixels) < clusters:
+        result[:, valid] = _one_hot_nearest(image, centres)[:, valid]
+        return result
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the iterations are a setting
+        if settings.method == "gaussian":
+            gaussian = GaussianMixture(
+                clusters,
+                means_init=centres,
+                max_iter=settings.iterations,
+                reg_covar=settings.variance_floor,
+                random_state=seed,
+            ).fit(pixels)
+            result[:, valid] = gaussian.predict_proba(pixels).T
+        else:
+            kmeans = MiniBatchKMeans(clusters, init=centres, n_init=1, random_state=seed)
+            result[:, valid] = np.eye(clusters)[kmeans.fit_predict(pixels)].T
+    return result

@@ -1,0 +1,179 @@
+"""Configuration files and command-line keys, read into the frozen settings dataclasses."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import types
+import typing
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser
+
+from landcover_pnp.errors import SettingsError, nearest
+
+S = TypeVar("S")
+
+
+def load_settings(
+    settings: type[S], config: Path | None = None, overrides: Sequence[str] = ()
+) -> S:
+    """Reads settings from a YAML file and command-line keys on top of it.
+
+    Args:
+        settings: Frozen dataclass of the stage.
+        config: YAML file; relative paths in it count from its folder. None: defaults only.
+        overrides: Command-line words such as ``--inference.engine``, ``evidence``; relative
+            paths in them count from the current folder.
+
+    Returns:
+        The settings.
+
+    Raises:
+        SettingsError: If the file is missing or no YAML, a key is unknown (names the nearest
+            one) or a value is of the wrong type.
+    """
+    values = {} if config is None else _checked(_read(config), settings, config)
+    for key, value in _options(overrides, settings).items():
+        *groups, name = key.split(".")
+        target = values
+        for group in groups:
+            target = target.setdefault(group, {})
+        target[name] = value
+    parser = settings_parser(settings)
+    try:
+        parsed = parser.instantiate(parser.parse_object(values))
+    except ArgumentError as error:
+        raise _explained(error, config) from error
+    return settings(**vars(parsed))
+
+
+def settings_parser(settings: type[Any], **texts: Any) -> ArgumentParser:
+    """Parser of a stage's settings as options ``--group.key value``.
+
+    Args:
+        settings: Frozen dataclass of the stage.
+        **texts: ``prog``, ``usage``, ``description`` of the help text.
+    """
+    parser = ArgumentParser(exit_on_error=False, **texts)
+    parser.add_class_arguments(settings)
+    return parser
+
+
+def keys(settings: type[Any], prefix: str = "") -> Iterator[str]:
+    """Dotted names of all keys of a settings dataclass, groups included."""
+    for name, kind in typing.get_type_hints(settings).items():
+        yield prefix + name
+        inner = _dataclass_in(kind)
+        if inner is not None and not _is_list(kind):
+            yield from keys(inner, f"{prefix}{name}.")
+
+
+def _read(config: Path) -> dict[str, Any]:
+    if not config.is_file():
+        raise SettingsError(
+            found=f"no configuration file {config}",
+            expected="a YAML file",
+            way_out="correct the path; configs/ holds examples",
+        )
+    try:
+        values = yaml.safe_load(config.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            found=f"{config} is no YAML: {' '.join(str(error).split())}",
+            expected="lines of `key: value`, indented by spaces",
+            way_out="compare with the examples in configs/",
+        ) from error
+    if not isinstance(values, dict):
+        raise SettingsError(
+            found=f"{config} holds {'nothing' if values is None else type(values).__name__}",
+            expected="keys and values",
+            way_out="compare with the examples in configs/",
+        )
+    return values
+
+
+def _checked(values: dict[str, Any], settings: type[Any], config: Path, at: str = "") -> Any:
+    """The same values with paths counted from the file's folder; refuses unknown keys."""
+    hints = typing.get_type_hints(settings)
+    checked: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in hints:
+            raise SettingsError(
+                found=f"unknown key {at + str(key)!r} in {config}",
+                expected="one of " + ", ".join(at + name for name in hints),
+                way_out=nearest(str(key), hints),
+            )
+        kind, inner = hints[key], _dataclass_in(hints[key])
+        items = value if _is_list(kind) and isinstance(value, list) else [value]
+        if inner is not None:
+            items = [
+                _checked(v, inner, config, f"{at}{key}.") if isinstance(v, dict) else v
+                for v in items
+            ]
+        elif Path in _leaves(kind):
+            items = [str(config.parent / v) if isinstance(v, str) else v for v in items]
+        checked[key] = items if items is value or isinstance(value, list) else items[0]
+    return checked
+
+
+def _options(words: Sequence[str], settings: type[Any]) -> dict[str, Any]:
+    """Values by key of words like ``--key value`` and ``--key=value``; values are YAML."""
+    known = set(keys(settings))
+    values: dict[str, Any] = {}
+    waiting = list(words)
+    while waiting:
+        word = waiting.pop(0)
+        name, equals, value = word.removeprefix("--").partition("=")
+        if not word.startswith("--") or name not in known:
+            raise SettingsError(
+                found=f"unknown option {word}",
+                expected="options that --help lists",
+                way_out=nearest(name, known),
+            )
+        if not equals and not waiting:
+            raise SettingsError(
+                found=f"option {word} without a value",
+                expected=f"{word} VALUE",
+                way_out="add the value",
+            )
+        values[name] = yaml.safe_load(value if equals else waiting.pop(0))
+    return values
+
+
+def _explained(error: ArgumentError, config: Path | None) -> SettingsError:
+    # jsonargparse reports every alternative it tried; the user needs key, value and type.
+    text = str(error)
+    key = ".".join(re.findall(r'[Kk]ey "([^"]+)"', text))
+    value = re.findall(r"(?:Given|Got) value: (.+)", text)
+    kinds = re.findall(r"Expected an? (?:<class '(?:\w+\.)*(\w+)'>|typing\.(Literal\[.*?\]))", text)
+    wanted = [kind for kind in dict.fromkeys(a or b for a, b in kinds) if kind != "NoneType"]
+    missing = re.search(r"required: (.+)", text)
+    if missing or "is required" in text:
+        found = f"no value for {key}" + (f": {missing[1]}" if missing else "")
+        expected = "a value: it has no default"
+    else:
+        found = f"{key} is {value[0]}" if value else " ".join(text.split())
+        expected = "a value of type " + " or ".join(wanted) if wanted else "what --help lists"
+    return SettingsError(
+        found=found + (f" ({config})" if config else ""),
+        expected=expected,
+        way_out="correct the value in the configuration or on the command line",
+    )
+
+
+def _leaves(kind: Any) -> tuple[Any, ...]:
+    args = typing.get_args(kind)
+    return tuple(leaf for arg in args for leaf in _leaves(arg)) if args else (kind,)
+
+
+def _dataclass_in(kind: Any) -> Any:
+    return next((leaf for leaf in _leaves(kind) if dataclasses.is_dataclass(leaf)), None)
+
+
+def _is_list(kind: Any) -> bool:
+    options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+    return any(typing.get_origin(option) is list for option in options)

@@ -1,0 +1,199 @@
+"""Evaluation of class maps against truth: pooled confusion matrix and the measures from it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from rasterio.enums import Resampling
+from rasterio.io import DatasetReader
+from rasterio.vrt import WarpedVRT
+
+from landcover_pnp.grid import Box
+from landcover_pnp.legend import (
+    CLASS_COUNT,
+    ENVIROATLAS,
+    NO_DATA,
+    WORKING,
+    Legend,
+    count_values,
+    remap,
+    to_working,
+)
+from landcover_pnp.raster import (
+    blocks,
+    label_band,
+    on_grid,
+    open_raster,
+    overlapping_bounds,
+    read,
+    read_mask,
+    require_same_ground,
+)
+
+Protocol = Literal["five_classes", "published"]
+"""``five_classes`` counts shrubs and wetlands as trees and agriculture as grass; ``published``
+takes only the five EnviroAtlas classes as truth, but predictions on other truth still count
+in the unions (Graikos et al. 2022, section 4)."""
+
+_PUBLISHED = {10: 1, 20: 2, 30: 3, 40: 4, 70: 5}
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Measures of one map.
+
+    Attributes:
+        confusion: (truth 6, predicted 6) pixel counts; row 0 is truth that is none of the five
+            classes, column 0 is truth the map has no data on.
+        protocol: How row 0 counts.
+    """
+
+    confusion: NDArray[np.int64]
+    protocol: Protocol
+
+    @property
+    def pixels(self) -> int:
+        """Truth pixels of the five classes that the map says something about."""
+        return int(self.confusion[1:, 1:].sum())
+
+    @property
+    def unmapped(self) -> float:
+        """Share of the truth pixels of the five classes on which the map has no data."""
+        return float(self.confusion[1:, 0].sum() / max(self.confusion[1:].sum(), 1))
+
+    @property
+    def accuracy(self) -> float:
+        """Share of ``pixels`` with the right class; NaN without any."""
+        return float(_ratio(np.trace(self.confusion[1:, 1:]), self.pixels))
+
+    @property
+    def iou(self) -> NDArray[np.float64]:
+        """Intersection over union by class, (class,); NaN for classes absent from the truth."""
+        hits, truth, predicted = self._margins()
+        if self.protocol == "published":
+            predicted = predicted + self.confusion[0, 1:]
+        return np.where(truth > 0, _ratio(hits, truth + predicted - hits), np.nan)
+
+    @property
+    def f1(self) -> NDArray[np.float64]:
+        """Harmonic mean of precision and recall by class; NaN for absent classes."""
+        hits, truth, predicted = self._margins()
+        return np.where(truth > 0, _ratio(2 * hits, truth + predicted), np.nan)
+
+    @property
+    def mean_iou(self) -> float:
+        """Mean of ``iou`` over the classes present in the truth; NaN without any."""
+        present = self.iou[~np.isnan(self.iou)]
+        return float(present.mean()) if present.size else float("nan")
+
+    def _margins(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        mapped = self.confusion[1:, 1:]
+        return np.diagonal(mapped), mapped.sum(axis=1), mapped.sum(axis=0)
+
+    def __add__(self, other: Scores) -> Scores:
+        """Scores of both areas together, by pooled counts.
+
+        Raises:
+            ValueError: If the protocols differ.
+        """
+        if self.protocol != other.protocol:
+            raise ValueError(f"cannot pool protocols {self.protocol} and {other.protocol}")
+        return Scores(self.confusion + other.confusion, self.protocol)
+
+
+def _ratio(part: NDArray[np.int64] | int, whole: NDArray[np.int64] | int) -> NDArray[np.float64]:
+    nothing = np.full(np.shape(part), np.nan)
+    return np.asarray(np.divide(part, whole, out=nothing, where=np.asarray(whole) > 0))
+
+
+def score(predicted: NDArray[np.integer], truth: NDArray[np.integer], protocol: Protocol) -> Scores:
+    """Scores labels against truth in the working classes.
+
+    Args:
+        predicted: (y, x) integers 0..5, 0 = no data.
+        truth: (y, x) integers 0..5, 0 = not one of the five classes.
+        protocol: See ``Protocol``.
+
+    Returns:
+        The pooled counts and what follows from them.
+    """
+    n = CLASS_COUNT + 1
+    pairs = truth.astype(np.int64).ravel() * n + predicted.ravel()
+    return Scores(np.bincount(pairs, minlength=n * n).reshape(n, n), protocol)
+
+
+def evaluate_map(
+    path: Path, truth: Path, legend: Legend, protocol: Protocol, *, overlap: bool = False
+) -> Scores:
+    """Scores a class map at the resolution of the truth, in windows.
+
+    The map is sampled at the truth's pixel centres, by nearest neighbour.
+
+    Args:
+        path: Class map in working codes.
+        truth: Truth raster; any grid and CRS that covers the same ground.
+        legend: Legend of the truth, ``ENVIROATLAS`` or ``WORKING``.
+        protocol: See ``Protocol``.
+        overlap: Whether truth and map may cover different ground; only what both cover is
+            scored then.
+
+    Returns:
+        The scores.
+
+    Raises:
+        RasterError: If a file cannot be read.
+        GridError: If the truth covers other ground than the map.
+        LegendError: If the truth holds unknown codes; lists them with counts.
+    """
+    with open_raster(truth, "truth") as source, open_raster(path, "map") as labels:
+        label_band(source, "truth")
+        if overlap:
+            overlapping_bounds(source, "truth", labels.bounds, labels.crs)
+        else:
+            require_same_ground(source, "truth", labels.bounds, labels.crs, labels.res[0])
+        extent = Box(0, source.height, 0, source.width)
+        counts: Counter[int] = Counter()
+        for box in blocks(extent):
+            counts.update(count_values(read(source, 1, box)))
+        legend.require_known(counts, str(truth))
+        with on_grid(labels, GeoBox.from_rio(source), Resampling.nearest) as view:
+            return _score_windows(source, view, extent, legend, protocol)
+
+
+def _score_windows(
+    truth: DatasetReader, labels: WarpedVRT, extent: Box, legend: Legend, protocol: Protocol
+) -> Scores:
+    total = score(np.zeros(0, np.uint8), np.zeros(0, np.uint8), protocol)
+    for box in blocks(extent):
+        codes = read(truth, 1, box)
+        codes[~read_mask(truth, box)] = NO_DATA
+        predicted = read(labels, 1, box)
+        predicted[~read_mask(labels, box)] = NO_DATA
+        if protocol == "published" and legend.name == ENVIROATLAS.name:
+            classes = remap(codes, legend, _PUBLISHED, "truth")
+        else:
+            classes = to_working(codes, legend, "truth")
+        total += score(predicted, classes, protocol)
+    return total
+
+
+def table(rows: Mapping[str, Scores]) -> str:
+    """A Markdown table: one row a method, accuracy, mean IoU, then IoU and F1 by class."""
+    head = ["method", "accuracy", "mean IoU", *(f"IoU {n}" for n in WORKING.names)]
+    head += [f"F1 {n}" for n in WORKING.names]
+    lines = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
+    for method, s in rows.items():
+        cells = [_figure(v) for v in (s.accuracy, s.mean_iou, *s.iou, *s.f1)]
+        lines.append("| " + " | ".join([method, *cells]) + " |")
+    return "\n".join(lines)
+
+
+def _figure(value: float) -> str:
+    return "absent" if np.isnan(value) else f"{value:.3f}"

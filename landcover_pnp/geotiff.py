@@ -1,0 +1,199 @@
+"""GeoTIFFs on disk, written: complete and verified under their name, or not there at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape
+
+import numpy as np
+import rasterio
+import rasterio.shutil
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from rasterio.errors import RasterioError
+
+from landcover_pnp.errors import RunError
+from landcover_pnp.grid import Box
+from landcover_pnp.raster import BLOCK_PX, blocks
+
+
+@contextmanager
+def completed(path: Path) -> Iterator[Path]:
+    """A file that gets its final name only when it is complete.
+
+    Args:
+        path: The final name.
+
+    Yields:
+        A name ``.partial-*`` beside it to write to. When the block ends well, the file is
+        flushed to disk and renamed, with the ``.aux.xml`` GDAL may have put beside it; when
+        it does not, what was written is removed and an older file stays as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    sidecar = partial.with_name(partial.name + ".aux.xml")
+    try:
+        yield partial
+        for written, final in ((sidecar, path.with_name(path.name + ".aux.xml")), (partial, path)):
+            if written.exists():
+                with written.open("rb") as file:
+                    os.fsync(file.fileno())
+                written.replace(final)
+    finally:
+        for leftover in (partial, sidecar):
+            leftover.unlink(missing_ok=True)
+
+
+def remove_partials(folder: Path) -> int:
+    """Removes what an interrupted process left under ``.partial-*`` names in a folder.
+
+    Returns:
+        Number of files and folders removed.
+    """
+    leftovers = list(folder.glob("**/.partial-*"))
+    for leftover in leftovers:
+        if leftover.is_dir():
+            shutil.rmtree(leftover)
+        else:
+            leftover.unlink(missing_ok=True)
+    return len(leftovers)
+
+
+@dataclass(frozen=True)
+class Band:
+    """How a raster is written, besides its pixels.
+
+    Attributes:
+        dtype: numpy name of the pixel type.
+        descriptions: One text a band; their number is the number of bands.
+        nodata: Value of no data, None where every pixel has data.
+        colormap: RGBA by value of a raster of classes.
+        categories: Names by value of a raster of classes, for GDAL's category names.
+        tags: Further metadata.
+    """
+
+    dtype: str
+    descriptions: tuple[str, ...]
+    nodata: float | None = None
+    colormap: Mapping[int, tuple[int, int, int, int]] = field(default_factory=dict)
+    categories: Mapping[int, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def write_raster(
+    path: Path, geobox: GeoBox, band: Band, parts: Iterable[tuple[Box, NDArray[Any]]]
+) -> None:
+    """Writes a tiled GeoTIFF block by block, reads it back and only then gives it its name.
+
+    Args:
+        path: Final name.
+        geobox: Grid of the raster.
+        band: Type, names and colours.
+        parts: Boxes that partition the grid, each with its pixels (band, y, x).
+
+    Raises:
+        RunError: If what is read back differs from what was written, or the disk is full.
+    """
+    height, width = geobox.shape
+    try:
+        with completed(path) as partial:
+            if band.categories:
+                _write_categories(partial, band.categories)
+            with rasterio.open(
+                partial,
+                "w",
+                driver="GTiff",
+                height=height,
+                width=width,
+                count=len(band.descriptions),
+                dtype=band.dtype,
+                crs=str(geobox.crs),
+                transform=geobox.transform,
+                nodata=band.nodata,
+                tiled=True,
+                blockxsize=256,
+                blockysize=256,
+                compress="deflate",
+                bigtiff="if_safer",
+            ) as target:
+                target.descriptions = band.descriptions
+                target.update_tags(**band.tags)
+                if band.colormap:
+                    target.write_colormap(1, dict(band.colormap))
+                written = []
+                for box, pixels in parts:
+                    target.write(pixels, window=box.window)
+                    written.append((box, zlib.crc32(np.ascontiguousarray(pixels).tobytes())))
+            with rasterio.open(partial) as target:
+                for box, checksum in written:
+                    pixels = target.read(window=box.window)
+                    if zlib.crc32(np.ascontiguousarray(pixels).tobytes()) != checksum:
+                        raise _unverified(path, f"rows {box.y0} to {box.y1} differ")
+    except (RasterioError, OSError) as error:
+        raise _unverified(path, str(error.__cause__ or error)) from error
+
+
+def write_cog(path: Path, source: Path, overview_resampling: str) -> None:
+    """Copies a GeoTIFF to a cloud-optimised one with overviews, and reads every pixel back.
+
+    Colour table, category names, descriptions and tags go along.
+
+    Args:
+        path: Final name.
+        source: The GeoTIFF.
+        overview_resampling: GDAL's rule for overviews; ``mode`` for classes.
+
+    Raises:
+        RunError: If the copy cannot be written, is no valid COG or differs in a pixel.
+    """
+    from rio_cogeo.cogeo import cog_validate
+
+    try:
+        with completed(path) as partial:
+            rasterio.shutil.copy(
+                source,
+                partial,
+                driver="COG",
+                compress="DEFLATE",
+                blocksize=BLOCK_PX,
+                overview_resampling=overview_resampling,
+                bigtiff="IF_SAFER",
+            )
+            valid, reasons, _ = cog_validate(partial, strict=True)
+            if not valid:
+                raise _unverified(path, "; ".join(reasons))
+            with rasterio.open(source) as before, rasterio.open(partial) as after:
+                for box in blocks(Box(0, before.height, 0, before.width)):
+                    if not np.array_equal(
+                        before.read(window=box.window), after.read(window=box.window)
+                    ):
+                        raise _unverified(path, f"rows {box.y0} to {box.y1} differ")
+    except (RasterioError, OSError) as error:
+        raise _unverified(path, str(error.__cause__ or error)) from error
+
+
+def _write_categories(path: Path, categories: Mapping[int, str]) -> None:
+    # GDAL keeps category names in this file only, and rasterio cannot write them.
+    names = [categories.get(value, "") for value in range(max(categories) + 1)]
+    listed = "".join(f"<Category>{escape(name)}</Category>" for name in names)
+    path.with_name(path.name + ".aux.xml").write_text(
+        '<PAMDataset><PAMRasterBand band="1"><CategoryNames>'
+        f"{listed}</CategoryNames></PAMRasterBand></PAMDataset>\n",
+        encoding="utf-8",
+    )
+
+
+def _unverified(path: Path, reason: str) -> RunError:
+    free = shutil.disk_usage(path.parent).free / 1e9
+    return RunError(
+        found=f"{path} could not be written and read back: {reason}; {free:.1f} GB free there",
+        expected="a complete file",
+        way_out="free disk space or choose another run folder, then repeat the command",
+    )

@@ -1,0 +1,154 @@
+"""One tile's way: its window of the scene -> weak labels -> clusters -> engine -> files."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from landcover_pnp.clusters import responsibilities
+from landcover_pnp.errors import LandcoverError
+from landcover_pnp.geotiff import Band, write_raster
+from landcover_pnp.grid import Box, Tile, TileGrid
+from landcover_pnp.inference.engine import Evidence, infer, needs_prior
+from landcover_pnp.inference.evidence import evidence_map
+from landcover_pnp.legend import WORKING
+from landcover_pnp.prior.denoiser import Prior
+from landcover_pnp.runs import Ingredients, Record
+from landcover_pnp.settings import ClusterSettings, InferenceSettings, WeakLabelSettings
+from landcover_pnp.sources.scene import Scene
+from landcover_pnp.weak_labels import weak_labels
+
+METHODS = ("map", "evidence", "weak_labels")
+"""What is inferred for each tile: the engine's result and the two baselines it must beat."""
+
+PROBABILITY_ONE = 65535
+"""Stored value of probability 1; all classes 0 is no data."""
+
+
+@dataclass(frozen=True)
+class TileJob:
+    """All that a worker needs to infer any tile of a run: a few kilobytes.
+
+    Attributes:
+        scene: Folder of the prepared scene.
+        out: Folder of the tiles' files.
+        grid: The tiles.
+        weak_labels: Weak label settings.
+        matrix: p(class | NLCD), (nlcd class, class).
+        clusters: Cluster settings.
+        centres: Start centres of the whole scene, (cluster, band).
+        inference: Engine settings.
+        seed: Seed of the run.
+        made_of: What the tiles depend on besides their position.
+    """
+
+    scene: Path
+    out: Path
+    grid: TileGrid
+    weak_labels: WeakLabelSettings
+    matrix: NDArray[np.float64]
+    clusters: ClusterSettings
+    centres: NDArray[np.float32]
+    inference: InferenceSettings
+    seed: int
+    made_of: Ingredients
+
+    def made_of_tile(self, tile: Tile) -> Ingredients:
+        """What one tile's result depends on."""
+        return {**self.made_of, "core": list(tile.core), "canvas": list(tile.canvas)}
+
+    def raster(self, tile: Tile, method: str) -> Path:
+        """File of a tile's probabilities."""
+        return self.out / f"{tile.id}_{method}.tif"
+
+    def record(self, tile: Tile) -> Path:
+        """File of a tile's record, which appears after its rasters."""
+        return self.out / f"{tile.id}.json"
+
+
+def infer_tile(job: TileJob, tile_id: str) -> Record:
+    """Infers a tile and writes its probabilities by every method, then its record.
+
+    Args:
+        job: What all tiles of the run share.
+        tile_id: Name of the tile.
+
+    Returns:
+        The record: ``done``, or ``failed`` with the reason; a failed tile leaves no raster.
+    """
+    # The order of floating-point sums depends on the number of threads, and with it the bytes.
+    torch.set_num_threads(1)
+    tile = job.grid.tile_by_id(tile_id)
+    start = time.monotonic()
+    made_of = job.made_of_tile(tile)
+    try:
+        probabilities, figures = _probabilities(job, tile)
+        geobox = job.grid.geobox[tile.canvas.within(job.grid.extent)]
+        for method, p in probabilities.items():
+            stored = np.rint(p * PROBABILITY_ONE).astype(np.uint16)
+            whole = Box(0, stored.shape[1], 0, stored.shape[2])
+            write_raster(job.raster(tile, method), geobox, BAND, [(whole, stored)])
+    except LandcoverError as error:
+        for method in METHODS:
+            job.raster(tile, method).unlink(missing_ok=True)
+        record = Record("failed", made_of, time.monotonic() - start, reason=str(error))
+    else:
+        record = Record("done", made_of, time.monotonic() - start, figures=figures)
+    record.write(job.record(tile))
+    return record
+
+
+BAND = Band("uint16", tuple(f"p({name})" for name in WORKING.names), nodata=0)
+"""Format of stored probabilities (class, y, x)."""
+
+
+def _probabilities(
+    job: TileJob, tile: Tile
+) -> tuple[dict[str, NDArray[np.float32]], Mapping[str, float]]:
+    """Probabilities (class, y, x) on the tile's canvas by method, and counts."""
+    scene = Scene.open(job.scene)
+    reach = math.ceil(job.weak_labels.nlcd_kernel_m / 2 / scene.resolution_m)
+    around = tile.canvas.grow(reach).clip(scene.extent)
+    inside = tile.canvas.within(around)
+    valid = scene.valid(tile.canvas)
+    weak = weak_labels(
+        scene.nlcd(around),
+        job.matrix,
+        scene.coverage("roads", around),
+        scene.coverage("buildings", around),
+        scene.coverage("water", around),
+        scene.valid(around),
+        job.weak_labels,
+        scene.resolution_m,
+    )
+    weak_p = weak.probabilities[:, *inside]
+    undecided = valid & (np.ptp(weak_p, axis=0) == 0)
+    if not valid.any():
+        return dict.fromkeys(METHODS, np.zeros_like(weak_p)), {"valid_px": 0}
+    clusters = responsibilities(
+        scene.image(tile.canvas), valid, job.centres, job.clusters, job.seed
+    )
+    evidence = Evidence(clusters, weak_p, valid, (tile.canvas.y0, tile.canvas.x0))
+    prior = load_prior(job.inference.prior) if needs_prior(job.inference.engine) else None
+    results = {
+        "map": infer(evidence, job.inference, prior, job.seed),
+        "evidence": evidence_map(clusters, weak_p, valid, job.inference.evidence),
+        "weak_labels": weak_p,
+    }
+    core = tile.core.within(tile.canvas)
+    figures = {"valid_px": int(valid[core].sum()), "uniform_px": int(undecided[core].sum())}
+    return {method: np.where(valid, p, 0) for method, p in results.items()}, figures
+
+
+@lru_cache(maxsize=1)
+def load_prior(folder: Path | None) -> Prior:
+    """Loads a prior once a process."""
+    return Prior.load(folder)

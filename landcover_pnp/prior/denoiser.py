@@ -1,0 +1,281 @@
+"""The prior: a U-Net that predicts the noise in label maps, and its folder on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from diffusers.models.unets.unet_2d import UNet2DModel
+from torch import Tensor
+from torch.nn import functional
+
+from landcover_pnp.errors import PriorError, SettingsError
+from landcover_pnp.legend import WORKING, Legend
+from landcover_pnp.prior.noise import NoiseSchedule
+from landcover_pnp.geotiff import completed
+from landcover_pnp.settings import DenoiserSettings, NoiseSettings
+
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+CONFIG = "config.json"
+CARD = "prior.json"
+"""The files of a prior: weights and architecture as diffusers names them, and the rest."""
+
+
+def build_network(settings: DenoiserSettings, seed: int) -> UNet2DModel:
+    """An untrained U-Net of the paper's kind: attention at the lowest level only.
+
+    Args:
+        settings: Architecture.
+        seed: Seed of the weights; the global generator is left as it was.
+
+    Returns:
+        The network, (batch, channel, y, x) to the same shape, one channel a class and
+        channel 0 for no data.
+
+    Raises:
+        SettingsError: If the channels do not fit the group normalisation.
+    """
+    levels = len(settings.channels)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            network: UNet2DModel = UNet2DModel(
+                sample_size=settings.crop_px,
+                in_channels=len(WORKING.classes) + 1,
+                out_channels=len(WORKING.classes) + 1,
+                layers_per_block=settings.layers_per_block,
+                block_out_channels=tuple(settings.channels),
+                down_block_types=("DownBlock2D",) * (levels - 1) + ("AttnDownBlock2D",),
+                up_block_types=("AttnUpBlock2D",) + ("UpBlock2D",) * (levels - 1),
+                attention_head_dim=settings.head_channels,
+                norm_num_groups=settings.norm_groups,
+                flip_sin_to_cos=True,
+                freq_shift=0,
+                downsample_padding=1,
+            )
+        except ValueError as error:
+            raise SettingsError(
+                found=f"channels {settings.channels} with norm_groups {settings.norm_groups}: "
+                f"{error}",
+                expected="channels that norm_groups divides",
+                way_out="change denoiser.channels or denoiser.norm_groups",
+            ) from error
+    return network
+
+
+@dataclass(frozen=True, eq=False)
+class Prior:
+    """A diffusion model over one-hot label maps, and what it was trained for.
+
+    Attributes:
+        network: The U-Net. It is taken over: weights frozen, evaluation mode.
+        schedule: Forward process; the network is given t as 1..T.
+        resolution_m: Ground resolution of the label maps, metres.
+        crop_px: Side of the training crops, pixels.
+        legend: Classes of the channels 1, 2, ...; channel 0 is no data.
+        training: How it was trained and how well, as JSON; for people, read by nothing.
+    """
+
+    network: UNet2DModel
+    schedule: NoiseSchedule
+    resolution_m: float
+    crop_px: int
+    legend: Legend = WORKING
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Freezes the weights: no step of an engine ever computes their gradient."""
+        self.network.requires_grad_(False).eval()
+
+    @property
+    def channels(self) -> int:
+        """Number of channels: one a class, and channel 0 for no data."""
+        return len(self.legend.classes) + 1
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """12 hex digits of a sha256 over weights and everything else that acts on a map."""
+        digest = hashlib.sha256(json.dumps(self._facts(), sort_keys=True).encode())
+        digest.update(self._architecture().encode())
+        digest.update(self._weights())
+        return digest.hexdigest()[:12]
+
+    def predict_noise(self, x_t: Tensor, t: int | Tensor) -> Tensor:
+        """eps_theta(x_t, t), differentiable in ``x_t``.
+
+        Args:
+            x_t: Noisy maps (batch, channel, y, x) float32 of any height and width; padded
+                inside by reflection to what the levels of the U-Net need.
+            t: Noise level in 1..T, or one a map as a (batch,) integer tensor.
+
+        Returns:
+            Predicted noise, the shape of ``x_t``.
+        """
+        height, width = x_t.shape[-2:]
+        unit = 2 ** (len(self.network.down_blocks) - 1)
+        down, right = -height % unit, -width % unit
+        # A map narrower than its padding cannot be reflected.
+        mode = "reflect" if down < height and right < width else "replicate"
+        padded = functional.pad(x_t, (0, right, 0, down), mode=mode)
+        eps: Tensor = self.network(padded, t).sample
+        return eps[..., :height, :width]
+
+    def save(self, folder: Path) -> None:
+        """Writes the prior; ``prior.json`` comes last and makes the rest valid.
+
+        Weights are rounded to float16. The folder also opens with diffusers'
+        ``UNet2DModel.from_pretrained``.
+
+        Args:
+            folder: Made where it does not exist; an older prior in it is replaced.
+        """
+        weights = self._weights()
+        card = {
+            **self._facts(),
+            "licence": "Apache-2.0",
+            "training": self.training,
+            "sha256": hashlib.sha256(weights).hexdigest(),
+        }
+        for name, content in (
+            (WEIGHTS, weights),
+            (CONFIG, self._architecture().encode()),
+            (CARD, (json.dumps(card, indent=2) + "\n").encode()),
+        ):
+            with completed(folder / name) as partial:
+                partial.write_bytes(content)
+
+    @classmethod
+    def load(cls, folder: Path | None = None) -> Prior:
+        """Opens a prior, with every check that can be made before it is used.
+
+        Args:
+            folder: Folder that ``save`` wrote; None is the prior shipped in the package.
+
+        Returns:
+            The prior, float32 on the CPU.
+
+        Raises:
+            PriorError: If a file is missing or damaged, if the folder holds another kind of
+                checkpoint, or if legend or channels are not this package's.
+        """
+        if folder is None:
+            shipped = resources.files("landcover_pnp.prior").joinpath("shipped")
+            with resources.as_file(shipped) as path:
+                return cls.load(path)
+        _require_files(folder)
+        card, config = _read_json(folder / CARD), _read_json(folder / CONFIG)
+        content = (folder / WEIGHTS).read_bytes()
+        found = hashlib.sha256(content).hexdigest()
+        if found != card.get("sha256"):
+            raise PriorError(
+                found=f"{folder / WEIGHTS} is damaged: {len(content)} bytes, sha256 {found}",
+                expected=f"sha256 {card.get('sha256')}, as {CARD} says",
+                way_out="copy or fetch the whole folder again",
+            )
+        _require_legend(folder, card, config)
+        try:
+            # On the meta device no weights are drawn only to be overwritten.
+            with torch.device("meta"):
+                network = UNet2DModel.from_config(config)
+            weights = {k: v.float() for k, v in safetensors.torch.load(content).items()}
+            network.load_state_dict(weights, assign=True)
+            return cls(
+                network,
+                NoiseSchedule(NoiseSettings(**card["noise"])),
+                resolution_m=float(card["resolution_m"]),
+                crop_px=int(card["crop_px"]),
+                training=card["training"],
+            )
+        except (
+            KeyError,
+            TypeError,
+            ValueError,
+            RuntimeError,
+            safetensors.SafetensorError,
+        ) as error:
+            raise PriorError(
+                found=f"{folder}: weights, {CONFIG} and {CARD} do not fit together: {error}",
+                expected="the three files of one prior, as `landcover train-prior` writes them",
+                way_out="copy the whole folder again",
+            ) from error
+
+    def _weights(self) -> bytes:
+        """The weights as they stand on disk."""
+        half = {k: v.half().contiguous() for k, v in self.network.state_dict().items()}
+        return safetensors.torch.save(half)
+
+    def _architecture(self) -> str:
+        """The network's ``config.json``."""
+        return str(self.network.to_json_string())
+
+    def _facts(self) -> dict[str, Any]:
+        """What ``prior.json`` says about how the network is to be used."""
+        return {
+            "legend": {"name": self.legend.name, "classes": ["no data", *self.legend.names]},
+            "resolution_m": self.resolution_m,
+            "crop_px": self.crop_px,
+            "noise": asdict(self.schedule.settings),
+            "time": "the network is given t = 1..T, where t = 0 is the clean map",
+        }
+
+
+def _require_files(folder: Path) -> None:
+    """Refuses a path that is not a folder with the three files of a prior."""
+    files = [folder] if folder.is_file() else sorted(folder.glob("*"))
+    missing = [name for name in (CONFIG, CARD, WEIGHTS) if not (folder / name).is_file()]
+    if not missing:
+        return
+    pickles = [f.name for f in files if f.suffix in (".ckpt", ".pth", ".pt", ".bin", ".pkl")]
+    if pickles:
+        raise PriorError(
+            found=f"{folder} is no safetensors model: {', '.join(pickles)}",
+            expected=f"a folder with {CONFIG}, {CARD} and {WEIGHTS}",
+            way_out="such files can run code when they are opened and are never opened here; "
+            "use a prior that `landcover train-prior` wrote",
+        )
+    raise PriorError(
+        found=f"{folder} has no {', '.join(missing)}" if files else f"no prior in {folder}",
+        expected=f"a folder with {CONFIG}, {CARD} and {WEIGHTS}",
+        way_out="name the folder that `landcover train-prior` wrote, or none for the shipped one",
+    )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """Reads a JSON object."""
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise PriorError(
+            found=f"{path} is damaged: {error}",
+            expected="JSON as `landcover train-prior` writes it",
+            way_out="copy or fetch the whole folder again",
+        ) from error
+    return content if isinstance(content, dict) else {}
+
+
+def _require_legend(folder: Path, card: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    """Refuses a prior of another legend or number of channels."""
+    classes = ["no data", *WORKING.names]
+    legend = card.get("legend", {})
+    if legend != {"name": WORKING.name, "classes": classes}:
+        raise PriorError(
+            found=f"{folder} is a prior of the legend {legend.get('name')!r}: "
+            f"{legend.get('classes')}",
+            expected=f"the legend {WORKING.name!r}: {classes}",
+            way_out="train a prior for this legend with `landcover train-prior`",
+        )
+    sides = (config.get("in_channels"), config.get("out_channels"))
+    if sides != (len(classes), len(classes)):
+        raise PriorError(
+            found=f"{folder / CONFIG} has {sides[0]} channels in and {sides[1]} out",
+            expected=f"{len(classes)} both ways: {', '.join(classes)}",
+            way_out="train a prior for this legend with `landcover train-prior`",
+        )
