@@ -184,16 +184,23 @@ def _score_windows(
     return total
 
 
+def short_table(rows: Mapping[str, Scores]) -> str:
+    """A Markdown table of accuracy and mean IoU, one row a method."""
+    cells = {name: [s.accuracy, s.mean_iou] for name, s in rows.items()}
+    return _markdown(["accuracy", "mean IoU"], cells)
+
+
 def table(rows: Mapping[str, Scores]) -> str:
-    """A Markdown table: one row a method, accuracy, mean IoU, then IoU and F1 by class."""
-    head = ["method", "accuracy", "mean IoU", *(f"IoU {n}" for n in WORKING.names)]
-    head += [f"F1 {n}" for n in WORKING.names]
-    lines = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
-    for method, s in rows.items():
-        cells = [_figure(v) for v in (s.accuracy, s.mean_iou, *s.iou, *s.f1)]
-        lines.append("| " + " | ".join([method, *cells]) + " |")
+    """A Markdown table of accuracy, mean IoU, IoU and F1 by class, one row a method."""
+    head = ["accuracy", "mean IoU"]
+    head += [f"{measure} {name}" for measure in ("IoU", "F1") for name in WORKING.names]
+    cells = {name: [s.accuracy, s.mean_iou, *s.iou, *s.f1] for name, s in rows.items()}
+    return _markdown(head, cells)
+
+
+def _markdown(head: list[str], rows: Mapping[str, list[float]]) -> str:
+    lines = [" | ".join(["| method", *head]) + " |", "|---|" + "---:|" * len(head)]
+    for name, values in rows.items():
+        figures = ["absent" if np.isnan(v) else f"{v:.3f}" for v in values]
+        lines.append(" | ".join([f"| {name}", *figures]) + " |")
     return "\n".join(lines)
-
-
-def _figure(value: float) -> str:
-    return "absent" if np.isnan(value) else f"{value:.3f}"

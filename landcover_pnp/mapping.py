@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from landcover_pnp import __version__
 from landcover_pnp.clusters import sample_centres
 from landcover_pnp.configuration import load_settings
-from landcover_pnp.errors import SettingsError, WeakLabelsWarning
+from landcover_pnp.errors import PriorError, SettingsError, WeakLabelsWarning
 from landcover_pnp.evaluation import Protocol, Scores, evaluate_map
 from landcover_pnp.geotiff import remove_partials
 from landcover_pnp.grid import TileGrid
@@ -24,6 +24,7 @@ from landcover_pnp.inference.farm import infer_tiles
 from landcover_pnp.inference.tiles import METHODS, TileJob, load_prior
 from landcover_pnp.legend import LEGENDS
 from landcover_pnp.mosaic import TileResults, blend_tiles, write_products
+from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.raster import blocks
 from landcover_pnp.runs import Record, changed, ingredients, locked, write_json
 from landcover_pnp.settings import MapSettings, TruthFile, WeakLabelSettings
@@ -113,7 +114,7 @@ def map_city(
     tell = report or (lambda _: None)
     plan = _plan(settings)
     grid = TileGrid(plan.geobox, settings.tiles.core_px, settings.tiles.ring_px)
-    prior = load_prior(settings.inference.prior) if needs_prior(settings.inference.engine) else None
+    prior = _prior(settings)
     tell(Progress(total=len(grid), note=_described(plan, grid)))
     with locked(run):
         remove_partials(run)
@@ -202,6 +203,21 @@ def _plan(settings: MapSettings) -> ScenePlan:
             way_out="give scene.rasters.truth, or choose the protocol source or definitions",
         )
     return plan_scene(files, settings.scene.resolution_m)
+
+
+def _prior(settings: MapSettings) -> Prior | None:
+    if not needs_prior(settings.inference.engine):
+        return None
+    prior = load_prior(settings.inference.prior)
+    if prior.resolution_m != settings.scene.resolution_m:
+        raise PriorError(
+            found=f"a prior of label maps at {prior.resolution_m:g} m for a working grid of "
+            f"{settings.scene.resolution_m:g} m",
+            expected="the same ground resolution",
+            way_out=f"set scene.resolution_m to {prior.resolution_m:g}, name another prior, or "
+            "take the engine evidence, which needs none",
+        )
+    return prior
 
 
 def _described(plan: ScenePlan, grid: TileGrid) -> str:

@@ -382,3 +382,41 @@ class MapSettings:
     tiles: TileSettings = field(default_factory=TileSettings)
     seed: int = 0
     workers: int | None = None
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """Scores of a finished run.
+
+    Attributes:
+        truth: Truth raster; any grid that covers the same ground.
+        legend: Its legend.
+        protocol: ``five_classes`` counts shrubs and wetlands as trees and agriculture as grass;
+            ``published`` takes only the five EnviroAtlas classes as truth, while predictions
+            on other truth still count in the unions (Graikos et al. 2022).
+        overlap: Whether truth and map may cover different ground; what both cover is scored.
+    """
+
+    truth: Path
+    legend: Literal["enviroatlas", "working"] = "enviroatlas"
+    protocol: Literal["five_classes", "published"] = "five_classes"
+    overlap: bool = False
+
+
+@dataclass(frozen=True)
+class DemoSettings:
+    """The demo: a synthetic city drawn, mapped and scored.
+
+    Attributes:
+        out: Folder of the city and of the run.
+        city: The city.
+        inference: Engine and prior.
+        seed: Seed of the run.
+        workers: Worker processes; null is one a core.
+    """
+
+    out: Path = Path("demo")
+    city: SyntheticSettings = field(default_factory=SyntheticSettings)
+    inference: InferenceSettings = field(default_factory=InferenceSettings)
+    seed: int = 0
+    workers: int | None = None

@@ -1,4 +1,4 @@
-"""Algorithm 1 of Graikos et al. 2022: the map that the prior finds likely and evidence supports."""
+"""Algorithm 1: the map that the prior finds likely and the evidence supports."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from landcover_pnp.errors import TileError
-from landcover_pnp.inference.canvas import CROPS_AT_ONCE, Canvas
+from landcover_pnp.inference.canvas import CROPS_AT_ONCE, Canvas, Crops
 from landcover_pnp.inference.constraints import Constraint, weight_at
-from landcover_pnp.inference.relaxation import SIGMA_END, SIGMA_START, probabilities, sigma_at
+from landcover_pnp.inference.relaxation import SIGMA_START, probabilities, sigma_at
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.settings import Algorithm1Settings
 
@@ -27,7 +27,7 @@ class Step:
         step: Step i from 0; the clean-up goes on counting.
         t: Noise level, 1..T.
         sigma: Width of the relaxation.
-        losses: ``mse`` and each constraint's value by its name; empty during the clean-up.
+        losses: ``mse`` and the value of each constraint by its name; empty in the clean-up.
         probabilities: (channel, y, x) float32 before the step.
     """
 
@@ -44,12 +44,12 @@ Callback = Callable[[Step], None]
 def time_at(step: int, settings: Algorithm1Settings, noise_levels: int) -> int:
     """Noise level of a step: t / T = ((S - i) / 3 + (S - i) / 10 cos(i / wave)) / S.
 
-    The released program rounds down, and at the very end of a long run to t = 0, where there
-    is no noise to predict; here t is 1 at least.
+    The released program rounds down: at the end of a run of more than about 430 steps to t = 0,
+    which is no noise level; here t is at least 1.
 
     Args:
         step: Step i, 0 to S - 1.
-        settings: The steps S and the wave.
+        settings: The number of steps S and the wave.
         noise_levels: T of the prior.
 
     Returns:
@@ -69,26 +69,25 @@ def algorithm1(
     settings: Algorithm1Settings,
     callback: Callback | None = None,
 ) -> Tensor:
-    """Infers the map of one canvas.
+    """Infers the map of one canvas (Graikos et al. 2022, Algorithm 1).
 
     Adam moves the relaxed one-hot map eta down the gradient of
 
-        mse(eps, eps_theta(sqrt(abar_t) eta + sqrt(1 - abar_t) eps, t)) + sum_c w_c c(p(eta)),
+        mse(eps, eps_theta(sqrt(abar_t) eta + sqrt(1 - abar_t) eps, t)) + sum_c w_c c(p(eta))
 
-    through the network, while t and the width of the relaxation fall (Graikos et al. 2022,
-    Algorithm 1, with the released program's schedules). Then the result is noised to
-    ``clean_up_t`` and ancestral sampling takes the noise away again; the released data-set
-    recipe forgets to add it.
+    through the network, while the noise level t and the width of the relaxation fall on the
+    released program's schedules. Then eta is noised to ``clean_up_t`` and ancestral sampling
+    takes the noise away again (the released data-set recipe forgets to add it).
 
-    The terms are means over the valid pixels, but their gradient counts each pixel as on a
-    canvas of one crop: what happens at a pixel depends neither on the size of the canvas nor
-    on how much of it is valid.
+    All terms are means over the valid pixels, but their gradient is scaled as if the canvas
+    were one crop: the step of a pixel depends neither on the size of the canvas nor on how much
+    of it is valid, so tiles agree where they overlap.
 
     Args:
-        weak_labels: (channel 6, y, x) float32; channel 0, no data, is 0.
-        valid: (y, x) bool; elsewhere the prior fills in, and no term counts.
+        weak_labels: (channel 6, y, x) float32, 0 in channel 0 and where not valid.
+        valid: (y, x) bool, at least one True; elsewhere the prior fills in and no term counts.
         constraints: The terms of the evidence.
-        prior: The prior, its weights frozen.
+        prior: The prior.
         canvas: Place, size and seed.
         settings: Schedules.
         callback: Called at every step.
@@ -100,56 +99,55 @@ def algorithm1(
         TileError: If a term or the gradient is not finite; names it and the step.
     """
     scale = valid.sum().item() / prior.crop_px**2
-    eta = (weak_labels + _START) / (weak_labels + _START).sum(0)
-    eta.requires_grad_()
+    eta = ((weak_labels + _START) / (weak_labels + _START).sum(0)).requires_grad_()
     adam = torch.optim.Adam([eta], lr=settings.learning_rate, betas=(settings.beta1, 0.999))
     decay = torch.optim.lr_scheduler.LinearLR(
         adam, 1.0, settings.learning_rate_end, total_iters=settings.steps
     )
-    finite_until = "the start"
+    last_finite = "none"
     for step in range(settings.steps):
         t, sigma = time_at(step, settings, prior.schedule.steps), sigma_at(step, settings.steps)
+        eps, crops = canvas.noise(step, len(eta)), canvas.crops(step, prior.crop_px)
+        x_t = crops.cut(prior.schedule.add_noise(eta, eps, t))
+        mse, x_gradient = _denoising_error(prior, x_t, eps, t, valid, crops)
         p = probabilities(eta, sigma)
-        values = {c.name: c(p) for c in constraints}
-        evidence = sum(
-            (weight_at(c.weight, step, settings.steps) * values[c.name] for c in constraints),
-            start=p.new_zeros(()),
-        )
+        values = [constraint(p) for constraint in constraints]
+        weights = [weight_at(constraint.weight, step, settings.steps) for constraint in constraints]
         adam.zero_grad()
-        (scale * evidence).backward()
-        losses = {"mse": _add_prior_gradient(eta, valid, prior, canvas, t, step)}
-        losses |= {name: value.item() for name, value in values.items()}
-        _require_finite(losses | {"gradient": _total(eta.grad)}, step, t, sigma, finite_until)
+        torch.autograd.backward(
+            [x_t, *values],
+            [scale * x_gradient, *(p.new_tensor(scale * weight) for weight in weights)],
+        )
+        losses = {"mse": mse} | {
+            constraint.name: value.item()
+            for constraint, value in zip(constraints, values, strict=True)
+        }
+        _require_finite(losses | {"gradient": _sum(eta.grad)}, step, t, last_finite)
         if callback:
             callback(Step(step, t, sigma, losses, p.detach()))
         adam.step()
         decay.step()
-        finite_until = f"step {step} ({', '.join(f'{k} {v:.4g}' for k, v in losses.items())})"
-    eta = _clean_up(eta.detach(), prior, canvas, settings, callback)
-    return probabilities(eta, SIGMA_START)
+        last_finite = f"{step} (" + ", ".join(f"{k} {v:.4g}" for k, v in losses.items()) + ")"
+    return _clean_up(eta.detach(), prior, canvas, settings, callback)
 
 
-def _add_prior_gradient(
-    eta: Tensor, valid: Tensor, prior: Prior, canvas: Canvas, t: int, step: int
-) -> float:
-    """Adds the gradient of the denoising error to ``eta.grad``; returns the mean error.
+def _denoising_error(
+    prior: Prior, x_t: Tensor, eps: Tensor, t: int, valid: Tensor, crops: Crops
+) -> tuple[float, Tensor]:
+    """mse(eps, eps_theta(x_t, t)) over the valid pixels, and its gradient in ``x_t``.
 
-    Crops go through the network in small batches, each with its own backward pass, so that
-    memory does not grow with the canvas.
+    Crops go through the network in small batches, each with its own backward pass: the memory
+    does not grow with the canvas.
     """
-    eps = canvas.noise(step, len(eta))
-    crops = canvas.crops(step, prior.crop_px)
-    x_t = crops.cut(prior.schedule.add_noise(eta, eps, t))
-    counted = crops.owned() * crops.cut(valid[None].float())
+    share = crops.cut(valid[None].float()) * crops.owned() / (valid.sum() * len(eps))
+    together = (x_t.detach(), crops.cut(eps), share)
     error, gradients = 0.0, []
-    batches = (tensor.split(CROPS_AT_ONCE) for tensor in (x_t.detach(), crops.cut(eps), counted))
-    for x, noise, count in zip(*batches, strict=True):
+    for x, noise, weight in zip(*(torch.split(a, CROPS_AT_ONCE) for a in together), strict=True):
         x.requires_grad_()
-        squares = ((noise - prior.predict_noise(x, t)).square() * count).sum()
-        gradients += torch.autograd.grad(squares, x)
-        error += squares.item()
-    x_t.backward(torch.cat(gradients) / (len(eta) * prior.crop_px**2))
-    return error / (len(eta) * valid.sum().item())
+        mse = ((noise - prior.predict_noise(x, t)).square() * weight).sum()
+        gradients += torch.autograd.grad(mse, x)
+        error += mse.item()
+    return error, torch.cat(gradients)
 
 
 def _clean_up(
@@ -159,32 +157,35 @@ def _clean_up(
     settings: Algorithm1Settings,
     callback: Callback | None,
 ) -> Tensor:
-    """Noises the map to ``clean_up_t`` and samples back to t = 0 (Ho et al. 2020, Algorithm 2)."""
-    start, step = settings.clean_up_t, settings.steps
-    x = prior.schedule.add_noise(eta, canvas.noise(step, len(eta)), start) if start else eta
-    for t in range(start, 0, -1):
-        step += 1
+    """Noises eta to ``clean_up_t`` and samples back to 0 (Ho et al. 2020, Algorithm 2).
+
+    The result is read with the widest relaxation: with a narrow one, a pixel whose channels all
+    stay below 1/2 would come out as a tie.
+    """
+    x, step = eta, settings.steps
+    if settings.clean_up_t:
+        x = prior.schedule.add_noise(eta, canvas.noise(step, len(eta)), settings.clean_up_t)
+    for t in range(settings.clean_up_t, 0, -1):
         if callback:
-            callback(Step(step - 1, t, SIGMA_END, {}, probabilities(x, SIGMA_START)))
-        eps = canvas.predict_noise(prior, x, t, step)
-        x = prior.schedule.ancestral_step(x, eps, t, canvas.noise(step, len(x)))
-        _require_finite({"clean-up": _total(x)}, step, t, SIGMA_END, "the end of the optimisation")
-    return x
+            callback(Step(step, t, SIGMA_START, {}, probabilities(x, SIGMA_START)))
+        step += 1
+        eps_theta = canvas.predict_noise(prior, x, t, step)
+        x = prior.schedule.ancestral_step(x, eps_theta, t, canvas.noise(step, len(x)))
+        _require_finite({"clean-up": _sum(x)}, step - 1, t, str(step - 2))
+    return probabilities(x, SIGMA_START)
 
 
-def _total(values: Tensor | None) -> float:
-    """Sum of all values: finite only if each of them is."""
+def _sum(values: Tensor | None) -> float:
+    """Finite only if all values are."""
     return 0.0 if values is None else values.sum().item()
 
 
-def _require_finite(
-    terms: Mapping[str, float], step: int, t: int, sigma: float, finite_until: str
-) -> None:
+def _require_finite(terms: Mapping[str, float], step: int, t: int, last_finite: str) -> None:
     for name, value in terms.items():
         if not math.isfinite(value):
             raise TileError(
-                found=f"the term {name!r} is {value} at step {step} (t = {t}, sigma = {sigma:.3g})",
-                expected=f"finite terms at every step, as until {finite_until}",
-                way_out="check the evidence of this tile for values that are not finite, and the "
-                "prior's weights; a smaller learning rate also helps where the terms grew",
+                found=f"the term {name!r} is {value} at step {step} (t = {t})",
+                expected=f"finite terms at every step; the last finite step is {last_finite}",
+                way_out="look for values that are not finite in this tile's image and weak "
+                "labels, and in constraints of your own",
             )

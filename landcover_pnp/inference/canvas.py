@@ -20,7 +20,7 @@ from landcover_pnp.prior.noise import noise_field
 CROPS_AT_ONCE = 16
 """Crops that go through the network together; bounds the memory on large canvases."""
 
-_JITTER = 0x6A69747465720000  # keeps the jitter's random numbers apart from the noise's
+_JITTER = 1  # keeps the lattice's random numbers apart from any others of (seed, step)
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,17 @@ class Canvas:
         """The crops of one step.
 
         Args:
-            step: Step of the run; each has its own lattice.
+            step: Step of the run; each has its own lattice, which all tiles share.
             side: Side of the crops in pixels.
+
+        Returns:
+            Crops that cover the canvas.
         """
         random = np.random.default_rng([self.seed % 2**64, step, _JITTER])
-        jitter = random.integers(0, side, 2)
-        first_y, first_x = ((jitter - self.origin) % side).tolist()
+        first = (random.integers(0, side, 2) - self.origin) % side
         return Crops(
-            _cut_line(self.shape[0], side, first_y), _cut_line(self.shape[1], side, first_x)
+            rows=_Cuts.at(self.shape[0], side, int(first[0])),
+            columns=_Cuts.at(self.shape[1], side, int(first[1])),
         )
 
     def predict_noise(self, prior: Prior, x_t: Tensor, t: int, step: int) -> Tensor:
@@ -71,66 +74,73 @@ class Canvas:
         """
         crops = self.crops(step, prior.crop_px)
         with torch.no_grad():
-            parts = crops.cut(x_t).split(CROPS_AT_ONCE)
-            return crops.join(torch.cat([prior.predict_noise(part, t) for part in parts]))
+            batches = torch.split(crops.cut(x_t), CROPS_AT_ONCE)
+            return crops.join(torch.cat([prior.predict_noise(batch, t) for batch in batches]))
 
 
 @dataclass(frozen=True)
-class _Line:
-    """Cuts along one axis.
-
-    Attributes:
-        pixels: (crop * side,) the canvas pixel of each pixel of the crops laid end to end.
-        owner: (size,) where among those the crop that answers for a canvas pixel has it.
-        crops: Number of crops.
-    """
-
-    pixels: Tensor
-    owner: Tensor
-    crops: int
-
-
-def _cut_line(size: int, side: int, first: int) -> _Line:
-    """Cuts 0..size at first, first + side, ...; crops over the edge are pushed inside."""
-    side = min(side, size)
-    nominal = torch.arange(first % side - side if first % side else 0, size, side)
-    starts = nominal.clamp(0, size - side)
-    crop = (torch.arange(size) - nominal[0]) // side
-    return _Line(
-        pixels=(starts[:, None] + torch.arange(side)).flatten(),
-        owner=crop * side + torch.arange(size) - starts[crop],
-        crops=len(starts),
-    )
-
-
 class Crops:
     """A canvas cut into crops of one size; each pixel belongs to one of them.
 
     A crop that would reach over the edge of the canvas is pushed inside: it then overlaps its
-    neighbour and answers for the pixels beyond the neighbour only. A canvas smaller than the
+    neighbour and answers only for what the neighbour does not cover. A canvas smaller than the
     crops is one crop.
     """
 
-    def __init__(self, rows: _Line, columns: _Line) -> None:
-        self._rows = rows
-        self._columns = columns
+    rows: _Cuts
+    columns: _Cuts
 
     def cut(self, canvas: Tensor) -> Tensor:
-        """(channel, y, x) canvas -> (crop, channel, y, x), differentiable."""
-        laid_out = canvas.index_select(1, self._rows.pixels).index_select(2, self._columns.pixels)
-        grid = laid_out.unflatten(2, (self._columns.crops, -1)).unflatten(1, (self._rows.crops, -1))
-        return grid.permute(1, 3, 0, 2, 4).flatten(0, 1)
+        """(channel, y, x) -> (crop, channel, y, x), differentiable."""
+        laid_out = canvas.index_select(1, self.rows.pixels).index_select(2, self.columns.pixels)
+        return self._stack(laid_out)
 
     def join(self, crops: Tensor) -> Tensor:
         """(crop, channel, y, x) -> (channel, y, x), each pixel from the crop it belongs to."""
-        grid = crops.unflatten(0, (self._rows.crops, self._columns.crops))
+        rows, columns = self.rows, self.columns
+        grid = crops.reshape(rows.count, columns.count, -1, rows.side, columns.side)
         laid_out = grid.permute(2, 0, 3, 1, 4).flatten(3, 4).flatten(1, 2)
-        return laid_out.index_select(1, self._rows.owner).index_select(2, self._columns.owner)
+        return laid_out.index_select(1, rows.owner).index_select(2, columns.owner)
 
     def owned(self) -> Tensor:
-        """(crop, 1, y, x) float32, 1 where a crop answers for the pixel."""
-        rows = torch.zeros(len(self._rows.pixels)).index_fill_(0, self._rows.owner, 1)
-        columns = torch.zeros(len(self._columns.pixels)).index_fill_(0, self._columns.owner, 1)
-        grid = torch.outer(rows, columns)[None]
-        grid = grid.unflatten(2, (self._columns.crops, -1)).unflatten(1, (self._rows.crops, -1))
+        """(crop, 1, y, x) float32, 1 where the pixel belongs to the crop."""
+        rows = torch.zeros(len(self.rows.pixels)).index_fill_(0, self.rows.owner, 1)
+        columns = torch.zeros(len(self.columns.pixels)).index_fill_(0, self.columns.owner, 1)
+        return self._stack(torch.outer(rows, columns)[None])
+
+    def _stack(self, laid_out: Tensor) -> Tensor:
+        rows, columns = self.rows, self.columns
+        grid = laid_out.reshape(-1, rows.count, rows.side, columns.count, columns.side)
         return grid.permute(1, 3, 0, 2, 4).flatten(0, 1)
+
+
+@dataclass(frozen=True)
+class _Cuts:
+    """Crops along one axis, laid end to end.
+
+    Attributes:
+        count: Number of crops.
+        side: Pixels of each.
+        pixels: (count * side,) the canvas pixel at each place.
+        owner: (size of the canvas,) the place, in the crop it belongs to, of each pixel.
+    """
+
+    count: int
+    side: int
+    pixels: Tensor
+    owner: Tensor
+
+    @classmethod
+    def at(cls, size: int, side: int, first: int) -> _Cuts:
+        """Cuts ``size`` pixels at first, first + side, first + 2 side, ...; first < side."""
+        begin = torch.arange(first - side if first else 0, size, side)
+        width, pixel = min(side, size), torch.arange(size)
+        # Two crops pushed to the same place are one.
+        start, number = torch.unique(begin.clamp(0, size - width), return_inverse=True)
+        crop = number[(pixel - begin[0]) // side]
+        return cls(
+            count=len(start),
+            side=width,
+            pixels=(start[:, None] + torch.arange(width)).flatten(),
+            owner=crop * width + pixel - start[crop],
+        )

@@ -18,13 +18,13 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 Weight = float | Callable[[int, int], float]
-"""A factor of the paper's w = (S - i) / S, or a schedule of its own: (step i, steps S) -> weight."""
+"""A factor of the paper's w = (S - i) / S, or a schedule: (step i, steps S) -> weight."""
 
-_SMALLEST_ENTROPY = 1e-2  # nats; below, a window holds one label and one cluster: nothing to learn
+_SMALLEST_ENTROPY = 1e-2  # nats; a window below it holds one label and one cluster
 _SMALLEST_PROBABILITY = 1e-12
 
 
@@ -180,10 +180,11 @@ class _Blocks:
         return (means * self._share).sum()
 
     def _sum(self, values: Tensor) -> Tensor:
-        (y, x), (top, left) = values.shape[-2:], self._before
-        padded = F.pad(values, (left, -(x + left) % self._side, top, -(y + top) % self._side))
-        cut = padded.unflatten(-1, (-1, self._side)).unflatten(-3, (-1, self._side))
-        return cut.sum((-3, -1))
+        (y, x), (top, left), side = values.shape[-2:], self._before, self._side
+        bottom, right = -(top + y) % side, -(left + x) % side
+        padded = functional.pad(values, (left, right, top, bottom))
+        rows, columns = (top + y + bottom) // side, (left + x + right) // side
+        return padded.reshape(*values.shape[:-2], rows, side, columns, side).sum((-3, -1))
 
 
 def box_sum(values: Tensor, radius: int) -> Tensor:
@@ -222,7 +223,7 @@ def _line_sum(values: Tensor, radius: int, dim: int) -> Tensor:
     radius.
     """
     width, size = 2 * radius + 1, values.shape[dim]
-    runs = F.pad(values, (radius, radius) if dim == -1 else (0, 0, radius, radius))
+    runs = functional.pad(values, (radius, radius) if dim == -1 else (0, 0, radius, radius))
     total, start, run = torch.zeros_like(values), 0, 1
     while True:
         if width & run:

@@ -91,9 +91,9 @@ def infer(
         valid,
         evidence.origin,
     )
-    probabilities = np.where(valid, engine.infer(known, settings, prior, seed, callback), 0)
-    total = probabilities.sum(axis=0)
-    return np.divide(probabilities, total, out=np.zeros_like(probabilities), where=total > 0)
+    probabilities = engine.infer(known, settings, prior, seed, callback) * valid
+    probabilities /= np.where(valid, probabilities.sum(axis=0), 1)
+    return probabilities
 
 
 def needs_prior(engine: str) -> bool:
@@ -150,8 +150,7 @@ def _algorithm1(
     ]
     canvas = Canvas(evidence.origin, evidence.valid.shape, seed)
     result = algorithm1(weak_labels, valid, terms, prior, canvas, s, callback)
-    without_no_data: NDArray[np.float32] = result[1:].numpy()
-    return without_no_data
+    return np.asarray(result[1:].numpy(), np.float32)
 
 
 def _with_no_data(classes: Tensor) -> Tensor:

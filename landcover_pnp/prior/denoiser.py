@@ -18,9 +18,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from landcover_pnp.errors import PriorError, SettingsError
+from landcover_pnp.geotiff import completed
 from landcover_pnp.legend import WORKING, Legend
 from landcover_pnp.prior.noise import NoiseSchedule
-from landcover_pnp.geotiff import completed
 from landcover_pnp.settings import DenoiserSettings, NoiseSettings
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"

@@ -96,34 +96,41 @@ def grow(
     return Canopy(height[inner], crown[inner])
 
 
-def draw_water(
+def draw_river(
     style: Style, shape: tuple[int, int], frame: Frame, rng: np.random.Generator
 ) -> tuple[list[Shape], Geometries]:
-    """A river, creeks, and in the desert washes and canals.
+    """A river, or in a dry look a canal, if there is one.
 
     Returns:
         The shapes in painter's order, and the banks, on which nothing is built.
     """
-    shapes: list[Shape] = []
-    banks: Geometries = []
-    if rng.random() < style.river:
-        half = rng.uniform(12.0, 45.0)
-        line = _meander(shape, frame, 6.0 * half, rng)
-        banks.append(line.buffer(half + rng.uniform(8.0, 26.0)))
-        shapes.append(Shape(line.buffer(half), Surface.WATER))
-    for _ in range(rng.poisson(style.creeks)):
-        line = _meander(shape, frame, 18.0, rng)
-        banks.append(line.buffer(rng.uniform(9.0, 24.0)))
-        open_water = rng.random() < 0.4
-        if style.dry_creeks:
-            shapes.append(Shape(banks[-1], Surface.SOIL))
-            if open_water:
-                shapes.append(Shape(line.buffer(7.0), Surface.CONCRETE))
-                shapes.append(Shape(line.buffer(4.5), Surface.WATER))
-        else:
-            half = rng.uniform(3.0, 7.0) if open_water else rng.uniform(0.4, 0.9)
-            shapes.append(Shape(line.buffer(half), Surface.WATER))
-    return shapes, banks
+    if rng.random() >= style.river:
+        return [], []
+    if style.dry:
+        line = _meander(shape, frame, 30.0, rng)
+        sides = Shape(line.buffer(8.0), Surface.CONCRETE)
+        return [sides, Shape(line.buffer(5.0), Surface.WATER)], [line.buffer(14.0)]
+    half = rng.uniform(12.0, 45.0)
+    line = _meander(shape, frame, 6.0 * half, rng)
+    bank = line.buffer(half + rng.uniform(8.0, 26.0))
+    return [Shape(line.buffer(half), Surface.WATER)], [bank]
+
+
+def draw_creeks(
+    style: Style, shape: tuple[int, int], frame: Frame, rng: np.random.Generator
+) -> tuple[list[Shape], Geometries]:
+    """Creeks, mostly below crowns, or in a dry look washes.
+
+    Returns:
+        The shapes in painter's order, and the banks, on which nothing is built.
+    """
+    lines = [_meander(shape, frame, 18.0, rng) for _ in range(rng.poisson(style.creeks))]
+    banks = [line.buffer(rng.uniform(9.0, 24.0)) for line in lines]
+    if style.dry:
+        return [Shape(bank, Surface.SOIL) for bank in banks], banks
+    halves = [rng.uniform(3.0, 7.0) if rng.random() < 0.4 else 0.7 for _ in lines]
+    beds = [line.buffer(half) for line, half in zip(lines, halves, strict=True)]
+    return [Shape(bed, Surface.WATER) for bed in beds], banks
 
 
 def draw_highway(

@@ -11,15 +11,18 @@ from rasterio.features import rasterize
 from scipy.ndimage import uniform_filter
 from scipy.special import ndtri
 
-from landcover_pnp.sources.synthetic_lots import Development, develop
+from landcover_pnp.sources.synthetic_houses import build_houses
+from landcover_pnp.sources.synthetic_lots import Development, Site
 from landcover_pnp.sources.synthetic_nature import (
     Canopy,
     Geometries,
+    draw_creeks,
     draw_highway,
-    draw_water,
+    draw_river,
     grow,
     smooth_noise,
 )
+from landcover_pnp.sources.synthetic_parcels import build_parcels
 from landcover_pnp.sources.synthetic_streets import Road, draw_frame, draw_superblocks
 from landcover_pnp.sources.synthetic_style import (
     LABEL_OF_SURFACE,
@@ -92,19 +95,25 @@ def draw_labels(look: Look, shape: tuple[int, int], rng: np.random.Generator) ->
     style = STYLES[look]
     frame = draw_frame(shape, style.bend, rng)
     blocks, arterials = draw_superblocks(shape, style, frame, rng)
-    waters, banks = draw_water(style, shape, frame, rng)
+    river, banks = draw_river(style, shape, frame, rng)
+    creeks, creek_banks = draw_creeks(style, shape, frame, rng)
+    banks += creek_banks
     verges, lanes = draw_highway(style, shape, frame, rng)
     kerbs = [road.line.buffer(road.width_m / 2 + 3.0) for road in arterials]
     keep_out = shapely.STRtree(kerbs + banks + verges)
     built = Development()
     for block in blocks:
-        built += develop(block, style, keep_out, rng)
-    roads = [*built.roads, *lanes, *arterials]
+        build = build_houses if block.use == "houses" else build_parcels
+        built += build(Site(block, style, keep_out, rng))
+    # Only arterials and highways have bridges over the river; pipes lead creeks below lots.
+    wet = shapely.union_all([s.geometry for s in river])
+    roads = [*_clip(built.roads, wet), *lanes, *arterials]
     shapes = [
         *built.yards,
         *(Shape(verge, Surface.MEADOW) for verge in verges),
+        *creeks,
         *built.paved,
-        *waters,
+        *river,
         *(Shape(road.line.buffer(road.width_m / 2), road.surface) for road in roads),
         *built.buildings,
     ]
@@ -134,8 +143,15 @@ def draw_labels(look: Look, shape: tuple[int, int], rng: np.random.Generator) ->
         shrubs=shrubs,
         roads=roads,
         buildings=[s.geometry for s in built.buildings],
-        waters=[s.geometry for s in [*built.yards, *waters] if s.surface == Surface.WATER],
+        waters=[s.geometry for s in [*built.yards, *creeks, *river] if s.surface == Surface.WATER],
     )
+
+
+def _clip(roads: list[Road], wet: shapely.Geometry) -> list[Road]:
+    """The roads without what lies in water."""
+    lines = shapely.difference([road.line for road in roads], wet)
+    parts, numbers = shapely.get_parts(lines, return_index=True)
+    return [roads[k]._replace(line=part) for part, k in zip(parts, numbers, strict=True)]
 
 
 def _flags(*surfaces: Surface) -> NDArray[np.bool_]:
@@ -183,14 +199,14 @@ def _plant(
         Trees and shrubs.
     """
     shape = surface.shape
-    lush = np.exp(rng.normal(0.0, 0.45, len(uses)))
+    lush = np.exp(rng.normal(0.0, 0.55, len(uses)))
     wooded = np.clip([use.wooded * more for use, more in zip(uses, lush, strict=True)], 0, 0.97)
     limit = ndtri(wooded).astype(np.float32)[quarter]
     limit[on_bank] = np.maximum(limit[on_bank], ndtri(style.wooded_banks))
     grove = smooth_noise(shape, {60.0: 1.0, 22.0: 0.8, 9.0: 0.5, 4.0: 0.25}, rng)
     single = np.array([use.trees_per_ha * 1e-4 for use in uses], np.float32)[quarter]
     density = single * np.exp(-0.7 * grove - 0.25)
-    density[grove < limit] = 3.2 / (np.pi * style.crown_radius**2)
+    density[grove < limit] = 3.6 / (np.pi * style.crown_radius**2)
     stems = rng.random(shape, np.float32) < density * (_GREEN | _BARE)[surface]
     xy = np.concatenate([np.empty((0, 2)), *planted]).astype(int)
     x, y = xy[((xy >= 0) & (xy < shape[::-1])).all(axis=1)].T
@@ -224,4 +240,5 @@ def _label(
     swamp = smooth_noise(surface.shape, {120.0: 1.0}, rng) < ndtri(style.swamps)
     seen[canopy] = Surface.TREE
     seen[canopy & on_bank & swamp] = Surface.SWAMP_TREE
-    return LABEL_OF_SURFACE[seen]
+    labels: NDArray[np.uint8] = LABEL_OF_SURFACE[seen]
+    return labels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -47,7 +48,8 @@ class Frame(NamedTuple):
         phase = points @ self.waves[:, :2].T + self.waves[:, 2]
         bent = points + np.sin(phase) @ self.waves[:, 3:]
         cos, sin = np.cos(self.angle), np.sin(self.angle)
-        return bent @ np.array([[cos, sin], [-sin, cos]]) + self.centre
+        placed: Points = bent @ np.array([[cos, sin], [-sin, cos]]) + self.centre
+        return placed
 
 
 def draw_frame(shape: tuple[int, int], bend: float, rng: np.random.Generator) -> Frame:
@@ -108,7 +110,7 @@ class Superblock:
     def outline(self) -> shapely.Polygon:
         """The superblock's rim as a polygon in pixel coordinates."""
         corners = [(0, 0), (self.length, 0), (self.length, self.depth), (0, self.depth), (0, 0)]
-        sides = [np.linspace(a, b, 20)[:-1] for a, b in zip(corners, corners[1:], strict=False)]
+        sides = [np.linspace(a, b, 20)[:-1] for a, b in pairwise(corners)]
         return shapely.Polygon(self.place(np.concatenate(sides).astype(float)))
 
 
@@ -174,12 +176,19 @@ def cut_boxes(box: _Box, side: Interval, rng: np.random.Generator) -> tuple[list
 
 
 class Street(NamedTuple):
-    """A residential street with the stretch that lots line, in local s at constant t."""
+    """A residential street at constant t of its superblock.
+
+    Attributes:
+        road: The street.
+        t: Local coordinate across.
+        stretches: Local s from and to which lots line it, between the crossings.
+        dead_ends: Where it ends in a turning circle.
+    """
 
     road: Road
     t: float
     stretches: list[Interval]
-    bulb: list[shapely.Point]
+    dead_ends: list[shapely.Point]
 
 
 def draw_streets(
@@ -187,7 +196,7 @@ def draw_streets(
 ) -> tuple[list[Street], list[Road]]:
     """Residential streets: a grid of through streets, or culs-de-sac on a collector.
 
-    Every street ends on an arterial or on the collector, so that the net is connected.
+    Every street meets an arterial or the collector, so that the net is connected.
 
     Returns:
         The streets that lots line, and the cross streets or the collector.
@@ -195,28 +204,30 @@ def draw_streets(
     width = rng.uniform(*style.street_width)
     surface = Surface.CONCRETE if rng.random() < 0.2 else Surface.ASPHALT
     rows = max(1, round(block.depth / rng.uniform(*style.street_gap)))
-    rows_t = (np.arange(rows) + 0.5) * block.depth / rows
     through = rng.random() < style.grid_share
     if through:
-        count = max(0, round(block.length / rng.uniform(120.0, 260.0)) - 1)
-        cross_s = [(k + 1) * block.length / (count + 1) for k in range(count)]
+        count = max(1, round(block.length / rng.uniform(120.0, 260.0)))
+        crossings = [k * block.length / count for k in range(1, count)]
     else:
-        cross_s = [block.length * rng.uniform(0.38, 0.62)]
-    crossings = [Road(block.line((s, 0.0), (s, block.depth)), width, surface) for s in cross_s]
+        crossings = [block.length * rng.uniform(0.38, 0.62)]
     streets = []
-    for t in rows_t:
+    for t in (np.arange(rows) + 0.5) * block.depth / rows:
         start, end, bulbs = 0.0, block.length, []
-        if not through:
-            if rng.random() < 0.6:
-                start = rng.uniform(0.06, 0.2) * block.length
-                bulbs.append(start)
-            if rng.random() < 0.6:
-                end = rng.uniform(0.8, 0.94) * block.length
-                bulbs.append(end)
-        stops = [start, *cross_s, end]
-        margin = width / 2 + 3.0
-        stretches = [(a + margin, b - margin) for a, b in zip(stops, stops[1:], strict=False)]
-        road = Road(block.line((start, t), (end, t)), width, surface)
-        ends = [shapely.Point(block.place(np.array([[s, t]]))[0]) for s in bulbs]
-        streets.append(Street(road, float(t), stretches, ends))
-    return streets, crossings
+        if not through and rng.random() < 0.6:
+            start = rng.uniform(0.06, 0.2) * block.length
+            bulbs.append((start, t))
+        if not through and rng.random() < 0.6:
+            end = rng.uniform(0.8, 0.94) * block.length
+            bulbs.append((end, t))
+        corner = width / 2 + 3.0
+        stops = [start, *crossings, end]
+        streets.append(
+            Street(
+                road=Road(block.line((start, t), (end, t)), width, surface),
+                t=float(t),
+                stretches=[(a + corner, b - corner) for a, b in pairwise(stops)],
+                dead_ends=[shapely.Point(block.place(np.array([bulb]))[0]) for bulb in bulbs],
+            )
+        )
+    across = [Road(block.line((s, 0.0), (s, block.depth)), width, surface) for s in crossings]
+    return streets, across

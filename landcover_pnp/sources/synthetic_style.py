@@ -119,9 +119,9 @@ class Style:
         paved_yards: Share of lots whose back yard is paved.
         pools: Share of lots with a pool.
         crown_radius: Median radius of crowns.
-        river: Chance of a river.
+        river: Chance of a river, or of a canal where it is dry.
         creeks: Mean number of creeks.
-        dry_creeks: Whether creeks are washes and canals without natural water.
+        dry: Whether creeks are washes without water.
         wooded_banks: Share of the banks under closed canopy.
         swamps: Share of the wooded banks that is wetland.
         highway: Chance of a highway.
@@ -144,7 +144,7 @@ class Style:
     crown_radius: float
     river: float
     creeks: float
-    dry_creeks: bool
+    dry: bool
     wooded_banks: float
     swamps: float
     highway: float
@@ -175,12 +175,12 @@ STYLES: dict[Look, Style] = {
         house_front=(7.0, 10.5),
         house_depth=(9.0, 15.0),
         gravel_yards=0.0,
-        paved_yards=0.16,
+        paved_yards=0.28,
         pools=0.01,
         crown_radius=3.6,
         river=0.55,
         creeks=0.8,
-        dry_creeks=False,
+        dry=False,
         wooded_banks=0.8,
         swamps=0.08,
         highway=0.4,
@@ -212,7 +212,7 @@ STYLES: dict[Look, Style] = {
         crown_radius=4.2,
         river=0.25,
         creeks=1.8,
-        dry_creeks=False,
+        dry=False,
         wooded_banks=0.8,
         swamps=0.45,
         highway=0.4,
@@ -243,7 +243,7 @@ STYLES: dict[Look, Style] = {
         crown_radius=3.4,
         river=0.35,
         creeks=1.4,
-        dry_creeks=False,
+        dry=False,
         wooded_banks=0.8,
         swamps=0.15,
         highway=0.35,
@@ -272,9 +272,9 @@ STYLES: dict[Look, Style] = {
         paved_yards=0.12,
         pools=0.26,
         crown_radius=2.5,
-        river=0.0,
+        river=0.4,
         creeks=1.2,
-        dry_creeks=True,
+        dry=True,
         wooded_banks=0.06,
         swamps=0.0,
         highway=0.3,

@@ -86,6 +86,11 @@ def vector_layers(path: Path) -> list[str] | None:
         return None
 
 
+def count_features(path: Path) -> int:
+    """Number of features in all layers of a vector file, each of them read."""
+    return sum(len(pyogrio.read_dataframe(path, layer=name)) for name in vector_layers(path) or [])
+
+
 def read_objects(
     path: Path, layer: str | None, width_m: float, geobox: GeoBox, what: str
 ) -> VectorLayer:

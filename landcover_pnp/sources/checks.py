@@ -1,0 +1,103 @@
+"""The check stage: every header and every pixel of a scene's inputs read, nothing written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from landcover_pnp.errors import LandcoverError
+from landcover_pnp.grid import Box
+from landcover_pnp.legend import ENVIROATLAS, LEGENDS, Legend, count_values, nlcd_legend
+from landcover_pnp.raster import blocks, image_bands, open_raster, read, read_mask
+from landcover_pnp.settings import RasterFiles
+from landcover_pnp.sources.rasters import input_files, plan_scene
+from landcover_pnp.sources.scene import WEAK_LAYERS
+from landcover_pnp.sources.vectors import count_features, vector_layers
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """What one input file holds.
+
+    Attributes:
+        layer: Name of the layer, or ``scene`` for what concerns them together.
+        path: The file.
+        found: What was read.
+        error: What is wrong with it, None if nothing.
+    """
+
+    layer: str
+    path: Path
+    found: str
+    error: LandcoverError | None = None
+
+
+def check_scene(files: RasterFiles, resolution_m: float) -> list[LayerReport]:
+    """Reads all inputs of a scene.
+
+    Args:
+        files: The files.
+        resolution_m: Side of a working pixel in metres.
+
+    Returns:
+        One report a file, then one for the working grid.
+    """
+    reports = []
+    for layer, path in input_files(files).items():
+        try:
+            reports.append(LayerReport(layer, path, _read_layer(layer, path, files)))
+        except LandcoverError as error:
+            reports.append(LayerReport(layer, path, "unusable", error))
+    try:
+        plan = plan_scene(files, resolution_m)
+        height, width = plan.geobox.shape
+        found = f"{width} x {height} px of {resolution_m:g} m in {plan.geobox.crs}; "
+        reports.append(LayerReport("scene", files.image, found + "; ".join(plan.notes)))
+    except LandcoverError as error:
+        reports.append(LayerReport("scene", files.image, "no working grid", error))
+    return reports
+
+
+def _read_layer(layer: str, path: Path, files: RasterFiles) -> str:
+    if vector_layers(path) is not None and layer in (*WEAK_LAYERS, "area"):
+        return f"{count_features(path)} features"
+    with open_raster(path, layer) as source:
+        extent = Box(0, source.height, 0, source.width)
+        size = f"{source.width} x {source.height} px of {source.res[0]:g} m"
+        if layer == "image":
+            bands = image_bands(source)
+            valid, darkest, brightest = 0, np.inf, -np.inf
+            for box in blocks(extent):
+                pixels, mask = read(source, bands, box), read_mask(source, box)
+                valid += int(mask.sum())
+                darkest, brightest = min(darkest, pixels.min()), max(brightest, pixels.max())
+            share = valid / (source.width * source.height)
+            return (
+                f"{size}, {len(bands)} bands of {source.dtypes[0]}, {darkest} to {brightest}, "
+                f"{share:.1%} with data"
+            )
+        counts: Counter[int] = Counter()
+        for box in blocks(extent):
+            counts.update(count_values(read(source, 1, box)))
+    return f"{size}, " + _listed(counts, _legend(layer, path, counts, files))
+
+
+def _legend(layer: str, path: Path, counts: Counter[int], files: RasterFiles) -> Legend | None:
+    if layer == "nlcd":
+        return nlcd_legend(counts, str(path))
+    if layer == "truth":
+        legend = LEGENDS[files.truth.legend] if files.truth else ENVIROATLAS
+        legend.require_known(counts, str(path))
+        return legend
+    return None
+
+
+def _listed(counts: Counter[int], legend: Legend | None) -> str:
+    names = {c.code: f"{c.code} {c.name}" for c in legend.classes} if legend else {}
+    total = sum(counts.values())
+    shares = (f"{names.get(v, v)} {n / total:.1%}" for v, n in sorted(counts.items()))
+    kind = f"legend {legend.name}: " if legend else "values "
+    return kind + ", ".join(shares)
