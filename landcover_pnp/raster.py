@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 import rasterio
+import rasterio.shutil
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.coords import disjoint_bounds
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import RasterioError
-from rasterio.io import DatasetReader
+from rasterio.io import DatasetReader, MemoryFile
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
 
@@ -57,6 +58,41 @@ def open_raster(path: Path, what: str) -> Iterator[DatasetReader]:
         ) from error
     with source:
         yield source
+
+
+@contextmanager
+def open_image(path: Path) -> Iterator[DatasetReader]:
+    """Opens an aerial image, with a near-infrared band that is tagged alpha set right.
+
+    GDAL tags a fourth band as alpha where a writer did not say what it is, and most NAIP files
+    carry that tag on their near infrared: taken at its word, dark water would be no data. A
+    band with other values than none and full in the image's middle is no alpha.
+
+    Args:
+        path: The file.
+
+    Yields:
+        The open dataset, or a view of it in memory with the tag removed.
+
+    Raises:
+        RasterError: As ``open_raster``.
+    """
+    with open_raster(path, "imagery") as source:
+        if source.count != 4 or source.colorinterp[3] != ColorInterp.alpha:
+            yield source
+            return
+        y, x = source.height // 2, source.width // 2
+        middle = Box(y, y, x, x).grow(BLOCK_PX // 2).clip(Box(0, source.height, 0, source.width))
+        values = np.unique(read(source, 4, middle))
+        if set(values.tolist()) <= {0, np.iinfo(values.dtype).max}:
+            yield source
+            return
+        with MemoryFile(filename=f"{path.name}.vrt") as memory:
+            rasterio.shutil.copy(source, memory.name, driver="VRT")
+            with rasterio.open(memory.name, "r+") as view:
+                view.colorinterp = [*source.colorinterp[:3], ColorInterp.undefined]
+            with rasterio.open(memory.name) as view:
+                yield view
 
 
 def require_projected(source: DatasetReader, what: str) -> None:

@@ -154,13 +154,14 @@ class _Windows:
     def __init__(self, valid: Tensor, radius: int) -> None:
         self._radius = radius
         self._count = box_sum(valid.float(), radius).clamp_min(1)
-        self._share = valid / valid.sum().clamp_min(1)
+        self._valid = valid
+        self._total = max(1, int(valid.sum()))
 
     def mean(self, values: Tensor) -> Tensor:
         return box_sum(values, self._radius) / self._count
 
     def average(self, means: Tensor) -> Tensor:
-        return (means * self._share).sum()
+        return (means * self._valid).sum() / self._total
 
 
 class _Blocks:
@@ -169,15 +170,14 @@ class _Blocks:
     def __init__(self, valid: Tensor, side: int, origin: tuple[int, int]) -> None:
         self._side = side
         self._before = (origin[0] % side, origin[1] % side)
-        count = self._sum(valid.float())
-        self._count = count.clamp_min(1)
-        self._share = count / count.sum().clamp_min(1)
+        self._count = self._sum(valid.float())
+        self._total = max(1, int(valid.sum()))
 
     def mean(self, values: Tensor) -> Tensor:
-        return self._sum(values) / self._count
+        return self._sum(values) / self._count.clamp_min(1)
 
     def average(self, means: Tensor) -> Tensor:
-        return (means * self._share).sum()
+        return (means * self._count).sum() / self._total
 
     def _sum(self, values: Tensor) -> Tensor:
         (y, x), (top, left), side = values.shape[-2:], self._before, self._side

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
-from diffusers.models.unets.unet_2d import UNet2DModel
 from rich.progress import track
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
@@ -124,7 +123,8 @@ class DenoiserTraining(pl.LightningModule):
     def prior(self) -> Prior:
         """The average as it stands, with what can be told about its training."""
         s = self.settings
-        network: UNet2DModel = copy.deepcopy(self.average.module)
+        network = copy.deepcopy(self.network)
+        network.load_state_dict(self.average.module.state_dict())
         return Prior(
             network,
             self.schedule,

@@ -11,7 +11,7 @@ import numpy as np
 from landcover_pnp.errors import LandcoverError
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import ENVIROATLAS, LEGENDS, Legend, count_values, nlcd_legend
-from landcover_pnp.raster import blocks, image_bands, open_raster, read, read_mask
+from landcover_pnp.raster import blocks, image_bands, open_image, open_raster, read, read_mask
 from landcover_pnp.settings import RasterFiles
 from landcover_pnp.sources.rasters import input_files, plan_scene
 from landcover_pnp.sources.scene import WEAK_LAYERS
@@ -64,7 +64,7 @@ def check_scene(files: RasterFiles, resolution_m: float) -> list[LayerReport]:
 def _read_layer(layer: str, path: Path, files: RasterFiles) -> str:
     if vector_layers(path) is not None and layer in (*WEAK_LAYERS, "area"):
         return f"{count_features(path)} features"
-    with open_raster(path, layer) as source:
+    with open_image(path) if layer == "image" else open_raster(path, layer) as source:
         extent = Box(0, source.height, 0, source.width)
         size = f"{source.width} x {source.height} px of {source.res[0]:g} m"
         if layer == "image":

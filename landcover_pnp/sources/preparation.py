@@ -21,7 +21,7 @@ from landcover_pnp.errors import GridError, RasterError
 from landcover_pnp.geotiff import Band, write_raster
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import LEGENDS, NO_DATA, count_values, nlcd_legend
-from landcover_pnp.raster import image_bands, on_grid, open_raster
+from landcover_pnp.raster import image_bands, on_grid, open_image, open_raster
 from landcover_pnp.runs import fingerprint, write_json
 from landcover_pnp.settings import LayerFile
 from landcover_pnp.sources.rasters import ScenePlan
@@ -73,7 +73,7 @@ def prepare_scene(plan: ScenePlan, folder: Path) -> Scene:
 def _write_layers(plan: ScenePlan, folder: Path) -> dict[str, Any]:
     files, geobox = plan.files, plan.geobox
     extent = Box(0, int(geobox.shape[0]), 0, int(geobox.shape[1]))
-    with open_raster(files.image, "imagery") as source:
+    with open_image(files.image) as source:
         bands, scale, valid_px = _write_image(plan, source, folder, extent)
     with open_raster(files.nlcd, "NLCD") as source:
         counts = _write_labels(source, geobox, Resampling.nearest, folder / "nlcd.tif", extent)

@@ -15,6 +15,7 @@ from landcover_pnp.errors import AlignmentWarning, GridError
 from landcover_pnp.raster import (
     image_bands,
     label_band,
+    open_image,
     open_raster,
     overlapping_bounds,
     require_projected,
@@ -79,7 +80,7 @@ def plan_scene(files: RasterFiles, resolution_m: float) -> ScenePlan:
         GridError: If layers or area do not overlap, or the resolution is finer than the image.
     """
     notes = []
-    with open_raster(files.image, "imagery") as image:
+    with open_image(files.image) as image:
         require_projected(image, "imagery")
         image_bands(image)
         if not image.res[0] <= resolution_m * 1.001:

@@ -45,7 +45,7 @@ class Plan:
         surface: (y, x) uint8 ``Surface`` below the crowns.
         thing: (y, x) int32 number of the drawn shape, 0 = none: roofs and lawns differ by it.
         bareness: (y, x) float32 standard deviations by which unbuilt ground is barer than the
-            limit between grass and soil; it looks the barer the higher, on both sides of it.
+            limit between grass and soil; inf where soil is drawn as such.
         roof_height_m: (y, x) float32 building height, 0 beside buildings.
         trees: Crowns of trees.
         shrubs: Crowns of shrubs.
@@ -78,7 +78,12 @@ def synthetic_label_map(look: Look, width_m: int, seed: int) -> NDArray[np.uint8
     Returns:
         (y, x) uint8 EnviroAtlas codes at 1 m.
     """
-    return draw_labels(look, (width_m, width_m), np.random.default_rng(seed)).labels
+    return draw_labels(look, (width_m, width_m), city_rng(look, seed)).labels
+
+
+def city_rng(look: Look, seed: int) -> np.random.Generator:
+    """Source of randomness of a city; looks with the same seed differ in their streets too."""
+    return np.random.default_rng([list(STYLES).index(look), seed])
 
 
 def draw_labels(look: Look, shape: tuple[int, int], rng: np.random.Generator) -> Plan:
@@ -110,7 +115,7 @@ def draw_labels(look: Look, shape: tuple[int, int], rng: np.random.Generator) ->
     roads = [*_clip(built.roads, wet), *lanes, *arterials]
     shapes = [
         *built.yards,
-        *(Shape(verge, Surface.MEADOW) for verge in verges),
+        *(Shape(verge, style.uses["open"].ground) for verge in verges),
         *creeks,
         *built.paved,
         *river,
@@ -128,6 +133,7 @@ def draw_labels(look: Look, shape: tuple[int, int], rng: np.random.Generator) ->
     limit = np.array([-ndtri(use.bare) for use in uses], np.float32)
     bareness = smooth_noise(shape, {90.0: 1.0, 24.0: 0.8, 7.0: 0.6, 2.5: 0.35}, rng)
     bareness -= limit[quarter]
+    bareness[surface == Surface.SOIL] = np.inf
     surface[_GREEN[surface] & (bareness > 0)] = Surface.SOIL
 
     on_bank = _burn(banks, shape) > 0

@@ -1,0 +1,132 @@
+"""Label maps drawn from a prior, and a picture of them beside real ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+
+from landcover_pnp.geotiff import completed
+from landcover_pnp.legend import WORKING
+from landcover_pnp.prior.denoiser import Prior
+from landcover_pnp.prior.label_maps import LabelCrops, draw_label_maps, read_label_maps
+from landcover_pnp.prior.noise import noise_field
+from landcover_pnp.settings import SamplePriorSettings
+
+_NO_DATA_COLOUR = (255, 255, 255)
+_SYNTHETIC_MAPS, _SYNTHETIC_WIDTH_M = 8, 800
+
+
+@dataclass(frozen=True)
+class SamplePriorSummary:
+    """What was drawn.
+
+    Attributes:
+        out: PNG file.
+        fingerprint: Fingerprint of the prior.
+        sample_shares: Share of each class in the samples, by class name.
+        real_shares: The same in the real crops.
+    """
+
+    out: Path
+    fingerprint: str
+    sample_shares: dict[str, float]
+    real_shares: dict[str, float]
+
+
+def sample_maps(prior: Prior, count: int, steps: int, seed: int) -> NDArray[np.uint8]:
+    """Draws label maps from the prior by DDIM (Song et al. 2021).
+
+    Args:
+        prior: The prior.
+        count: Number of maps.
+        steps: Denoising steps, spread evenly over t = T..0.
+        seed: Seed of the noise at t = T.
+
+    Returns:
+        (sample, y, x) uint8 of the prior's legend, 0 = no data; as large as its crops.
+    """
+    window = ((0, prior.crop_px), (0, prior.crop_px))
+    x_t = torch.from_numpy(
+        np.stack([noise_field(seed, i, prior.channels, window) for i in range(count)])
+    )
+    levels = np.linspace(prior.schedule.steps, 0, steps + 1).round().astype(int).tolist()
+    with torch.no_grad():
+        for t, t_next in pairwise(levels):
+            x_t = prior.schedule.ddim_step(x_t, prior.predict_noise(x_t, t), t, t_next)
+    return x_t.argmax(1).numpy().astype(np.uint8)
+
+
+def sample_prior(settings: SamplePriorSettings) -> SamplePriorSummary:
+    """Draws samples of a prior and puts them beside real crops in one picture.
+
+    Args:
+        settings: Prior, label maps and picture.
+
+    Returns:
+        What was drawn.
+
+    Raises:
+        LandcoverError: If the prior or the label maps cannot be read.
+    """
+    prior = Prior.load(settings.prior)
+    if settings.labels is None:
+        maps = draw_label_maps(
+            _SYNTHETIC_MAPS, _SYNTHETIC_WIDTH_M, prior.resolution_m, settings.seed
+        )
+    else:
+        maps = read_label_maps(settings.labels, prior.resolution_m)
+    crops = LabelCrops(list(maps), prior.crop_px, settings.samples, settings.seed)
+    real = np.stack([crops[i].argmax(0).numpy() for i in range(settings.samples)])
+    samples = sample_maps(prior, settings.samples, settings.steps, settings.seed)
+    with completed(settings.out) as partial:
+        _picture(samples, real).savefig(partial, format="png", metadata={"Software": None})
+    return SamplePriorSummary(
+        settings.out, prior.fingerprint, _shares(samples), _shares(real.astype(np.uint8))
+    )
+
+
+def _shares(labels: NDArray[np.uint8]) -> dict[str, float]:
+    """Share of each class, by name."""
+    return {c.name: float(np.mean(labels == c.code)) for c in WORKING.classes}
+
+
+def _picture(samples: NDArray[np.uint8], real: NDArray[np.uint8]) -> Figure:
+    """Samples on the left, real crops on the right, in legend colours; (map, y, x) each."""
+    colours = np.array([_NO_DATA_COLOUR, *(c.colour for c in WORKING.classes)]) / 255
+    side = int(np.ceil(np.sqrt(len(samples))))
+    figure = Figure(figsize=(13, 7.4), dpi=100)
+    FigureCanvasAgg(figure)
+    halves = GridSpec(1, 2, figure)
+    for i, (maps, title) in enumerate(((samples, "samples of the prior"), (real, "label maps"))):
+        half = figure.add_subfigure(halves[i])
+        half.suptitle(title)
+        half.subplots_adjust(left=0.02, right=0.98, top=0.92, bottom=0.1, wspace=0.04, hspace=0.04)
+        for axes, labels in zip(half.subplots(side, side, squeeze=False).flat, maps, strict=False):
+            axes.imshow(
+                labels,
+                cmap=ListedColormap(colours),
+                vmin=0,
+                vmax=len(colours) - 1,
+                interpolation="nearest",
+            )
+        for axes in half.axes:
+            axes.set_axis_off()
+        half.legend(
+            [Patch(color=colours[c.code]) for c in WORKING.classes],
+            [f"{name} {share:.0%}" for name, share in _shares(maps).items()],
+            loc="lower center",
+            ncols=3,
+            frameon=False,
+            fontsize="small",
+        )
+    return figure

@@ -1,0 +1,137 @@
+"""A tiny prior from label files to samples."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pytest
+import rasterio
+import torch
+from rasterio.transform import from_origin
+
+from landcover_pnp.errors import RunError
+from landcover_pnp.prior.denoiser import CARD, CONFIG, WEIGHTS, Prior
+from landcover_pnp.prior.sampling import sample_maps, sample_prior
+from landcover_pnp.prior.training import DenoiserTraining, train_prior
+from landcover_pnp.settings import (
+    DenoiserSettings,
+    LabelFolder,
+    SamplePriorSettings,
+    TrainPriorSettings,
+)
+
+
+@pytest.fixture(scope="module")
+def labels(tmp_path_factory: pytest.TempPathFactory) -> LabelFolder:
+    """Three label maps: trees left of a straight shore, water right of it."""
+    folder = tmp_path_factory.mktemp("labels")
+    for i in range(3):
+        codes = np.full((64, 64), 4, np.uint8)
+        codes[:, 20 + 8 * i :] = 1
+        with rasterio.open(
+            folder / f"{i}.tif",
+            "w",
+            driver="GTiff",
+            height=64,
+            width=64,
+            count=1,
+            dtype="uint8",
+            crs="EPSG:26917",
+            transform=from_origin(0, 0, 4, 4),
+        ) as file:
+            file.write(codes, 1)
+    return LabelFolder(folder, legend="working")
+
+
+@pytest.fixture(scope="module")
+def settings(labels: LabelFolder, tmp_path_factory: pytest.TempPathFactory) -> TrainPriorSettings:
+    return TrainPriorSettings(
+        out=tmp_path_factory.mktemp("prior") / "tiny",
+        labels=[labels],
+        denoiser=DenoiserSettings(crop_px=8, channels=[8, 16], head_channels=8, norm_groups=4),
+        steps=60,
+        batch_size=16,
+        learning_rate=1e-2,
+        warmup_steps=5,
+        ema_decay=0.9,
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(settings: TrainPriorSettings) -> Prior:
+    summary = train_prior(settings)
+    prior = Prior.load(settings.out)
+    assert summary.fingerprint == prior.fingerprint
+    assert (summary.train_maps, summary.val_maps, summary.steps) == (2, 1, 60)
+    assert len(summary.loss_by_level) == 10
+    assert summary.loss < 0.6  # an untrained network has 1 and more
+    return prior
+
+
+def test_the_average_is_what_is_validated_and_kept(
+    settings: TrainPriorSettings, trained: Prior
+) -> None:
+    levels = trained.training["val_loss_by_level"]
+    assert levels[0] > levels[-1]  # a little noise is the hardest to see
+    assert trained.training["steps"] == settings.steps
+    assert trained.training["labels"] == [settings.labels[0].path.name]
+
+
+def test_the_same_seed_trains_the_same_prior(settings: TrainPriorSettings, tmp_path: Path) -> None:
+    few = replace(settings, steps=4, warmup_steps=1)
+    state = torch.random.get_rng_state()
+    for name in ("one", "again"):
+        train_prior(replace(few, out=tmp_path / name))
+    assert torch.equal(torch.random.get_rng_state(), state)
+    other = train_prior(replace(few, out=tmp_path / "other", seed=1))
+    for name in (WEIGHTS, CONFIG, CARD):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+    assert Prior.load(tmp_path / "one").fingerprint != other.fingerprint
+
+
+def test_a_loss_that_is_not_finite_stops_with_its_step(
+    settings: TrainPriorSettings, tmp_path: Path
+) -> None:
+    wild = replace(settings, out=tmp_path / "wild", learning_rate=1e30, warmup_steps=0)
+    with pytest.raises(RunError, match=r"(?s)loss is (nan|inf) at step [1-9].*learning_rate"):
+        train_prior(wild)
+
+
+def test_samples_look_like_the_label_maps(trained: Prior) -> None:
+    maps = sample_maps(trained, 8, steps=20, seed=0)
+    assert maps.shape == (8, 8, 8)
+    assert np.isin(maps, (1, 4)).mean() > 0.8
+    np.testing.assert_array_equal(maps, sample_maps(trained, 8, steps=20, seed=0))
+    assert (maps != sample_maps(trained, 8, steps=20, seed=1)).any()
+
+
+def test_the_picture_shows_samples_and_crops(
+    settings: TrainPriorSettings, trained: Prior, labels: LabelFolder, tmp_path: Path
+) -> None:
+    request = SamplePriorSettings(
+        tmp_path / "p.png", prior=settings.out, labels=labels, samples=4, steps=5
+    )
+    summary = sample_prior(request)
+    assert summary.fingerprint == trained.fingerprint
+    assert summary.real_shares["water"] + summary.real_shares["trees and forest"] == 1
+    first = request.out.read_bytes()
+    assert sample_prior(request).out.read_bytes() == first
+    picture = (matplotlib.image.imread(request.out)[..., :3] * 255).round().astype(int)
+    right = picture[:, picture.shape[1] // 2 :].reshape(-1, 3).tolist()
+    assert [0, 197, 255] in right
+    assert [38, 115, 0] in right
+
+
+def test_the_learning_rate_rises_and_falls_to_nothing(settings: TrainPriorSettings) -> None:
+    training = DenoiserTraining(settings)
+    configured = training.configure_optimizers()
+    schedule = configured["lr_scheduler"]["scheduler"]  # type: ignore[index, typeddict-item, call-overload]
+    factor = schedule.lr_lambdas[0]
+    rates = np.array([factor(i) for i in range(settings.steps + 1)])
+    assert (np.diff(rates[: settings.warmup_steps]) > 0).all()
+    assert (np.diff(rates[settings.warmup_steps + 1 :]) < 0).all()
+    assert rates.max() == 1
+    assert rates[-1] == 0

@@ -1,0 +1,73 @@
+import typing
+from pathlib import Path
+
+import pytest
+
+from landcover_pnp.configuration import keys, load_settings
+from landcover_pnp.errors import SettingsError
+from landcover_pnp.settings import MapSettings, TrainPriorSettings
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+SCENE = "scene: {rasters: {image: a.tif, nlcd: ../b.tif, roads: {path: /r.tif, codes: [1, 2]}}}\n"
+
+
+def load(folder: Path, text: str, *overrides: str) -> MapSettings:
+    (folder / "c.yaml").write_text(text)
+    return load_settings(MapSettings, folder / "c.yaml", overrides)
+
+
+def test_paths_count_from_the_files_folder(tmp_path: Path) -> None:
+    rasters = load(tmp_path, SCENE).scene.rasters
+    assert rasters is not None
+    assert rasters.roads is not None
+    assert rasters.image == tmp_path / "a.tif"
+    assert rasters.nlcd == tmp_path / "../b.tif"
+    assert rasters.roads.path == Path("/r.tif")
+    assert rasters.roads.codes == [1, 2]
+
+
+def test_options_win_over_the_file(tmp_path: Path) -> None:
+    words = ["--seed", "5", "--scene.rasters.image=z.tif", "--inference.engine", "evidence"]
+    settings = load(tmp_path, SCENE + "seed: 3", *words)
+    assert settings.seed == 5
+    assert settings.scene.rasters is not None
+    assert settings.scene.rasters.image == Path("z.tif")
+    assert settings.inference.engine == "evidence"
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "message"),
+    [
+        (SCENE + "sed: 3", [], "(?s)unknown key 'sed'.*did you mean 'seed'"),
+        (SCENE.replace("image", "imag"), [], "(?s)'scene.rasters.imag'.*did you mean 'image'"),
+        (SCENE + "seed: x", [], "(?s)seed is x.*int"),
+        (SCENE.replace("[1, 2]", "5"), [], "(?s)scene.rasters.roads.codes is 5.*list"),
+        (SCENE.replace("image: a.tif, ", ""), [], "no value for scene.rasters: image"),
+        (SCENE + "inference: {engine: evidnce}", [], "(?s)evidnce.*'evidence', 'algorithm1'"),
+        (SCENE, ["--sed", "3"], "(?s)unknown option --sed.*did you mean 'seed'"),
+        (SCENE, ["--seed"], "--seed without a value"),
+        (SCENE, ["stray"], "unknown option stray"),
+        ("- a", [], "holds list"),
+        ("", [], "holds nothing"),
+        ("a: [", [], "is no YAML"),
+    ],
+)
+def test_mistakes_are_explained(tmp_path: Path, text: str, words: list[str], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        load(tmp_path, text, *words)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="no configuration file"):
+        load_settings(MapSettings, tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize("config", sorted(CONFIGS.glob("*/*.yaml")), ids=lambda p: p.stem)
+def test_every_shipped_configuration_loads(config: Path) -> None:
+    load_settings({"cities": MapSettings, "prior": TrainPriorSettings}[config.parent.name], config)
+
+
+def test_keys_cover_every_group() -> None:
+    names = set(keys(MapSettings))
+    assert {"seed", "scene.rasters.roads.path", "inference.algorithm1.steps"} <= names
+    assert set(typing.get_type_hints(MapSettings)) <= names

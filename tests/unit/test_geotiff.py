@@ -1,0 +1,140 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from odc.geo.geobox import GeoBox
+
+from landcover_pnp.errors import RasterError, RunError
+from landcover_pnp.geotiff import Band, completed, remove_partials, write_cog, write_raster
+from landcover_pnp.grid import Box
+from landcover_pnp.legend import WORKING
+from landcover_pnp.raster import blocks, on_grid, open_raster, read
+
+GEOBOX = GeoBox.from_bbox((0, 0, 4 * 700, 4 * 600), "EPSG:26917", resolution=4)
+EXTENT = Box(0, 600, 0, 700)
+CLASSES = Band(
+    "uint8",
+    ("land cover",),
+    nodata=0,
+    colormap=WORKING.colormap,
+    categories={0: "no data", 1: "water & <ice>"},
+    tags={"software": "x"},
+)
+
+
+def labels() -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 6, (1, 600, 700), dtype=np.uint8)
+
+
+def write(path: Path, pixels: np.ndarray, band: Band = CLASSES) -> None:
+    parts = ((b, pixels[:, *b.within(EXTENT)]) for b in blocks(EXTENT, 256))
+    write_raster(path, GEOBOX, band, parts)
+
+
+def test_a_cog_keeps_pixels_colours_and_category_names(tmp_path: Path) -> None:
+    write(tmp_path / "plain.tif", labels())
+    write_cog(tmp_path / "map.tif", tmp_path / "plain.tif", "mode")
+    with rasterio.open(tmp_path / "map.tif") as source:
+        np.testing.assert_array_equal(source.read(), labels())
+        assert source.colormap(1)[1] == (0, 197, 255, 255)
+        assert source.descriptions == ("land cover",)
+        assert source.nodata == 0
+        assert source.crs.to_epsg() == 26917
+        assert source.overviews(1) == [2]
+        overview = source.read(out_shape=(1, 300, 350))
+    assert set(np.unique(overview)) <= set(range(6))
+    names = (tmp_path / "map.tif.aux.xml").read_text()
+    assert "water &amp; &lt;ice&gt;" in names
+    assert not list(tmp_path.glob(".partial-*"))
+
+
+def test_mode_overviews_never_invent_a_class(tmp_path: Path) -> None:
+    pixels = np.where(np.indices((600, 700)).sum(axis=0) % 2, 1, 5).astype(np.uint8)[None]
+    write(tmp_path / "plain.tif", pixels)
+    write_cog(tmp_path / "map.tif", tmp_path / "plain.tif", "mode")
+    with rasterio.open(tmp_path / "map.tif", overview_level=0) as overview:
+        assert set(np.unique(overview.read())) <= {1, 5}
+
+
+def test_a_failing_writer_leaves_the_old_file_and_no_partial(tmp_path: Path) -> None:
+    path = tmp_path / "map.tif"
+    write(path, labels())
+    before = path.read_bytes()
+
+    def broken() -> object:
+        yield Box(0, 256, 0, 256), labels()[:, :256, :256]
+        raise RuntimeError("the source failed")
+
+    with pytest.raises(RuntimeError, match="the source failed"):
+        write_raster(path, GEOBOX, CLASSES, broken())
+    assert path.read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["map.tif", "map.tif.aux.xml"]
+
+
+def test_pixels_that_change_on_disk_are_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # a disk that returns something else than was written
+    checksums = iter(range(100))
+    monkeypatch.setattr("landcover_pnp.geotiff.zlib.crc32", lambda _: next(checksums))
+    with pytest.raises(RunError, match="differ"):
+        write(tmp_path / "map.tif", labels())
+    assert not list(tmp_path.iterdir())
+
+
+def test_completed_names_a_file_only_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "file.txt"
+    with completed(path) as partial:
+        partial.write_text("whole")
+        assert partial.name.startswith(".partial-")
+        assert not path.exists()
+    assert path.read_text() == "whole"
+
+
+def test_remove_partials_removes_only_partials(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / ".partial-1-x.tif").write_text("half")
+    (tmp_path / ".partial-scene").mkdir()
+    (tmp_path / "kept.tif").write_text("whole")
+    assert remove_partials(tmp_path) == 2
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["a", "kept.tif"]
+
+
+def test_a_cut_file_is_named_with_its_window(tmp_path: Path) -> None:
+    write(tmp_path / "whole.tif", labels())
+    cut = tmp_path / "cut.tif"
+    cut.write_bytes((tmp_path / "whole.tif").read_bytes()[:60_000])
+    with (
+        pytest.raises(RasterError, match=r"cut\.tif cannot be read at rows \d+ to \d+"),
+        open_raster(cut, "imagery") as source,
+    ):
+        for box in blocks(Box(0, source.height, 0, source.width)):
+            read(source, 1, box)
+
+
+def test_a_vrt_is_not_opened(tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_text(
+        '<VRTDataset rasterXSize="9" rasterYSize="9"><VRTRasterBand dataType="Byte" band="1">'
+        "<SimpleSource><SourceFilename>/etc/passwd</SourceFilename></SimpleSource>"
+        "</VRTRasterBand></VRTDataset>"
+    )
+    with (
+        pytest.raises(RasterError, match="not a raster that can be opened"),
+        open_raster(tmp_path / "a.tif", "imagery"),
+    ):
+        pass
+
+
+def test_the_view_on_a_grid_does_not_depend_on_the_window(tmp_path: Path) -> None:
+    write(tmp_path / "a.tif", labels())
+    grid = GeoBox.from_bbox((-81.1, 0.001, -81.085, 0.02), "EPSG:4326", resolution=0.0001)
+    extent = Box(0, grid.shape[0], 0, grid.shape[1])
+    with (
+        open_raster(tmp_path / "a.tif", "a") as source,
+        on_grid(source, grid, rasterio.enums.Resampling.nearest) as view,
+    ):
+        whole = read(view, 1, extent)
+        for box in blocks(extent, 37):
+            np.testing.assert_array_equal(read(view, 1, box), whole[box.within(extent)])

@@ -1,0 +1,90 @@
+"""Each module imports only from lower floors, and the command line imports nothing heavy."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import landcover_pnp
+
+ROOT = Path(landcover_pnp.__file__).parent
+
+# Modules of one floor stand in the order in which they may import each other.
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("errors", "legend", "settings", "grid", "boxes"),
+    ("raster", "geotiff", "runs", "configuration"),
+    (
+        "sources.scene",
+        "sources.vectors",
+        "sources.rasters",
+        "sources.preparation",
+        "sources.synthetic",
+        "sources.enviroatlas",
+        "sources.checks",
+    ),
+    ("weak_labels", "clusters"),
+    ("prior.noise", "prior.denoiser", "prior.label_maps", "prior.training", "prior.sampling"),
+    (
+        "inference.relaxation",
+        "inference.constraints",
+        "inference.canvas",
+        "inference.algorithm1",
+        "inference.evidence",
+        "inference.denoise",
+        "inference.engine",
+        "inference.tiles",
+        "inference.farm",
+    ),
+    ("mosaic", "evaluation"),
+    ("mapping", "demo", "progress", "cli"),
+)
+ORDER = [name for floor in FLOORS for name in floor]
+
+
+def modules() -> list[str]:
+    paths = (p.relative_to(ROOT).with_suffix("") for p in ROOT.rglob("*.py"))
+    return sorted(".".join(p.parts) for p in paths if p.name not in ("__init__", "__main__"))
+
+
+def rank(module: str) -> int:
+    """Position in the house; parts of a subpackage stand where the subpackage stands."""
+    while module not in ORDER:
+        assert "." in module, f"{module} has no floor: add it to FLOORS"
+        module = module.rpartition(".")[0]
+    return ORDER.index(module)
+
+
+def imports(module: str) -> set[str]:
+    tree = ast.parse((ROOT / (module.replace(".", "/") + ".py")).read_text())
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("landcover_pnp"):
+            inner = (node.module or "").removeprefix("landcover_pnp").lstrip(".")
+            for alias in node.names:
+                name = f"{inner}.{alias.name}".lstrip(".")
+                found.add(name if name in modules() else inner)
+    return found - {""}
+
+
+@pytest.mark.parametrize("module", modules())
+def test_imports_only_from_below(module: str) -> None:
+    # The command line imports its stages when a command needs them: it stands on top of all.
+    above = [name for name in imports(module) if rank(name) > rank(module)]
+    assert not above
+
+
+def test_every_floor_exists() -> None:
+    assert {rank(module) for module in modules()} == set(range(len(ORDER)))
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = (
+        "import sys; from landcover_pnp.cli import main; code = main(['map', '--help']); "
+        "heavy = {'torch', 'rasterio', 'sklearn', 'dask', 'diffusers'} & set(sys.modules); "
+        "sys.exit(code or ' '.join(heavy) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "--inference.engine" in done.stdout

@@ -1,0 +1,93 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from landcover_pnp.errors import RunLockedError
+from landcover_pnp.runs import Record, changed, fingerprint, ingredients, locked
+from landcover_pnp.settings import Algorithm1Settings, InferenceSettings
+
+
+def test_ingredients_name_nested_settings() -> None:
+    made_of = ingredients(inference=InferenceSettings(), box=(1, 2), seed=3)
+    assert made_of["inference.algorithm1.steps"] == Algorithm1Settings().steps
+    assert made_of["inference.engine"] == InferenceSettings().engine
+    assert made_of["box"] == [1, 2]
+    json.dumps(made_of)
+
+
+VALUES = st.one_of(st.integers(), st.floats(allow_nan=False), st.text(), st.booleans(), st.none())
+
+
+@given(st.dictionaries(st.text(), VALUES), st.dictionaries(st.text(), VALUES))
+def test_fingerprints_differ_exactly_when_something_changed(a: dict, b: dict) -> None:
+    reordered = dict(reversed(a.items()))
+    assert fingerprint(a) == fingerprint(reordered)
+    assert (fingerprint(a) == fingerprint(b)) == (
+        json.dumps(a, sort_keys=True) == json.dumps(b, sort_keys=True)
+    )
+    assert not changed(a, a)
+    assert changed(a, b) == changed(b, a)
+
+
+def test_a_record_comes_back(tmp_path: Path) -> None:
+    record = Record("failed", {"seed": 1}, 2.5, "found: x", {"valid_px": 3})
+    record.write(tmp_path / "r.json")
+    assert Record.read(tmp_path / "r.json") == record
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"status": "done"}', '{"fingerprint": 1, "x": 2}']
+)
+def test_half_a_record_is_none(tmp_path: Path, content: str) -> None:
+    (tmp_path / "r.json").write_text(content)
+    assert Record.read(tmp_path / "r.json") is None
+
+
+def test_two_processes_cannot_share_a_run_folder(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from landcover_pnp.runs import locked\n"
+        "with locked(Path(sys.argv[1])): pass"
+    )
+    run = tmp_path / "run"
+    with locked(run):
+        (run / "something").touch()
+        words = [sys.executable, "-c", program, str(run)]
+        second = subprocess.run(words, capture_output=True, text=True)
+        assert "RunLockedError" in second.stderr
+        assert f"process {os.getpid()} on" in second.stderr
+    assert subprocess.run(words).returncode == 0
+
+
+def test_a_stale_lock_is_taken_over(tmp_path: Path) -> None:
+    child = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True
+    )
+    with locked(tmp_path / "run"):
+        owner = json.loads((tmp_path / "run" / ".lock").read_text())
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".lock").write_text(json.dumps({**owner, "pid": int(child.stdout)}))
+    with locked(tmp_path / "run"):
+        assert json.loads((tmp_path / "run" / ".lock").read_text())["pid"] == os.getpid()
+
+
+def test_a_lock_of_another_host_is_respected(tmp_path: Path) -> None:
+    owner = {"pid": 1, "host": "elsewhere", "start": "yesterday"}
+    (tmp_path / ".lock").write_text(json.dumps(owner))
+    with (
+        pytest.raises(RunLockedError, match="process 1 on elsewhere since yesterday"),
+        locked(tmp_path),
+    ):
+        pass
+    assert (tmp_path / ".lock").exists()
+
+
+def test_an_empty_run_folder_does_not_stay(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), locked(tmp_path / "run"):
+        raise RuntimeError
+    assert not (tmp_path / "run").exists()
