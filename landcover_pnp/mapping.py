@@ -114,12 +114,13 @@ def map_city(
     tell = report or (lambda _: None)
     plan = _plan(settings)
     grid = TileGrid(plan.geobox, settings.tiles.core_px, settings.tiles.ring_px)
+    sources = _plan_sources(settings.weak_labels)
     prior = _prior(settings)
     tell(Progress(total=len(grid), note=_described(plan, grid)))
     with locked(run):
         remove_partials(run)
         scene = prepare_scene(plan, run / "scene")
-        matrix = _matrix(settings.weak_labels, scene, run / "sources")
+        matrix = _matrix(settings.weak_labels, scene, sources, run / "sources")
         sample = scene.sample(settings.clusters.sample_px, settings.seed)
         job = TileJob(
             scene=scene.folder,
@@ -228,19 +229,17 @@ def _described(plan: ScenePlan, grid: TileGrid) -> str:
     )
 
 
-def _matrix(settings: WeakLabelSettings, scene: Scene, folder: Path) -> NDArray[np.float64]:
-    """p(class | NLCD) by the protocol of the settings, (nlcd class, class)."""
-    if settings.protocol == "definitions":
-        return DEFINITIONS
-    if settings.protocol == "target":
-        return class_given_nlcd(_count_pairs(scene))
+def _plan_sources(settings: WeakLabelSettings) -> dict[str, ScenePlan]:
+    """Scenes of the source cities by name, for the protocol ``source``."""
+    if settings.protocol != "source":
+        return {}
     if not settings.source_scenes:
         raise SettingsError(
             found="weak_labels.protocol is source, but weak_labels.source_scenes is empty",
             expected="configuration files of cities with truth",
             way_out="name them, or choose the protocol definitions",
         )
-    counts = np.zeros_like(DEFINITIONS)
+    plans = {}
     for config in settings.source_scenes:
         city = load_settings(MapSettings, config).scene
         files = scene_files(city)
@@ -250,9 +249,20 @@ def _matrix(settings: WeakLabelSettings, scene: Scene, folder: Path) -> NDArray[
                 expected="truth, from which p(class | NLCD) is counted",
                 way_out="give its scene.rasters.truth",
             )
-        source = prepare_scene(plan_scene(files, city.resolution_m), folder / config.stem)
-        counts += _count_pairs(source)
-    return class_given_nlcd(counts)
+        plans[config.stem] = plan_scene(files, city.resolution_m)
+    return plans
+
+
+def _matrix(
+    settings: WeakLabelSettings, scene: Scene, sources: Mapping[str, ScenePlan], folder: Path
+) -> NDArray[np.float64]:
+    """p(class | NLCD) by the protocol of the settings, (nlcd class, class)."""
+    if settings.protocol == "definitions":
+        return DEFINITIONS
+    if settings.protocol == "target":
+        return class_given_nlcd(_count_pairs(scene))
+    prepared = [prepare_scene(plan, folder / name) for name, plan in sources.items()]
+    return class_given_nlcd(sum((_count_pairs(s) for s in prepared), np.zeros_like(DEFINITIONS)))
 
 
 def _count_pairs(scene: Scene) -> NDArray[np.float64]:

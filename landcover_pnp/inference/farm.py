@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import dask
@@ -21,7 +21,7 @@ TRIES = 3
 
 
 def infer_tiles(
-    job: TileJob, tile_ids: Iterable[str], workers: int | None
+    job: TileJob, tile_ids: Sequence[str], workers: int | None
 ) -> Iterator[tuple[str, Record]]:
     """Infers tiles in worker processes, in no particular order.
 
@@ -38,7 +38,7 @@ def infer_tiles(
         dying worker prevented is yielded as ``failed``, and its record is written.
     """
     waiting = iter(tile_ids)
-    count = workers or os.cpu_count() or 1
+    count = min(workers or os.cpu_count() or 1, len(tile_ids))
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": TRIES}),
         LocalCluster(

@@ -109,21 +109,21 @@ class NoiseSchedule:
         mean = (x_t - _like(pull, x_t) * eps_theta) / _like(alpha.sqrt(), x_t)
         return mean + _like(sigma, x_t) * noise
 
-    def ddim_step(
-        self, x_t: Tensor, eps_theta: Tensor, t: int | Tensor, t_next: int | Tensor
-    ) -> Tensor:
+    def ddim_step(self, x_t: Tensor, x0: Tensor, t: int | Tensor, t_next: int | Tensor) -> Tensor:
         """One deterministic step t -> t_next (Song et al. 2021, DDIM, eq. 12, sigma = 0).
 
         Args:
             x_t: Noisy maps (batch, channel, y, x).
-            eps_theta: Predicted noise.
+            x0: Their predicted clean maps, as ``predict_clean`` gives them, or clipped to
+                [0, 1] or otherwise corrected since.
             t: Noise level(s) in 1..T.
             t_next: Lower level(s) in 0..T.
 
         Returns:
             x at ``t_next``, shape and dtype of ``x_t``.
         """
-        return self.add_noise(self.predict_clean(x_t, eps_theta, t), eps_theta, t_next)
+        signal, noise = self._scales(t, x_t)
+        return self.add_noise(x0, (x_t - signal * x0) / noise, t_next)
 
     def _scales(self, t: int | Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
         """sqrt(abar_t) and sqrt(1 - abar_t), ready to multiply ``like``."""

@@ -44,7 +44,7 @@ class SamplePriorSummary:
 
 
 def sample_maps(prior: Prior, count: int, steps: int, seed: int) -> NDArray[np.uint8]:
-    """Draws label maps from the prior by DDIM (Song et al. 2021).
+    """Draws label maps from the prior by DDIM (Song et al. 2021), clean maps kept in [0, 1].
 
     Args:
         prior: The prior.
@@ -62,7 +62,8 @@ def sample_maps(prior: Prior, count: int, steps: int, seed: int) -> NDArray[np.u
     levels = np.linspace(prior.schedule.steps, 0, steps + 1).round().astype(int).tolist()
     with torch.no_grad():
         for t, t_next in pairwise(levels):
-            x_t = prior.schedule.ddim_step(x_t, prior.predict_noise(x_t, t), t, t_next)
+            x0 = prior.schedule.predict_clean(x_t, prior.predict_noise(x_t, t), t)
+            x_t = prior.schedule.ddim_step(x_t, x0.clamp(0, 1), t, t_next)
     return x_t.argmax(1).numpy().astype(np.uint8)
 
 

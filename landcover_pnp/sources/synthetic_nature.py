@@ -139,7 +139,7 @@ def draw_highway(
     """A highway across the city, if there is one: its verge, and two carriageways."""
     if rng.random() >= style.highway:
         return [], []
-    line = _meander(shape, frame, 120.0, rng)
+    line = _meander(shape, frame, 70.0, rng)
     surface = Surface.CONCRETE if rng.random() < 0.5 else Surface.ASPHALT
     gap = rng.uniform(9.0, 16.0)
     lanes = [Road(line.offset_curve(side * gap), 11.0, surface) for side in (-1.0, 1.0)]

@@ -8,7 +8,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 from rasterio.features import rasterize
-from scipy.ndimage import uniform_filter
+from scipy.ndimage import maximum_filter, uniform_filter
 from scipy.special import ndtri
 
 from landcover_pnp.sources.synthetic_houses import build_houses
@@ -167,9 +167,8 @@ def _flags(*surfaces: Surface) -> NDArray[np.bool_]:
 
 _GREEN = _flags(Surface.LAWN, Surface.MEADOW)
 _BARE = _flags(Surface.SOIL, Surface.GRAVEL)
-_TREELESS = _flags(
-    Surface.ROOF, Surface.WATER, Surface.POOL, Surface.ASPHALT, Surface.TURF, Surface.CROP
-)
+_SEALED = _flags(Surface.ROOF, Surface.ASPHALT)
+_TREELESS = _flags(Surface.WATER, Surface.POOL, Surface.TURF, Surface.CROP)
 
 
 def _burn(geometries: Geometries, shape: tuple[int, int]) -> NDArray[np.int32]:
@@ -218,7 +217,8 @@ def _plant(
     x, y = xy[((xy >= 0) & (xy < shape[::-1])).all(axis=1)].T
     stems[y, x] = True
     rough = smooth_noise(shape, {2.2: 1.0}, rng)
-    trees = grow(stems & ~_TREELESS[surface], style.crown_radius, rough, rng)
+    stems &= ~(_TREELESS[surface] | maximum_filter(_SEALED[surface], 3))
+    trees = grow(stems, style.crown_radius, rough, rng)
 
     thicket = smooth_noise(shape, {34.0: 1.0, 9.0: 1.2}, rng)
     density = np.array([use.shrubs_per_ha * 1e-4 for use in uses], np.float32)[quarter]

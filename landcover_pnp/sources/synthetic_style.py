@@ -155,13 +155,13 @@ _LAWN, _MEADOW, _SOIL, _CROP = Surface.LAWN, Surface.MEADOW, Surface.SOIL, Surfa
 STYLES: dict[Look, Style] = {
     "humid_east": Style(
         uses={
-            "houses": Use(0.46, _LAWN, 0.28, 36.0, 0.02),
+            "houses": Use(0.44, _LAWN, 0.40, 40.0, 0.02),
             "apartments": Use(0.08, _LAWN, 0.20, 24.0, 0.02),
-            "shops": Use(0.12, _LAWN, 0.08, 10.0, 0.04),
+            "shops": Use(0.11, _LAWN, 0.12, 10.0, 0.04),
             "works": Use(0.08, _MEADOW, 0.12, 6.0, 0.14),
             "school": Use(0.05, _LAWN, 0.12, 8.0, 0.03),
             "park": Use(0.07, _LAWN, 0.50, 16.0, 0.01),
-            "open": Use(0.14, _MEADOW, 0.90, 30.0, 0.02),
+            "open": Use(0.18, _MEADOW, 0.90, 30.0, 0.02),
             "fields": Use(0.015, _CROP, 0.10, 0.0, 0.02),
         },
         superblock=(220.0, 460.0),
@@ -187,7 +187,7 @@ STYLES: dict[Look, Style] = {
     ),
     "piedmont": Style(
         uses={
-            "houses": Use(0.44, _LAWN, 0.46, 32.0, 0.03),
+            "houses": Use(0.44, _LAWN, 0.54, 32.0, 0.03),
             "apartments": Use(0.08, _LAWN, 0.22, 26.0, 0.03),
             "shops": Use(0.10, _LAWN, 0.14, 14.0, 0.05),
             "works": Use(0.05, _LAWN, 0.22, 8.0, 0.12),
@@ -219,7 +219,7 @@ STYLES: dict[Look, Style] = {
     ),
     "hill_country": Style(
         uses={
-            "houses": Use(0.48, _LAWN, 0.40, 44.0, 0.04),
+            "houses": Use(0.48, _LAWN, 0.48, 44.0, 0.04),
             "apartments": Use(0.09, _LAWN, 0.16, 24.0, 0.05),
             "shops": Use(0.10, _MEADOW, 0.10, 14.0, 0.09),
             "works": Use(0.05, _MEADOW, 0.12, 8.0, 0.18),

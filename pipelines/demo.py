@@ -1,0 +1,27 @@
+"""The demo as a script: a synthetic desert city, drawn, mapped with the shipped prior, scored.
+
+Usage: python pipelines/demo.py [FOLDER]
+"""
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from landcover_pnp.demo import run_demo
+from landcover_pnp.evaluation import short_table
+from landcover_pnp.progress import TileProgress
+from landcover_pnp.settings import DemoSettings
+
+
+def main(out: Path) -> int:
+    """Runs the demo in a folder; returns the exit code."""
+    with TileProgress(Console()) as progress:
+        summary = run_demo(DemoSettings(out=out), progress)
+    print(short_table(summary.scores))
+    print(*summary.products, sep="\n")
+    return summary.exit_code
+
+
+if __name__ == "__main__":  # worker processes import this file too
+    sys.exit(main(Path(sys.argv[1] if len(sys.argv) > 1 else "demo")))

@@ -1,0 +1,114 @@
+"""Blending: tiles that agree give exactly what they agree on; what is missing stays empty."""
+
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from odc.geo.geobox import GeoBox
+
+from landcover_pnp.geotiff import write_raster
+from landcover_pnp.grid import Box, TileGrid
+from landcover_pnp.inference.tiles import BAND, PROBABILITY_ONE
+from landcover_pnp.mosaic import (
+    PERCENT_NO_DATA,
+    TileResults,
+    blend_tiles,
+    classes,
+    confidence,
+    entropy,
+    write_products,
+)
+
+GRID = TileGrid(GeoBox.from_bbox((0, 0, 4 * 90, 4 * 70), "EPSG:26917", resolution=4), 30, 8)
+
+
+def whole_map(seed: int = 0) -> np.ndarray:
+    """(class, y, x) probabilities with a hole of no data."""
+    p = np.random.default_rng(seed).dirichlet(np.ones(5), GRID.geobox.shape)
+    p[20:40, 50:60] = 0
+    return p.transpose(2, 0, 1)
+
+
+def write_tiles(folder: Path, p: np.ndarray, methods: tuple[str, ...] = ("map",)) -> TileResults:
+    for tile in GRID:
+        stored = np.rint(p[:, *tile.canvas.within(GRID.extent)] * PROBABILITY_ONE).astype("uint16")
+        geobox = GRID.geobox[tile.canvas.within(GRID.extent)]
+        box = Box(0, stored.shape[1], 0, stored.shape[2])
+        for method in methods:
+            write_raster(folder / f"{tile.id}_{method}.tif", geobox, BAND, [(box, stored)])
+    return TileResults(GRID, folder, {tile.id for tile in GRID})
+
+
+def test_tiles_that_agree_are_returned_as_they_are(tmp_path: Path) -> None:
+    results = write_tiles(tmp_path, whole_map())
+    blend_tiles(results, "map", tmp_path / "whole.tif")
+    with rasterio.open(tmp_path / "whole.tif") as source:
+        blended = source.read() / PROBABILITY_ONE
+    np.testing.assert_allclose(blended, whole_map(), atol=2 / PROBABILITY_ONE)
+    np.testing.assert_array_equal(blended.any(axis=0), whole_map().any(axis=0))
+
+
+def test_a_missing_tile_is_no_data_in_its_core_alone(tmp_path: Path) -> None:
+    results = write_tiles(tmp_path, whole_map())
+    missing = GRID.tile(1, 1)
+    without = TileResults(GRID, tmp_path, results.done - {missing.id})
+    for tile in GRID:
+        blended = without.blended(tile, "map")
+        if tile == missing:
+            assert not blended.any()
+        else:
+            expected = whole_map()[:, *tile.core.within(GRID.extent)]
+            np.testing.assert_allclose(blended, expected, atol=2 / PROBABILITY_ONE)
+
+
+def test_products_keep_no_data_and_legend(tmp_path: Path) -> None:
+    methods = ("map", "evidence", "weak_labels")
+    results = write_tiles(tmp_path / "tiles", whole_map(), methods)
+    for method in methods:
+        blend_tiles(results, method, tmp_path / "probabilities" / f"{method}.tif")
+    paths = write_products(tmp_path / "probabilities", tmp_path)
+    assert [path.stem for path in paths][:3] == ["landcover", "confidence", "entropy"]
+    empty = ~whole_map().any(axis=0)
+    for path in paths:
+        with rasterio.open(path) as source:
+            assert source.crs.to_epsg() == 26917
+            np.testing.assert_array_equal(source.read(1) == source.nodata, empty)
+    with rasterio.open(paths[0]) as source:
+        np.testing.assert_array_equal(source.read(1)[~empty], whole_map().argmax(0)[~empty] + 1)
+
+
+PROBABILITIES = arrays(np.float32, (5, 3, 4), elements=st.floats(0, 1, width=32))
+
+
+@given(PROBABILITIES)
+def test_percentages_stay_in_their_range(raw: np.ndarray) -> None:
+    mass = raw.sum(axis=0)
+    p = np.divide(raw, mass, out=np.zeros_like(raw), where=mass > 1e-3)
+    known = p.any(axis=0)
+    for percent in (confidence(p), entropy(p)):
+        assert (percent[known] <= 100).all()
+        assert (percent[~known] == PERCENT_NO_DATA).all()
+    assert (confidence(p)[known] >= 20).all()
+    assert (classes(p)[known] == p.argmax(axis=0)[known] + 1).all()
+    assert (classes(p)[~known] == 0).all()
+
+
+def test_entropy_of_the_extremes() -> None:
+    certain = np.eye(5, dtype=np.float32)[:, :1, None]
+    uniform = np.full((5, 1, 1), 0.2, np.float32)
+    assert entropy(certain).item() == 0
+    assert entropy(uniform).item() == 100
+    assert confidence(uniform).item() == 20
+
+
+def test_products_do_not_depend_on_when_they_are_written(tmp_path: Path) -> None:
+    first = {}
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        results = write_tiles(folder / "tiles", whole_map(), ("map", "evidence", "weak_labels"))
+        for method in ("map", "evidence", "weak_labels"):
+            blend_tiles(results, method, folder / "probabilities" / f"{method}.tif")
+        for path in write_products(folder / "probabilities", folder):
+            assert first.setdefault(path.name, path.read_bytes()) == path.read_bytes()
