@@ -229,6 +229,7 @@ def _show_map(work: Callable[[Any], Any]) -> int:
         _say("\n" + short_table(summary.scores) + "\n")
     for path in summary.products:
         _say(f"{path.stem:<12} {path}")
+    _say(f"overview     {summary.overview}")
     return int(summary.exit_code)
 
 

@@ -18,14 +18,11 @@ from landcover_pnp.boxes import box_sum
 from landcover_pnp.errors import GridError, RasterError
 from landcover_pnp.settings import ClusterSettings
 
-SMOOTHING = 1e-3
-"""Added to every responsibility before the last normalisation, as in the released program."""
-
 Floats = NDArray[Any]
-"""float32 or float64 arrays, as the image is."""
+"""float32 or float64, as the image is."""
 
-_TINY = 1e-6
-"""Keeps divisions finite in boxes without any valid pixel; their results are masked."""
+_SMOOTHING = 1e-3  # added to every responsibility, as in the released program
+_TINY = 1e-6  # keeps divisions finite in boxes without any valid pixel, which are masked
 
 
 class LocalGaussianMixture(ClusterMixin, BaseEstimator):  # type: ignore[misc]
@@ -33,9 +30,8 @@ class LocalGaussianMixture(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
     Every statistic is a mean over a box around the pixel, and the E-step averages the
     neighbours' log densities over the same box: a pixel is explained by all the mixtures it
-    took part in, each centred on another pixel. Borders and invalid pixels are counted out.
-    The order of operations is that of the released program of Graikos et al. 2022,
-    arXiv 2206.09012, section 4.
+    took part in. Borders and invalid pixels are counted out. As the released program of
+    Graikos et al. 2022, arXiv 2206.09012, section 4, computes it.
 
     Unlike scikit-learn's estimators this one takes X as an image (band, y, x), not as
     (n_samples, n_features): neighbours matter. float64 is computed as such, all else in
@@ -82,20 +78,24 @@ class LocalGaussianMixture(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.init = init
         self.random_state = random_state
 
-    def fit(self, X: Floats, y: None = None, valid: NDArray[np.bool_] | None = None) -> Self:
+    def fit(
+        self,
+        X: Floats,
+        y: None = None,  # noqa: ARG002
+        valid: NDArray[np.bool_] | None = None,
+    ) -> Self:
         """Runs EM.
 
         Args:
             X: (band, y, x) in 0..1.
             y: Not used; scikit-learn's convention.
-            valid: (y, x) pixels that count; None means all. Pixels of X that are not finite
-                never count.
+            valid: (y, x) pixels that count; None means all. Only finite ones ever do.
 
         Returns:
             The estimator itself.
 
         Raises:
-            GridError: If X, ``valid`` and ``init`` do not fit each other.
+            GridError: If ``init`` does not fit X.
             RasterError: If the KMeans start finds fewer valid pixels than clusters.
         """
         finite = np.isfinite(X).all(axis=0)
@@ -138,14 +138,7 @@ class LocalGaussianMixture(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return p
 
     def predict(self, X: Floats) -> NDArray[np.int64]:
-        """The most likely cluster of each pixel.
-
-        Args:
-            X: (band, y, x) in 0..1, of the shape that was fitted.
-
-        Returns:
-            (y, x) int64, -1 where the fitted image had no valid pixel.
-        """
+        """The most likely cluster: (y, x) int64, -1 where not valid; X as ``predict_proba``."""
         return np.where(self.valid_, self.predict_proba(X).argmax(axis=0), -1)
 
     def _image(self, X: Floats) -> Floats:
@@ -167,7 +160,7 @@ class LocalGaussianMixture(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 expected="centres (cluster, band) or responsibilities (cluster, y, x)",
                 way_out="take the centres from a sample of the same bands",
             )
-        return _smoothed(_one_hot_nearest(x, init))
+        return _smooth(_one_hot_nearest(x, init))
 
     def _m_step(self, powers: Floats, p: Floats) -> None:
         """Local means, variances and weights from responsibilities (0 where not valid)."""
@@ -179,7 +172,7 @@ class LocalGaussianMixture(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             self.means_[c] = sums[:bands]
             sums[bands:-1] -= np.square(sums[:bands])
             np.maximum(sums[bands:-1], self.variance_floor, out=self.variances_[c])
-        self.weights_ /= np.maximum(self.weights_.sum(axis=0), _TINY)
+        _normalise(self.weights_)
 
     def _e_step(self, powers: Floats) -> Floats:
         """Responsibilities (cluster, y, x), 0 where not valid.
@@ -201,11 +194,11 @@ class LocalGaussianMixture(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         count = box_sum(self.valid_.astype(log_p.dtype), self.radius_)
         log_p /= -2 * np.maximum(count, 1)
         log_p -= log_p.max(axis=0)
-        p = np.exp(log_p, out=log_p)
-        p /= p.sum(axis=0)
+        p = _normalise(np.exp(log_p, out=log_p))
         p *= self.weights_
-        p /= np.maximum(p.sum(axis=0), _TINY)
-        return _smoothed(p) * self.valid_
+        p = _smooth(_normalise(p))
+        p *= self.valid_
+        return p
 
 
 def _powers(x: Floats) -> Floats:
@@ -213,22 +206,27 @@ def _powers(x: Floats) -> Floats:
     return np.concatenate([x, x * x, np.ones_like(x[:1])])
 
 
-def _smoothed(p: Floats) -> Floats:
-    """No cluster is ever impossible: it could not come back."""
-    p += SMOOTHING
-    p /= p.sum(axis=0)
+def _normalise(p: Floats) -> Floats:
+    """Divides (cluster, y, x) by its sum over clusters, in place."""
+    p /= np.maximum(p.sum(axis=0), _TINY)
     return p
+
+
+def _smooth(p: Floats) -> Floats:
+    """Leaves no cluster impossible, in place: it could not come back."""
+    p += _SMOOTHING
+    return _normalise(p)
 
 
 def _one_hot_nearest(x: Floats, centres: Floats) -> Floats:
     """(cluster, y, x) 1 for the nearest of the centres (cluster, band), else 0."""
     distance = [np.square(x - centre[:, None, None]).sum(axis=0) for centre in centres]
-    nearest = np.argmin(distance, axis=0)
-    return (nearest == np.arange(len(centres))[:, None, None]).astype(x.dtype)
+    one_hot: Floats = np.eye(len(centres), dtype=x.dtype)[:, np.argmin(distance, axis=0)]
+    return one_hot
 
 
-def _kmeans(sample: Floats, clusters: int, seed: int | None) -> NDArray[np.float32]:
-    """Centres (cluster, band) of a sample (n, band), dark to bright."""
+def _kmeans(sample: Floats, clusters: int, seed: int | None) -> Floats:
+    """Centres (cluster, band) of a sample (n, band)."""
     if len(sample) < clusters:
         raise RasterError(
             found=f"{len(sample)} valid pixels",
@@ -238,10 +236,16 @@ def _kmeans(sample: Floats, clusters: int, seed: int | None) -> NDArray[np.float
     # One thread: with more, the order of sums and so the last bits depend on the machine.
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer colours than clusters
-        fit = KMeans(clusters, n_init=4, random_state=seed).fit(sample.astype(np.float64))
-    centres = fit.cluster_centers_
-    order = np.argsort(centres.sum(axis=1), kind="stable")
-    return np.asarray(centres[order], np.float32)
+        kmeans = KMeans(clusters, n_init=4, random_state=seed).fit(sample)
+    centres: Floats = kmeans.cluster_centers_
+    return centres
+
+
+def _features(colours: Floats, settings: ClusterSettings) -> Floats:
+    """What is clustered, (feature, ...), of colours (band, ...): as many features as bands."""
+    if not settings.contrasts:
+        return colours
+    return np.concatenate([colours.mean(axis=0, keepdims=True), np.diff(colours, axis=0)])
 
 
 def sample_centres(
@@ -254,16 +258,17 @@ def sample_centres(
 
     Args:
         sample: (n, band) colours in 0..1 of valid pixels.
-        settings: Number of clusters.
+        settings: Number of clusters and what is clustered.
         seed: Seed of scikit-learn's KMeans.
 
     Returns:
-        (cluster, band) float32, dark to bright.
+        (cluster, feature) float32; as many features as bands.
 
     Raises:
         RasterError: If there are fewer pixels than clusters.
     """
-    return _kmeans(sample, settings.clusters, seed)
+    features = _features(sample.T.astype(np.float64), settings).T
+    return _kmeans(features, settings.clusters, seed).astype(np.float32)
 
 
 def responsibilities(
@@ -276,20 +281,20 @@ def responsibilities(
     """Clusters of a tile by the method of the settings, from common start centres.
 
     Args:
-        image: (band, y, x) float32 in 0..1.
+        image: (band, y, x) float32 in 0..1, finite where valid.
         valid: (y, x) pixels that count.
-        centres: (cluster, band) start centres.
+        centres: (cluster, feature) of ``sample_centres`` with the same settings.
         settings: Method and its parameters.
-        seed: Seed of what is random in scikit-learn's fits.
+        seed: Seed of what is random in scikit-learn's fits; ``local`` is not.
 
     Returns:
-        (cluster, y, x) float32, sums to 1; uniform where not valid. With fewer valid pixels
-        than clusters, the nearest centre.
+        (cluster, y, x) float32, sums to 1; uniform where not valid. A tile with fewer valid
+        pixels than clusters gets the nearest centres, whatever the method but ``local``.
 
     Raises:
-        GridError: If image, ``valid`` and centres do not fit each other.
+        GridError: If the image has more or fewer bands than the centres have features.
     """
-    clusters = len(centres)
+    clusters, x = len(centres), _features(image, settings)
     if settings.method == "local":
         mixture = LocalGaussianMixture(
             clusters,
@@ -300,24 +305,23 @@ def responsibilities(
             variance_floor=settings.variance_floor,
             init=centres,
         )
-        return np.asarray(mixture.fit(image, valid=valid).predict_proba(image), np.float32)
-    pixels = image[:, valid].T.astype(np.float64)
-    result = np.full((clusters, *valid.shape), 1 / clusters, np.float32)
-    if len(pixels) < clusters:
-        result[:, valid] = _one_hot_nearest(image, centres)[:, valid]
-        return result
+        return mixture.fit(x, valid=valid).predict_proba(x)
+    pixels = x[:, valid].T.astype(np.float64)
+    p = np.full((clusters, *valid.shape), 1 / clusters, np.float32)
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the iterations are a setting
-        if settings.method == "gaussian":
+        if len(pixels) < clusters:
+            p[:, valid] = _one_hot_nearest(x, centres)[:, valid]
+        elif settings.method == "gaussian":
             gaussian = GaussianMixture(
                 clusters,
                 means_init=centres,
                 max_iter=settings.iterations,
                 reg_covar=settings.variance_floor,
                 random_state=seed,
-            ).fit(pixels)
-            result[:, valid] = gaussian.predict_proba(pixels).T
+            )
+            p[:, valid] = gaussian.fit(pixels).predict_proba(pixels).T
         else:
             kmeans = MiniBatchKMeans(clusters, init=centres, n_init=1, random_state=seed)
-            result[:, valid] = np.eye(clusters)[kmeans.fit_predict(pixels)].T
-    return result
+            p[:, valid] = np.eye(clusters)[kmeans.fit_predict(pixels)].T
+    return p

@@ -24,6 +24,7 @@ from landcover_pnp.inference.farm import infer_tiles
 from landcover_pnp.inference.tiles import METHODS, TileJob, load_prior
 from landcover_pnp.legend import LEGENDS
 from landcover_pnp.mosaic import TileResults, blend_tiles, write_products
+from landcover_pnp.overview import write_overview
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.raster import blocks
 from landcover_pnp.runs import Record, changed, ingredients, locked, write_json
@@ -66,6 +67,7 @@ class MapSummary:
     Attributes:
         run: The run folder.
         products: Cloud-optimised GeoTIFFs, the class map first.
+        overview: Picture of the run.
         progress: Tiles done, kept and failed.
         reasons: Reason by name of each failed tile.
         notes: What was done to the layers, one sentence each.
@@ -76,6 +78,7 @@ class MapSummary:
 
     run: Path
     products: tuple[Path, ...]
+    overview: Path
     progress: Progress
     reasons: Mapping[str, str]
     notes: tuple[str, ...]
@@ -151,12 +154,14 @@ def map_city(
         for method in METHODS:
             blend_tiles(results, method, run / "probabilities" / f"{method}.tif")
         products = write_products(run / "probabilities", run)
+        overview = write_overview(run)
         truth = plan.files.truth
         # An area of interest cuts the map, not the truth: the plan has compared their ground.
         scores = evaluate_run(run, truth, overlap=True) if truth else {}
         summary = MapSummary(
             run=run,
             products=tuple(products),
+            overview=overview,
             progress=progress,
             reasons={n: r.reason for n, r in sorted(records.items()) if r.status == "failed"},
             notes=scene.notes,

@@ -148,8 +148,12 @@ class ClusterSettings:
         method: ``local`` is the Gaussian mixture whose parameters vary in space; ``gaussian``
             and ``kmeans`` are scikit-learn's, one fit per tile.
         clusters: Number of clusters.
+        contrasts: Whether to cluster brightness and the differences of neighbouring bands. The
+            released program clusters the bands themselves (false), but these rise and fall
+            together, which diagonal variances cannot express.
         radius_px: Radius of the box means of the local mixture, working pixels.
-        iterations: EM iterations.
+        iterations: EM iterations; the released program's 30 map no better, and each one
+            widens the surroundings that a pixel depends on.
         warmup_iterations: First iterations with the warm-up radius.
         warmup_radius_px: Their radius.
         variance_floor: Smallest variance; bands are scaled to 0..1.
@@ -158,8 +162,9 @@ class ClusterSettings:
 
     method: Literal["local", "gaussian", "kmeans"] = "local"
     clusters: int = 5
+    contrasts: bool = True
     radius_px: int = 15
-    iterations: int = 30
+    iterations: int = 10
     warmup_iterations: int = 0
     warmup_radius_px: int = 15
     variance_floor: float = 1e-4
@@ -196,7 +201,7 @@ class DenoiserSettings:
 
     crop_px: int = 64
     resolution_m: float = 4.0
-    channels: list[int] = field(default_factory=lambda: [32, 48, 64, 96])
+    channels: list[int] = field(default_factory=lambda: [32, 48, 64, 128])
     layers_per_block: int = 1
     head_channels: int = 32
     norm_groups: int = 16
@@ -230,7 +235,7 @@ class TrainPriorSettings:
         noise: Forward process.
         steps: Optimiser steps.
         batch_size: Crops per step.
-        learning_rate: Adam's learning rate.
+        learning_rate: Adam's learning rate, falling linearly to 0 after the warm-up.
         warmup_steps: Steps of linear warm-up of the learning rate.
         ema_decay: Decay of the moving average of the weights that is kept.
         val_share: Share of the label maps held out for the validation loss.
@@ -286,7 +291,7 @@ class EvidenceSettings:
         radius_px: Box radius of the votes and of the weak block means, working pixels.
     """
 
-    iterations: int = 30
+    iterations: int = 5
     radius_px: int = 15
 
 
@@ -332,19 +337,34 @@ SINGLE_PATCH_RECIPE = Algorithm1Settings(
 
 
 @dataclass(frozen=True)
+class DenoiseSettings:
+    """The evidence map, noised a little and denoised by the prior.
+
+    Attributes:
+        t: Noise level, out of the prior's T; above about 300 of 1000 rare classes go.
+        draws: Noise draws that are averaged.
+    """
+
+    t: int = 150
+    draws: int = 8
+
+
+@dataclass(frozen=True)
 class InferenceSettings:
     """How a tile is inferred.
 
     Attributes:
         engine: Name of the engine.
         prior: Folder of the prior; null is the shipped one.
-        evidence: Settings of the engine ``evidence``.
+        evidence: Settings of the engine ``evidence``, also where ``denoise`` starts.
+        denoise: Settings of the engine ``denoise``.
         algorithm1: Settings of the engine ``algorithm1``.
     """
 
-    engine: Literal["evidence", "algorithm1"] = "algorithm1"
+    engine: Literal["evidence", "denoise", "algorithm1"] = "algorithm1"
     prior: Path | None = None
     evidence: EvidenceSettings = field(default_factory=EvidenceSettings)
+    denoise: DenoiseSettings = field(default_factory=DenoiseSettings)
     algorithm1: Algorithm1Settings = field(default_factory=Algorithm1Settings)
 
 

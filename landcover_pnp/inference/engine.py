@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from landcover_pnp.errors import GridError, PriorError, SettingsError, nearest
 from landcover_pnp.inference.algorithm1 import Callback, algorithm1
 from landcover_pnp.inference.canvas import Canvas
 from landcover_pnp.inference.constraints import Constraint, MutualInformation, WeakLabelKL
+from landcover_pnp.inference.denoise import denoise
 from landcover_pnp.inference.evidence import evidence_map
 from landcover_pnp.legend import CLASS_COUNT
 from landcover_pnp.prior.denoiser import Prior
@@ -65,7 +66,7 @@ def infer(
         settings: Engine and its settings.
         prior: The prior; None for an engine that needs none.
         seed: Seed of the run, the same for all its tiles.
-        callback: Called at every step of an engine that has the paper's steps.
+        callback: Called at every step of ``algorithm1``; the others have none.
 
     Returns:
         (class 5, y, x) float32 probabilities: sum to 1 where valid, 0 elsewhere.
@@ -75,14 +76,8 @@ def infer(
         PriorError: If the engine needs a prior and there is none.
         TileError: If a term of the inference is not finite.
     """
-    engine = _engine(settings.engine)
-    if engine.needs_prior and prior is None:
-        raise PriorError(
-            found=f"the engine {settings.engine!r} without a prior",
-            expected="a prior, such as the shipped one, Prior.load()",
-            way_out="load a prior, or take the engine 'evidence', which needs none",
-        )
-    valid = evidence.valid
+    name, valid = settings.engine, evidence.valid
+    _require_known(name)
     if not valid.any():
         return np.zeros((CLASS_COUNT, *valid.shape), np.float32)
     known = Evidence(
@@ -91,9 +86,21 @@ def infer(
         valid,
         evidence.origin,
     )
-    probabilities = engine.infer(known, settings, prior, seed, callback) * valid
-    probabilities /= np.where(valid, probabilities.sum(axis=0), 1)
-    return probabilities
+    if name in _WITH_PRIOR:
+        if prior is None:
+            raise PriorError(
+                found=f"the engine {name!r} without a prior",
+                expected="a prior, such as the shipped one, Prior.load()",
+                way_out="load a prior, or take the engine 'evidence', which needs none",
+            )
+        canvas = Canvas(known.origin, valid.shape, seed)
+        # Channel 0 is the prior's no data.
+        p = _WITH_PRIOR[name](known, settings, prior, canvas, callback)[1:].numpy()
+    else:
+        p = _evidence(known, settings)
+    p = np.where(valid, p, 0)
+    p /= np.where(valid, p.sum(axis=0), 1)
+    return p
 
 
 def needs_prior(engine: str) -> bool:
@@ -102,45 +109,38 @@ def needs_prior(engine: str) -> bool:
     Raises:
         SettingsError: On an engine that is not known.
     """
-    return _engine(engine).needs_prior
+    _require_known(engine)
+    return engine in _WITH_PRIOR
 
 
-class _Engine(NamedTuple):
-    """A way to combine prior and evidence; its result need not be masked or normalised."""
-
-    infer: Callable[
-        [Evidence, InferenceSettings, Prior | None, int, Callback | None], NDArray[np.float32]
-    ]
-    needs_prior: bool
+def _evidence(evidence: Evidence, settings: InferenceSettings) -> NDArray[np.float32]:
+    return evidence_map(evidence.clusters, evidence.weak_labels, evidence.valid, settings.evidence)
 
 
-def _evidence(
+def _denoise(
     evidence: Evidence,
     settings: InferenceSettings,
-    _prior: Prior | None,
-    _seed: int,
+    prior: Prior,
+    canvas: Canvas,
     _callback: Callback | None,
-) -> NDArray[np.float32]:
-    return evidence_map(evidence.clusters, evidence.weak_labels, evidence.valid, settings.evidence)
+) -> Tensor:
+    start = np.where(evidence.valid, _evidence(evidence, settings), 1 / CLASS_COUNT)
+    return denoise(_with_no_data(start), prior, canvas, settings.denoise)
 
 
 def _algorithm1(
     evidence: Evidence,
     settings: InferenceSettings,
-    prior: Prior | None,
-    seed: int,
+    prior: Prior,
+    canvas: Canvas,
     callback: Callback | None,
-) -> NDArray[np.float32]:
-    if prior is None:
-        raise TypeError("infer() lets no engine that needs a prior begin without one")
+) -> Tensor:
     s, valid = settings.algorithm1, torch.from_numpy(evidence.valid)
-    weak_labels = _with_no_data(torch.from_numpy(evidence.weak_labels))
+    clusters, weak = torch.from_numpy(evidence.clusters), _with_no_data(evidence.weak_labels)
     terms: list[Constraint] = [
-        MutualInformation(
-            torch.from_numpy(evidence.clusters), valid, s.radius_px, -s.mutual_information_weight
-        ),
+        MutualInformation(clusters, valid, s.radius_px, -s.mutual_information_weight),
         WeakLabelKL(
-            weak_labels,
+            weak,
             valid,
             s.radius_px,
             s.weak_label_weight,
@@ -148,27 +148,25 @@ def _algorithm1(
             origin=evidence.origin,
         ),
     ]
-    canvas = Canvas(evidence.origin, evidence.valid.shape, seed)
-    result = algorithm1(weak_labels, valid, terms, prior, canvas, s, callback)
-    return np.asarray(result[1:].numpy(), np.float32)
+    return algorithm1(weak, valid, terms, prior, canvas, s, callback)
 
 
-def _with_no_data(classes: Tensor) -> Tensor:
-    """(class 5, y, x) -> (channel 6, y, x): the prior's channel 0, no data, is in front."""
-    return torch.cat([torch.zeros_like(classes[:1]), classes])
+_WITH_PRIOR: dict[
+    str, Callable[[Evidence, InferenceSettings, Prior, Canvas, Callback | None], Tensor]
+] = {"denoise": _denoise, "algorithm1": _algorithm1}
+
+_ENGINES = ("evidence", *_WITH_PRIOR)
 
 
-_ENGINES = {
-    "evidence": _Engine(_evidence, needs_prior=False),
-    "algorithm1": _Engine(_algorithm1, needs_prior=True),
-}
+def _with_no_data(classes: NDArray[np.float32]) -> Tensor:
+    """(class 5, y, x) -> (channel 6, y, x): channel 0, no data, in front."""
+    return functional.pad(torch.from_numpy(classes), (0, 0, 0, 0, 1, 0))
 
 
-def _engine(name: str) -> _Engine:
-    if name not in _ENGINES:
+def _require_known(engine: str) -> None:
+    if engine not in _ENGINES:
         raise SettingsError(
-            found=f"the engine {name!r}",
+            found=f"the engine {engine!r}",
             expected="one of " + ", ".join(_ENGINES),
-            way_out=nearest(name, _ENGINES),
+            way_out=nearest(engine, _ENGINES),
         )
-    return _ENGINES[name]

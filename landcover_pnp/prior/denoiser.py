@@ -213,8 +213,10 @@ class Prior:
         return safetensors.torch.save(half)
 
     def _architecture(self) -> str:
-        """The network's ``config.json``."""
-        return str(self.network.to_json_string())
+        """The network's ``config.json``, whatever version of diffusers writes it."""
+        config = json.loads(self.network.to_json_string())
+        config.pop("_diffusers_version")
+        return json.dumps(config, indent=2, sort_keys=True) + "\n"
 
     def _facts(self) -> dict[str, Any]:
         """What ``prior.json`` says about how the network is to be used."""

@@ -17,7 +17,6 @@ def build_houses(site: Site) -> Development:
     streets, crossings = draw_streets(block, site.style, rng)
     walk = rng.choice([0.0, 2.0])
     lot_width = rng.uniform(*site.style.lot_width)
-    lot_depth = block.depth / len(streets) / 2
     leafy = rng.random()
     out = Development(roads=[*(street.road for street in streets), *crossings])
     for street in streets:
@@ -33,25 +32,22 @@ def build_houses(site: Site) -> Development:
             s = start + (np.arange(count) + 0.5) * (end - start) / count
             for side in (-1.0, 1.0):
                 row = Lots.facing(block, np.column_stack([s, np.full(count, street.t)]), side)
-                out += _build_row(site, row, street, ((end - start) / count, lot_depth), leafy)
+                out += _build_row(site, row, street, (end - start) / count, leafy)
     return out
 
 
-def _build_row(
-    site: Site, row: Lots, street: Street, size: tuple[float, float], leafy: float
-) -> Development:
+def _build_row(site: Site, row: Lots, street: Street, width: float, leafy: float) -> Development:
     """A row of houses, each with a wing, a drive, two yards, perhaps a garage and a pool.
 
     Args:
         site: The superblock.
         row: Lots, their origins on the street's centre line.
         street: The street.
-        size: Width and depth of a lot.
+        width: Width of a lot.
         leafy: Chance of a tree behind a house, beyond an even chance.
     """
     style, rng, count = site.style, site.rng, len(row.origin)
-    width, depth = size
-    kerb = street.road.width_m / 2
+    kerb, depth = street.road.width_m / 2, street.lot_depth
 
     def draw(interval: Interval) -> NDArray[np.float64]:
         return rng.uniform(*interval, count)
@@ -60,7 +56,7 @@ def _build_row(
     left = (width - front) * draw((-0.35, 0.35)) - front / 2
     right = left + front
     near = kerb + rng.uniform(*style.setback) + rng.normal(0.0, 0.6, count)
-    far = near + draw(style.house_depth)
+    far = np.minimum(near + draw(style.house_depth), depth - 3.0)
     mirrored = rng.random(count) < 0.5
     wing = np.where(mirrored, left, right - 0.45 * front)
     reach = draw((-2.5, 6.0))

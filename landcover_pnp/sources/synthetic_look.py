@@ -33,12 +33,12 @@ def photograph(plan: Plan, rng: np.random.Generator) -> NDArray[np.uint8]:
     grain = smooth_noise(shape, {1.5: 1.0, 4.0: 0.6}, rng)
     roof_rise = np.minimum(distance_transform_edt(plan.roof_height_m > 0), 6.0)
     pitched = (plan.roof_height_m > 0) & (plan.roof_height_m < 8.6)
-    light = 1.0 + pitched * _relief(roof_rise, toward_shade, 0.16)
+    light = 1.0 + pitched * _relief(roof_rise, toward_shade, 0.2)
     seen = plan.surface.copy()
     for canopy, surface in ((plan.shrubs, Surface.SHRUB), (plan.trees, Surface.TREE)):
         covered = canopy.height > 0
         image[covered] = _crowns(canopy.crown[covered], surface, palette, grain[covered], rng)
-        light[covered] = 1.0 + _relief(2.0 * np.sqrt(canopy.height), toward_shade, 0.34)[covered]
+        light[covered] = 1.0 + _relief(2.0 * np.sqrt(canopy.height), toward_shade, 0.45)[covered]
         seen[covered] = surface
     strength = np.array([0, *(GRAIN[surface] for surface in Surface)], np.float32)
     light *= 1.0 + strength[seen] * grain
@@ -124,7 +124,7 @@ def _relief(
     height: NDArray[np.floating], toward_shade: NDArray[np.float64], strength: float
 ) -> NDArray[np.float32]:
     """(y, x) rise towards the shade, clipped: the side in the sun is positive."""
-    dy, dx = np.gradient(gaussian_filter(height.astype(np.float32), 0.7))
+    dy, dx = np.gradient(gaussian_filter(height.astype(np.float32), 1.2))
     facing = (dy * toward_shade[0] + dx * toward_shade[1]).astype(np.float32)
     relief: NDArray[np.float32] = np.clip(strength * facing, -0.45, 0.45)
     return relief

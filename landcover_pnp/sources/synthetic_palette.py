@@ -96,7 +96,7 @@ PALETTES: dict[Look, Palette] = {
             (134, 112, 102),
             (96, 118, 112),
         ),
-        nir=1.0,
+        nir=1.1,
     ),
     # Dark forest, red clay, warm and contrasty.
     "piedmont": Palette(
@@ -127,7 +127,7 @@ PALETTES: dict[Look, Palette] = {
             (228, 224, 214),
             (186, 176, 158),
         ),
-        nir=0.8,
+        nir=1.0,
     ),
     # Dry grass, limestone, tile and metal roofs, cyan shadows.
     "hill_country": Palette(
@@ -158,7 +158,7 @@ PALETTES: dict[Look, Palette] = {
             (80, 82, 86),
             (158, 148, 132),
         ),
-        nir=1.2,
+        nir=0.7,
     ),
     # Tan ground everywhere: gravel, roofs of tile and dirt share their colours.
     "desert": Palette(
@@ -189,7 +189,7 @@ PALETTES: dict[Look, Palette] = {
             (214, 210, 202),
             (96, 88, 82),
         ),
-        nir=1.05,
+        nir=1.15,
     ),
 }
 """Palette of each look; near the tones of NAIP over four US cities."""

@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 
 from landcover_pnp.sources.synthetic_lots import Development, Lots, Parcel, Site
-from landcover_pnp.sources.synthetic_streets import cut_boxes
+from landcover_pnp.sources.synthetic_streets import RIM_M, cut_boxes
 from landcover_pnp.sources.synthetic_style import Interval, Shape, Surface
 
 _WHOLE: Interval = (-1.0, 1.0)
@@ -22,8 +22,9 @@ def build_parcels(site: Site) -> Development:
         return out
     block, rng = site.block, site.rng
     side, build = _BUILDERS[block.use]
-    rim = 13.0
-    boxes = np.array(cut_boxes((rim, rim, block.length - rim, block.depth - rim), side, rng)[0])
+    boxes = np.array(
+        cut_boxes((RIM_M, RIM_M, block.length - RIM_M, block.depth - RIM_M), side, rng)[0]
+    )
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
     lots = Lots.facing(block, centres, rng.choice([-1.0, 1.0], len(centres)))
     halves = rng.uniform(0.45, 0.5, (len(boxes), 1)) * (boxes[:, 2:] - boxes[:, :2])

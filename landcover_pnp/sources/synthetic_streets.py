@@ -16,6 +16,10 @@ Points = NDArray[np.float64]
 """(point, 2) coordinates."""
 
 
+RIM_M = 13.0
+"""Width along the rim of a superblock that is left to the arterials and their sidewalks."""
+
+
 class Road(NamedTuple):
     """A carriageway.
 
@@ -181,12 +185,14 @@ class Street(NamedTuple):
     Attributes:
         road: The street.
         t: Local coordinate across.
+        lot_depth: From the centre line to the back of the lots.
         stretches: Local s from and to which lots line it, between the crossings.
         dead_ends: Where it ends in a turning circle.
     """
 
     road: Road
     t: float
+    lot_depth: float
     stretches: list[Interval]
     dead_ends: list[shapely.Point]
 
@@ -203,7 +209,8 @@ def draw_streets(
     """
     width = rng.uniform(*style.street_width)
     surface = Surface.CONCRETE if rng.random() < 0.2 else Surface.ASPHALT
-    rows = max(1, round(block.depth / rng.uniform(*style.street_gap)))
+    inner = block.depth - 2 * RIM_M
+    rows = max(1, round(inner / rng.uniform(*style.street_gap)))
     through = rng.random() < style.grid_share
     if through:
         count = max(1, round(block.length / rng.uniform(120.0, 260.0)))
@@ -211,7 +218,7 @@ def draw_streets(
     else:
         crossings = [block.length * rng.uniform(0.38, 0.62)]
     streets = []
-    for t in (np.arange(rows) + 0.5) * block.depth / rows:
+    for t in RIM_M + (np.arange(rows) + 0.5) * inner / rows:
         start, end, bulbs = 0.0, block.length, []
         if not through and rng.random() < 0.6:
             start = rng.uniform(0.06, 0.2) * block.length
@@ -220,11 +227,12 @@ def draw_streets(
             end = rng.uniform(0.8, 0.94) * block.length
             bulbs.append((end, t))
         corner = width / 2 + 3.0
-        stops = [start, *crossings, end]
+        stops = [max(start, RIM_M - corner), *crossings, min(end, block.length - RIM_M + corner)]
         streets.append(
             Street(
                 road=Road(block.line((start, t), (end, t)), width, surface),
                 t=float(t),
+                lot_depth=inner / rows / 2,
                 stretches=[(a + corner, b - corner) for a, b in pairwise(stops)],
                 dead_ends=[shapely.Point(block.place(np.array([bulb]))[0]) for bulb in bulbs],
             )

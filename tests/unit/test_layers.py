@@ -37,7 +37,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "inference.tiles",
         "inference.farm",
     ),
-    ("mosaic", "evaluation"),
+    ("mosaic", "evaluation", "overview"),
     ("mapping", "demo", "progress", "cli"),
 )
 ORDER = [name for floor in FLOORS for name in floor]
