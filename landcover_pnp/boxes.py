@@ -31,6 +31,7 @@ def box_sum(x: NDArray[Float], radius: int) -> NDArray[Float]:
     # row, over all columns and leading axes at once, and kinder to the cache than C's strides.
     along_x = np.empty_like(x)
     uniform_filter1d(x, width, axis=-1, output=along_x, mode="constant")
+    along_x *= width
     sums = np.empty_like(x)
     window = along_x[..., :down, :].sum(axis=-2, dtype=np.float64)
     for row in range(rows):
@@ -38,7 +39,7 @@ def box_sum(x: NDArray[Float], radius: int) -> NDArray[Float]:
             window += along_x[..., row + down, :]
         if row > down:
             window -= along_x[..., row - down - 1, :]
-        np.multiply(window, width, out=sums[..., row, :], casting="same_kind")
+        sums[..., row, :] = window
     return sums
 
 

@@ -51,7 +51,7 @@ class LocalGaussianMixture(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     Attributes:
         means_: (cluster, band, y, x) of the last M-step.
         variances_: (cluster, band, y, x), at least the floor.
-        weights_: (cluster, y, x), sums to 1 where a valid pixel is in reach, else 0.
+        weights_: (cluster, y, x), sums to 1 where valid.
         valid_: (y, x) bool, pixels that counted.
         radius_: Radius of the last iteration, pixels.
         labels_: (y, x) int64, the most likely cluster, -1 where not valid.

@@ -147,7 +147,7 @@ def weak_labels(
         axes=(1, 2),
     )
     # The sum over classes is the blurred validity: dividing by it counts out what is unknown.
-    probabilities = _normalised(blurred)
+    probabilities = _normalise(blurred)
     for layer, position, radius_m in (
         (roads, _IMPERVIOUS, settings.road_radius_m),
         (buildings, _IMPERVIOUS, settings.building_radius_m),
@@ -155,9 +155,9 @@ def weak_labels(
     ):
         if layer is not None:
             probabilities[position] += box_mean(layer, round(radius_m / resolution_m), valid)
-    nothing = probabilities.sum(axis=0) == 0
+    nothing = probabilities.sum(axis=0) == 0  # exact: boxes add float32 in double precision
     probabilities[:, nothing | ~valid] = 1
-    return WeakLabels(_normalised(probabilities), int((nothing & valid).sum()))
+    return WeakLabels(_normalise(probabilities), int((nothing & valid).sum()))
 
 
 def _row(nlcd: NDArray[np.integer]) -> NDArray[np.intp]:
@@ -165,7 +165,8 @@ def _row(nlcd: NDArray[np.integer]) -> NDArray[np.intp]:
     return np.searchsorted(NLCD.codes, nlcd)
 
 
-def _normalised(p: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Divides (class, y, x) by its sum over classes where that is not 0."""
+def _normalise(p: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Divides (class, y, x) by its sum over classes where that is not 0, in place."""
     total = p.sum(axis=0)
-    return np.divide(p, total, out=np.zeros_like(p), where=total > 0)
+    p /= np.where(total > 0, total, 1)
+    return p

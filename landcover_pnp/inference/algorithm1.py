@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from landcover_pnp.errors import TileError
-from landcover_pnp.inference.canvas import CROPS_AT_ONCE, Canvas, Crops
+from landcover_pnp.inference.canvas import Canvas, Window, put, take
 from landcover_pnp.inference.constraints import Constraint, weight_at
 from landcover_pnp.inference.relaxation import SIGMA_START, probabilities, sigma_at
 from landcover_pnp.prior.denoiser import Prior
@@ -107,9 +107,10 @@ def algorithm1(
     last_finite = "none"
     for step in range(settings.steps):
         t, sigma = time_at(step, settings, prior.schedule.steps), sigma_at(step, settings.steps)
-        eps, crops = canvas.noise(step, len(eta)), canvas.crops(step, prior.crop_px)
-        x_t = crops.cut(prior.schedule.add_noise(eta, eps, t))
-        mse, x_gradient = _denoising_error(prior, x_t, eps, t, valid, crops)
+        eps = canvas.noise(step, len(eta))
+        x_t = prior.schedule.add_noise(eta, eps, t)
+        crops = canvas.crops(step, prior.crop_px)
+        mse, x_gradient = _denoising_error(prior, x_t.detach(), eps, t, valid, crops)
         p = probabilities(eta, sigma)
         values = [constraint(p) for constraint in constraints]
         weights = [weight_at(constraint.weight, step, settings.steps) for constraint in constraints]
@@ -132,22 +133,27 @@ def algorithm1(
 
 
 def _denoising_error(
-    prior: Prior, x_t: Tensor, eps: Tensor, t: int, valid: Tensor, crops: Crops
+    prior: Prior,
+    x_t: Tensor,
+    eps: Tensor,
+    t: int,
+    valid: Tensor,
+    crops: Sequence[Sequence[Window]],
 ) -> tuple[float, Tensor]:
     """mse(eps, eps_theta(x_t, t)) over the valid pixels, and its gradient in ``x_t``.
 
     Crops go through the network in small batches, each with its own backward pass: the memory
     does not grow with the canvas.
     """
-    share = crops.cut(valid[None].float()) * crops.owned() / (valid.sum() * len(eps))
-    together = (x_t.detach(), crops.cut(eps), share)
-    error, gradients = 0.0, []
-    for x, noise, weight in zip(*(torch.split(a, CROPS_AT_ONCE) for a in together), strict=True):
-        x.requires_grad_()
-        mse = ((noise - prior.predict_noise(x, t)).square() * weight).sum()
-        gradients += torch.autograd.grad(mse, x)
+    share = valid[None] / (valid.sum() * len(eps))
+    error, gradient = 0.0, torch.empty_like(x_t)
+    for windows in crops:
+        x = take(x_t, windows).requires_grad_()
+        squares = (take(eps, windows) - prior.predict_noise(x, t)).square()
+        mse = (squares * take(share, windows)).sum()
+        put(gradient, windows, *torch.autograd.grad(mse, x))
         error += mse.item()
-    return error, torch.cat(gradients)
+    return error, gradient
 
 
 def _clean_up(

@@ -8,7 +8,9 @@ no line on the ground stays a border between crops.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -16,6 +18,9 @@ from torch import Tensor
 
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.prior.noise import noise_field
+
+Window = tuple[slice, slice]
+"""Rows and columns of a crop on the canvas."""
 
 CROPS_AT_ONCE = 16
 """Crops that go through the network together; bounds the memory on large canvases."""
@@ -43,22 +48,29 @@ class Canvas:
         window = ((y, y + height), (x, x + width))
         return torch.from_numpy(noise_field(self.seed, step, channels, window))
 
-    def crops(self, step: int, side: int) -> Crops:
-        """The crops of one step.
+    def crops(self, step: int, side: int) -> list[list[Window]]:
+        """The crops of one step: windows that share no pixel and cover the canvas.
 
         Args:
             step: Step of the run; each has its own lattice, which all tiles share.
-            side: Side of the crops in pixels.
+            side: Side of the crops in pixels. At the edge of the canvas they are from half to one
+                and a half times as wide, so that no strip is left over.
 
         Returns:
-            Crops that cover the canvas.
+            Batches of windows of the same size.
         """
         random = np.random.default_rng([self.seed % 2**64, step, _JITTER])
         first = (random.integers(0, side, 2) - self.origin) % side
-        return Crops(
-            rows=_Cuts.at(self.shape[0], side, int(first[0])),
-            columns=_Cuts.at(self.shape[1], side, int(first[1])),
-        )
+        batches: dict[tuple[int, int], list[Window]] = {}
+        for rows in _cut(self.shape[0], side, int(first[0])):
+            for columns in _cut(self.shape[1], side, int(first[1])):
+                size = (rows.stop - rows.start, columns.stop - columns.start)
+                batches.setdefault(size, []).append((rows, columns))
+        return [
+            windows[i : i + CROPS_AT_ONCE]
+            for windows in batches.values()
+            for i in range(0, len(windows), CROPS_AT_ONCE)
+        ]
 
     def predict_noise(self, prior: Prior, x_t: Tensor, t: int, step: int) -> Tensor:
         """eps_theta(x_t, t) of the whole canvas, crop by crop, without gradient.
@@ -72,75 +84,25 @@ class Canvas:
         Returns:
             (channel, y, x) float32.
         """
-        crops = self.crops(step, prior.crop_px)
+        eps = torch.empty_like(x_t)
         with torch.no_grad():
-            batches = torch.split(crops.cut(x_t), CROPS_AT_ONCE)
-            return crops.join(torch.cat([prior.predict_noise(batch, t) for batch in batches]))
+            for windows in self.crops(step, prior.crop_px):
+                put(eps, windows, prior.predict_noise(take(x_t, windows), t))
+        return eps
 
 
-@dataclass(frozen=True)
-class Crops:
-    """A canvas cut into crops of one size; each pixel belongs to one of them.
-
-    A crop that would reach over the edge of the canvas is pushed inside: it then overlaps its
-    neighbour and answers only for what the neighbour does not cover. A canvas smaller than the
-    crops is one crop.
-    """
-
-    rows: _Cuts
-    columns: _Cuts
-
-    def cut(self, canvas: Tensor) -> Tensor:
-        """(channel, y, x) -> (crop, channel, y, x), differentiable."""
-        laid_out = canvas.index_select(1, self.rows.pixels).index_select(2, self.columns.pixels)
-        return self._stack(laid_out)
-
-    def join(self, crops: Tensor) -> Tensor:
-        """(crop, channel, y, x) -> (channel, y, x), each pixel from the crop it belongs to."""
-        rows, columns = self.rows, self.columns
-        grid = crops.reshape(rows.count, columns.count, -1, rows.side, columns.side)
-        laid_out = grid.permute(2, 0, 3, 1, 4).flatten(3, 4).flatten(1, 2)
-        return laid_out.index_select(1, rows.owner).index_select(2, columns.owner)
-
-    def owned(self) -> Tensor:
-        """(crop, 1, y, x) float32, 1 where the pixel belongs to the crop."""
-        rows = torch.zeros(len(self.rows.pixels)).index_fill_(0, self.rows.owner, 1)
-        columns = torch.zeros(len(self.columns.pixels)).index_fill_(0, self.columns.owner, 1)
-        return self._stack(torch.outer(rows, columns)[None])
-
-    def _stack(self, laid_out: Tensor) -> Tensor:
-        rows, columns = self.rows, self.columns
-        grid = laid_out.reshape(-1, rows.count, rows.side, columns.count, columns.side)
-        return grid.permute(1, 3, 0, 2, 4).flatten(0, 1)
+def take(canvas: Tensor, windows: Sequence[Window]) -> Tensor:
+    """Cuts windows of one size out of a (channel, y, x) canvas: (crop, channel, y, x)."""
+    return torch.stack([canvas[:, *window] for window in windows])
 
 
-@dataclass(frozen=True)
-class _Cuts:
-    """Crops along one axis, laid end to end.
+def put(canvas: Tensor, windows: Sequence[Window], crops: Tensor) -> None:
+    """Writes (crop, channel, y, x) into the windows of a (channel, y, x) canvas."""
+    for window, crop in zip(windows, crops, strict=True):
+        canvas[:, *window] = crop
 
-    Attributes:
-        count: Number of crops.
-        side: Pixels of each.
-        pixels: (count * side,) the canvas pixel at each place.
-        owner: (size of the canvas,) the place, in the crop it belongs to, of each pixel.
-    """
 
-    count: int
-    side: int
-    pixels: Tensor
-    owner: Tensor
-
-    @classmethod
-    def at(cls, size: int, side: int, first: int) -> _Cuts:
-        """Cuts ``size`` pixels at first, first + side, first + 2 side, ...; first < side."""
-        begin = torch.arange(first - side if first else 0, size, side)
-        width, pixel = min(side, size), torch.arange(size)
-        # Two crops pushed to the same place are one.
-        start, number = torch.unique(begin.clamp(0, size - width), return_inverse=True)
-        crop = number[(pixel - begin[0]) // side]
-        return cls(
-            count=len(start),
-            side=width,
-            pixels=(start[:, None] + torch.arange(width)).flatten(),
-            owner=crop * width + pixel - start[crop],
-        )
+def _cut(size: int, side: int, first: int) -> list[slice]:
+    """Cuts a line of pixels at first, first + side, ..., farther from its ends than side / 2."""
+    cuts = [at for at in range(first, size, side) if side < 2 * min(at, size - at)]
+    return [slice(a, b) for a, b in pairwise([0, *cuts, size])]

@@ -1,32 +1,61 @@
-"""The engine without a prior: what image clusters and weak labels say on their own."""
+"""The engine without a prior: what clusters and weak labels say on their own."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from landcover_pnp.boxes import box_sum
+from landcover_pnp.settings import EvidenceSettings
 
 _TINY = np.float32(1e-9)
+"""Smallest probability: a class that left a pixel can come back."""
 
 
-def evidence_map(clusters, weak_labels, valid, settings, trace=None):
-    r = clusters * valid
-    weak = weak_labels * valid
-    block = box_sum(weak, settings.radius_px)
-    cluster_block = np.maximum(box_sum(r, settings.radius_px), _TINY)
+def evidence_map(
+    clusters: NDArray[np.float32],
+    weak_labels: NDArray[np.float32],
+    valid: NDArray[np.bool_],
+    settings: EvidenceSettings,
+) -> NDArray[np.float32]:
+    """Lets clusters vote on classes and matches the weak labels' block means, in turn.
+
+    A cluster c votes in a box with the class shares of its pixels there, and a pixel x gets
+    the votes of its clusters,
+
+        vote(l | x) = sum_c r(c | x) box(p_l r_c)(x) / box(r_c)(x).
+
+    Each round takes p <- p * vote, normalised, that is softmax(log p + log vote), and then
+    scales every class by box(weak_l) / box(p_l), so that the map keeps the weak labels'
+    shares in each box while its pixels become certain. This is one step of iterative
+    proportional fitting; more of them a round fit the weak labels' errors too.
+
+    Args:
+        clusters: (cluster, y, x) responsibilities, sum to 1 where valid.
+        weak_labels: (class, y, x) probabilities, sum to 1 where valid.
+        valid: (y, x) pixels that count in the boxes.
+        settings: Rounds and radius of the boxes.
+
+    Returns:
+        (class, y, x) float32 probabilities: sum to 1 where valid, 0 elsewhere.
+    """
+    r = np.where(valid, clusters, np.float32(0))
+    weak = np.where(valid, weak_labels, np.float32(0))
+    r_box = np.maximum(box_sum(r, settings.radius_px), _TINY)
+    weak_box = box_sum(weak, settings.radius_px)
     p = weak
-    for i in range(settings.iterations):
+    for _ in range(settings.iterations):
         vote = np.zeros_like(p)
-        for r_c, total in zip(r, cluster_block, strict=True):
-            vote += box_sum(p * r_c, settings.radius_px) / total * r_c
+        for r_c, r_c_box in zip(r, r_box, strict=True):
+            vote += box_sum(p * r_c, settings.radius_px) * (r_c / r_c_box)
         p = _normalised(p * vote, valid)
-        p = _normalised(p * (block / np.maximum(box_sum(p, settings.radius_px), _TINY)), valid)
-        if trace is not None:
-            trace(i, p)
+        p_box = np.maximum(box_sum(p, settings.radius_px), _TINY)
+        p = _normalised(p * weak_box / p_box, valid)
     return p
 
 
-def _normalised(p, valid):
+def _normalised(p: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Divides by the sum over classes; 0 where not valid."""
     p = np.maximum(p, _TINY)
     p /= p.sum(axis=0)
     p *= valid

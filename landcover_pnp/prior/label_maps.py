@@ -21,7 +21,7 @@ from landcover_pnp.legend import ENVIROATLAS, LEGENDS, NO_DATA, WORKING, to_work
 from landcover_pnp.raster import label_band, open_raster, read, read_mask, require_projected
 from landcover_pnp.settings import LabelFolder, TrainPriorSettings
 from landcover_pnp.sources.synthetic import synthetic_label_map
-from landcover_pnp.sources.synthetic_style import Look
+from landcover_pnp.sources.synthetic.style import Look
 
 LabelMap = NDArray[np.uint8]
 """Labels (y, x) of the working legend at the prior's resolution, 0 = no data."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landcover_pnp.inference.canvas import Canvas
+from landcover_pnp.inference.canvas import CROPS_AT_ONCE, Canvas, put, take
 
 SIDE = 16
 
@@ -16,38 +18,26 @@ steps = st.integers(0, 500)
 seeds = st.integers(-(2**65), 2**65)
 
 
-def positions(canvas: Canvas) -> torch.Tensor:
-    """(2, y, x) absolute pixel positions."""
-    (y, x), (height, width) = canvas.origin, canvas.shape
-    rows, columns = torch.arange(y, y + height), torch.arange(x, x + width)
-    return torch.stack(torch.meshgrid(rows, columns, indexing="ij"))
+@given(origins, shapes, seeds, steps)
+def test_crops_cover_each_pixel_once(
+    origin: tuple[int, int], shape: tuple[int, int], seed: int, step: int
+) -> None:
+    count = torch.zeros(1, *shape)
+    for windows in Canvas(origin, shape, seed).crops(step, SIDE):
+        put(count, windows, take(count, windows) + 1)
+    assert torch.equal(count, torch.ones(1, *shape))
 
 
 @given(origins, shapes, seeds, steps)
-def test_crops_cover_the_canvas_and_join_to_it(
+def test_crops_have_the_side_of_the_training_crops_except_at_the_edge(
     origin: tuple[int, int], shape: tuple[int, int], seed: int, step: int
 ) -> None:
-    canvas = Canvas(origin, shape, seed)
-    crops = canvas.crops(step, SIDE)
-    where = positions(canvas)
-    cut = crops.cut(where)
-    assert cut.shape[2:] == (min(SIDE, shape[0]), min(SIDE, shape[1]))
-    assert torch.equal(crops.join(cut), where)
-
-
-@given(origins, shapes, seeds, steps)
-def test_each_pixel_belongs_to_one_crop(
-    origin: tuple[int, int], shape: tuple[int, int], seed: int, step: int
-) -> None:
-    canvas = Canvas(origin, shape, seed)
-    crops = canvas.crops(step, SIDE)
-    owned = crops.owned()
-    cut = crops.cut(positions(canvas)).permute(1, 0, 2, 3)
-    belonging = cut[:, owned[:, 0] == 1].T
-    assert len(belonging) == shape[0] * shape[1]
-    assert len(belonging.unique(dim=0)) == shape[0] * shape[1]
-    # A pixel is read back from the crop it belongs to, not from another that also shows it.
-    assert crops.join(owned).all()
+    for windows in Canvas(origin, shape, seed).crops(step, SIDE):
+        assert take(torch.zeros(1, *shape), windows).shape[0] == len(windows) <= CROPS_AT_ONCE
+        for window in windows:
+            for cut, size in zip(window, shape, strict=True):
+                width, at_edge = cut.stop - cut.start, cut.start == 0 or cut.stop == size
+                assert width == SIDE or (at_edge and min(size, SIDE / 2) <= width <= 2 * SIDE)
 
 
 @given(origins, shapes, st.tuples(st.integers(0, 20), st.integers(0, 20)), seeds, steps)
@@ -65,32 +55,29 @@ def test_tiles_share_noise_and_crops_where_they_overlap(
         return
     noise_here = here.noise(step, 6)[:, shift[0] :, shift[1] :]
     assert torch.equal(noise_here, there.noise(step, 6)[:, :height, :width])
-    # A crop strictly inside both canvases is cut at the same place.
-    corners = []
-    for canvas in (here, there):
-        first = canvas.crops(step, SIDE).cut(positions(canvas))[:, :, 0, 0]
-        low = torch.tensor(there.origin)
-        inside = (first > low).all(1) & (first + SIDE < low + torch.tensor([height, width])).all(1)
-        corners.append({tuple(c) for c in first[inside].tolist()})
-    assert corners[0] == corners[1]
+    assert inner_crops(here, there, step) == inner_crops(there, here, step)
+
+
+def inner_crops(canvas: Canvas, other: Canvas, step: int) -> set[tuple[int, int]]:
+    """Absolute corners of the crops that are far from the edges of both canvases."""
+    corners = set()
+    for windows in canvas.crops(step, SIDE):
+        for window in windows:
+            at = [cut.start + o for cut, o in zip(window, canvas.origin, strict=True)]
+            if all(
+                low + SIDE <= a <= low + size - 2 * SIDE
+                for c in (canvas, other)
+                for a, low, size in zip(at, c.origin, c.shape, strict=True)
+            ):
+                corners.add((at[0], at[1]))
+    return corners
 
 
 def test_the_lattice_moves_from_step_to_step_and_with_the_seed() -> None:
-    def corner(seed: int, step: int) -> tuple[int, ...]:
-        canvas = Canvas((0, 0), (64, 64), seed)
-        crops = canvas.crops(step, SIDE)
-        inner = crops.cut(positions(canvas))[crops.columns.count + 1]
-        return tuple((inner[:, 0, 0] % SIDE).tolist())
+    def cut(seed: int, step: int) -> tuple[int, ...]:
+        windows = chain.from_iterable(Canvas((0, 0), (64, 64), seed).crops(step, SIDE))
+        return tuple(max(c.start for c in axis) % SIDE for axis in zip(*windows, strict=True))
 
-    assert len({corner(0, step) for step in range(50)}) > 30
-    assert corner(0, 3) == corner(0, 3)
-    assert len({corner(seed, 3) for seed in range(20)}) > 10
-
-
-@given(shapes, steps)
-def test_cutting_is_differentiable(shape: tuple[int, int], step: int) -> None:
-    crops = Canvas((5, -7), shape, 0).crops(step, SIDE)
-    values = torch.ones(1, *shape, requires_grad=True)
-    (crops.cut(values) * crops.owned()).sum().backward()
-    assert values.grad is not None
-    assert torch.equal(values.grad, torch.ones(1, *shape))
+    assert len({cut(0, step) for step in range(50)}) > 30
+    assert len({cut(seed, 3) for seed in range(50)}) > 30
+    assert cut(0, 3) == cut(0, 3)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import pyogrio
 from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
@@ -14,20 +15,22 @@ from rasterio.enums import Resampling
 from rasterio.features import rasterize
 from rasterio.warp import reproject
 
+from landcover_pnp.errors import SettingsError
 from landcover_pnp.geotiff import Band, completed, write_raster
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import ENVIROATLAS, NLCD
 from landcover_pnp.settings import SyntheticSettings
-from landcover_pnp.sources.synthetic_look import photograph
-from landcover_pnp.sources.synthetic_nlcd import draw_nlcd
-from landcover_pnp.sources.synthetic_plan import city_rng, draw_labels, synthetic_label_map
-from landcover_pnp.sources.synthetic_style import Look
-from landcover_pnp.sources.synthetic_survey import survey
-
-__all__ = ["SyntheticSummary", "write_city", "synthetic_label_map"]
+from landcover_pnp.sources.synthetic.look import photograph
+from landcover_pnp.sources.synthetic.nlcd import draw_nlcd
+from landcover_pnp.sources.synthetic.plan import city_rng, draw_labels
+from landcover_pnp.sources.synthetic.style import Look
+from landcover_pnp.sources.synthetic.survey import Survey, survey
 
 TILE = "r0000c0000"
 """Name of the one tile of a synthetic city."""
+
+SMALLEST_M = 120
+"""Smallest side of a synthetic city in metres."""
 
 # CRS and upper left corner of each look: Pittsburgh, Durham, Austin, Phoenix.
 _PLACE: dict[Look, tuple[str, float, float]] = {
@@ -68,13 +71,20 @@ def write_city(settings: SyntheticSettings, root: Path) -> SyntheticSummary:
     ``width_m``, buildings, water).
 
     Args:
-        settings: Look, size and seed; the same settings write the same pixels.
+        settings: Look, size and seed; the same settings write the same bytes.
         root: Folder of the data set.
 
     Raises:
+        SettingsError: If the city is too small.
         RunError: If a file cannot be written and read back.
     """
     look, side = settings.look, settings.width_m
+    if side < SMALLEST_M:
+        raise SettingsError(
+            found=f"a synthetic city of {side} m",
+            expected=f"at least {SMALLEST_M} m, the size of a few houses",
+            way_out="set width_m to several hundred metres or more",
+        )
     rng = city_rng(look, settings.seed)
     plan = draw_labels(look, (side, side), rng)
     crs, x0, y0 = _PLACE[look]
@@ -104,9 +114,7 @@ def write_city(settings: SyntheticSettings, root: Path) -> SyntheticSummary:
         write(layer, geobox, _presence(area, geobox), layer.partition("_")[2])
     write("h_highres_labels", geobox, plan.labels, "EnviroAtlas class")
     write("nlcd_30m", cells, nlcd, "NLCD class")
-    with completed(folder / f"{TILE}_vectors.gpkg") as partial:
-        for name, frame in vectors._asdict().items():
-            frame.to_file(partial, layer=name, driver="GPKG")
+    _write_vectors(folder / f"{TILE}_vectors.gpkg", vectors)
     return SyntheticSummary(
         folder=folder,
         city=city,
@@ -115,6 +123,18 @@ def write_city(settings: SyntheticSettings, root: Path) -> SyntheticSummary:
         class_shares={c.name: float((plan.labels == c.code).mean()) for c in ENVIROATLAS.classes},
         objects={name: len(frame) for name, frame in vectors._asdict().items()},
     )
+
+
+def _write_vectors(path: Path, vectors: Survey) -> None:
+    """Writes a GeoPackage with a layer for each kind of object."""
+    # A GeoPackage keeps the time of writing; a fixed one makes the same seed the same bytes.
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "2010-01-01T00:00:00.000Z"})
+    try:
+        with completed(path) as partial:
+            for layer, frame in vectors._asdict().items():
+                frame.to_file(partial, layer=layer, driver="GPKG")
+    finally:
+        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
 
 
 def _presence(areas: gpd.GeoSeries, geobox: GeoBox) -> NDArray[np.uint8]:

@@ -103,7 +103,8 @@ class Style:
     """The numbers that make a look; lengths in metres.
 
     Attributes:
-        uses: Land uses by name: houses, apartments, shops, works, school, park, open.
+        uses: Land uses by name: houses, apartments, shops, works, school, park, open,
+            and fields where there are some.
         superblock: Side of the superblocks between arterials.
         bend: Amplitude of the bends of the whole street net.
         curl: Amplitude of the extra bends inside a residential superblock.

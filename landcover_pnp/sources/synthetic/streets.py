@@ -10,11 +10,16 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from landcover_pnp.sources.synthetic_style import Interval, Style, Surface
+from landcover_pnp.sources.synthetic.style import Interval, Style, Surface
 
 Points = NDArray[np.float64]
 """(point, 2) coordinates."""
 
+Box = tuple[float, float, float, float]
+"""Smallest u and v, largest u and v."""
+
+Cut = tuple[tuple[float, float], tuple[float, float]]
+"""End points of a straight cut."""
 
 RIM_M = 13.0
 """Width along the rim of a superblock that is left to the arterials and their sidewalks."""
@@ -158,12 +163,17 @@ def draw_superblocks(
     return blocks, arterials
 
 
-_Box = tuple[float, float, float, float]
-_Cut = tuple[tuple[float, float], tuple[float, float]]
+def cut_boxes(box: Box, side: Interval, rng: np.random.Generator) -> tuple[list[Box], list[Cut]]:
+    """Halves a box again and again until no side is longer than a drawn limit.
 
+    Args:
+        box: The box.
+        side: Interval of the limit; boxes whose long side is below twice its lower end stay.
+        rng: Source of randomness.
 
-def cut_boxes(box: _Box, side: Interval, rng: np.random.Generator) -> tuple[list[_Box], list[_Cut]]:
-    """Halves a box until no side is longer than a drawn limit; returns boxes and cuts."""
+    Returns:
+        The boxes that partition the box, and the cuts between them.
+    """
     u0, v0, u1, v1 = box
     long = max(u1 - u0, v1 - v0)
     if long < 2 * side[0] or long < rng.uniform(*side):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from landcover_pnp.sources.synthetic_style import Look, Surface
+from landcover_pnp.sources.synthetic.style import Look, Surface
 
 Tone = tuple[int, int, int]
 """Red, green, blue, 0 to 255."""
@@ -96,7 +96,7 @@ PALETTES: dict[Look, Palette] = {
             (134, 112, 102),
             (96, 118, 112),
         ),
-        nir=1.1,
+        nir=1.25,
     ),
     # Dark forest, red clay, warm and contrasty.
     "piedmont": Palette(

@@ -11,9 +11,9 @@ from rasterio.features import rasterize
 from scipy.ndimage import maximum_filter, uniform_filter
 from scipy.special import ndtri
 
-from landcover_pnp.sources.synthetic_houses import build_houses
-from landcover_pnp.sources.synthetic_lots import Development, Site
-from landcover_pnp.sources.synthetic_nature import (
+from landcover_pnp.sources.synthetic.houses import build_houses
+from landcover_pnp.sources.synthetic.lots import Development, Site
+from landcover_pnp.sources.synthetic.nature import (
     Canopy,
     Geometries,
     draw_creeks,
@@ -22,9 +22,9 @@ from landcover_pnp.sources.synthetic_nature import (
     grow,
     smooth_noise,
 )
-from landcover_pnp.sources.synthetic_parcels import build_parcels
-from landcover_pnp.sources.synthetic_streets import Road, draw_frame, draw_superblocks
-from landcover_pnp.sources.synthetic_style import (
+from landcover_pnp.sources.synthetic.parcels import build_parcels
+from landcover_pnp.sources.synthetic.streets import Road, draw_frame, draw_superblocks
+from landcover_pnp.sources.synthetic.style import (
     LABEL_OF_SURFACE,
     STYLES,
     Look,
@@ -157,7 +157,8 @@ def _clip(roads: list[Road], wet: shapely.Geometry) -> list[Road]:
     """The roads without what lies in water."""
     lines = shapely.difference([road.line for road in roads], wet)
     parts, numbers = shapely.get_parts(lines, return_index=True)
-    return [roads[k]._replace(line=part) for part, k in zip(parts, numbers, strict=True)]
+    kept = [(part, k) for part, k in zip(parts, numbers, strict=True) if not part.is_empty]
+    return [roads[k]._replace(line=part) for part, k in kept]
 
 
 def _flags(*surfaces: Surface) -> NDArray[np.bool_]:

@@ -6,9 +6,9 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from landcover_pnp.sources.synthetic_lots import Development, Lots, Site
-from landcover_pnp.sources.synthetic_streets import Street, draw_streets
-from landcover_pnp.sources.synthetic_style import Interval, Shape, Surface
+from landcover_pnp.sources.synthetic.lots import Development, Lots, Site
+from landcover_pnp.sources.synthetic.streets import Street, draw_streets
+from landcover_pnp.sources.synthetic.style import Interval, Shape, Surface
 
 
 def build_houses(site: Site) -> Development:
@@ -19,6 +19,8 @@ def build_houses(site: Site) -> Development:
     lot_width = rng.uniform(*site.style.lot_width)
     leafy = rng.random()
     out = Development(roads=[*(street.road for street in streets), *crossings])
+    kerbs = [road.line.buffer(road.width_m / 2 + 1.5) for road in out.roads]
+    site = site._replace(keep_out=shapely.STRtree([*site.keep_out.geometries, *kerbs]))
     for street in streets:
         line, width, surface = street.road
         if walk:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from scipy.special import ndtr
 
-from landcover_pnp.sources.synthetic_nature import smooth_noise
-from landcover_pnp.sources.synthetic_plan import Plan
+from landcover_pnp.sources.synthetic.nature import smooth_noise
+from landcover_pnp.sources.synthetic.plan import Plan
 
 _BODY_M = 8.0
 """Mean width from which water is a body, not a stream."""
@@ -66,22 +66,20 @@ def _map(
     whole by up to ``off_m``.
     """
     geometries: NDArray[np.object_] = np.array(shapes, object)
-    height, width = geobox.shape
+    count, (height, width) = len(geometries), geobox.shape
     centres = shapely.get_coordinates(shapely.centroid(geometries)).astype(int)
     x, y = np.clip(centres, 0, [width - 1, height - 1]).T
     zeal = 0.8 * smooth_noise((height, width), {120.0: 1.0}, rng)[y, x]
-    missing = ndtr(zeal + 0.6 * rng.standard_normal(len(geometries))) < missed
-    direction = rng.uniform(0, 2 * np.pi, len(geometries))
-    shift = rng.uniform(0.4 * off_m, off_m, len(geometries)) * np.stack(
-        [np.cos(direction), np.sin(direction)]
-    )
+    missing = ndtr(zeal + 0.6 * rng.standard_normal(count)) < missed
+    direction, distance = rng.uniform(0, 2 * np.pi, count), rng.uniform(0.4, 1.0, count) * off_m
+    shift = np.column_stack([distance * np.cos(direction), distance * np.sin(direction)])
 
     coordinates, owner = shapely.get_coordinates(geometries, return_index=True)
-    geometries = shapely.set_coordinates(geometries, coordinates + shift.T[owner])
-    geometries = shapely.intersection(geometries, shapely.box(0, 0, width, height))
-    geometries[missing] = shapely.Point()
-    affine = geobox.transform
-    placed = shapely.transform(
-        geometries, lambda xy: xy * [affine.a, affine.e] + [affine.c, affine.f]
+    moved = shapely.set_coordinates(geometries.copy(), coordinates + shift[owner])
+    mapped = shapely.intersection(moved, shapely.box(0, 0, width, height))
+    mapped[missing | (shapely.get_dimensions(mapped) < shapely.get_dimensions(moved))] = (
+        shapely.Point()
     )
+    affine = geobox.transform
+    placed = shapely.transform(mapped, lambda xy: xy * [affine.a, affine.e] + [affine.c, affine.f])
     return gpd.GeoDataFrame(geometry=placed, crs=str(geobox.crs))
