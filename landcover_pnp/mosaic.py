@@ -6,9 +6,11 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+import rioxarray
+import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.io import DatasetReader
@@ -18,7 +20,7 @@ from landcover_pnp.geotiff import Band, write_cog, write_raster
 from landcover_pnp.grid import Box, Tile, TileGrid
 from landcover_pnp.inference.tiles import BAND
 from landcover_pnp.legend import CLASS_COUNT, NO_DATA, WORKING
-from landcover_pnp.raster import blocks, open_raster, read
+from landcover_pnp.raster import BLOCK_PX, blocks, open_raster, read
 
 PERCENT_NO_DATA = 255
 """Value of no data in the confidence and entropy rasters, whose data is 0 to 100."""
@@ -163,6 +165,23 @@ def write_products(probabilities: Path, out: Path) -> list[Path]:
             write_cog(path, plain, overviews)
             written.append(path)
     return written
+
+
+def open_products(run: Path) -> xr.Dataset:
+    """A run's products as one dataset, read by dask as it is used.
+
+    Args:
+        run: Folder of a run with its products.
+
+    Returns:
+        One (y, x) variable a product, with coordinates in the CRS of the map; see each
+        variable's ``long_name``, and ``PRODUCTS`` for the values of no data.
+    """
+    layers = {}
+    for stem in PRODUCTS:
+        opened = rioxarray.open_rasterio(run / f"{stem}.tif", chunks={"x": BLOCK_PX, "y": BLOCK_PX})
+        layers[stem] = cast(xr.DataArray, opened).squeeze("band", drop=True)
+    return xr.Dataset(layers)
 
 
 def _pixels(

@@ -146,7 +146,7 @@ class ClusterSettings:
 
     Attributes:
         method: ``local`` is the Gaussian mixture whose parameters vary in space; ``gaussian``
-            and ``kmeans`` are scikit-learn's, one fit per tile.
+            and ``kmeans`` are scikit-learn's, one fit per tile: neighbouring tiles agree less.
         clusters: Number of clusters.
         contrasts: Whether to cluster brightness and the differences of neighbouring bands. The
             released program clusters the bands themselves (false), but these rise and fall

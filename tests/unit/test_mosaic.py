@@ -11,7 +11,7 @@ from odc.geo.geobox import GeoBox
 
 from landcover_pnp.geotiff import write_raster
 from landcover_pnp.grid import Box, TileGrid
-from landcover_pnp.inference.tiles import BAND, PROBABILITY_ONE
+from landcover_pnp.inference.tiles import BAND, METHODS, PROBABILITY_ONE
 from landcover_pnp.mosaic import (
     PERCENT_NO_DATA,
     TileResults,
@@ -19,6 +19,7 @@ from landcover_pnp.mosaic import (
     classes,
     confidence,
     entropy,
+    open_products,
     write_products,
 )
 
@@ -40,6 +41,13 @@ def write_tiles(folder: Path, p: np.ndarray, methods: tuple[str, ...] = ("map",)
         for method in methods:
             write_raster(folder / f"{tile.id}_{method}.tif", geobox, BAND, [(box, stored)])
     return TileResults(GRID, folder, {tile.id for tile in GRID})
+
+
+def written_products(folder: Path) -> list[Path]:
+    results = write_tiles(folder / "tiles", whole_map(), METHODS)
+    for method in METHODS:
+        blend_tiles(results, method, folder / "probabilities" / f"{method}.tif")
+    return write_products(folder / "probabilities", folder)
 
 
 def test_tiles_that_agree_are_returned_as_they_are(tmp_path: Path) -> None:
@@ -65,11 +73,7 @@ def test_a_missing_tile_is_no_data_in_its_core_alone(tmp_path: Path) -> None:
 
 
 def test_products_keep_no_data_and_legend(tmp_path: Path) -> None:
-    methods = ("map", "evidence", "weak_labels")
-    results = write_tiles(tmp_path / "tiles", whole_map(), methods)
-    for method in methods:
-        blend_tiles(results, method, tmp_path / "probabilities" / f"{method}.tif")
-    paths = write_products(tmp_path / "probabilities", tmp_path)
+    paths = written_products(tmp_path)
     assert [path.stem for path in paths][:3] == ["landcover", "confidence", "entropy"]
     empty = ~whole_map().any(axis=0)
     for path in paths:
@@ -107,8 +111,15 @@ def test_entropy_of_the_extremes() -> None:
 def test_products_do_not_depend_on_when_they_are_written(tmp_path: Path) -> None:
     first = {}
     for folder in (tmp_path / "a", tmp_path / "b"):
-        results = write_tiles(folder / "tiles", whole_map(), ("map", "evidence", "weak_labels"))
-        for method in ("map", "evidence", "weak_labels"):
-            blend_tiles(results, method, folder / "probabilities" / f"{method}.tif")
-        for path in write_products(folder / "probabilities", folder):
+        for path in written_products(folder):
             assert first.setdefault(path.name, path.read_bytes()) == path.read_bytes()
+
+
+def test_products_open_as_one_dataset(tmp_path: Path) -> None:
+    paths = written_products(tmp_path)
+    products = open_products(tmp_path)
+    assert list(products) == [path.stem for path in paths]
+    assert products["landcover"].chunks is not None
+    assert products.rio.crs.to_epsg() == 26917
+    with rasterio.open(tmp_path / "landcover.tif") as source:
+        np.testing.assert_array_equal(products["landcover"].values, source.read(1))

@@ -1,0 +1,86 @@
+"""Laws of the engine that asks the prior for the mean clean map."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from landcover_pnp.errors import TileError
+from landcover_pnp.inference.canvas import Canvas
+from landcover_pnp.inference.denoise import denoise
+from landcover_pnp.prior.denoiser import Prior, build_network
+from landcover_pnp.prior.noise import NoiseSchedule
+from landcover_pnp.settings import DenoiserSettings, DenoiseSettings
+
+torch.set_num_threads(1)
+
+SMALL = DenoiserSettings(
+    crop_px=16, channels=[8, 16], layers_per_block=1, head_channels=8, norm_groups=4
+)
+CANVAS = Canvas((3, -5), (40, 36), seed=0)
+
+
+@pytest.fixture(scope="module")
+def prior() -> Prior:
+    return Prior(build_network(SMALL, seed=0), NoiseSchedule(), resolution_m=4.0, crop_px=16)
+
+
+class OneMap(Prior):
+    """A prior that knows one map only: the same distribution at every pixel."""
+
+    clean: Tensor
+
+    def predict_noise(self, x_t: Tensor, t: int | Tensor) -> Tensor:
+        abar = float(self.schedule.alpha_bar(t))
+        return (x_t - abar**0.5 * self.clean) / (1 - abar) ** 0.5
+
+
+def constant(*values: float) -> Tensor:
+    return torch.tensor(values, dtype=torch.float32)[:, None, None]
+
+
+@pytest.mark.parametrize("t", [1, 150, 1000])
+def test_the_result_is_the_clean_map_the_prior_knows(prior: Prior, t: int) -> None:
+    one_map = OneMap(prior.network, prior.schedule, 4.0, 16)
+    object.__setattr__(one_map, "clean", constant(0, 0.5, 0.3, 0.1, 0.1, 0))
+    start = constant(0, 0, 0, 0, 0, 1).expand(6, *CANVAS.shape)
+    result = denoise(start, one_map, CANVAS, DenoiseSettings(t=t, draws=3))
+    torch.testing.assert_close(result, one_map.clean.expand_as(result), rtol=0, atol=1e-3)
+
+
+def test_the_result_is_a_distribution(prior: Prior) -> None:
+    start = torch.rand(6, *CANVAS.shape, generator=torch.Generator().manual_seed(0)).softmax(0)
+    result = denoise(start, prior, CANVAS, DenoiseSettings(draws=2))
+    assert (result >= 0).all()
+    torch.testing.assert_close(result.sum(0), torch.ones(CANVAS.shape))
+
+
+def test_little_noise_changes_little(prior: Prior) -> None:
+    start = torch.rand(6, *CANVAS.shape, generator=torch.Generator().manual_seed(0)).softmax(0)
+    near, far = (
+        (denoise(start, prior, CANVAS, DenoiseSettings(t, draws=2)) - start).abs().mean()
+        for t in (1, 100)
+    )
+    assert near < 0.01 < far
+
+
+def test_tiles_agree_where_they_overlap(prior: Prior) -> None:
+    start = torch.rand(6, 96, 96, generator=torch.Generator().manual_seed(0)).softmax(0)
+    settings = DenoiseSettings(draws=2)
+    whole = denoise(start, prior, Canvas((0, 0), (96, 96), 0), settings)
+    tile = denoise(start[:, 10:, 20:], prior, Canvas((10, 20), (86, 76), 0), settings)
+    inner = slice(48, 80)
+    torch.testing.assert_close(
+        tile[:, 48 - 10 : 80 - 10, 48 - 20 : 80 - 20], whole[:, inner, inner], rtol=0, atol=1e-5
+    )
+
+
+def test_a_prior_that_is_not_finite_stops_the_tile(prior: Prior) -> None:
+    broken = OneMap(prior.network, prior.schedule, 4.0, 16)
+    object.__setattr__(broken, "clean", constant(0, 0, float("nan"), 0, 0, 0))
+    start = constant(0, 0, 0, 0, 0, 1).expand(6, *CANVAS.shape)
+    with pytest.raises(TileError, match="draw 0"):
+        denoise(start, broken, CANVAS, replace(DenoiseSettings(), draws=1))
