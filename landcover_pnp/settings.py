@@ -197,6 +197,8 @@ class DenoiserSettings:
         layers_per_block: Residual blocks per level.
         head_channels: Channels of one attention head.
         norm_groups: Groups of the group normalisation.
+        prediction: What the network puts out: the noise, as in the paper, or the velocity of
+            Salimans & Ho 2022, which a small network learns in far fewer steps.
     """
 
     crop_px: int = 64
@@ -205,6 +207,7 @@ class DenoiserSettings:
     layers_per_block: int = 1
     head_channels: int = 32
     norm_groups: int = 16
+    prediction: Literal["epsilon", "velocity"] = "velocity"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The prior: a U-Net that predicts the noise in label maps, and its folder on disk."""
+"""The prior: a U-Net that tells the noise in label maps, and its folder on disk."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import safetensors.torch
 import torch
@@ -27,6 +27,10 @@ WEIGHTS = "diffusion_pytorch_model.safetensors"
 CONFIG = "config.json"
 CARD = "prior.json"
 """The files of a prior: weights and architecture as diffusers names them, and the rest."""
+
+
+Prediction = Literal["epsilon", "velocity"]
+"""What a network puts out: the noise (Ho et al. 2020) or v (Salimans & Ho 2022)."""
 
 
 def build_network(settings: DenoiserSettings, seed: int) -> UNet2DModel:
@@ -80,6 +84,7 @@ class Prior:
         schedule: Forward process; the network is given t as 1..T.
         resolution_m: Ground resolution of the label maps, metres.
         crop_px: Side of the training crops, pixels.
+        prediction: What the network puts out.
         legend: Classes of the channels 1, 2, ...; channel 0 is no data.
         training: How it was trained and how well, as JSON; for people, read by nothing.
     """
@@ -88,6 +93,7 @@ class Prior:
     schedule: NoiseSchedule
     resolution_m: float
     crop_px: int
+    prediction: Prediction = "epsilon"
     legend: Legend = WORKING
     training: Mapping[str, Any] = field(default_factory=dict)
 
@@ -125,8 +131,10 @@ class Prior:
         # A map narrower than its padding cannot be reflected.
         mode = "reflect" if down < height and right < width else "replicate"
         padded = functional.pad(x_t, (0, right, 0, down), mode=mode)
-        eps: Tensor = self.network(padded, t).sample
-        return eps[..., :height, :width]
+        output: Tensor = self.network(padded, t).sample[..., :height, :width]
+        if self.prediction == "velocity":
+            return self.schedule.noise_of_velocity(x_t, output, t)
+        return output
 
     def save(self, folder: Path) -> None:
         """Writes the prior; ``prior.json`` comes last and makes the rest valid.
@@ -180,7 +188,7 @@ class Prior:
                 expected=f"sha256 {card.get('sha256')}, as {CARD} says",
                 way_out="copy or fetch the whole folder again",
             )
-        _require_legend(folder, card, config)
+        _require_fit(folder, card, config)
         try:
             # On the meta device no weights are drawn only to be overwritten.
             with torch.device("meta"):
@@ -192,6 +200,7 @@ class Prior:
                 NoiseSchedule(NoiseSettings(**card["noise"])),
                 resolution_m=float(card["resolution_m"]),
                 crop_px=int(card["crop_px"]),
+                prediction=card["prediction"],
                 training=card["training"],
             )
         except (
@@ -224,6 +233,7 @@ class Prior:
             "legend": {"name": self.legend.name, "classes": ["no data", *self.legend.names]},
             "resolution_m": self.resolution_m,
             "crop_px": self.crop_px,
+            "prediction": self.prediction,
             "noise": asdict(self.schedule.settings),
             "time": "the network is given t = 1..T, where t = 0 is the clean map",
         }
@@ -263,8 +273,8 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _require_legend(folder: Path, card: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    """Refuses a prior of another legend or number of channels."""
+def _require_fit(folder: Path, card: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    """Refuses a prior of another legend, number of channels or kind of output."""
     classes = ["no data", *WORKING.names]
     legend = card.get("legend", {})
     if legend != {"name": WORKING.name, "classes": classes}:
@@ -280,4 +290,10 @@ def _require_legend(folder: Path, card: Mapping[str, Any], config: Mapping[str, 
             found=f"{folder / CONFIG} has {sides[0]} channels in and {sides[1]} out",
             expected=f"{len(classes)} both ways: {', '.join(classes)}",
             way_out="train a prior for this legend with `landcover train-prior`",
+        )
+    if card.get("prediction") not in get_args(Prediction):
+        raise PriorError(
+            found=f"{folder / CARD}: the network predicts {card.get('prediction')!r}",
+            expected=" or ".join(map(repr, get_args(Prediction))),
+            way_out="use a prior that `landcover train-prior` wrote",
         )

@@ -84,6 +84,37 @@ class NoiseSchedule:
         signal, noise = self._scales(t, x_t)
         return (x_t - noise * eps) / signal
 
+    def velocity(self, x0: Tensor, eps: Tensor, t: int | Tensor) -> Tensor:
+        """The velocity v = sqrt(abar_t) eps - sqrt(1 - abar_t) x0 (Salimans & Ho 2022, sec. 4).
+
+        Args:
+            x0: Clean maps (batch, channel, y, x).
+            eps: Noise of the same shape.
+            t: Noise level(s) in 0..T.
+
+        Returns:
+            (batch, channel, y, x): almost the noise at low levels, minus the clean map at high
+            ones.
+        """
+        signal, noise = self._scales(t, x0)
+        return signal * eps - noise * x0
+
+    def noise_of_velocity(self, x_t: Tensor, v: Tensor, t: int | Tensor) -> Tensor:
+        """The noise that a velocity implies: eps = sqrt(abar_t) v + sqrt(1 - abar_t) x_t.
+
+        An error of ``v`` counts sqrt(abar_t) times in it.
+
+        Args:
+            x_t: Noisy maps (batch, channel, y, x).
+            v: Velocity, true or predicted.
+            t: Noise level(s) in 0..T.
+
+        Returns:
+            (batch, channel, y, x).
+        """
+        signal, noise = self._scales(t, x_t)
+        return signal * v + noise * x_t
+
     def ancestral_step(
         self, x_t: Tensor, eps_theta: Tensor, t: int | Tensor, noise: Tensor
     ) -> Tensor:

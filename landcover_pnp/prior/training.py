@@ -57,7 +57,10 @@ class TrainPriorSummary:
 
 
 class DenoiserTraining(pl.LightningModule):
-    """The simple objective of Ho et al. 2020, eq. 14, with a moving average of the weights.
+    """Denoising with a moving average of the weights.
+
+    The loss is the mean squared error of what the network predicts, every level counting the
+    same: of the noise (Ho et al. 2020, eq. 14) or of the velocity (Salimans & Ho 2022).
 
     Randomness comes from (seed, step), so that it neither depends on nor disturbs the global
     generator.
@@ -106,11 +109,13 @@ class DenoiserTraining(pl.LightningModule):
         self.average.update_parameters(self.network)
 
     def validation_step(self, x0: Tensor, batch_idx: int) -> None:
-        """Errors of the average; crop k of n always has the level t = 1 + k T / n."""
+        """Errors of the average's noise; crop k of n always has the level t = 1 + k T / n."""
         k = batch_idx * self.settings.batch_size + torch.arange(len(x0))
         t = 1 + k * self.schedule.steps // VALIDATION_CROPS
-        errors = self._errors(self.average, x0, t, self._generator(1, batch_idx))
-        self._val_errors.append(errors.double().cpu())
+        errors = self._errors(self.average, x0, t, self._generator(1, batch_idx)).double().cpu()
+        if self.settings.denoiser.prediction == "velocity":
+            errors *= self.schedule.alpha_bar(t)
+        self._val_errors.append(errors)
 
     def on_validation_epoch_end(self) -> None:
         """Means by noise level and over all; a training that is stopped leaves its prior."""
@@ -130,6 +135,7 @@ class DenoiserTraining(pl.LightningModule):
             self.schedule,
             s.denoiser.resolution_m,
             s.denoiser.crop_px,
+            s.denoiser.prediction,
             training={
                 "labels": [folder.path.name for folder in s.labels],
                 "synthetic_maps": s.synthetic_maps,
@@ -162,11 +168,13 @@ class DenoiserTraining(pl.LightningModule):
     def _errors(
         self, network: torch.nn.Module, x0: Tensor, t: Tensor, draw: torch.Generator
     ) -> Tensor:
-        """Mean squared error of the predicted noise, one a crop: (batch,) float32."""
+        """Mean squared error of the network's output, one a crop: (batch,) float32."""
         eps = torch.randn(x0.shape, generator=draw).to(x0)
         x_t = self.schedule.add_noise(x0, eps, t)
-        eps_theta: Tensor = network(x_t, t.to(x0.device)).sample.float()
-        return (eps_theta - eps).square().mean((1, 2, 3))
+        velocity = self.settings.denoiser.prediction == "velocity"
+        target = self.schedule.velocity(x0, eps, t) if velocity else eps
+        output: Tensor = network(x_t, t.to(x0.device)).sample.float()
+        return (output - target).square().mean((1, 2, 3))
 
     def _generator(self, purpose: int, index: int) -> torch.Generator:
         """Random numbers of a training step (purpose 0) or of a validation batch (1)."""

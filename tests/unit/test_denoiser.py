@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,14 @@ def test_levels_of_a_batch_act_map_by_map() -> None:
 def test_the_network_is_given_t_as_the_paper_counts_it() -> None:
     prior, x = tiny(), canvas()
     assert torch.equal(prior.predict_noise(x, 437), prior.network(x, 437).sample)
+
+
+def test_a_network_of_velocities_gives_the_noise_they_imply() -> None:
+    noises, x, t = tiny(), canvas(), torch.tensor([30, 800])
+    velocities = replace(noises, prediction="velocity")
+    expected = noises.schedule.noise_of_velocity(x, noises.predict_noise(x, t), t)
+    assert torch.equal(velocities.predict_noise(x, t), expected)
+    assert velocities.fingerprint != noises.fingerprint
 
 
 def test_gradients_reach_the_map_and_not_the_weights() -> None:
@@ -144,6 +153,12 @@ def edit(path: Path, **changes: object) -> None:
 def test_another_legend_is_refused_by_name(folder: Path) -> None:
     edit(folder / CARD, legend={"name": "chesapeake", "classes": ["no data", "water"]})
     with pytest.raises(PriorError, match=r"(?s)'chesapeake'.*expected.*'working'"):
+        Prior.load(folder)
+
+
+def test_an_unknown_kind_of_output_is_refused(folder: Path) -> None:
+    edit(folder / CARD, prediction="sample")
+    with pytest.raises(PriorError, match=r"predicts 'sample'"):
         Prior.load(folder)
 
 

@@ -71,6 +71,17 @@ def test_add_noise_agrees_with_the_oracle(t: int) -> None:
 
 
 @given(levels)
+def test_velocity_agrees_with_the_oracle_and_implies_its_noise(t: int) -> None:
+    x0, eps = maps(0), maps(1)
+    oracle = DDPMScheduler(beta_start=1e-4, beta_end=2e-2, beta_schedule="linear")
+    v = SCHEDULE.velocity(x0, eps, t)
+    expected = oracle.get_velocity(x0, eps, torch.tensor([t - 1]))
+    torch.testing.assert_close(v, expected, atol=1e-5, rtol=1e-4)
+    x_t = SCHEDULE.add_noise(x0, eps, t)
+    torch.testing.assert_close(SCHEDULE.noise_of_velocity(x_t, v, t), eps, atol=1e-5, rtol=1e-4)
+
+
+@given(levels)
 def test_ancestral_step_agrees_with_the_oracle(t: int) -> None:
     x_t, eps = maps(0), maps(1)
     oracle = DDPMScheduler(

@@ -1,0 +1,81 @@
+"""Where the tiles of a map meet: 3 x 3 tiles against one big tile, engine by engine.
+
+Prints the share of pixels whose class differs, by their distance to the next edge between cores,
+on a synthetic piedmont city.
+
+Usage: python benchmarks/seams.py [CORE_PX] [ENGINE ...]
+"""
+
+import itertools
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+
+from landcover_pnp.mapping import map_city
+from landcover_pnp.settings import (
+    EnviroAtlasTile,
+    InferenceSettings,
+    MapSettings,
+    SceneSettings,
+    SyntheticSettings,
+    TileSettings,
+)
+from landcover_pnp.sources.synthetic import write_city
+
+RING_PX = TileSettings().ring_px
+DISTANCES_PX = (0, 4, 8, 16, 32, 10_000)
+
+
+def disagreement(
+    inference: InferenceSettings, core_px: int, folder: Path
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Maps 3 x 3 tiles and one big tile.
+
+    Args:
+        inference: Engine.
+        core_px: Side of the cores of the small tiles.
+        folder: Folder of city and runs.
+
+    Returns:
+        (y, x) where the classes differ, and (y, x) distance to the next edge between cores.
+    """
+    look = SyntheticSettings("piedmont", width_m=3 * core_px * 4, seed=1)
+    city = write_city(look, folder / "city")
+    scene = SceneSettings(
+        enviroatlas=EnviroAtlasTile(folder / "city", city.city, "test", city.tile)
+    )
+    labels = []
+    for side in (core_px, 3 * core_px):
+        settings = MapSettings(scene, inference=inference, tiles=TileSettings(side, RING_PX))
+        summary = map_city(settings, folder / f"{inference.engine}-{side}")
+        with rasterio.open(summary.products[0]) as source:
+            labels.append(source.read(1))
+    edges = np.array([core_px, 2 * core_px])
+    line = np.abs(np.arange(3 * core_px)[:, None] + 0.5 - edges).min(axis=1)
+    return labels[0] != labels[1], np.minimum.outer(line, line)
+
+
+def main(core_px: int, engines: list[str]) -> None:
+    """Prints the table."""
+    bounds = list(itertools.pairwise(DISTANCES_PX))
+    columns = [f"{a} to {b} px" if b < 10_000 else f"from {a} px" for a, b in bounds]
+    print(f"3 x 3 cores of {core_px} px, ring {RING_PX} px; share of pixels that differ\n")
+    print("| engine | all | " + " | ".join(columns) + " |\n|---|" + "---:|" * (len(columns) + 1))
+    for engine in engines:
+        inference = InferenceSettings(engine=engine)
+        with TemporaryDirectory() as folder:
+            differs, distance = disagreement(inference, core_px, Path(folder))
+        shares = [differs[(distance >= a) & (distance < b)].mean() for a, b in bounds]
+        cells = " | ".join(f"{share:.2%}" for share in [differs.mean(), *shares])
+        print(f"| {engine} | {cells} |", flush=True)
+
+
+if __name__ == "__main__":  # worker processes import this file too
+    main(
+        int(sys.argv[1]) if len(sys.argv) > 1 else 128,
+        sys.argv[2:] or ["evidence", "algorithm1"],
+    )
