@@ -359,6 +359,8 @@ class InferenceSettings:
     Attributes:
         engine: Name of the engine.
         prior: Folder of the prior; null is the shipped one.
+        view_px: Side of the crops the prior sees of a larger canvas, working pixels; smaller
+            ones need less memory and more time.
         evidence: Settings of the engine ``evidence``, also where ``denoise`` starts.
         denoise: Settings of the engine ``denoise``.
         algorithm1: Settings of the engine ``algorithm1``.
@@ -366,6 +368,7 @@ class InferenceSettings:
 
     engine: Literal["evidence", "denoise", "algorithm1"] = "algorithm1"
     prior: Path | None = None
+    view_px: int = 256
     evidence: EvidenceSettings = field(default_factory=EvidenceSettings)
     denoise: DenoiseSettings = field(default_factory=DenoiseSettings)
     algorithm1: Algorithm1Settings = field(default_factory=Algorithm1Settings)

@@ -79,16 +79,16 @@ def algorithm1(
     released program's schedules. Then eta is noised to ``clean_up_t`` and ancestral sampling
     takes the noise away again (the released data-set recipe forgets to add it).
 
-    All terms are means over the valid pixels, but their gradient is scaled as if the canvas
-    were one crop: the step of a pixel depends neither on the size of the canvas nor on how much
-    of it is valid, so tiles agree where they overlap.
+    All terms are means over the valid pixels, but their gradient is scaled as if the canvas had
+    the size of the prior's training crops: the step of a pixel depends neither on the size of
+    the canvas nor on how much of it is valid, so tiles agree where they overlap.
 
     Args:
         weak_labels: (channel 6, y, x) float32, 0 in channel 0 and where not valid.
         valid: (y, x) bool, at least one True; elsewhere the prior fills in and no term counts.
         constraints: The terms of the evidence.
         prior: The prior.
-        canvas: Place, size and seed.
+        canvas: Place, size, seed and view.
         settings: Schedules.
         callback: Called at every step.
 
@@ -109,8 +109,7 @@ def algorithm1(
         t, sigma = time_at(step, settings, prior.schedule.steps), sigma_at(step, settings.steps)
         eps = canvas.noise(step, len(eta))
         x_t = prior.schedule.add_noise(eta, eps, t)
-        crops = canvas.crops(step, prior.crop_px)
-        mse, x_gradient = _denoising_error(prior, x_t.detach(), eps, t, valid, crops)
+        mse, x_gradient = _denoising_error(prior, x_t.detach(), eps, t, valid, canvas.crops(step))
         p = probabilities(eta, sigma)
         values = [constraint(p) for constraint in constraints]
         weights = [weight_at(constraint.weight, step, settings.steps) for constraint in constraints]

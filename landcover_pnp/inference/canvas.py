@@ -1,9 +1,9 @@
 """The canvas of a tile as the prior sees it: noise and crops that belong to the ground.
 
 Neighbouring tiles overlap. Where they do, they should compute the same numbers, or seams form:
-so the noise comes from absolute pixel positions, and the network sees crops of the size it was
-trained on, cut along one lattice for all tiles. The lattice jitters from step to step, so that
-no line on the ground stays a border between crops.
+so the noise comes from absolute pixel positions. A canvas too large for the network's memory is
+cut into crops along one lattice for all tiles, which jitters from step to step, so that no line
+on the ground stays a border between crops.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from landcover_pnp.prior.noise import noise_field
 Window = tuple[slice, slice]
 """Rows and columns of a crop on the canvas."""
 
-CROPS_AT_ONCE = 16
-"""Crops that go through the network together; bounds the memory on large canvases."""
+PIXELS_AT_ONCE = 2**16
+"""Pixels of the crops that go through the network together, unless one crop is larger."""
 
 _JITTER = 1  # keeps the lattice's random numbers apart from any others of (seed, step)
 
@@ -36,11 +36,13 @@ class Canvas:
         origin: Absolute pixel position (y, x) of its upper left corner.
         shape: Rows and columns.
         seed: Seed of the run, the same for all tiles.
+        view_px: Side of the crops the network sees of a larger canvas.
     """
 
     origin: tuple[int, int]
     shape: tuple[int, int]
     seed: int
+    view_px: int
 
     def noise(self, step: int, channels: int) -> Tensor:
         """Standard normal noise of one step, (channel, y, x) float32."""
@@ -48,17 +50,19 @@ class Canvas:
         window = ((y, y + height), (x, x + width))
         return torch.from_numpy(noise_field(self.seed, step, channels, window))
 
-    def crops(self, step: int, side: int) -> list[list[Window]]:
+    def crops(self, step: int) -> list[list[Window]]:
         """The crops of one step: windows that share no pixel and cover the canvas.
+
+        At the edges of the canvas they are from half to one and a half times ``view_px`` wide,
+        so that no strip is left over; a canvas up to ``view_px`` wide is never cut.
 
         Args:
             step: Step of the run; each has its own lattice, which all tiles share.
-            side: Side of the crops in pixels. At the edge of the canvas they are from half to one
-                and a half times as wide, so that no strip is left over.
 
         Returns:
             Batches of windows of the same size.
         """
+        side = self.view_px
         random = np.random.default_rng([self.seed % 2**64, step, _JITTER])
         first = (random.integers(0, side, 2) - self.origin) % side
         batches: dict[tuple[int, int], list[Window]] = {}
@@ -66,10 +70,11 @@ class Canvas:
             for columns in _cut(self.shape[1], side, int(first[1])):
                 size = (rows.stop - rows.start, columns.stop - columns.start)
                 batches.setdefault(size, []).append((rows, columns))
+        together = max(1, PIXELS_AT_ONCE // side**2)
         return [
-            windows[i : i + CROPS_AT_ONCE]
+            windows[i : i + together]
             for windows in batches.values()
-            for i in range(0, len(windows), CROPS_AT_ONCE)
+            for i in range(0, len(windows), together)
         ]
 
     def predict_noise(self, prior: Prior, x_t: Tensor, t: int, step: int) -> Tensor:
@@ -86,7 +91,7 @@ class Canvas:
         """
         eps = torch.empty_like(x_t)
         with torch.no_grad():
-            for windows in self.crops(step, prior.crop_px):
+            for windows in self.crops(step):
                 put(eps, windows, prior.predict_noise(take(x_t, windows), t))
         return eps
 
@@ -103,6 +108,6 @@ def put(canvas: Tensor, windows: Sequence[Window], crops: Tensor) -> None:
 
 
 def _cut(size: int, side: int, first: int) -> list[slice]:
-    """Cuts a line of pixels at first, first + side, ..., farther from its ends than side / 2."""
+    """Cuts a line of pixels at first, first + side, ..., but not within side / 2 of its ends."""
     cuts = [at for at in range(first, size, side) if side < 2 * min(at, size - at)]
     return [slice(a, b) for a, b in pairwise([0, *cuts, size])]

@@ -23,7 +23,7 @@ def denoise(start: Tensor, prior: Prior, canvas: Canvas, settings: DenoiseSettin
     Args:
         start: (channel 6, y, x) float32 probabilities of another engine, 0 in channel 0.
         prior: The prior.
-        canvas: Place, size and seed.
+        canvas: Place, size, seed and view.
         settings: Noise level and number of draws.
 
     Returns:

@@ -93,7 +93,7 @@ def infer(
                 expected="a prior, such as the shipped one, Prior.load()",
                 way_out="load a prior, or take the engine 'evidence', which needs none",
             )
-        canvas = Canvas(known.origin, valid.shape, seed)
+        canvas = Canvas(known.origin, valid.shape, seed, settings.view_px)
         # Channel 0 is the prior's no data.
         p = _WITH_PRIOR[name](known, settings, prior, canvas, callback)[1:].numpy()
     else:

@@ -9,11 +9,10 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import safetensors.torch
 import torch
-from diffusers.models.unets.unet_2d import UNet2DModel
 from torch import Tensor
 from torch.nn import functional
 
@@ -22,6 +21,10 @@ from landcover_pnp.geotiff import completed
 from landcover_pnp.legend import WORKING, Legend
 from landcover_pnp.prior.noise import NoiseSchedule
 from landcover_pnp.settings import DenoiserSettings, NoiseSettings
+
+if TYPE_CHECKING:
+    # Importing diffusers takes seconds: engines without a prior do not wait for it.
+    from diffusers.models.unets.unet_2d import UNet2DModel
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 CONFIG = "config.json"
@@ -47,6 +50,8 @@ def build_network(settings: DenoiserSettings, seed: int) -> UNet2DModel:
     Raises:
         SettingsError: If the channels do not fit the group normalisation.
     """
+    from diffusers.models.unets.unet_2d import UNet2DModel
+
     levels = len(settings.channels)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -174,6 +179,8 @@ class Prior:
             PriorError: If a file is missing or damaged, if the folder holds another kind of
                 checkpoint, or if legend or channels are not this package's.
         """
+        from diffusers.models.unets.unet_2d import UNet2DModel
+
         if folder is None:
             shipped = resources.files("landcover_pnp.prior").joinpath("shipped")
             with resources.as_file(shipped) as path:

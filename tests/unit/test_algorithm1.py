@@ -25,6 +25,7 @@ torch.set_num_threads(1)
 SMALL = DenoiserSettings(
     crop_px=16, channels=[8, 16], layers_per_block=1, head_channels=8, norm_groups=4
 )
+VIEW = 16
 SHORT = Algorithm1Settings(steps=6, learning_rate=2e-2, radius_px=3, clean_up_t=3)
 
 
@@ -60,8 +61,9 @@ def test_converted_weights_compute_the_same(fixtures: Path, recorded_prior: Prio
     torch.testing.assert_close(recorded_prior.predict_noise(x, t), y, rtol=0, atol=1e-5)
 
 
+@dataclass(frozen=True)
 class RecordedCanvas(Canvas):
-    """A canvas with the recorded noise; eta's gradients and values on the way are kept."""
+    """A canvas with recorded noise (step, channel, y, x)."""
 
     recorded: Tensor
 
@@ -75,8 +77,7 @@ def test_the_recorded_run_of_the_released_program(
     recorded = np.load(fixtures / "algorithm1_reference.npz")
     weak, clusters = (torch.from_numpy(recorded[name][0]) for name in ("weak", "clusters"))
     valid = torch.ones(32, 32, dtype=torch.bool)
-    canvas = RecordedCanvas((0, 0), (32, 32), seed=0)
-    object.__setattr__(canvas, "recorded", torch.from_numpy(recorded["eps"]))
+    canvas = RecordedCanvas((0, 0), (32, 32), 0, 32, torch.from_numpy(recorded["eps"]))
     gradients, etas, steps = [], [], []
 
     class Adam(torch.optim.Adam):
@@ -145,7 +146,7 @@ def run(
     radius = settings.radius_px
     terms = [MutualInformation(clusters, valid, radius), WeakLabelKL(weak, valid, radius), *extra]
     steps: list[Step] = []
-    canvas = Canvas((0, 0), (size, size), seed)
+    canvas = Canvas((0, 0), (size, size), seed, VIEW)
     return algorithm1(weak, valid, terms, prior, canvas, settings, steps.append), steps
 
 
@@ -183,7 +184,7 @@ def test_the_callback_sees_every_step(prior: Prior) -> None:
 def test_pixels_without_data_have_no_part(prior: Prior) -> None:
     weak, clusters, valid = scene()
     valid[:, 18:] = False
-    canvas = Canvas((0, 0), (24, 24), seed=0)
+    canvas = Canvas((0, 0), (24, 24), 0, VIEW)
 
     def infer(clusters: Tensor) -> Tensor:
         terms = [MutualInformation(clusters, valid, 3), WeakLabelKL(weak, valid, 3)]
@@ -199,7 +200,7 @@ def test_the_step_of_a_pixel_does_not_depend_on_the_size_of_the_canvas(prior: Pr
     large, _ = run(prior, settings, size=96)
     weak, clusters, valid = (a[..., :48, :48] for a in scene(96))
     terms = [MutualInformation(clusters, valid, 3), WeakLabelKL(weak, valid, 3)]
-    small = algorithm1(weak, valid, terms, prior, Canvas((0, 0), (48, 48), 0), settings)
+    small = algorithm1(weak, valid, terms, prior, Canvas((0, 0), (48, 48), 0, VIEW), settings)
     # Adam's first step is the sign of the gradient, which rounding decides here and there.
     differs = (small - large[:, :48, :48]).abs() > 1e-4
     assert differs[:, :16, :16].float().mean() < 0.01
@@ -227,7 +228,7 @@ def test_a_constraint_of_one_s_own_acts(prior: Prior) -> None:
 
 def test_without_constraints_the_prior_acts_alone(prior: Prior) -> None:
     weak, _, valid = scene()
-    p = algorithm1(weak, valid, [], prior, Canvas((0, 0), (24, 24), 0), SHORT)
+    p = algorithm1(weak, valid, [], prior, Canvas((0, 0), (24, 24), 0, VIEW), SHORT)
     assert p.isfinite().all()
 
 

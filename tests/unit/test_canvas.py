@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landcover_pnp.inference.canvas import CROPS_AT_ONCE, Canvas, put, take
+from landcover_pnp.inference.canvas import Canvas, put, take
 
 SIDE = 16
 
@@ -23,7 +23,7 @@ def test_crops_cover_each_pixel_once(
     origin: tuple[int, int], shape: tuple[int, int], seed: int, step: int
 ) -> None:
     count = torch.zeros(1, *shape)
-    for windows in Canvas(origin, shape, seed).crops(step, SIDE):
+    for windows in Canvas(origin, shape, seed, SIDE).crops(step):
         put(count, windows, take(count, windows) + 1)
     assert torch.equal(count, torch.ones(1, *shape))
 
@@ -32,8 +32,8 @@ def test_crops_cover_each_pixel_once(
 def test_crops_have_the_side_of_the_training_crops_except_at_the_edge(
     origin: tuple[int, int], shape: tuple[int, int], seed: int, step: int
 ) -> None:
-    for windows in Canvas(origin, shape, seed).crops(step, SIDE):
-        assert take(torch.zeros(1, *shape), windows).shape[0] == len(windows) <= CROPS_AT_ONCE
+    for windows in Canvas(origin, shape, seed, SIDE).crops(step):
+        assert take(torch.zeros(1, *shape), windows).shape[0] == len(windows)
         for window in windows:
             for cut, size in zip(window, shape, strict=True):
                 width, at_edge = cut.stop - cut.start, cut.start == 0 or cut.stop == size
@@ -48,8 +48,8 @@ def test_tiles_share_noise_and_crops_where_they_overlap(
     seed: int,
     step: int,
 ) -> None:
-    here = Canvas(origin, shape, seed)
-    there = Canvas((origin[0] + shift[0], origin[1] + shift[1]), shape, seed)
+    here = Canvas(origin, shape, seed, SIDE)
+    there = Canvas((origin[0] + shift[0], origin[1] + shift[1]), shape, seed, SIDE)
     height, width = shape[0] - shift[0], shape[1] - shift[1]
     if height <= 0 or width <= 0:
         return
@@ -61,7 +61,7 @@ def test_tiles_share_noise_and_crops_where_they_overlap(
 def inner_crops(canvas: Canvas, other: Canvas, step: int) -> set[tuple[int, int]]:
     """Absolute corners of the crops that are far from the edges of both canvases."""
     corners = set()
-    for windows in canvas.crops(step, SIDE):
+    for windows in canvas.crops(step):
         for window in windows:
             at = [cut.start + o for cut, o in zip(window, canvas.origin, strict=True)]
             if all(
@@ -75,7 +75,7 @@ def inner_crops(canvas: Canvas, other: Canvas, step: int) -> set[tuple[int, int]
 
 def test_the_lattice_moves_from_step_to_step_and_with_the_seed() -> None:
     def cut(seed: int, step: int) -> tuple[int, ...]:
-        windows = chain.from_iterable(Canvas((0, 0), (64, 64), seed).crops(step, SIDE))
+        windows = chain.from_iterable(Canvas((0, 0), (64, 64), seed, SIDE).crops(step))
         return tuple(max(c.start for c in axis) % SIDE for axis in zip(*windows, strict=True))
 
     assert len({cut(0, step) for step in range(50)}) > 30

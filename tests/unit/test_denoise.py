@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -20,7 +20,8 @@ torch.set_num_threads(1)
 SMALL = DenoiserSettings(
     crop_px=16, channels=[8, 16], layers_per_block=1, head_channels=8, norm_groups=4
 )
-CANVAS = Canvas((3, -5), (40, 36), seed=0)
+VIEW = 16
+CANVAS = Canvas((3, -5), (40, 36), 0, VIEW)
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +29,7 @@ def prior() -> Prior:
     return Prior(build_network(SMALL, seed=0), NoiseSchedule(), resolution_m=4.0, crop_px=16)
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
 class OneMap(Prior):
     """A prior that knows one map only: the same distribution at every pixel."""
 
@@ -44,11 +46,11 @@ def constant(*values: float) -> Tensor:
 
 @pytest.mark.parametrize("t", [1, 150, 1000])
 def test_the_result_is_the_clean_map_the_prior_knows(prior: Prior, t: int) -> None:
-    one_map = OneMap(prior.network, prior.schedule, 4.0, 16)
-    object.__setattr__(one_map, "clean", constant(0, 0.5, 0.3, 0.1, 0.1, 0))
+    clean = constant(0, 0.5, 0.3, 0.1, 0.1, 0)
+    one_map = OneMap(prior.network, prior.schedule, 4.0, 16, clean=clean)
     start = constant(0, 0, 0, 0, 0, 1).expand(6, *CANVAS.shape)
     result = denoise(start, one_map, CANVAS, DenoiseSettings(t=t, draws=3))
-    torch.testing.assert_close(result, one_map.clean.expand_as(result), rtol=0, atol=1e-3)
+    torch.testing.assert_close(result, clean.expand_as(result), rtol=0, atol=1e-3)
 
 
 def test_the_result_is_a_distribution(prior: Prior) -> None:
@@ -70,8 +72,8 @@ def test_little_noise_changes_little(prior: Prior) -> None:
 def test_tiles_agree_where_they_overlap(prior: Prior) -> None:
     start = torch.rand(6, 96, 96, generator=torch.Generator().manual_seed(0)).softmax(0)
     settings = DenoiseSettings(draws=2)
-    whole = denoise(start, prior, Canvas((0, 0), (96, 96), 0), settings)
-    tile = denoise(start[:, 10:, 20:], prior, Canvas((10, 20), (86, 76), 0), settings)
+    whole = denoise(start, prior, Canvas((0, 0), (96, 96), 0, VIEW), settings)
+    tile = denoise(start[:, 10:, 20:], prior, Canvas((10, 20), (86, 76), 0, VIEW), settings)
     inner = slice(48, 80)
     torch.testing.assert_close(
         tile[:, 48 - 10 : 80 - 10, 48 - 20 : 80 - 20], whole[:, inner, inner], rtol=0, atol=1e-5
@@ -79,8 +81,8 @@ def test_tiles_agree_where_they_overlap(prior: Prior) -> None:
 
 
 def test_a_prior_that_is_not_finite_stops_the_tile(prior: Prior) -> None:
-    broken = OneMap(prior.network, prior.schedule, 4.0, 16)
-    object.__setattr__(broken, "clean", constant(0, 0, float("nan"), 0, 0, 0))
+    nan = constant(0, 0, float("nan"), 0, 0, 0)
+    broken = OneMap(prior.network, prior.schedule, 4.0, 16, clean=nan)
     start = constant(0, 0, 0, 0, 0, 1).expand(6, *CANVAS.shape)
     with pytest.raises(TileError, match="draw 0"):
         denoise(start, broken, CANVAS, replace(DenoiseSettings(), draws=1))
