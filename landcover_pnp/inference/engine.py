@@ -72,7 +72,7 @@ def infer(
         (class 5, y, x) float32 probabilities: sum to 1 where valid, 0 elsewhere.
 
     Raises:
-        SettingsError: On an engine that is not known.
+        SettingsError: On an engine that is not known, or a noise level that the prior has not.
         PriorError: If the engine needs a prior and there is none.
         TileError: If a term of the inference is not finite.
     """
@@ -124,6 +124,7 @@ def _denoise(
     canvas: Canvas,
     _callback: Callback | None,
 ) -> Tensor:
+    _require_level("denoise.t", settings.denoise.t, prior)
     start = np.where(evidence.valid, _evidence(evidence, settings), 1 / CLASS_COUNT)
     return denoise(_with_no_data(start), prior, canvas, settings.denoise)
 
@@ -136,6 +137,7 @@ def _algorithm1(
     callback: Callback | None,
 ) -> Tensor:
     s, valid = settings.algorithm1, torch.from_numpy(evidence.valid)
+    _require_level("algorithm1.clean_up_t", s.clean_up_t, prior)
     clusters, weak = torch.from_numpy(evidence.clusters), _with_no_data(evidence.weak_labels)
     terms: list[Constraint] = [
         MutualInformation(clusters, valid, s.radius_px, -s.mutual_information_weight),
@@ -161,6 +163,15 @@ _ENGINES = ("evidence", *_WITH_PRIOR)
 def _with_no_data(classes: NDArray[np.float32]) -> Tensor:
     """(class 5, y, x) -> (channel 6, y, x): channel 0, no data, in front."""
     return functional.pad(torch.from_numpy(classes), (0, 0, 0, 0, 1, 0))
+
+
+def _require_level(key: str, t: int, prior: Prior) -> None:
+    if not 0 <= t <= prior.schedule.steps:
+        raise SettingsError(
+            found=f"inference.{key} is {t}",
+            expected=f"a noise level of the prior, 0 to {prior.schedule.steps}",
+            way_out=f"set inference.{key} within these",
+        )
 
 
 def _require_known(engine: str) -> None:

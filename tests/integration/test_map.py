@@ -129,10 +129,27 @@ def test_a_killed_run_is_finished_by_the_same_command(tmp_path: Path) -> None:
     assert not list(killed.rglob(".partial-*"))
 
 
+def test_an_interrupted_run_says_how_to_resume(tmp_path: Path) -> None:
+    config, run = write_scene(tmp_path), tmp_path / "run"
+    command = [*LANDCOVER, "map", str(config), *TILES, "--run", str(run)]
+    driver = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not list((run / "tiles").glob("r*.json")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    driver.send_signal(signal.SIGINT)
+    _, message = driver.communicate(timeout=60)
+    assert driver.returncode == 130
+    assert "Traceback" not in message
+    assert f"Resume: landcover map {config}" in message
+    assert not (run / "landcover.tif").exists()
+    assert not (run / ".lock").exists()
+    assert mapped(config, run).progress.kept >= 1
+
+
 def test_a_tile_that_fails_is_no_data_and_the_rest_is_mapped(tmp_path: Path) -> None:
     config, run = write_scene(tmp_path), tmp_path / "run"
     mapped(config, run)
-    # the prepared scene is damaged where only one tile reads
+    # a folder where one tile's result belongs: it cannot be written there
     (run / "tiles" / "r0001c0001.json").unlink()
     (run / "tiles" / "r0001c0001_map.tif").unlink()
     (run / "tiles" / "r0001c0001_map.tif").mkdir()

@@ -17,6 +17,7 @@ from landcover_pnp.prior.noise import NoiseSchedule
 from landcover_pnp.settings import (
     Algorithm1Settings,
     DenoiserSettings,
+    DenoiseSettings,
     EvidenceSettings,
     InferenceSettings,
 )
@@ -132,6 +133,16 @@ def test_an_unknown_engine_lists_the_known_ones() -> None:
         needs_prior("algoritm1")
     assert all(name in caught.value.expected for name in ENGINES)
     assert caught.value.way_out == "did you mean 'algorithm1'?"
+
+
+def test_a_noise_level_that_the_prior_has_not_is_refused(prior: Prior) -> None:
+    too_high = replace(SETTINGS.algorithm1, clean_up_t=1001)
+    for settings in (
+        replace(SETTINGS, engine="algorithm1", algorithm1=too_high),
+        replace(SETTINGS, engine="denoise", denoise=DenoiseSettings(t=-1)),
+    ):
+        with pytest.raises(SettingsError, match="0 to 1000"):
+            infer(evidence(), settings, prior, seed=0)
 
 
 @pytest.mark.parametrize("layer", ["clusters", "weak_labels", "valid"])
