@@ -149,8 +149,9 @@ def _explained(error: ArgumentError, config: Path | None) -> SettingsError:
     text = str(error)
     key = ".".join(re.findall(r'[Kk]ey "([^"]+)"', text))
     value = re.findall(r"(?:Given|Got) value: (.+)", text)
-    kinds = re.findall(r"Expected an? (?:<class '(?:\w+\.)*(\w+)'>|typing\.(Literal\[.*?\]))", text)
-    wanted = [kind for kind in dict.fromkeys(a or b for a, b in kinds) if kind != "NoneType"]
+    kinds = re.findall(r"Expected an? <class '(?:\w+\.)*(\w+)'>", text)
+    choices = re.search(r"Expected a typing\.Literal\[(.*?)\]", text)
+    wanted = [kind for kind in dict.fromkeys(kinds) if kind != "NoneType"]
     missing = re.search(r"required: (.+)", text)
     if missing or "is required" in text:
         found = f"no value for {key}" + (f": {missing[1]}" if missing else "")
@@ -158,6 +159,7 @@ def _explained(error: ArgumentError, config: Path | None) -> SettingsError:
     else:
         found = f"{key} is {value[0]}" if value else " ".join(text.split())
         expected = "a value of type " + " or ".join(wanted) if wanted else "what --help lists"
+        expected = f"one of {choices[1]}" if choices else expected
     return SettingsError(
         found=found + (f" ({config})" if config else ""),
         expected=expected,

@@ -131,7 +131,11 @@ def test_an_empty_area(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 
 WRONG_SETTINGS = {
     "unknown key": ("workers: 1", "worker: 1", "did you mean 'workers'?"),
-    "unknown engine": ("engine: evidence", "engine: evidenc", "'evidence', 'algorithm1'"),
+    "unknown engine": (
+        "engine: evidence",
+        "engine: evidenc",
+        "one of 'evidence', 'denoise', 'algorithm1'",
+    ),
     "wrong type": ("workers: 1", "workers: many", "workers is many"),
     "no source": ("rasters:", "enviroatlas: null #", "a scene with no source"),
     "wide ring": ("workers: 1", "tiles: {core_px: 10, ring_px: 6}", "ring of 0 to half a core"),

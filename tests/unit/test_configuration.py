@@ -43,7 +43,11 @@ def test_options_win_over_the_file(tmp_path: Path) -> None:
         (SCENE + "seed: x", [], "(?s)seed is x.*int"),
         (SCENE.replace("[1, 2]", "5"), [], "(?s)scene.rasters.roads.codes is 5.*list"),
         (SCENE.replace("image: a.tif, ", ""), [], "no value for scene.rasters: image"),
-        (SCENE + "inference: {engine: evidnce}", [], "(?s)evidnce.*'evidence', 'algorithm1'"),
+        (
+            SCENE + "inference: {engine: evidnce}",
+            [],
+            "(?s)evidnce.*one of 'evidence', 'denoise', 'algorithm1'",
+        ),
         (SCENE, ["--sed", "3"], "(?s)unknown option --sed.*did you mean 'seed'"),
         (SCENE, ["--seed"], "--seed without a value"),
         (SCENE, ["stray"], "unknown option stray"),
