@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from landcover_pnp.mapping import MapSummary, Progress, map_city
-from landcover_pnp.settings import DemoSettings, EnviroAtlasTile, MapSettings, SceneSettings
+from landcover_pnp.settings import (
+    DemoSettings,
+    EnviroAtlasTile,
+    MapSettings,
+    SceneSettings,
+    TileSettings,
+)
 from landcover_pnp.sources.synthetic import write_city
 
 
@@ -30,6 +36,7 @@ def run_demo(
     mapped = MapSettings(
         scene=scene,
         inference=settings.inference,
+        tiles=TileSettings(core_px=128),  # four tiles: something to do for every core
         seed=settings.seed,
         workers=settings.workers,
     )

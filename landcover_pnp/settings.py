@@ -111,7 +111,7 @@ class SyntheticSettings:
     """
 
     look: Literal["humid_east", "piedmont", "hill_country", "desert"] = "desert"
-    width_m: int = 1200
+    width_m: int = 1024
     seed: int = 0
 
 

@@ -140,8 +140,15 @@ class NoiseSchedule:
         mean = (x_t - _like(pull, x_t) * eps_theta) / _like(alpha.sqrt(), x_t)
         return mean + _like(sigma, x_t) * noise
 
-    def ddim_step(self, x_t: Tensor, x0: Tensor, t: int | Tensor, t_next: int | Tensor) -> Tensor:
-        """One deterministic step t -> t_next (Song et al. 2021, DDIM, eq. 12, sigma = 0).
+    def ddim_step(
+        self,
+        x_t: Tensor,
+        x0: Tensor,
+        t: int | Tensor,
+        t_next: int | Tensor,
+        noise: Tensor | None = None,
+    ) -> Tensor:
+        """One step t -> t_next of any length (Song et al. 2021, DDIM, eq. 12).
 
         Args:
             x_t: Noisy maps (batch, channel, y, x).
@@ -149,12 +156,20 @@ class NoiseSchedule:
                 [0, 1] or otherwise corrected since.
             t: Noise level(s) in 1..T.
             t_next: Lower level(s) in 0..T.
+            noise: Standard normal noise for a step as random as an ancestral one (eta = 1 in
+                eq. 16); None for the deterministic step (eta = 0).
 
         Returns:
             x at ``t_next``, shape and dtype of ``x_t``.
         """
-        signal, noise = self._scales(t, x_t)
-        return self.add_noise(x0, (x_t - signal * x0) / noise, t_next)
+        signal, scale = self._scales(t, x_t)
+        eps = (x_t - signal * x0) / scale
+        if noise is None:
+            return self.add_noise(x0, eps, t_next)
+        abar, abar_next = self.alpha_bar(t), self.alpha_bar(t_next)
+        variance = (1 - abar_next) / (1 - abar) * (1 - abar / abar_next)
+        kept = _like((1 - abar_next - variance).sqrt(), x_t)
+        return _like(abar_next.sqrt(), x_t) * x0 + kept * eps + _like(variance.sqrt(), x_t) * noise
 
     def _scales(self, t: int | Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
         """sqrt(abar_t) and sqrt(1 - abar_t), ready to multiply ``like``."""

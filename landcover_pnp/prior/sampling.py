@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from landcover_pnp.geotiff import completed
 from landcover_pnp.legend import WORKING
@@ -44,26 +45,29 @@ class SamplePriorSummary:
 
 
 def sample_maps(prior: Prior, count: int, steps: int, seed: int) -> NDArray[np.uint8]:
-    """Draws label maps from the prior by DDIM (Song et al. 2021), clean maps kept in [0, 1].
+    """Draws label maps from the prior in a few random steps, clean maps kept in [0, 1].
 
     Args:
         prior: The prior.
         count: Number of maps.
         steps: Denoising steps, spread evenly over t = T..0.
-        seed: Seed of the noise at t = T.
+        seed: Seed of the noise; a map does not depend on how many are drawn with it.
 
     Returns:
         (sample, y, x) uint8 of the prior's legend, 0 = no data; as large as its crops.
     """
-    window = ((0, prior.crop_px), (0, prior.crop_px))
-    x_t = torch.from_numpy(
-        np.stack([noise_field(seed, i, prior.channels, window) for i in range(count)])
-    )
+    side = prior.crop_px
+
+    def noise(step: int) -> Tensor:
+        field = noise_field(seed, step, prior.channels, ((0, side), (0, count * side)))
+        return torch.from_numpy(field).unflatten(2, (count, side)).permute(2, 0, 1, 3)
+
     levels = np.linspace(prior.schedule.steps, 0, steps + 1).round().astype(int).tolist()
+    x_t = noise(0)
     with torch.no_grad():
-        for t, t_next in pairwise(levels):
-            x0 = prior.schedule.predict_clean(x_t, prior.predict_noise(x_t, t), t)
-            x_t = prior.schedule.ddim_step(x_t, x0.clamp(0, 1), t, t_next)
+        for step, (t, t_next) in enumerate(pairwise(levels), start=1):
+            x0 = prior.schedule.predict_clean(x_t, prior.predict_noise(x_t, t), t).clamp(0, 1)
+            x_t = prior.schedule.ddim_step(x_t, x0, t, t_next, noise(step))
     return x_t.argmax(1).numpy().astype(np.uint8)
 
 

@@ -118,6 +118,13 @@ def test_a_ddim_step_to_the_true_clean_map_keeps_the_noise(t: int, t_next: int) 
     torch.testing.assert_close(SCHEDULE.ddim_step(x_t, x0, t, t_next), expected)
 
 
+@given(levels)
+def test_a_random_ddim_step_of_one_level_is_an_ancestral_step(t: int) -> None:
+    x_t, eps, noise = maps(0).double(), maps(1).double(), maps(2).double()
+    step = SCHEDULE.ddim_step(x_t, SCHEDULE.predict_clean(x_t, eps, t), t, t - 1, noise)
+    torch.testing.assert_close(step, SCHEDULE.ancestral_step(x_t, eps, t, noise))
+
+
 @pytest.mark.parametrize("t", [20, 500, 1000])
 def test_ddim_step_agrees_with_the_oracle(t: int) -> None:
     x_t, eps = maps(0), maps(1)
