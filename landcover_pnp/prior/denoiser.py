@@ -26,11 +26,8 @@ if TYPE_CHECKING:
     # Importing diffusers takes seconds: engines without a prior do not wait for it.
     from diffusers.models.unets.unet_2d import UNet2DModel
 
-WEIGHTS = "diffusion_pytorch_model.safetensors"
-CONFIG = "config.json"
-CARD = "prior.json"
+WEIGHTS, CONFIG, CARD = "diffusion_pytorch_model.safetensors", "config.json", "prior.json"
 """The files of a prior: weights and architecture as diffusers names them, and the rest."""
-
 
 Prediction = Literal["epsilon", "velocity"]
 """What a network puts out: the noise (Ho et al. 2020) or v (Salimans & Ho 2022)."""
@@ -225,8 +222,8 @@ class Prior:
 
     def _weights(self) -> bytes:
         """The weights as they stand on disk."""
-        half = {k: v.half().contiguous() for k, v in self.network.state_dict().items()}
-        return safetensors.torch.save(half)
+        weights = self.network.state_dict()
+        return safetensors.torch.save({k: v.half().contiguous() for k, v in weights.items()})
 
     def _architecture(self) -> str:
         """The network's ``config.json``, whatever version of diffusers writes it."""

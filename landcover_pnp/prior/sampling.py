@@ -60,7 +60,7 @@ def sample_maps(prior: Prior, count: int, steps: int, seed: int) -> NDArray[np.u
 
     def noise(step: int) -> Tensor:
         field = noise_field(seed, step, prior.channels, ((0, side), (0, count * side)))
-        return torch.from_numpy(field).unflatten(2, (count, side)).permute(2, 0, 1, 3)
+        return torch.from_numpy(field.reshape(-1, side, count, side)).permute(2, 0, 1, 3)
 
     levels = np.linspace(prior.schedule.steps, 0, steps + 1).round().astype(int).tolist()
     x_t = noise(0)
