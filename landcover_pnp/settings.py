@@ -348,7 +348,7 @@ class DenoiseSettings:
         draws: Noise draws that are averaged.
     """
 
-    t: int = 150
+    t: int = 100
     draws: int = 8
 
 

@@ -19,6 +19,16 @@ TILES_IN_FLIGHT = 2
 TRIES = 3
 """Workers a tile may cost before it is given up."""
 
+DASK = {
+    "distributed.scheduler.allowed-failures": TRIES,
+    # dask has glibc return freed memory at once; a U-Net's activations, freed and asked for
+    # again at every step, then cost as much system time as the network itself. Keep them.
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 2**32,
+    "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_MAX_": 0,
+    "distributed.nanny.pre-spawn-environ.MALLOC_ARENA_MAX": 1,
+}
+"""dask's configuration for the farm."""
+
 
 def infer_tiles(
     job: TileJob, tile_ids: Sequence[str], workers: int | None
@@ -40,7 +50,7 @@ def infer_tiles(
     waiting = iter(tile_ids)
     count = min(workers or os.cpu_count() or 1, len(tile_ids))
     with (
-        dask.config.set({"distributed.scheduler.allowed-failures": TRIES}),
+        dask.config.set(DASK),
         LocalCluster(
             n_workers=count,
             threads_per_worker=1,
