@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 
 from landcover_pnp.mapping import MapSummary, Progress, map_city
+from landcover_pnp.runs import write_json
 from landcover_pnp.settings import (
     DemoSettings,
     EnviroAtlasTile,
     MapSettings,
     SceneSettings,
+    SyntheticSettings,
     TileSettings,
+    WeakLabelSettings,
 )
 from landcover_pnp.sources.synthetic import write_city
+
+SOURCE_SEED = 1
+"""Added to the city's seed for the source city: other streets, the same look."""
 
 
 def run_demo(
     settings: DemoSettings, report: Callable[[Progress], None] | None = None
 ) -> MapSummary:
-    """Draws a city, maps it without looking at its truth, and scores the map.
+    """Draws two cities, learns what NLCD means from one, maps the other and scores the map.
+
+    The truth of the mapped city is read by the evaluation alone.
 
     Args:
         settings: City, engine and folder.
@@ -31,13 +41,22 @@ def run_demo(
         LandcoverError: As ``map_city``.
     """
     root = settings.out / "cities"
-    city = write_city(settings.city, root)
-    scene = SceneSettings(enviroatlas=EnviroAtlasTile(root, city.city, "test", city.tile))
+    target = _draw(settings.city, root)
+    source = _draw(dataclasses.replace(settings.city, seed=settings.city.seed + SOURCE_SEED), root)
+    config = root / "source.yaml"  # JSON is YAML
+    tile = {"root": ".", "city": source.city, "split": source.split, "tile": source.tile}
+    write_json(config, {"scene": {"enviroatlas": tile}})
     mapped = MapSettings(
-        scene=scene,
+        scene=SceneSettings(enviroatlas=target),
+        weak_labels=WeakLabelSettings("source", [config]),
         inference=settings.inference,
         tiles=TileSettings(core_px=128),  # four tiles: something to do for every core
         seed=settings.seed,
         workers=settings.workers,
     )
     return map_city(mapped, settings.out / "run", report)
+
+
+def _draw(city: SyntheticSettings, root: Path) -> EnviroAtlasTile:
+    drawn = write_city(city, root)
+    return EnviroAtlasTile(root, drawn.city, "test", drawn.tile)

@@ -366,7 +366,7 @@ class InferenceSettings:
         algorithm1: Settings of the engine ``algorithm1``.
     """
 
-    engine: Literal["evidence", "denoise", "algorithm1"] = "algorithm1"
+    engine: Literal["evidence", "denoise", "algorithm1"] = "denoise"
     prior: Path | None = None
     view_px: int = 256
     evidence: EvidenceSettings = field(default_factory=EvidenceSettings)
@@ -432,6 +432,8 @@ class EvaluateSettings:
 @dataclass(frozen=True)
 class DemoSettings:
     """The demo: a synthetic city drawn, mapped and scored.
+
+    p(class | NLCD) comes from a second city of the same look: the protocol ``source``.
 
     Attributes:
         out: Folder of the city and of the run.

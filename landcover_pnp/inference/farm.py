@@ -54,7 +54,7 @@ def infer_tiles(
         LocalCluster(
             n_workers=count,
             threads_per_worker=1,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # any free port: several runs at once
             silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster) as client,
