@@ -366,7 +366,7 @@ class InferenceSettings:
         algorithm1: Settings of the engine ``algorithm1``.
     """
 
-    engine: Literal["evidence", "denoise", "algorithm1"] = "denoise"
+    engine: Literal["evidence", "denoise", "algorithm1"] = "evidence"
     prior: Path | None = None
     view_px: int = 256
     evidence: EvidenceSettings = field(default_factory=EvidenceSettings)
@@ -445,6 +445,8 @@ class DemoSettings:
 
     out: Path = Path("demo")
     city: SyntheticSettings = field(default_factory=SyntheticSettings)
-    inference: InferenceSettings = field(default_factory=InferenceSettings)
+    inference: InferenceSettings = field(
+        default_factory=lambda: InferenceSettings(engine="denoise")
+    )
     seed: int = 0
     workers: int | None = None
