@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -122,7 +123,7 @@ def _train_prior(words: list[str]) -> int:
     settings = load_settings(TrainPriorSettings, Path(config), rest)
     from landcover_pnp.prior.training import train_prior
 
-    _say(str(train_prior(settings)))
+    _say_fields(train_prior(settings))
     return 0
 
 
@@ -130,7 +131,7 @@ def _sample_prior(words: list[str]) -> int:
     settings = load_settings(SamplePriorSettings, overrides=words)
     from landcover_pnp.prior.sampling import sample_prior
 
-    _say(str(sample_prior(settings)))
+    _say_fields(sample_prior(settings))
     return 0
 
 
@@ -246,6 +247,16 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 def _say(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
+
+
+def _say_fields(summary: Any) -> None:
+    for field in dataclasses.fields(summary):
+        value = getattr(summary, field.name)
+        if isinstance(value, dict):
+            value = ", ".join(f"{name} {share:.3f}" for name, share in value.items())
+        elif isinstance(value, tuple):
+            value = " ".join(f"{item:.4f}" for item in value)
+        _say(f"{field.name.replace('_', ' '):<16}{value}")
 
 
 def _complain(text: str) -> None:
