@@ -1,6 +1,10 @@
 """Settings of all tests."""
 
+import os
 from pathlib import Path
+
+# One thread a process, as the workers have: several at once would only get in each other's way.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from hypothesis import settings

@@ -29,7 +29,7 @@ def test_tiles_agree_with_one_big_tile(
 ) -> None:
     differs, distance = disagreement(inference, 64, tmp_path)
     assert differs.mean() <= limit
-    near = distance < RING_PX / 2
-    # Not concentrated on the seams: no more than twice the share elsewhere, within the noise.
-    noise = 3 * np.sqrt(max(differs.mean(), 1e-4) / near.sum())
-    assert differs[near].mean() <= 2 * differs[~near].mean() + noise
+    # Tiles see less context near their edges, but blending leaves no line where they meet.
+    on_seam, beside = distance < 4, (distance >= 4) & (distance < RING_PX / 2)
+    noise = 3 * np.sqrt(max(differs[beside].mean(), 1e-4) / on_seam.sum())
+    assert differs[on_seam].mean() <= 1.25 * differs[beside].mean() + noise
