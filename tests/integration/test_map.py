@@ -131,7 +131,8 @@ def test_a_killed_run_is_finished_by_the_same_command(tmp_path: Path) -> None:
 
 def test_an_interrupted_run_says_how_to_resume(tmp_path: Path) -> None:
     config, run = write_scene(tmp_path), tmp_path / "run"
-    command = [*LANDCOVER, "map", str(config), *TILES, "--run", str(run)]
+    slow = ["--clusters.iterations", "200"]
+    command = [*LANDCOVER, "map", str(config), *TILES, *slow, "--run", str(run)]
     driver = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     while not list((run / "tiles").glob("r*.json")) and time.monotonic() < deadline:
@@ -143,7 +144,7 @@ def test_an_interrupted_run_says_how_to_resume(tmp_path: Path) -> None:
     assert f"Resume: landcover map {config}" in message
     assert not (run / "landcover.tif").exists()
     assert not (run / ".lock").exists()
-    assert mapped(config, run).progress.kept >= 1
+    assert mapped(config, run, *slow).progress.kept >= 1
 
 
 def test_a_tile_that_fails_is_no_data_and_the_rest_is_mapped(tmp_path: Path) -> None:

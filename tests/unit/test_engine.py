@@ -27,6 +27,7 @@ torch.set_num_threads(1)
 ENGINES = get_args(get_type_hints(InferenceSettings)["engine"])
 
 SETTINGS = InferenceSettings(
+    engine="algorithm1",
     evidence=EvidenceSettings(iterations=3, radius_px=3),
     algorithm1=Algorithm1Settings(steps=4, radius_px=3, clean_up_t=2),
 )
