@@ -132,7 +132,13 @@ def test_a_killed_run_is_finished_by_the_same_command(tmp_path: Path) -> None:
 def test_an_interrupted_run_says_how_to_resume(tmp_path: Path) -> None:
     config, run = write_scene(tmp_path), tmp_path / "run"
     slow = ["--clusters.iterations", "200"]
-    command = [*LANDCOVER, "map", str(config), *TILES, *slow, "--run", str(run)]
+    # A test run in the background ignores Ctrl-C, and so would what it starts.
+    program = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from landcover_pnp.cli import main; sys.exit(main())"
+    )
+    words = ["map", str(config), *TILES, *slow, "--run", str(run)]
+    command = [sys.executable, "-c", program, *words]
     driver = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     while not list((run / "tiles").glob("r*.json")) and time.monotonic() < deadline:
