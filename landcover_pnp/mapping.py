@@ -9,12 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from landcover_pnp import __version__
 from landcover_pnp.clusters import sample_centres
-from landcover_pnp.configuration import load_settings
 from landcover_pnp.errors import PriorError, SettingsError, WeakLabelsWarning
 from landcover_pnp.evaluation import Protocol, Scores, evaluate_map
 from landcover_pnp.geotiff import remove_partials
@@ -26,14 +22,12 @@ from landcover_pnp.legend import LEGENDS
 from landcover_pnp.mosaic import TileResults, blend_tiles, write_products
 from landcover_pnp.overview import write_overview
 from landcover_pnp.prior.denoiser import Prior
-from landcover_pnp.raster import blocks
+from landcover_pnp.protocols import plan_sources, protocol_matrix
 from landcover_pnp.runs import Record, changed, ingredients, locked, write_json
-from landcover_pnp.settings import MapSettings, TruthFile, WeakLabelSettings
+from landcover_pnp.settings import MapSettings, TruthFile
 from landcover_pnp.sources.enviroatlas import scene_files
 from landcover_pnp.sources.preparation import prepare_scene
 from landcover_pnp.sources.rasters import ScenePlan, plan_scene
-from landcover_pnp.sources.scene import Scene
-from landcover_pnp.weak_labels import DEFINITIONS, class_given_nlcd, cooccurrence
 
 
 @dataclass(frozen=True)
@@ -117,13 +111,13 @@ def map_city(
     tell = report or (lambda _: None)
     plan = _plan(settings)
     grid = TileGrid(plan.geobox, settings.tiles.core_px, settings.tiles.ring_px)
-    sources = _plan_sources(settings.weak_labels)
+    sources = plan_sources(settings.weak_labels)
     prior = _prior(settings)
     tell(Progress(total=len(grid), note=_described(plan, grid)))
     with locked(run):
         remove_partials(run)
         scene = prepare_scene(plan, run / "scene")
-        matrix = _matrix(settings.weak_labels, scene, sources, run / "sources")
+        matrix = protocol_matrix(settings.weak_labels, scene, sources, run / "sources")
         sample = scene.sample(settings.clusters.sample_px, settings.seed)
         job = TileJob(
             scene=scene.folder,
@@ -232,51 +226,6 @@ def _described(plan: ScenePlan, grid: TileGrid) -> str:
         f"{width} x {height} px of {abs(plan.geobox.resolution.x):g} m in {plan.geobox.crs}, "
         f"{len(grid)} tiles; " + "; ".join(plan.notes)
     )
-
-
-def _plan_sources(settings: WeakLabelSettings) -> dict[str, ScenePlan]:
-    """Scenes of the source cities by name, for the protocol ``source``."""
-    if settings.protocol != "source":
-        return {}
-    if not settings.source_scenes:
-        raise SettingsError(
-            found="weak_labels.protocol is source, but weak_labels.source_scenes is empty",
-            expected="configuration files of cities with truth",
-            way_out="name them, or choose the protocol definitions",
-        )
-    plans = {}
-    for config in settings.source_scenes:
-        city = load_settings(MapSettings, config).scene
-        files = scene_files(city)
-        if files.truth is None:
-            raise SettingsError(
-                found=f"the source city of {config} has no truth",
-                expected="truth, from which p(class | NLCD) is counted",
-                way_out="give its scene.rasters.truth",
-            )
-        plans[config.stem] = plan_scene(files, city.resolution_m)
-    return plans
-
-
-def _matrix(
-    settings: WeakLabelSettings, scene: Scene, sources: Mapping[str, ScenePlan], folder: Path
-) -> NDArray[np.float64]:
-    """p(class | NLCD) by the protocol of the settings, (nlcd class, class)."""
-    if settings.protocol == "definitions":
-        return DEFINITIONS
-    if settings.protocol == "target":
-        return class_given_nlcd(_count_pairs(scene))
-    prepared = [prepare_scene(plan, folder / name) for name, plan in sources.items()]
-    return class_given_nlcd(sum((_count_pairs(s) for s in prepared), np.zeros_like(DEFINITIONS)))
-
-
-def _count_pairs(scene: Scene) -> NDArray[np.float64]:
-    counts = np.zeros_like(DEFINITIONS)
-    for box in blocks(scene.extent):
-        truth = scene.truth(box)
-        if truth is not None:
-            counts += cooccurrence(scene.nlcd(box), np.where(scene.valid(box), truth, 0))
-    return counts
 
 
 def _infer(

@@ -38,7 +38,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "inference.farm",
     ),
     ("mosaic", "evaluation", "overview"),
-    ("mapping", "demo", "progress", "cli"),
+    ("protocols", "mapping", "demo", "progress", "cli"),
 )
 ORDER = [name for floor in FLOORS for name in floor]
 

@@ -1,0 +1,105 @@
+"""Commands about maps: the demo, a scene's check, its map, its scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from landcover_pnp.cli.command import Command, arguments, complain, say
+from landcover_pnp.configuration import load_settings
+from landcover_pnp.settings import DemoSettings, EvaluateSettings, MapSettings
+
+
+def _demo(words: list[str]) -> int:
+    settings = load_settings(DemoSettings, overrides=words)
+    from landcover_pnp.demo import run_demo
+
+    return _show_map(lambda report: run_demo(settings, report))
+
+
+def _map(words: list[str]) -> int:
+    config, options, rest = arguments("CONFIG", words, run=None)
+    settings = load_settings(MapSettings, Path(config), rest)
+    from landcover_pnp.mapping import map_city
+
+    run = Path(options["run"] or Path("runs") / Path(config).stem)
+    return _show_map(lambda report: map_city(settings, run, report))
+
+
+def _evaluate(words: list[str]) -> int:
+    run, _, rest = arguments("RUN", words)
+    settings = load_settings(EvaluateSettings, overrides=rest)
+    from landcover_pnp.evaluation import table
+    from landcover_pnp.mapping import evaluate_run
+    from landcover_pnp.settings import TruthFile
+
+    truth = TruthFile(settings.truth, settings.legend)
+    scores = evaluate_run(Path(run), truth, settings.protocol, overlap=settings.overlap)
+    mapped = scores["map"]
+    say(
+        f"{run} against {settings.truth}: {mapped.pixels} truth pixels, protocol "
+        f"{settings.protocol}, {mapped.unmapped:.2%} of the truth without a map\n"
+    )
+    say(table(scores))
+    return 0
+
+
+def _check(words: list[str]) -> int:
+    config, _, rest = arguments("CONFIG", words)
+    settings = load_settings(MapSettings, Path(config), rest)
+    from landcover_pnp.sources.checks import check_scene
+    from landcover_pnp.sources.enviroatlas import scene_files
+
+    reports = check_scene(scene_files(settings.scene), settings.scene.resolution_m)
+    for report in reports:
+        say(f"{report.layer}: {report.path}\n  {report.found}")
+        if report.error:
+            say("  " + str(report.error).replace("\n", "\n  "))
+    wrong = [report.layer for report in reports if report.error]
+    say(f"not usable: {', '.join(wrong)}" if wrong else "all inputs can be used")
+    return 2 if wrong else 0
+
+
+def _show_map(work: Callable[[Any], Any]) -> int:
+    from rich.console import Console
+
+    from landcover_pnp.evaluation import short_table
+    from landcover_pnp.progress import TileProgress
+
+    with TileProgress(Console()) as progress:
+        summary = work(progress)
+    for name, reason in summary.reasons.items():
+        complain(f"tile {name} is no data in the map: {reason}")
+    done = summary.progress
+    say(
+        f"\n{summary.area_km2:.2f} km2, {done.total} tiles ({done.kept} kept, {done.failed} "
+        f"failed) in {summary.seconds:.0f} s"
+    )
+    if summary.scores:
+        say("\n" + short_table(summary.scores) + "\n")
+    for path in summary.products:
+        say(f"{path.stem:<12} {path}")
+    say(f"overview     {summary.overview}")
+    return int(summary.exit_code)
+
+
+COMMANDS = {
+    "demo": Command(_demo, DemoSettings, "", "Draw a synthetic city, map it and score the map."),
+    "map": Command(
+        _map,
+        MapSettings,
+        "CONFIG",
+        "Map the scene of a configuration file.",
+        {"run": "run folder (default: runs/<name of CONFIG>)"},
+    ),
+    "check": Command(
+        _check, MapSettings, "CONFIG", "Read every pixel of a scene's inputs and report."
+    ),
+    "evaluate": Command(
+        _evaluate,
+        EvaluateSettings,
+        "RUN",
+        "Score the map in a run folder against truth, beside weak labels and evidence.",
+    ),
+}

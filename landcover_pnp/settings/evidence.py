@@ -1,0 +1,63 @@
+"""Settings of the evidence: weak labels and clusters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class WeakLabelSettings:
+    """Weak labels from NLCD and vectors.
+
+    Attributes:
+        protocol: Where p(class | NLCD) comes from: ``target`` (the scene's own truth, as
+            published), ``source`` (truth of other cities) or ``definitions`` (the NLCD
+            legend's own texts, no labels at all).
+        source_scenes: Configuration files of the source cities, for ``source``.
+        nlcd_blur_m: Standard deviation of the Gaussian blur of one-hot NLCD, metres.
+        nlcd_kernel_m: Width of that blur's kernel, metres.
+        road_radius_m: Box radius of the roads' blur, metres.
+        building_radius_m: Box radius of the buildings' blur, metres.
+        water_radius_m: Box radius of the water's blur, metres.
+    """
+
+    protocol: Literal["target", "source", "definitions"] = "definitions"
+    source_scenes: list[Path] = field(default_factory=list)
+    nlcd_blur_m: float = 31.0
+    nlcd_kernel_m: float = 101.0
+    road_radius_m: float = 4.0
+    building_radius_m: float = 4.0
+    water_radius_m: float = 2.0
+
+
+@dataclass(frozen=True)
+class ClusterSettings:
+    """Colour clusters of the image.
+
+    Attributes:
+        method: ``local`` is the Gaussian mixture whose parameters vary in space; ``gaussian``
+            and ``kmeans`` are scikit-learn's, one fit per tile: neighbouring tiles agree less.
+        clusters: Number of clusters.
+        contrasts: Whether to cluster brightness and the differences of neighbouring bands. The
+            released program clusters the bands themselves (false), but these rise and fall
+            together, which diagonal variances cannot express.
+        radius_px: Radius of the box means of the local mixture, working pixels.
+        iterations: EM iterations; the released program's 30 map no better, and each one
+            widens the surroundings that a pixel depends on.
+        warmup_iterations: First iterations with the warm-up radius.
+        warmup_radius_px: Their radius.
+        variance_floor: Smallest variance; bands are scaled to 0..1.
+        sample_px: Pixels of the whole scene sampled for the start centres.
+    """
+
+    method: Literal["local", "gaussian", "kmeans"] = "local"
+    clusters: int = 5
+    contrasts: bool = True
+    radius_px: int = 15
+    iterations: int = 10
+    warmup_iterations: int = 0
+    warmup_radius_px: int = 15
+    variance_floor: float = 1e-4
+    sample_px: int = 50_000

@@ -1,0 +1,76 @@
+"""Settings of map runs and their scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from landcover_pnp.settings.evidence import ClusterSettings, WeakLabelSettings
+from landcover_pnp.settings.inference import InferenceSettings, TileSettings
+from landcover_pnp.settings.scenes import SceneSettings, SyntheticSettings
+
+
+@dataclass(frozen=True)
+class MapSettings:
+    """A map of one scene.
+
+    Attributes:
+        scene: Layers and working grid.
+        weak_labels: Weak labels.
+        clusters: Clusters.
+        inference: Engine and prior.
+        tiles: Tiles.
+        seed: Seed of everything random.
+        workers: Worker processes; null is one a core.
+    """
+
+    scene: SceneSettings
+    weak_labels: WeakLabelSettings = field(default_factory=WeakLabelSettings)
+    clusters: ClusterSettings = field(default_factory=ClusterSettings)
+    inference: InferenceSettings = field(default_factory=InferenceSettings)
+    tiles: TileSettings = field(default_factory=TileSettings)
+    seed: int = 0
+    workers: int | None = None
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """Scores of a finished run.
+
+    Attributes:
+        truth: Truth raster; any grid that covers the same ground.
+        legend: Its legend.
+        protocol: ``five_classes`` counts shrubs and wetlands as trees and agriculture as grass;
+            ``published`` takes only the five EnviroAtlas classes as truth, while predictions
+            on other truth still count in the unions (Graikos et al. 2022).
+        overlap: Whether truth and map may cover different ground; what both cover is scored.
+    """
+
+    truth: Path
+    legend: Literal["enviroatlas", "working"] = "enviroatlas"
+    protocol: Literal["five_classes", "published"] = "five_classes"
+    overlap: bool = False
+
+
+@dataclass(frozen=True)
+class DemoSettings:
+    """The demo: a synthetic city drawn, mapped and scored.
+
+    p(class | NLCD) comes from a second city of the same look: the protocol ``source``.
+
+    Attributes:
+        out: Folder of the city and of the run.
+        city: The city.
+        inference: Engine and prior.
+        seed: Seed of the run.
+        workers: Worker processes; null is one a core.
+    """
+
+    out: Path = Path("demo")
+    city: SyntheticSettings = field(default_factory=SyntheticSettings)
+    inference: InferenceSettings = field(
+        default_factory=lambda: InferenceSettings(engine="denoise")
+    )
+    seed: int = 0
+    workers: int | None = None

@@ -1,0 +1,110 @@
+"""Settings of scenes: whose files, on which grid; and of synthetic cities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class LayerFile:
+    """A weak layer (roads, buildings, water): a vector file, or a raster and what counts in it.
+
+    Attributes:
+        path: Raster (GeoTIFF, ...) or vector file (GeoPackage, shapefile, GeoJSON, ...).
+        codes: Raster values that mean presence; null means every non-zero value.
+        layer: Layer of a vector file with several; null means the only one.
+        width_m: Full width in metres that lines are drawn with.
+    """
+
+    path: Path
+    codes: list[int] | None = None
+    layer: str | None = None
+    width_m: float = 8.0
+
+
+@dataclass(frozen=True)
+class TruthFile:
+    """Truth labels of a scene, read by the co-occurrence of its own city and by evaluation only.
+
+    Attributes:
+        path: Label raster.
+        legend: Name of its legend.
+    """
+
+    path: Path
+    legend: Literal["enviroatlas", "working"] = "enviroatlas"
+
+
+@dataclass(frozen=True)
+class RasterFiles:
+    """A user's own files.
+
+    Attributes:
+        image: Aerial image, 3 (R,G,B) or 4 bands (R,G,B,NIR), uint8 or uint16, projected CRS.
+        nlcd: NLCD raster, codes or data-set indices 0..16, any CRS.
+        roads: Roads.
+        buildings: Buildings.
+        water: Water bodies and streams.
+        truth: Truth labels.
+        area: Polygon file; outside it the map is no data.
+        black_is_no_data: Whether pixels with 0 in every band are no data, for imagery that
+            declares no value for it.
+    """
+
+    image: Path
+    nlcd: Path
+    roads: LayerFile | None = None
+    buildings: LayerFile | None = None
+    water: LayerFile | None = None
+    truth: TruthFile | None = None
+    area: Path | None = None
+    black_is_no_data: bool = False
+
+
+@dataclass(frozen=True)
+class EnviroAtlasTile:
+    """One tile of the EnviroAtlas data set (Zenodo record 5778193), or of a synthetic city.
+
+    Attributes:
+        root: Folder that holds ``<city>-<split>_tiles-debuffered``.
+        city: City, such as ``pittsburgh_pa-2010_1m``.
+        split: Split of the data set.
+        tile: Name of the tile; null where the split has only one.
+    """
+
+    root: Path
+    city: str
+    split: Literal["train", "val", "val5", "test"] = "test"
+    tile: str | None = None
+
+
+@dataclass(frozen=True)
+class SceneSettings:
+    """Where a scene's layers come from, and the working grid. Name one source.
+
+    Attributes:
+        rasters: A user's own files.
+        enviroatlas: A tile of the EnviroAtlas data set.
+        resolution_m: Pixel side of the working grid in metres.
+    """
+
+    rasters: RasterFiles | None = None
+    enviroatlas: EnviroAtlasTile | None = None
+    resolution_m: float = 4.0
+
+
+@dataclass(frozen=True)
+class SyntheticSettings:
+    """A procedural city.
+
+    Attributes:
+        look: Climate and building style.
+        width_m: Side of the square city in metres.
+        seed: The same seed draws the same city.
+    """
+
+    look: Literal["humid_east", "piedmont", "hill_country", "desert"] = "desert"
+    width_m: int = 1024
+    seed: int = 0
