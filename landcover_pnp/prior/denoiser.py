@@ -89,6 +89,9 @@ class Prior:
         prediction: What the network puts out.
         legend: Classes of the channels 1, 2, ...; channel 0 is no data.
         training: How it was trained and how well, as JSON; for people, read by nothing.
+        time_offset: What is added to t = 1..T before the network sees it: 0 for the paper's
+            convention, -1 for that of diffusers, which counts 0..T-1.
+        licence: Licence of the weights.
     """
 
     network: UNet2DModel
@@ -98,10 +101,16 @@ class Prior:
     prediction: Prediction = "epsilon"
     legend: Legend = WORKING
     training: Mapping[str, Any] = field(default_factory=dict)
+    time_offset: int = 0
+    licence: str = "Apache-2.0"
 
     def __post_init__(self) -> None:
-        """Freezes the weights: no step of an engine ever computes their gradient."""
+        """Freezes the weights: no step of an engine ever computes their gradient.
+
+        Convolutions run fastest with channels last, also on a CPU.
+        """
         self.network.requires_grad_(False).eval()
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-arg]
 
     @property
     def channels(self) -> int:
@@ -133,24 +142,24 @@ class Prior:
         # A map narrower than its padding cannot be reflected.
         mode = "reflect" if down < height and right < width else "replicate"
         padded = functional.pad(x_t, (0, right, 0, down), mode=mode)
-        output: Tensor = self.network(padded, t).sample[..., :height, :width]
+        output: Tensor = self.network(padded, t + self.time_offset).sample[..., :height, :width]
         if self.prediction == "velocity":
             return self.schedule.noise_of_velocity(x_t, output, t)
         return output
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, dtype: torch.dtype = torch.float16) -> None:
         """Writes the prior; ``prior.json`` comes last and makes the rest valid.
 
-        Weights are rounded to float16. The folder also opens with diffusers'
-        ``UNet2DModel.from_pretrained``.
+        The folder also opens with diffusers' ``UNet2DModel.from_pretrained``.
 
         Args:
             folder: Made where it does not exist; an older prior in it is replaced.
+            dtype: What the weights are rounded to.
         """
-        weights = self._weights()
+        weights = self._weights(dtype)
         card = {
             **self._facts(),
-            "licence": "Apache-2.0",
+            "licence": self.licence,
             "training": self.training,
             "sha256": hashlib.sha256(weights).hexdigest(),
         }
@@ -206,6 +215,8 @@ class Prior:
                 crop_px=int(card["crop_px"]),
                 prediction=card["prediction"],
                 training=card["training"],
+                time_offset=int(card.get("time_offset", 0)),
+                licence=str(card["licence"]),
             )
         except (
             KeyError,
@@ -220,10 +231,10 @@ class Prior:
                 way_out="copy the whole folder again",
             ) from error
 
-    def _weights(self) -> bytes:
+    def _weights(self, dtype: torch.dtype = torch.float16) -> bytes:
         """The weights as they stand on disk."""
         weights = self.network.state_dict()
-        return safetensors.torch.save({k: v.half().contiguous() for k, v in weights.items()})
+        return safetensors.torch.save({k: v.to(dtype).contiguous() for k, v in weights.items()})
 
     def _architecture(self) -> str:
         """The network's ``config.json``, whatever version of diffusers writes it."""
@@ -239,7 +250,8 @@ class Prior:
             "crop_px": self.crop_px,
             "prediction": self.prediction,
             "noise": asdict(self.schedule.settings),
-            "time": "the network is given t = 1..T, where t = 0 is the clean map",
+            "time": "the network is given t + time_offset for t = 1..T; t = 0 is the clean map",
+            "time_offset": self.time_offset,
         }
 
 

@@ -1,36 +1,52 @@
-"""Label maps the prior learns from, and the one-hot crops of them."""
+"""Label maps the prior learns from: read from files or drawn, at whatever resolution they have."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
-import pytorch_lightning as pl
-import torch
 from numpy.typing import NDArray
-from rasterio.enums import Resampling
-from rasterio.transform import Affine
-from rasterio.warp import reproject
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from rasterio.errors import NotGeoreferencedWarning
 
-from landcover_pnp.errors import RasterError, SettingsError
+from landcover_pnp.errors import LegendError, RasterError, SettingsError
 from landcover_pnp.grid import Box
-from landcover_pnp.legend import ENVIROATLAS, LEGENDS, NO_DATA, WORKING, to_working
+from landcover_pnp.legend import (
+    ENVIROATLAS,
+    LEGENDS,
+    NO_DATA,
+    WORKING,
+    count_values,
+    to_working,
+)
 from landcover_pnp.raster import label_band, open_raster, read, read_mask, require_projected
-from landcover_pnp.settings import LabelFolder, TrainPriorSettings
+from landcover_pnp.settings import LabelFolder
 from landcover_pnp.sources.synthetic import synthetic_label_map
 from landcover_pnp.sources.synthetic.style import Look
 
-LabelMap = NDArray[np.uint8]
-"""Labels (y, x) of the working legend at the prior's resolution, 0 = no data."""
-
-VALIDATION_CROPS = 256
-"""Number of crops of the held-out maps that the validation loss is taken over."""
+SHEET_M = 1600
+"""Larger maps are cut into sheets of about this side, so that parts of one can be held out."""
 
 _SYNTHETIC_SEED = 1_000_000
 """First seed of the drawn maps: far from the small seeds of cities that get mapped."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelMap:
+    """A label map, as fine as it came.
+
+    Attributes:
+        labels: (y, x) uint8 of the working legend, 0 = unlabelled.
+        resolution_m: Pixel side, metres.
+        name: File or synthetic city, for messages and records.
+    """
+
+    labels: NDArray[np.uint8]
+    resolution_m: float
+    name: str
 
 
 def majority(labels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
@@ -72,24 +88,29 @@ def one_hot(labels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.equal(labels, codes[:, None, None]).astype(np.float32)
 
 
-def read_label_maps(folder: LabelFolder, resolution_m: float) -> Iterator[LabelMap]:
+def read_label_maps(folder: LabelFolder, resolution_m: float) -> list[LabelMap]:
     """Reads a folder of label GeoTIFFs in the order of their names.
 
-    Each file stays in its CRS; classes are translated to the working legend and then
-    resampled by mode.
-
     Args:
-        folder: Folder, file name pattern and legend.
-        resolution_m: Pixel side of the maps, metres.
+        folder: Folder, file name pattern, legend or remap, resolution.
+        resolution_m: Pixel side the labels are wanted at, metres: a file must be as fine.
 
-    Yields:
-        One label map a file.
+    Returns:
+        The maps, trimmed to what is labelled; a file larger than ``SHEET_M`` gives several.
 
     Raises:
-        RasterError: If there is no such file, or one is not a raster of classes in a
-            projected CRS, or is coarser than ``resolution_m``.
-        LegendError: If a file has codes its legend does not have.
+        SettingsError: If the remap leads out of the working legend.
+        RasterError: If there is no such file, or one is not a raster of classes with square
+            pixels of a known size in metres, or is coarser than ``resolution_m``.
+        LegendError: If a file has codes that neither legend nor remap has, or no labels.
     """
+    strange = set(folder.remap.values()) - {NO_DATA, *WORKING.codes}
+    if strange:
+        raise SettingsError(
+            found=f"remap of {folder.path} leads to {sorted(strange)}",
+            expected=f"working classes: {', '.join(map(str, WORKING.codes))}, or 0 for unlabelled",
+            way_out="correct the right-hand sides of remap",
+        )
     paths = sorted(folder.path.rglob(folder.pattern))
     if not paths:
         raise RasterError(
@@ -97,153 +118,93 @@ def read_label_maps(folder: LabelFolder, resolution_m: float) -> Iterator[LabelM
             expected="a folder of label GeoTIFFs",
             way_out="correct the folder or the pattern of the labels",
         )
-    for path in paths:
-        with open_raster(path, "labels") as source:
-            require_projected(source, "labels")
-            extent = Box(0, source.height, 0, source.width)
-            codes = read(source, label_band(source, "labels"), extent)
-            codes[~read_mask(source, extent)] = NO_DATA
-            bounds, side = source.bounds, max(source.res)
-            transform, crs = source.transform, source.crs
-        if side > 1.001 * resolution_m:
-            raise RasterError(
-                found=f"{path} has pixels of {side:g} m",
-                expected=f"labels at least as fine as the prior, {resolution_m:g} m",
-                way_out="leave the file out, or train a prior with a larger denoiser.resolution_m",
-            )
-        height = max(1, int((bounds.top - bounds.bottom) / resolution_m + 0.001))
-        width = max(1, int((bounds.right - bounds.left) / resolution_m + 0.001))
-        labels = np.full((height, width), NO_DATA, np.uint8)
-        reproject(
-            to_working(codes, LEGENDS[folder.legend], str(path)),
-            labels,
-            src_transform=transform,
-            src_crs=crs,
-            src_nodata=NO_DATA,
-            dst_transform=Affine(resolution_m, 0, bounds.left, 0, -resolution_m, bounds.top),
-            dst_crs=crs,
-            dst_nodata=NO_DATA,
-            resampling=Resampling.mode,
-        )
-        yield labels
+    return [sheet for path in paths for sheet in _sheets(_read_map(path, folder, resolution_m))]
 
 
-def draw_label_maps(count: int, width_m: int, resolution_m: float, seed: int) -> Iterator[LabelMap]:
-    """Draws label maps of synthetic cities, the four looks in turn.
+def draw_label_maps(count: int, width_m: int, seed: int) -> Iterator[LabelMap]:
+    """Draws label maps of synthetic cities at 1 m, the four looks in turn.
 
     Args:
         count: Number of maps.
         width_m: Side of each, metres.
-        resolution_m: Pixel side of the maps, whole metres.
         seed: The same seed draws the same maps.
 
     Yields:
         The label maps.
-
-    Raises:
-        SettingsError: If ``resolution_m`` is not a whole number.
     """
-    if resolution_m != int(resolution_m):
-        raise SettingsError(
-            found=f"synthetic label maps at {resolution_m} m",
-            expected="whole metres: they are drawn at 1 m",
-            way_out="set denoiser.resolution_m to a whole number, or synthetic_maps to 0",
-        )
     looks: tuple[Look, ...] = get_args(Look)
     for i in range(count):
-        labels = synthetic_label_map(
-            looks[i % len(looks)], width_m, _SYNTHETIC_SEED * (seed + 1) + i
+        look, number = looks[i % len(looks)], _SYNTHETIC_SEED * (seed + 1) + i
+        codes = synthetic_label_map(look, width_m, number)
+        yield LabelMap(to_working(codes, ENVIROATLAS), 1.0, f"{look} {number}")
+
+
+def _read_map(path: Path, folder: LabelFolder, resolution_m: float) -> LabelMap:
+    """One file, trimmed to what is labelled."""
+    with warnings.catch_warnings():
+        if folder.resolution_m is not None:
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with open_raster(path, "labels") as source:
+            if folder.resolution_m is None:
+                require_projected(source, "labels")
+            extent = Box(0, source.height, 0, source.width)
+            codes = read(source, label_band(source, "labels"), extent)
+            has_data = read_mask(source, extent)
+            width, height = source.res
+    if folder.resolution_m is not None:
+        width = height = folder.resolution_m
+    if abs(width - height) > 0.01 * width:
+        raise RasterError(
+            found=f"{path} has pixels of {width:g} x {height:g} m",
+            expected="square pixels",
+            way_out="resample it, for example with gdalwarp -tr 1 1 -r mode",
         )
-        yield majority(to_working(labels, ENVIROATLAS), int(resolution_m))
-
-
-class LabelCrops(Dataset[Tensor]):
-    """One-hot crops of label maps at random places, turned and mirrored at random.
-
-    A crop depends on (seed, index) only, whatever process asks for it. Every place of every
-    map is equally likely, but for crops of which less than half has a class: those are drawn
-    again.
-
-    Args:
-        maps: Label maps, each at least ``crop_px`` high and wide.
-        crop_px: Side of the crops.
-        count: Number of crops.
-        seed: Seed.
-    """
-
-    def __init__(self, maps: Sequence[LabelMap], crop_px: int, count: int, seed: int) -> None:
-        self.maps = maps
-        self.crop_px = crop_px
-        self.count = count
-        self.seed = seed
-        places = np.array([np.prod(np.array(m.shape) - crop_px + 1) for m in maps], np.float64)
-        self._share = places / places.sum()
-
-    def __len__(self) -> int:
-        """Number of crops."""
-        return self.count
-
-    def __getitem__(self, index: int) -> Tensor:
-        """The crop of a number: (channel, y, x) float32 of 0 and 1."""
-        rng = np.random.default_rng((self.seed, index))
-        for _attempt in range(100):
-            labels = self.maps[rng.choice(len(self.maps), p=self._share)]
-            y, x = rng.integers(np.array(labels.shape) - self.crop_px + 1)
-            crop = labels[y : y + self.crop_px, x : x + self.crop_px]
-            if 2 * np.count_nonzero(crop) >= crop.size:
-                break
-        crop = np.rot90(crop, int(rng.integers(4)))
-        if rng.integers(2):
-            crop = crop.T
-        return torch.from_numpy(one_hot(crop))
-
-
-class LabelMapsModule(pl.LightningDataModule):
-    """Crops for training and for validation, from different maps.
-
-    Args:
-        maps: Label maps at the prior's resolution.
-        settings: Crop size, batch size, number of steps, share held out, seed.
-
-    Attributes:
-        train_maps: Maps the prior learns from.
-        val_maps: Maps held out.
-
-    Raises:
-        SettingsError: If there are fewer than two maps, or one is smaller than a crop.
-    """
-
-    def __init__(self, maps: Sequence[LabelMap], settings: TrainPriorSettings) -> None:
-        super().__init__()
-        self.settings = settings
-        crop_px = settings.denoiser.crop_px
-        small = [m.shape for m in maps if min(m.shape) < crop_px]
-        if small or len(maps) < 2:
-            raise SettingsError(
-                found=f"{len(maps)} label maps, {len(small)} of them smaller than a crop"
-                + (f", such as {small[0]} px (y, x)" if small else ""),
-                expected=f"at least two label maps of {crop_px} x {crop_px} px or more, so that "
-                "one can be held out",
-                way_out="name more or larger files in labels, or set synthetic_maps",
-            )
-        order = np.random.default_rng(settings.seed).permutation(len(maps))
-        held_out = min(max(1, round(settings.val_share * len(maps))), len(maps) - 1)
-        self.val_maps = [maps[i] for i in order[:held_out]]
-        self.train_maps = [maps[i] for i in order[held_out:]]
-
-    def train_dataloader(self) -> DataLoader[Tensor]:
-        """Batches (batch, channel, y, x), one a training step."""
-        count = self.settings.steps * self.settings.batch_size
-        return self._loader(self.train_maps, count, self.settings.seed)
-
-    def val_dataloader(self) -> DataLoader[Tensor]:
-        """The same batches at every call."""
-        return self._loader(self.val_maps, VALIDATION_CROPS, self.settings.seed + 1)
-
-    def _loader(self, maps: Sequence[LabelMap], count: int, seed: int) -> DataLoader[Tensor]:
-        return DataLoader(
-            LabelCrops(maps, self.settings.denoiser.crop_px, count, seed),
-            batch_size=self.settings.batch_size,
-            num_workers=self.settings.workers,
-            generator=torch.Generator(),  # keeps the loader off the global one
+    if width > 1.001 * resolution_m:
+        raise RasterError(
+            found=f"{path} has pixels of {width:g} m",
+            expected=f"labels at least as fine as the prior, {resolution_m:g} m",
+            way_out="leave the file out, or train a prior with a larger denoiser.resolution_m",
         )
+    labels = np.zeros(codes.shape, np.uint8)
+    labels[has_data] = _translated(codes[has_data], folder, path)
+    rows, columns = (np.flatnonzero(labels.any(axis)) for axis in (1, 0))
+    if not rows.size:
+        raise LegendError(
+            found=f"{path} has no labelled pixel",
+            expected="at least one pixel with a class",
+            way_out="leave the file out, or correct legend or remap",
+        )
+    trimmed = labels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return LabelMap(np.ascontiguousarray(trimmed), width, f"{folder.path.name}/{path.stem}")
+
+
+def _translated(codes: NDArray[np.integer], folder: LabelFolder, path: Path) -> NDArray[np.uint8]:
+    """Working classes of a file's codes, by remap or legend."""
+    if not folder.remap:
+        return to_working(codes, LEGENDS[folder.legend], str(path))
+    table = {NO_DATA: NO_DATA, **folder.remap}
+    unknown = {code: n for code, n in sorted(count_values(codes).items()) if code not in table}
+    if unknown:
+        raise LegendError(
+            found=f"unknown class codes in {path}: "
+            + ", ".join(f"{code} ({n} px)" for code, n in unknown.items()),
+            expected="codes of its remap: " + ", ".join(map(str, sorted(table))),
+            way_out="add them to remap; 0 on the right-hand side stands for unlabelled",
+        )
+    labels = np.zeros(codes.shape, np.uint8)
+    for code, new in table.items():
+        labels[codes == code] = new
+    return labels
+
+
+def _sheets(whole: LabelMap) -> Iterator[LabelMap]:
+    """The map itself or, where it is large, its sheets that have labels."""
+    counts = [max(1, round(n * whole.resolution_m / SHEET_M)) for n in whole.labels.shape]
+    if counts == [1, 1]:
+        yield whole
+        return
+    for row, band in enumerate(np.array_split(whole.labels, counts[0], axis=0)):
+        for column, sheet in enumerate(np.array_split(band, counts[1], axis=1)):
+            if sheet.any():
+                name = f"{whole.name} r{row}c{column}"
+                yield LabelMap(np.ascontiguousarray(sheet), whole.resolution_m, name)

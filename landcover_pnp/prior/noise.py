@@ -20,14 +20,14 @@ _UINT64 = 2**64 - 1
 
 @dataclass(frozen=True)
 class NoiseSchedule:
-    """Variance-preserving forward process with linear beta (Ho et al. 2020, section 2).
+    """Variance-preserving forward process (Ho et al. 2020, section 2).
 
     Noise levels are counted as in the paper: t = 1..T, and t = 0 is the clean map. (diffusers
     counts 0..T-1; its t is one less.) Every ``t`` is an ``int``, or a (batch,) integer tensor
     that goes along the first axis of the maps.
 
     Attributes:
-        settings: T and the range of beta.
+        settings: T, kind of schedule and range of beta.
     """
 
     settings: NoiseSettings = field(default_factory=NoiseSettings)
@@ -41,7 +41,12 @@ class NoiseSchedule:
     def _alpha_bars(self) -> Tensor:
         """abar_t for t = 0..T: (T + 1,) float64."""
         s = self.settings
-        beta = torch.linspace(s.beta_start, s.beta_end, s.steps, dtype=torch.float64)
+        if s.schedule == "linear":
+            beta = torch.linspace(s.beta_start, s.beta_end, s.steps, dtype=torch.float64)
+        else:  # Nichol & Dhariwal 2021, eq. 17
+            share = torch.arange(s.steps + 1, dtype=torch.float64) / s.steps
+            f = torch.cos((share + 0.008) / 1.008 * torch.pi / 2).square()
+            beta = (1 - f[1:] / f[:-1]).clamp_max(0.999)
         return torch.cat([torch.ones(1, dtype=torch.float64), torch.cumprod(1 - beta, 0)])
 
     def alpha_bar(self, t: int | Tensor) -> Tensor:
@@ -147,6 +152,7 @@ class NoiseSchedule:
         t: int | Tensor,
         t_next: int | Tensor,
         noise: Tensor | None = None,
+        stochasticity: float = 1.0,
     ) -> Tensor:
         """One step t -> t_next of any length (Song et al. 2021, DDIM, eq. 12).
 
@@ -156,8 +162,9 @@ class NoiseSchedule:
                 [0, 1] or otherwise corrected since.
             t: Noise level(s) in 1..T.
             t_next: Lower level(s) in 0..T.
-            noise: Standard normal noise for a step as random as an ancestral one (eta = 1 in
-                eq. 16); None for the deterministic step (eta = 0).
+            noise: Standard normal noise; None for the deterministic step.
+            stochasticity: Share of it that is added (eta in eq. 16), 0 to 1: with 1 the step is
+                as random as an ancestral one.
 
         Returns:
             x at ``t_next``, shape and dtype of ``x_t``.
@@ -167,7 +174,7 @@ class NoiseSchedule:
         if noise is None:
             return self.add_noise(x0, eps, t_next)
         abar, abar_next = self.alpha_bar(t), self.alpha_bar(t_next)
-        variance = (1 - abar_next) / (1 - abar) * (1 - abar / abar_next)
+        variance = stochasticity**2 * (1 - abar_next) / (1 - abar) * (1 - abar / abar_next)
         kept = _like((1 - abar_next - variance).sqrt(), x_t)
         return _like(abar_next.sqrt(), x_t) * x0 + kept * eps + _like(variance.sqrt(), x_t) * noise
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -18,8 +19,9 @@ from torch import Tensor
 
 from landcover_pnp.geotiff import completed
 from landcover_pnp.legend import WORKING
+from landcover_pnp.prior.crops import LabelCrops, LabelSource
 from landcover_pnp.prior.denoiser import Prior
-from landcover_pnp.prior.label_maps import LabelCrops, draw_label_maps, read_label_maps
+from landcover_pnp.prior.label_maps import draw_label_maps, read_label_maps
 from landcover_pnp.prior.noise import noise_field
 from landcover_pnp.settings import SamplePriorSettings
 
@@ -60,7 +62,8 @@ def sample_maps(prior: Prior, count: int, steps: int, seed: int) -> NDArray[np.u
 
     def noise(step: int) -> Tensor:
         field = noise_field(seed, step, prior.channels, ((0, side), (0, count * side)))
-        return torch.from_numpy(field.reshape(-1, side, count, side)).permute(2, 0, 1, 3)
+        maps = torch.from_numpy(field.reshape(-1, side, count, side)).permute(2, 0, 1, 3)
+        return maps.to(prior.network.device)
 
     levels = np.linspace(prior.schedule.steps, 0, steps + 1).round().astype(int).tolist()
     x_t = noise(0)
@@ -68,7 +71,7 @@ def sample_maps(prior: Prior, count: int, steps: int, seed: int) -> NDArray[np.u
         for step, (t, t_next) in enumerate(pairwise(levels), start=1):
             x0 = prior.schedule.predict_clean(x_t, prior.predict_noise(x_t, t), t).clamp(0, 1)
             x_t = prior.schedule.ddim_step(x_t, x0, t, t_next, noise(step))
-    return x_t.argmax(1).numpy().astype(np.uint8)
+    return x_t.argmax(1).cpu().numpy().astype(np.uint8)
 
 
 def sample_prior(settings: SamplePriorSettings) -> SamplePriorSummary:
@@ -85,16 +88,17 @@ def sample_prior(settings: SamplePriorSettings) -> SamplePriorSummary:
     """
     prior = Prior.load(settings.prior)
     if settings.labels is None:
-        maps = draw_label_maps(
-            _SYNTHETIC_MAPS, _SYNTHETIC_WIDTH_M, prior.resolution_m, settings.seed
-        )
+        maps = list(draw_label_maps(_SYNTHETIC_MAPS, _SYNTHETIC_WIDTH_M, settings.seed))
     else:
         maps = read_label_maps(settings.labels, prior.resolution_m)
-    crops = LabelCrops(list(maps), prior.crop_px, settings.samples, settings.seed)
-    real = np.stack([crops[i].argmax(0).numpy() for i in range(settings.samples)])
+    crops = LabelCrops(
+        [LabelSource(maps)], prior.crop_px, prior.resolution_m, settings.samples, settings.seed
+    )
+    real = np.stack([crops[i].x0.argmax(0).numpy() for i in range(settings.samples)])
     samples = sample_maps(prior, settings.samples, settings.steps, settings.seed)
     with completed(settings.out) as partial:
-        _picture(samples, real).savefig(partial, format="png", metadata={"Software": None})
+        picture = samples_picture({"samples of the prior": samples, "label maps": real})
+        picture.savefig(partial, format="png", metadata={"Software": None})
     return SamplePriorSummary(
         settings.out, prior.fingerprint, _shares(samples), _shares(real.astype(np.uint8))
     )
@@ -105,18 +109,25 @@ def _shares(labels: NDArray[np.uint8]) -> dict[str, float]:
     return {c.name: float(np.mean(labels == c.code)) for c in WORKING.classes}
 
 
-def _picture(samples: NDArray[np.uint8], real: NDArray[np.uint8]) -> Figure:
-    """Samples on the left, real crops on the right, in legend colours; (map, y, x) each."""
+def samples_picture(panels: Mapping[str, NDArray[np.uint8]]) -> Figure:
+    """Sets of label maps side by side in legend colours, with their class shares.
+
+    Args:
+        panels: Label maps (map, y, x) uint8 by title.
+
+    Returns:
+        The picture.
+    """
     colours = np.array([_NO_DATA_COLOUR, *(c.colour for c in WORKING.classes)]) / 255
-    side = int(np.ceil(np.sqrt(len(samples))))
-    figure = Figure(figsize=(13, 7.4), dpi=100)
+    figure = Figure(figsize=(6.5 * len(panels), 7.4), dpi=100)
     FigureCanvasAgg(figure)
-    halves = GridSpec(1, 2, figure)
-    for i, (maps, title) in enumerate(((samples, "samples of the prior"), (real, "label maps"))):
-        half = figure.add_subfigure(halves[i])
-        half.suptitle(title)
-        half.subplots_adjust(left=0.02, right=0.98, top=0.92, bottom=0.1, wspace=0.04, hspace=0.04)
-        for axes, labels in zip(half.subplots(side, side, squeeze=False).flat, maps, strict=False):
+    parts = GridSpec(1, len(panels), figure)
+    for i, (title, maps) in enumerate(panels.items()):
+        side = int(np.ceil(np.sqrt(len(maps))))
+        part = figure.add_subfigure(parts[i])
+        part.suptitle(title)
+        part.subplots_adjust(left=0.02, right=0.98, top=0.92, bottom=0.1, wspace=0.04, hspace=0.04)
+        for axes, labels in zip(part.subplots(side, side, squeeze=False).flat, maps, strict=False):
             axes.imshow(
                 labels,
                 cmap=ListedColormap(colours),
@@ -124,9 +135,9 @@ def _picture(samples: NDArray[np.uint8], real: NDArray[np.uint8]) -> Figure:
                 vmax=len(colours) - 1,
                 interpolation="nearest",
             )
-        for axes in half.axes:
+        for axes in part.axes:
             axes.set_axis_off()
-        half.legend(
+        part.legend(
             [Patch(color=colours[c.code]) for c in WORKING.classes],
             [f"{name} {share:.0%}" for name, share in _shares(maps).items()],
             loc="lower center",

@@ -1,8 +1,8 @@
-"""Training of a prior on label maps."""
+"""The training of a prior as a stage: label maps in, a prior and its records out."""
 
 from __future__ import annotations
 
-import copy
+import pickle
 import time
 import warnings
 from dataclasses import dataclass
@@ -11,22 +11,21 @@ from pathlib import Path
 import pytorch_lightning as pl
 import torch
 from rich.progress import track
-from torch import Tensor
-from torch.optim.swa_utils import AveragedModel
 
-from landcover_pnp.errors import RunError
-from landcover_pnp.prior.denoiser import Prior, build_network
-from landcover_pnp.prior.label_maps import (
-    VALIDATION_CROPS,
-    LabelMapsModule,
-    draw_label_maps,
-    read_label_maps,
-)
-from landcover_pnp.prior.noise import NoiseSchedule
+from landcover_pnp.errors import RunError, SettingsError
+from landcover_pnp.geotiff import completed
+from landcover_pnp.prior.crops import LabelSource
+from landcover_pnp.prior.datamodule import LabelMapsModule
+from landcover_pnp.prior.denoising import LEVELS, SETTINGS, DenoiserTraining, resumable
+from landcover_pnp.prior.label_maps import draw_label_maps, read_label_maps
+from landcover_pnp.prior.sampling import sample_maps, samples_picture
 from landcover_pnp.settings import TrainPriorSettings
 
-LEVELS = 10
-"""Number of ranges of t that the validation loss is told apart by."""
+LOG, VALIDATION_LOG, CHECKPOINT = "log.csv", "validation.csv", "unfinished.ckpt"
+"""Files beside the prior; the checkpoint goes when the training is finished."""
+
+SHEET_STEPS = 50
+"""Denoising steps of the samples drawn during a training."""
 
 
 @dataclass(frozen=True)
@@ -56,129 +55,60 @@ class TrainPriorSummary:
     loss_by_level: tuple[float, ...]
 
 
-class DenoiserTraining(pl.LightningModule):
-    """Denoising with a moving average of the weights.
-
-    The loss is the mean squared error of what the network predicts, every level counting the
-    same: of the noise (Ho et al. 2020, eq. 14) or of the velocity (Salimans & Ho 2022).
-
-    Randomness comes from (seed, step), so that it neither depends on nor disturbs the global
-    generator.
+class Keeper(pl.Callback):
+    """Keeps what a training has come to: a log of every step and, at validations, the prior.
 
     Args:
-        settings: Network, forward process, optimiser and seed.
-
-    Attributes:
-        average: Moving average of the network, the one that is kept.
-        loss_by_level: Its validation loss by tenth of the noise levels, t rising; empty before
-            the first validation.
+        out: Folder of the prior; ``log.csv`` (step, loss, learning rate), ``validation.csv``
+            (step, loss, loss by tenth of the noise levels) and ``samples/`` lie in it.
     """
 
-    def __init__(self, settings: TrainPriorSettings) -> None:
-        super().__init__()
-        self.settings = settings
-        self.schedule = NoiseSchedule(settings.noise)
-        self.network = build_network(settings.denoiser, settings.seed)
-        decay = settings.ema_decay
-        self.average = AveragedModel(
-            self.network,
-            # The average must not remember the first steps: its memory grows with n.
-            avg_fn=lambda old, new, n: torch.lerp(new, old, min(decay, float((1 + n) / (10 + n)))),
-        )
-        self.loss_by_level: list[float] = []
-        self._val_errors: list[Tensor] = []
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self._rows: list[str] = []
 
-    def training_step(self, x0: Tensor, batch_idx: int) -> Tensor:
-        """Loss of one batch of clean crops (batch, channel, y, x), t uniform in 1..T."""
-        draw = self._generator(0, self.global_step)
-        t = torch.randint(1, self.schedule.steps + 1, (len(x0),), generator=draw)
-        loss = self._errors(self.network, x0, t, draw).mean()
-        if not torch.isfinite(loss):
-            raise RunError(
-                found=f"the loss is {loss.item()} at step {self.global_step} (batch {batch_idx})",
-                expected="a finite loss",
-                way_out="lower learning_rate or lengthen warmup_steps; the prior of the last "
-                "validation, if there was one, is kept",
-            )
-        self.log("loss", loss, prog_bar=True)
-        return loss
+    def on_train_start(self, trainer: pl.Trainer, *_: object) -> None:
+        """Starts the logs, or cuts them where a resumed training goes on."""
+        if trainer.is_global_zero:
+            levels = ",".join(f"level_{k}" for k in range(1, LEVELS + 1))
+            _cut_log(self.out / LOG, "step,loss,learning_rate", trainer.global_step)
+            _cut_log(self.out / VALIDATION_LOG, f"step,loss,{levels}", trainer.global_step)
 
-    def optimizer_step(self, *args: object, **kwargs: object) -> None:
-        """Steps, then moves the average."""
-        super().optimizer_step(*args, **kwargs)  # type: ignore[arg-type]
-        self.average.update_parameters(self.network)
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
+        """Notes the step; a hundred are written at once."""
+        loss = float(trainer.callback_metrics["loss"])
+        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        self._rows.append(f"{trainer.global_step},{loss:.9g},{rate:.6g}\n")
+        if len(self._rows) == 100:
+            self._flush(trainer)
 
-    def validation_step(self, x0: Tensor, batch_idx: int) -> None:
-        """Errors of the average's noise; crop k of n always has the level t = 1 + k T / n."""
-        k = batch_idx * self.settings.batch_size + torch.arange(len(x0))
-        t = 1 + k * self.schedule.steps // VALIDATION_CROPS
-        errors = self._errors(self.average, x0, t, self._generator(1, batch_idx)).double().cpu()
-        if self.settings.denoiser.prediction == "velocity":
-            errors *= self.schedule.alpha_bar(t)
-        self._val_errors.append(errors)
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Writes logs, prior and a sheet of samples; the checkpoint follows."""
+        self._flush(trainer)
+        # Every process takes part in a checkpoint; the first one writes it.
+        partial = self.out / f".partial-{CHECKPOINT}"
+        trainer.save_checkpoint(partial)
+        if trainer.is_global_zero and isinstance(pl_module, DenoiserTraining):
+            self._keep(trainer.global_step, pl_module)
+            partial.replace(self.out / CHECKPOINT)
 
-    def on_validation_epoch_end(self) -> None:
-        """Means by noise level and over all; a training that is stopped leaves its prior."""
-        errors = torch.cat(self._val_errors)
-        self._val_errors.clear()
-        self.loss_by_level = [float(e.mean()) for e in errors.tensor_split(LEVELS)]
-        self.log("val_loss", errors.mean(), prog_bar=True)
-        self.prior().save(self.settings.out)
+    def _keep(self, step: int, pl_module: DenoiserTraining) -> None:
+        losses = [sum(pl_module.loss_by_level) / LEVELS, *pl_module.loss_by_level]
+        with (self.out / VALIDATION_LOG).open("a") as file:
+            file.write(f"{step}," + ",".join(f"{x:.6g}" for x in losses) + "\n")
+        prior = pl_module.prior()
+        prior.save(self.out)
+        sheet = self.out / "samples" / f"{step:06d}.png"
+        seed = pl_module.settings.seed
+        with completed(sheet) as partial:
+            picture = samples_picture({"samples": sample_maps(prior, 16, SHEET_STEPS, seed)})
+            picture.savefig(partial, format="png")
 
-    def prior(self) -> Prior:
-        """The average as it stands, with what can be told about its training."""
-        s = self.settings
-        network = copy.deepcopy(self.network)
-        network.load_state_dict(self.average.module.state_dict())
-        return Prior(
-            network,
-            self.schedule,
-            s.denoiser.resolution_m,
-            s.denoiser.crop_px,
-            s.denoiser.prediction,
-            training={
-                "labels": [folder.path.name for folder in s.labels],
-                "synthetic_maps": s.synthetic_maps,
-                "synthetic_width_m": s.synthetic_width_m,
-                "steps": self.global_step,
-                "steps_planned": s.steps,
-                "batch_size": s.batch_size,
-                "learning_rate": s.learning_rate,
-                "warmup_steps": s.warmup_steps,
-                "ema_decay": s.ema_decay,
-                "precision": s.precision,
-                "seed": s.seed,
-                "val_loss_by_level": [round(loss, 5) for loss in self.loss_by_level],
-            },
-        )
-
-    def configure_optimizers(self) -> pl.utilities.types.OptimizerLRScheduler:
-        """Adam; the learning rate rises linearly and then falls linearly to 0."""
-        steps, warmup = self.settings.steps, self.settings.warmup_steps
-        optimiser = torch.optim.Adam(self.network.parameters(), lr=self.settings.learning_rate)
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimiser,
-            lambda i: min((i + 1) / (warmup + 1), (steps - i) / max(1, steps - warmup)),
-        )
-        return {
-            "optimizer": optimiser,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
-
-    def _errors(
-        self, network: torch.nn.Module, x0: Tensor, t: Tensor, draw: torch.Generator
-    ) -> Tensor:
-        """Mean squared error of the network's output, one a crop: (batch,) float32."""
-        eps = torch.randn(x0.shape, generator=draw).to(x0)
-        x_t = self.schedule.add_noise(x0, eps, t)
-        velocity = self.settings.denoiser.prediction == "velocity"
-        target = self.schedule.velocity(x0, eps, t) if velocity else eps
-        output: Tensor = network(x_t, t.to(x0.device)).sample.float()
-        return (output - target).square().mean((1, 2, 3))
-
-    def _generator(self, purpose: int, index: int) -> torch.Generator:
-        """Random numbers of a training step (purpose 0) or of a validation batch (1)."""
-        return torch.Generator().manual_seed((self.settings.seed * 2 + purpose) * 2**32 + index)
+    def _flush(self, trainer: pl.Trainer) -> None:
+        if trainer.is_global_zero:
+            with (self.out / LOG).open("a") as file:
+                file.writelines(self._rows)
+        self._rows.clear()
 
 
 def train_prior(settings: TrainPriorSettings) -> TrainPriorSummary:
@@ -195,40 +125,83 @@ def train_prior(settings: TrainPriorSettings) -> TrainPriorSummary:
     """
     start = time.monotonic()
     resolution_m = settings.denoiser.resolution_m
-    maps = [m for folder in settings.labels for m in read_label_maps(folder, resolution_m)]
-    drawn = draw_label_maps(
-        settings.synthetic_maps, settings.synthetic_width_m, resolution_m, settings.seed
-    )
-    maps.extend(track(drawn, "drawing label maps", settings.synthetic_maps))
-    data = LabelMapsModule(maps, settings)
+    sources = [
+        LabelSource(read_label_maps(folder, resolution_m), folder.weight)
+        for folder in settings.labels
+    ]
     training = DenoiserTraining(settings)
+    checkpoint = _checkpoint(settings)
+    drawn = draw_label_maps(settings.synthetic_maps, settings.synthetic_width_m, settings.seed)
+    maps = list(track(drawn, "drawing label maps", settings.synthetic_maps))
+    data = LabelMapsModule([*sources, LabelSource(maps, settings.synthetic_weight)], settings)
+    settings.out.mkdir(parents=True, exist_ok=True)
     trainer = pl.Trainer(
         max_steps=settings.steps,
-        val_check_interval=max(1, settings.steps // 10),
+        val_check_interval=min(settings.save_every, settings.steps),
         num_sanity_val_steps=0,
-        gradient_clip_val=1.0,
+        gradient_clip_val=settings.gradient_clip,
         precision=settings.precision,
-        devices=1,
+        accelerator=settings.accelerator,
+        devices=settings.devices,
+        strategy=settings.strategy,
+        use_distributed_sampler=False,
+        callbacks=[Keeper(settings.out)],
         logger=False,
         enable_checkpointing=False,
         enable_model_summary=False,
     )
     with warnings.catch_warnings():
-        # Lightning's own business with its dependencies, and its advice on loader processes:
-        # making crops takes a hundredth of a step.
+        # Lightning's own business with its dependencies, its advice on loader processes (making
+        # crops takes a hundredth of a step) and on resuming, which ``datamodule`` sees to.
         warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)
         warnings.filterwarnings("ignore", ".*does not have many workers")
-        trainer.fit(training, data)
+        warnings.filterwarnings("ignore", ".*your dataloader is not resumable")
+        trainer.fit(training, data, ckpt_path=checkpoint, weights_only=True)
     prior = training.prior()
-    prior.save(settings.out)
+    if trainer.is_global_zero:
+        prior.save(settings.out)
+        (settings.out / CHECKPOINT).unlink(missing_ok=True)
     return TrainPriorSummary(
         out=settings.out,
         fingerprint=prior.fingerprint,
         parameters=sum(p.numel() for p in prior.network.parameters()),
-        train_maps=len(data.train_maps),
-        val_maps=len(data.val_maps),
+        train_maps=sum(len(source.maps) for source in data.train),
+        val_maps=sum(len(source.maps) for source in data.held_out),
         steps=training.global_step,
         seconds=time.monotonic() - start,
         loss=sum(training.loss_by_level) / LEVELS,
         loss_by_level=tuple(training.loss_by_level),
     )
+
+
+def _checkpoint(settings: TrainPriorSettings) -> Path | None:
+    """The checkpoint to resume from, if there is one and it is of the same settings."""
+    path = settings.out / CHECKPOINT
+    if not path.is_file():
+        return None
+    try:
+        found = torch.load(path, weights_only=True, map_location="cpu").get(SETTINGS, {})
+    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
+        raise RunError(
+            found=f"{path} is damaged: {error}",
+            expected="the checkpoint of a training that was stopped",
+            way_out="delete it to start from the first step",
+        ) from error
+    wanted = resumable(settings)
+    changed = [key for key in wanted if found.get(key) != wanted[key]]
+    if changed:
+        raise SettingsError(
+            found=f"{settings.out} holds an unfinished training with other values of "
+            + ", ".join(f"{key} ({found.get(key)})" for key in changed),
+            expected="the same settings, to resume it",
+            way_out=f"restore them, choose another out, or delete {path} to start anew",
+        )
+    return path
+
+
+def _cut_log(path: Path, header: str, step: int) -> None:
+    """Keeps the lines of a log up to a step, or starts it."""
+    lines = path.read_text().splitlines()[1:] if step and path.is_file() else []
+    kept = [line for line in lines if int(line.partition(",")[0]) <= step]
+    with completed(path) as partial:
+        partial.write_text("\n".join([header, *kept, ""]))

@@ -9,17 +9,20 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class NoiseSettings:
-    """Forward process of the prior (Ho et al. 2020).
+    """Forward process of the prior.
 
     Attributes:
         steps: Number of noise levels T; the network sees t = 1..T.
-        beta_start: Variance added at t = 1.
-        beta_end: Variance added at t = T; linear in between.
+        beta_start: Variance added at t = 1, of the linear schedule.
+        beta_end: Variance added at t = T.
+        schedule: Variance rising linearly (Ho et al. 2020), or clean share falling as a squared
+            cosine (Nichol & Dhariwal 2021).
     """
 
     steps: int = 1000
     beta_start: float = 1e-4
     beta_end: float = 2e-2
+    schedule: Literal["linear", "cosine"] = "linear"
 
 
 @dataclass(frozen=True)
@@ -48,17 +51,45 @@ class DenoiserSettings:
 
 @dataclass(frozen=True)
 class LabelFolder:
-    """A folder of label GeoTIFFs the prior learns from.
+    """A folder of label GeoTIFFs the prior learns from or is judged by.
 
     Attributes:
         path: Folder, searched recursively.
         pattern: File name pattern.
         legend: Legend of the files.
+        remap: Working class (1 to 5, or 0 for unlabelled) of each code in the files, in place of
+            a legend; 0 is unlabelled unless it says otherwise.
+        resolution_m: Pixel side of the files, metres, for files that do not say where they lie;
+            null: as they say.
+        weight: How often crops are drawn from this folder, relative to the other sources.
     """
 
     path: Path
     pattern: str = "*.tif"
     legend: Literal["enviroatlas", "working"] = "enviroatlas"
+    remap: dict[int, int] = field(default_factory=dict)
+    resolution_m: float | None = None
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class CropSettings:
+    """How training crops are cut from label maps.
+
+    Attributes:
+        class_balance: 0 draws places as they are, 1 every class of a source equally often.
+        rotate: Turns by any angle; otherwise by right angles only.
+        scale_jitter: Crops show the ground up to this factor larger or smaller.
+        resampling: Class of a pixel: the most frequent one in it, or the one at its centre.
+        learn_unlabelled: Whether unlabelled ground is a class of its own (channel 0), as in the
+            paper; otherwise it takes the nearest class and does not count in the loss.
+    """
+
+    class_balance: float = 0.0
+    rotate: bool = False
+    scale_jitter: float = 1.0
+    resampling: Literal["mode", "nearest"] = "mode"
+    learn_unlabelled: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,34 +101,125 @@ class TrainPriorSettings:
         labels: Folders of label maps.
         synthetic_maps: Synthetic label maps drawn in addition, spread over the four looks.
         synthetic_width_m: Side of each.
+        synthetic_weight: How often crops are drawn from them, relative to the folders.
+        crops: How crops are cut.
         denoiser: Network.
         noise: Forward process.
+        start: Prior whose weights the training starts from; null starts from random ones.
         steps: Optimiser steps.
-        batch_size: Crops per step.
-        learning_rate: Adam's learning rate, falling linearly to 0 after the warm-up.
+        batch_size: Crops per step, on each device.
+        learning_rate: Adam's learning rate after the warm-up, from where it falls linearly.
+        learning_rate_end: Factor of the learning rate after the last step; 1 keeps it.
         warmup_steps: Steps of linear warm-up of the learning rate.
-        ema_decay: Decay of the moving average of the weights that is kept.
-        val_share: Share of the label maps held out for the validation loss.
+        gradient_clip: Largest norm of the gradient; 0 does not clip.
+        ema_decay: Decay of the moving average of the weights that is kept; 0 keeps the last ones.
+        level_median: Share of T below which half of the noise levels lie that the loss sees
+            (logit-normal, Esser et al. 2024); null: all levels equally often, as in the paper.
+        val_share: Share of each source's label maps held out for the validation loss.
+        save_every: Steps between validations; each writes the prior, a sheet of samples and the
+            checkpoint from which the same command resumes.
         precision: Arithmetic; bf16 is faster where the processor computes with it.
         seed: Seed of maps, crops, noise and weights.
         workers: Data loader processes.
+        accelerator: Lightning's accelerator, such as cpu or gpu.
+        devices: Lightning's devices: how many, or which.
+        strategy: Lightning's strategy, such as ddp for several devices.
     """
 
     out: Path
     labels: list[LabelFolder] = field(default_factory=list)
     synthetic_maps: int = 0
     synthetic_width_m: int = 1600
+    synthetic_weight: float = 1.0
+    crops: CropSettings = field(default_factory=CropSettings)
     denoiser: DenoiserSettings = field(default_factory=DenoiserSettings)
     noise: NoiseSettings = field(default_factory=NoiseSettings)
+    start: Path | None = None
     steps: int = 4000
     batch_size: int = 32
     learning_rate: float = 3e-4
+    learning_rate_end: float = 0.0
     warmup_steps: int = 200
+    gradient_clip: float = 1.0
     ema_decay: float = 0.999
+    level_median: float | None = None
     val_share: float = 0.1
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    save_every: int = 500
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     seed: int = 0
     workers: int = 0
+    accelerator: str = "auto"
+    devices: int | str = 1
+    strategy: str = "auto"
+
+
+@dataclass(frozen=True)
+class JudgePriorSettings:
+    """A prior on trial.
+
+    Attributes:
+        out: Folder of the report.
+        labels: Folder of held-out label GeoTIFFs; null: the maps that the training held out.
+        pattern: File name pattern.
+        legend: Legend of the files.
+        remap: Working class of each code in the files, in place of a legend.
+        resolution_m: Pixel side of files that do not say where they lie, metres.
+        crops: Crops of the held-out maps.
+        samples: Samples of the prior.
+        steps: Denoising steps of a sample.
+        training_crops: Training crops searched for copies.
+        seed: Seed of crops, noise and samples.
+    """
+
+    out: Path = Path("judgement")
+    labels: Path | None = None
+    pattern: str = "*.tif"
+    legend: Literal["enviroatlas", "working"] = "enviroatlas"
+    remap: dict[int, int] = field(default_factory=dict)
+    resolution_m: float | None = None
+    crops: int = 128
+    samples: int = 64
+    steps: int = 100
+    training_crops: int = 2048
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class ImportPriorSettings:
+    """What a foreign checkpoint cannot tell; the defaults are those of Graikos et al. 2022.
+
+    Attributes:
+        out: Folder of the prior that is written.
+        num_heads: Attention heads (.pth only).
+        crop_px: Side of its training crops (of a diffusers folder: where that does not say).
+        resolution_m: Ground resolution of its label maps, metres.
+        classes: Working class of each channel, 0 for no data.
+        prediction: What the network puts out (.pth only).
+        noise: Forward process (.pth only).
+        licence: Licence of the weights.
+    """
+
+    out: Path
+    num_heads: int = 4
+    crop_px: int = 64
+    resolution_m: float = 4.0
+    classes: list[int] = field(default_factory=lambda: [0, 1, 2, 3, 4, 5])
+    prediction: Literal["epsilon", "velocity"] = "epsilon"
+    noise: NoiseSettings = field(default_factory=NoiseSettings)
+    licence: str = "MIT"
+
+
+@dataclass(frozen=True)
+class ExportPriorSettings:
+    """A prior for diffusers.
+
+    Attributes:
+        out: Folder that is written.
+        prior: Folder of the prior; null is the shipped one.
+    """
+
+    out: Path
+    prior: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,21 @@ import rasterio
 import torch
 from rasterio.transform import from_origin
 
-from landcover_pnp.errors import RunError
+from landcover_pnp.errors import PriorError, RunError, SettingsError
+from landcover_pnp.prior.crops import Crop
+from landcover_pnp.prior.datamodule import VALIDATION_CROPS
 from landcover_pnp.prior.denoiser import CARD, CONFIG, WEIGHTS, Prior
-from landcover_pnp.prior.label_maps import VALIDATION_CROPS, one_hot
+from landcover_pnp.prior.denoising import DenoiserTraining
+from landcover_pnp.prior.label_maps import one_hot
 from landcover_pnp.prior.sampling import sample_maps, sample_prior
-from landcover_pnp.prior.training import DenoiserTraining, train_prior
+from landcover_pnp.prior.training import (
+    CHECKPOINT,
+    LOG,
+    VALIDATION_LOG,
+    train_prior,
+)
 from landcover_pnp.settings import (
+    CropSettings,
     DenoiserSettings,
     LabelFolder,
     SamplePriorSettings,
@@ -87,7 +96,7 @@ def test_validation_is_of_the_noise_whatever_the_network_predicts(
     )
     x0 = torch.zeros(VALIDATION_CROPS, 6, 8, 8)
     x0[:, 4] = 1
-    training.validation_step(x0, 0)
+    training.validation_step(Crop(x0, torch.ones(len(x0), 8, 8), torch.zeros(len(x0))), 0)
     # The same noise and levels, seen through the prior that is kept.
     prior, draw = training.prior(), training._generator(1, 0)
     t = 1 + torch.arange(VALIDATION_CROPS) * 1000 // VALIDATION_CROPS
@@ -104,8 +113,9 @@ def test_the_average_is_what_is_validated_and_kept(
 ) -> None:
     levels = trained.training["val_loss_by_level"]
     assert levels[0] > levels[-1]  # a little noise is the hardest to see
-    assert trained.training["steps"] == settings.steps
-    assert trained.training["labels"] == [settings.labels[0].path.name]
+    assert trained.training["steps_done"] == settings.steps
+    [told] = trained.training["labels"]
+    assert told["folder"] == settings.labels[0].path.name
 
 
 def test_the_same_seed_trains_the_same_prior(settings: TrainPriorSettings, tmp_path: Path) -> None:
@@ -120,12 +130,103 @@ def test_the_same_seed_trains_the_same_prior(settings: TrainPriorSettings, tmp_p
     assert Prior.load(tmp_path / "one").fingerprint != other.fingerprint
 
 
-def test_a_loss_that_is_not_finite_stops_with_its_step(
-    settings: TrainPriorSettings, tmp_path: Path
+def test_a_loss_that_is_not_finite_stops_with_its_step_and_maps(
+    settings: TrainPriorSettings, labels: LabelFolder, tmp_path: Path
 ) -> None:
     wild = replace(settings, out=tmp_path / "wild", learning_rate=1e30, warmup_steps=0)
-    with pytest.raises(RunError, match=r"(?s)loss is (nan|inf) at step [1-9].*learning_rate"):
+    with pytest.raises(RunError, match=r"(?s)loss is (nan|inf) at step [1-9].*learning_rate") as e:
         train_prior(wild)
+    assert f"{labels.path.name}/" in e.value.found
+
+
+class KilledError(Exception):
+    """Stands for a kill in the middle of a step."""
+
+
+def test_a_killed_and_resumed_training_has_the_same_loss_curve(
+    settings: TrainPriorSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = replace(
+        settings,
+        out=tmp_path / "whole",
+        steps=10,
+        save_every=5,
+        level_median=0.3,
+        crops=CropSettings(class_balance=0.5, rotate=True, scale_jitter=1.2),
+    )
+    uninterrupted = train_prior(whole)
+    killed = replace(whole, out=tmp_path / "killed")
+    step = DenoiserTraining.training_step
+
+    def deadly(self: DenoiserTraining, crop: Crop) -> torch.Tensor:
+        if self.global_step == 8:
+            raise KilledError
+        return step(self, crop)
+
+    monkeypatch.setattr(DenoiserTraining, "training_step", deadly)
+    with pytest.raises(KilledError):
+        train_prior(killed)
+    monkeypatch.undo()
+    assert (killed.out / CHECKPOINT).is_file()
+    with pytest.raises(SettingsError, match=r"other values of learning_rate \(0\.01\)"):
+        train_prior(replace(killed, learning_rate=1e-3))
+    resumed = train_prior(killed)
+    for log in (LOG, VALIDATION_LOG):
+        assert (killed.out / log).read_text() == (whole.out / log).read_text()
+    curve = np.loadtxt(killed.out / LOG, delimiter=",", skiprows=1)
+    assert curve[:, 0].tolist() == list(range(1, 11))
+    assert resumed.fingerprint == uninterrupted.fingerprint
+    assert not (killed.out / CHECKPOINT).exists()
+    assert len(list((killed.out / "samples").glob("*.png"))) == 2
+
+
+def test_a_damaged_checkpoint_is_not_resumed(settings: TrainPriorSettings, tmp_path: Path) -> None:
+    (tmp_path / CHECKPOINT).write_bytes(b"PK\x03\x04 cut")
+    with pytest.raises(RunError, match="is damaged"):
+        train_prior(replace(settings, out=tmp_path))
+
+
+def test_training_goes_on_from_another_prior(
+    settings: TrainPriorSettings, trained: Prior, tmp_path: Path
+) -> None:
+    start = DenoiserTraining(replace(settings, start=settings.out)).network.state_dict()
+    for name, weight in trained.network.state_dict().items():
+        assert torch.equal(start[name], weight)
+    wider = replace(
+        settings, start=settings.out, denoiser=replace(settings.denoiser, channels=[8, 24])
+    )
+    with pytest.raises(PriorError, match="another architecture"):
+        DenoiserTraining(wider)
+    noise = replace(
+        settings, start=settings.out, denoiser=replace(settings.denoiser, prediction="epsilon")
+    )
+    with pytest.raises(PriorError, match="predicts the velocity"):
+        DenoiserTraining(noise)
+
+
+def test_unlabelled_pixels_do_not_count(settings: TrainPriorSettings) -> None:
+    training = DenoiserTraining(settings)
+    x0 = torch.nn.functional.one_hot(torch.randint(1, 6, (2, 8, 8)), 6).permute(0, 3, 1, 2).float()
+    labelled = torch.ones(2, 8, 8)
+    labelled[:, :, 4:] = 0
+    t = torch.tensor([1, 500])
+
+    def errors(labelled: torch.Tensor) -> torch.Tensor:
+        crop = Crop(x0, labelled, torch.zeros(2))
+        return training._errors(training.network, crop, t, training._generator(0, 0))
+
+    halves = errors(labelled) + errors(1 - labelled)
+    torch.testing.assert_close(halves / 2, errors(torch.ones(2, 8, 8)))
+
+
+def test_levels_lie_around_their_median(settings: TrainPriorSettings) -> None:
+    draw = torch.Generator().manual_seed(0)
+    t = DenoiserTraining(replace(settings, level_median=0.2))._levels(10_000, draw)
+    assert (t >= 1).all()
+    assert (t <= 1000).all()
+    assert float((t <= 200).float().mean()) == pytest.approx(0.5, abs=0.02)
+    flat = DenoiserTraining(settings)._levels(10_000, draw)
+    assert float((flat <= 200).float().mean()) == pytest.approx(0.2, abs=0.02)
 
 
 class Knowing(Prior):

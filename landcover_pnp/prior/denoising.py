@@ -1,0 +1,211 @@
+"""What a prior is trained to do: denoise label maps, with a moving average of the weights."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+
+from landcover_pnp.errors import PriorError, RunError
+from landcover_pnp.prior.crops import Crop
+from landcover_pnp.prior.datamodule import VALIDATION_CROPS
+from landcover_pnp.prior.denoiser import Prior, build_network
+from landcover_pnp.prior.noise import NoiseSchedule
+from landcover_pnp.settings import TrainPriorSettings
+
+LEVELS = 10
+"""Number of ranges of t that the validation loss is told apart by."""
+
+LEVEL_SPREAD = 1.2
+"""Standard deviation of the logit of t / T where ``level_median`` is set."""
+
+SETTINGS = "landcover_pnp_settings"
+"""Key of the settings in a checkpoint."""
+
+
+class DenoiserTraining(pl.LightningModule):
+    """Denoising with a moving average of the weights.
+
+    The loss is the mean squared error of what the network predicts, each drawn level counting
+    the same: of the noise (Ho et al. 2020, eq. 14) or of the velocity (Salimans & Ho 2022).
+    Unlabelled pixels do not count.
+
+    Randomness comes from (seed, step, device), so that it neither depends on nor disturbs the
+    global generator, and a resumed training goes on as if it had not stopped.
+
+    Args:
+        settings: Network, forward process, optimiser and seed.
+
+    Attributes:
+        average: Moving average of the network, the one that is kept.
+        loss_by_level: Its validation loss by tenth of the noise levels, t rising; empty before
+            the first validation.
+
+    Raises:
+        PriorError: If the prior to start from is damaged or has another architecture.
+    """
+
+    def __init__(self, settings: TrainPriorSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.schedule = NoiseSchedule(settings.noise)
+        self.network = build_network(settings.denoiser, settings.seed)
+        if settings.start is not None:
+            _load_start(self.network, settings)
+        decay = settings.ema_decay
+        self.average = AveragedModel(
+            self.network,
+            # The average must not remember the first steps: its memory grows with n.
+            avg_fn=lambda old, new, n: torch.lerp(new, old, min(decay, float((1 + n) / (10 + n)))),
+        ).requires_grad_(False)
+        self.loss_by_level: list[float] = []
+        self._val_errors: list[Tensor] = []
+
+    def training_step(self, crop: Crop) -> Tensor:
+        """Loss of one batch of clean crops."""
+        draw = self._generator(0, self.global_step)
+        t = self._levels(len(crop.x0), draw)
+        loss = self._errors(self.network, crop, t, draw).mean()
+        if not torch.isfinite(loss):
+            names = self.trainer.datamodule.names(crop)  # type: ignore[attr-defined]
+            raise RunError(
+                found=f"the loss is {loss.item()} at step {self.global_step}, in a batch from "
+                + ", ".join(names),
+                expected="a finite loss",
+                way_out="lower learning_rate or lengthen warmup_steps; the prior of the last "
+                "validation, if there was one, is kept",
+            )
+        self.log("loss", loss, prog_bar=True)
+        return loss
+
+    def optimizer_step(self, *args: object, **kwargs: object) -> None:
+        """Steps, then moves the average."""
+        super().optimizer_step(*args, **kwargs)  # type: ignore[arg-type]
+        self.average.update_parameters(self.network)
+
+    def validation_step(self, crop: Crop, batch_idx: int) -> None:
+        """Errors of the average's noise; crop k of n always has the level t = 1 + k T / n."""
+        k = batch_idx * self.settings.batch_size + torch.arange(len(crop.x0))
+        t = 1 + k * self.schedule.steps // VALIDATION_CROPS
+        errors = self._errors(self.average, crop, t, self._generator(1, batch_idx)).double().cpu()
+        if self.settings.denoiser.prediction == "velocity":
+            errors *= self.schedule.alpha_bar(t)
+        self._val_errors.append(errors)
+
+    def on_validation_epoch_end(self) -> None:
+        """Means by noise level and over all."""
+        errors = torch.cat(self._val_errors)
+        self._val_errors.clear()
+        self.loss_by_level = [float(e.mean()) for e in errors.tensor_split(LEVELS)]
+        # Every device validates on the same crops: there is nothing to gather.
+        self.log("val_loss", errors.mean(), prog_bar=True, rank_zero_only=True)
+
+    def prior(self) -> Prior:
+        """The average as it stands, with what can be told about its training."""
+        s = self.settings
+        network = copy.deepcopy(self.network)
+        network.load_state_dict(self.average.module.state_dict())
+        told = asdict(s)
+        for name in ("out", "denoiser", "noise", "workers", "accelerator", "devices", "strategy"):
+            told.pop(name)
+        told["labels"] = [
+            {"folder": folder.path.name, "files": folder.pattern, "weight": folder.weight}
+            for folder in s.labels
+        ]
+        told["start"] = s.start and s.start.name
+        return Prior(
+            network,
+            self.schedule,
+            s.denoiser.resolution_m,
+            s.denoiser.crop_px,
+            s.denoiser.prediction,
+            training={
+                **told,
+                "steps_done": self.global_step,
+                "val_loss_by_level": [round(loss, 5) for loss in self.loss_by_level],
+            },
+        )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds the settings and what the last validation found."""
+        checkpoint[SETTINGS] = resumable(self.settings)
+        checkpoint["loss_by_level"] = self.loss_by_level
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes up the last validation's losses."""
+        self.loss_by_level = checkpoint["loss_by_level"]
+
+    def configure_optimizers(self) -> pl.utilities.types.OptimizerLRScheduler:
+        """Adam; the learning rate rises linearly and then falls linearly."""
+        steps, warmup = self.settings.steps, self.settings.warmup_steps
+        end = self.settings.learning_rate_end
+        optimiser = torch.optim.Adam(self.network.parameters(), lr=self.settings.learning_rate)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimiser,
+            lambda i: min(
+                (i + 1) / (warmup + 1), end + (1 - end) * (steps - i) / max(1, steps - warmup)
+            ),
+        )
+        return {
+            "optimizer": optimiser,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def _levels(self, count: int, draw: torch.Generator) -> Tensor:
+        """Noise levels in 1..T: (batch,) int64."""
+        T, median = self.schedule.steps, self.settings.level_median
+        if median is None:
+            return torch.randint(1, T + 1, (count,), generator=draw)
+        normal = torch.randn(count, generator=draw)
+        share = torch.sigmoid(math.log(median / (1 - median)) + LEVEL_SPREAD * normal)
+        return (share * T).ceil().long().clamp(1, T)
+
+    def _errors(
+        self, network: torch.nn.Module, crop: Crop, t: Tensor, draw: torch.Generator
+    ) -> Tensor:
+        """Mean squared error over the labelled pixels, one a crop: (batch,) float32."""
+        eps = torch.randn(crop.x0.shape, generator=draw).to(crop.x0)
+        x_t = self.schedule.add_noise(crop.x0, eps, t)
+        velocity = self.settings.denoiser.prediction == "velocity"
+        target = self.schedule.velocity(crop.x0, eps, t) if velocity else eps
+        output: Tensor = network(x_t, t.to(x_t.device)).sample.float()
+        squares = (output - target).square().mean(1)
+        return (squares * crop.labelled).sum((1, 2)) / crop.labelled.sum((1, 2))
+
+    def _generator(self, purpose: int, index: int) -> torch.Generator:
+        """Random numbers of a training step (purpose 0) or of a validation batch (1)."""
+        words = (self.settings.seed, purpose, index, self.global_rank if purpose == 0 else 0)
+        [seed] = np.random.SeedSequence(words).generate_state(1, np.uint64)
+        return torch.Generator().manual_seed(int(seed) >> 1)
+
+
+def resumable(settings: TrainPriorSettings) -> dict[str, str]:
+    """What must be the same for a training to be resumed, as text by key."""
+    free = ("out", "workers", "save_every")
+    return {key: str(value) for key, value in asdict(settings).items() if key not in free}
+
+
+def _load_start(network: torch.nn.Module, settings: TrainPriorSettings) -> None:
+    """Copies the weights of the prior to start from."""
+    start = Prior.load(settings.start)
+    try:
+        network.load_state_dict(start.network.state_dict())
+    except RuntimeError as error:
+        raise PriorError(
+            found=f"{settings.start} has another architecture: {error}",
+            expected="a prior of the same denoiser settings",
+            way_out="correct denoiser, or leave start out",
+        ) from error
+    if start.prediction != settings.denoiser.prediction:
+        raise PriorError(
+            found=f"{settings.start} predicts the {start.prediction}",
+            expected=f"a prior that predicts the {settings.denoiser.prediction}",
+            way_out="correct denoiser.prediction, or leave start out",
+        )

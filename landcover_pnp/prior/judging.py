@@ -1,0 +1,193 @@
+"""A prior on trial: what it restores, how its samples look, and whether it copies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from landcover_pnp.errors import SettingsError
+from landcover_pnp.geotiff import completed
+from landcover_pnp.legend import WORKING
+from landcover_pnp.prior.crops import LabelCrops, LabelSource
+from landcover_pnp.prior.datamodule import split_sources
+from landcover_pnp.prior.denoiser import Prior
+from landcover_pnp.prior.label_maps import one_hot, read_label_maps
+from landcover_pnp.prior.landscape import describe, distances, nearest_agreement
+from landcover_pnp.prior.sampling import sample_maps, samples_picture
+from landcover_pnp.prior.verdict import UNIFORM, Restored, Verdict, figures, report
+from landcover_pnp.settings import CropSettings, JudgePriorSettings, LabelFolder, TrainPriorSettings
+
+LEVELS = (20, 50, 100, 200, 300, 400, 600, 800)
+"""Noise levels of 1000 at which the denoising is judged."""
+
+_BATCH = 32
+
+
+@dataclass(frozen=True)
+class JudgePriorSummary:
+    """The verdict.
+
+    Attributes:
+        out: Folder of the report.
+        fingerprint: Fingerprint of the prior.
+        loss: Mean squared error of the noise, mean over the levels.
+        distance: Distance of the samples from the held-out maps, 0 to 1.
+        floor: The same distance between two halves of the held-out crops.
+        copies: Largest agreement of a sample with a training crop; 0 where none were searched.
+    """
+
+    out: Path
+    fingerprint: str
+    loss: float
+    distance: float
+    floor: float
+    copies: float
+
+
+def judge_prior(
+    prior_folder: Path, settings: JudgePriorSettings, training: TrainPriorSettings | None = None
+) -> JudgePriorSummary:
+    """Judges a prior by held-out label maps and writes ``report.md`` with two pictures.
+
+    Args:
+        prior_folder: Folder of the prior.
+        settings: Held-out maps, numbers of crops and samples, folder of the report.
+        training: Settings it was trained with: their label folders (drawn cities apart) are
+            searched for copies and, where ``settings`` name no labels, give the held-out maps.
+
+    Returns:
+        The verdict.
+
+    Raises:
+        LandcoverError: If prior or label maps cannot be read, or no held-out maps are named.
+    """
+    prior = Prior.load(prior_folder)
+    train, held_out = _sources(prior, settings, training)
+    crops = _crops(prior, held_out, settings.crops, settings.seed)
+    real = crops.labels
+    restored = restore(prior, real, crops.labelled, settings.seed)
+    samples = sample_maps(prior, settings.samples, settings.steps, settings.seed)
+    sampled, true, *halves = (
+        describe(maps, prior.resolution_m) for maps in (samples, real, real[::2], real[1::2])
+    )
+    apart, floor = distances(sampled, true), distances(halves[0], halves[1])
+    agreement = {}
+    if train:
+        known = _crops(prior, train, settings.training_crops, settings.seed + 1).labels
+        agreement = {
+            name: nearest_agreement(_varied(maps), known)
+            for name, maps in (("samples", samples), ("held-out crops", real))
+        }
+    names = [m.name for source in held_out for m in source.maps]
+    verdict = Verdict(names, restored, sampled, true, apart, floor, agreement)
+    for name, picture in (
+        ("samples.png", samples_picture({"samples": samples[:25], "held-out crops": real[:25]})),
+        ("figures.png", figures(verdict)),
+    ):
+        with completed(settings.out / name) as partial:
+            picture.savefig(partial, format="png", metadata={"Software": None})
+    with completed(settings.out / "report.md") as partial:
+        partial.write_text(report(prior, prior_folder.name, settings, verdict))
+    return JudgePriorSummary(
+        settings.out,
+        prior.fingerprint,
+        float(np.mean(restored.mse)),
+        apart["all"],
+        floor["all"],
+        float(agreement["samples"].max(initial=0)) if agreement else 0.0,
+    )
+
+
+def restore(
+    prior: Prior, real: NDArray[np.uint8], labelled: NDArray[np.bool_], seed: int
+) -> Restored:
+    """Noises label maps and lets the prior find the noise.
+
+    Args:
+        prior: The prior.
+        real: (map, y, x) uint8, complete.
+        labelled: (map, y, x), what counts.
+        seed: Seed of the noise, the same at every level.
+
+    Returns:
+        Errors and restored shares by level.
+    """
+    levels = [max(1, level * prior.schedule.steps // 1000) for level in LEVELS]
+    x0 = torch.from_numpy(np.stack([one_hot(labels) for labels in real]))
+    eps = torch.randn(x0.shape, generator=torch.Generator().manual_seed(seed))
+    counts = torch.from_numpy(labelled)
+    rows = []
+    for t in levels:
+        x_t = prior.schedule.add_noise(x0, eps, t)
+        with torch.no_grad():
+            found = torch.cat([prior.predict_noise(part, t) for part in torch.split(x_t, _BATCH)])
+        clean = prior.schedule.predict_clean(x_t, found, t)
+        error = (found - eps).square().mean(1)[counts].mean()
+        hits = [_hits(channels, x0, counts) for channels in (clean, x_t)]
+        rows.append((float(error), *hits))
+    mse, restored, visible = zip(*rows, strict=True)
+    return Restored(tuple(levels), mse, restored, visible)
+
+
+@dataclass(frozen=True, eq=False)
+class _Crops:
+    labels: NDArray[np.uint8]
+    labelled: NDArray[np.bool_]
+
+
+def _sources(
+    prior: Prior, settings: JudgePriorSettings, training: TrainPriorSettings | None
+) -> tuple[list[LabelSource], list[LabelSource]]:
+    """Label maps to search for copies, and held-out ones."""
+    train: list[LabelSource] = []
+    held_out: list[LabelSource] = []
+    if training is not None:
+        sources = [
+            LabelSource(read_label_maps(folder, prior.resolution_m), folder.weight)
+            for folder in training.labels
+        ]
+        train, held_out = split_sources(sources, training)
+    if settings.labels is not None:
+        folder = LabelFolder(
+            settings.labels,
+            settings.pattern,
+            settings.legend,
+            settings.remap,
+            settings.resolution_m,
+        )
+        held_out = [LabelSource(read_label_maps(folder, prior.resolution_m))]
+    if not held_out:
+        raise SettingsError(
+            found="no held-out label maps",
+            expected="a folder of label maps, or a training with label folders",
+            way_out="set labels, or name the training's configuration with --training",
+        )
+    return train, held_out
+
+
+def _crops(prior: Prior, sources: Sequence[LabelSource], count: int, seed: int) -> _Crops:
+    crops = LabelCrops(
+        sources, prior.crop_px, prior.resolution_m, count, seed, CropSettings(class_balance=0.5)
+    )
+    drawn = [crops[i] for i in range(count)]
+    return _Crops(
+        np.stack([crop.x0.argmax(0).numpy() for crop in drawn]).astype(np.uint8),
+        np.stack([crop.labelled.numpy() for crop in drawn]) > 0,
+    )
+
+
+def _hits(channels: Tensor, x0: Tensor, counts: Tensor) -> float:
+    return float((channels.argmax(1) == x0.argmax(1))[counts].float().mean())
+
+
+def _varied(maps: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The maps that no class covers almost alone."""
+    largest = np.max([(maps == code).mean((1, 2)) for code in WORKING.codes], axis=0)
+    varied: NDArray[np.uint8] = maps[largest <= UNIFORM]
+    return varied
