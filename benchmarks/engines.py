@@ -1,79 +1,170 @@
-"""Accuracy and mean IoU of every engine beside the weak labels, scene by scene, with its cost.
+"""Every engine on every scene: quality beside the weak labels and `evidence`, and what it costs.
 
-Scenes are synthetic cities of 640 m in the four looks (seed 11) and, where the folder ../shared is
-there, a real EnviroAtlas window of Pittsburgh; the co-occurrence is by the NLCD definitions, so no
-label of any kind is used. Cost is worker time relative to `evidence`, in the same run.
+The scenes are described in benchmarks/engine_scenes.py. Each row runs in a process of its own: its
+cost is process time per km2, relative to `evidence` in the same run, and the peak memory is that
+of the process. MI and KL are the paper's terms at the result, averaged over the scenes. The
+paper's recipes are slow: they see the upper left `--window` pixels of each scene only, and the
+rows that end in "(window)" are for comparison with them.
 
-Usage: python benchmarks/engines.py [ENGINE ...]
+On a machine with CUDA the networks run there, and cost is wall time.
+
+Usage: python benchmarks/engines.py [--prior FOLDER] [--seed 11] [--width-m 640] [--window 64]
+           [--scenes NAME ...] [--rows NAME ...] [--json FILE]
 """
 
+import argparse
+import json
+import resource
 import sys
+import time
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import get_args
+from typing import Any
 
-from landcover_pnp.configuration import load_settings
-from landcover_pnp.mapping import MapSummary, map_city
-from landcover_pnp.runs import Record
+import numpy as np
+import torch
+from engine_scenes import Case, cases
+from numpy.typing import NDArray
+
+from landcover_pnp.errors import LandcoverWarning
+from landcover_pnp.evaluation import score
+from landcover_pnp.inference.constraints import MutualInformation, WeakLabelKL
+from landcover_pnp.inference.engine import infer, needs_prior
+from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.settings import (
-    EnviroAtlasTile,
+    Algorithm1Settings,
+    DenoiseSettings,
+    GuidedSettings,
     InferenceSettings,
-    MapSettings,
-    SceneSettings,
-    SyntheticSettings,
 )
-from landcover_pnp.sources.synthetic import write_city
-from landcover_pnp.sources.synthetic.style import Look
 
-ROOT = Path(__file__).parents[1]
-REAL = ROOT.parent / "shared" / "data" / "ea-mini" / "pittsburgh_pa"
+DEFAULT = InferenceSettings()
+GENTLE = DenoiseSettings(t=100, start_share=0, weak_labels="none")
+NO_PRIOR = DenoiseSettings(draws=1, start_share=1)  # what the pool and the matching do on their own
+
+ROWS: dict[str, InferenceSettings | None] = {
+    "weak labels": None,
+    "evidence": replace(DEFAULT, engine="evidence"),
+    "evidence, matched again": replace(DEFAULT, engine="denoise", denoise=NO_PRIOR),
+    "denoise": replace(DEFAULT, engine="denoise"),
+    "denoise, bfloat16": replace(DEFAULT, engine="denoise", precision="bfloat16"),
+    "denoise, mean clean map alone": replace(DEFAULT, engine="denoise", denoise=GENTLE),
+    "guided from evidence": replace(DEFAULT, engine="guided"),
+    "guided from noise, 20 steps": replace(
+        DEFAULT, engine="guided", guided=GuidedSettings(start="noise", steps=20)
+    ),
+    "weak labels (window)": None,
+    "evidence (window)": replace(DEFAULT, engine="evidence"),
+    "denoise (window)": replace(DEFAULT, engine="denoise"),
+    "algorithm1, data_set (window)": replace(DEFAULT, engine="algorithm1", recipe="data_set"),
+    "algorithm1, no Jacobian (window)": replace(
+        DEFAULT, engine="algorithm1", algorithm1=Algorithm1Settings(jacobian=False)
+    ),
+}
+"""Rows of the table; None shows the weak labels themselves."""
 
 
-def scenes(folder: Path) -> dict[str, SceneSettings]:
-    """The scenes by name."""
-    found = {}
-    for look in get_args(Look):
-        city = write_city(SyntheticSettings(look, width_m=640, seed=11), folder / "cities")
-        tile = EnviroAtlasTile(folder / "cities", city.city, "test", city.tile)
-        found[look] = SceneSettings(enviroatlas=tile)
-    if REAL.is_dir():
-        config = ROOT / "configs" / "cities" / "ea_mini_pittsburgh_pa.yaml"
-        found["Pittsburgh (real)"] = load_settings(MapSettings, config).scene
-    return found
+def measure(name: str, scenes: dict[str, Case], folder: Path | None, window: int) -> dict[str, Any]:
+    """Runs one row; its figures as a JSON object."""
+    torch.set_num_threads(1)
+    cuda = torch.cuda.is_available()
+    clock = time.monotonic if cuda else time.process_time
+    settings = ROWS[name]
+    prior = None
+    if settings is not None and needs_prior(settings.engine):
+        prior = Prior.load(folder)
+        prior.network.to("cuda" if cuda else "cpu")
+        forwards = Counted(prior)
+    if name.endswith("(window)"):
+        scenes = {place: case.window(window) for place, case in scenes.items()}
+    results, start = {}, clock()
+    for place, case in scenes.items():
+        known = case.evidence
+        results[place] = (
+            known.weak_labels if settings is None else infer(known, settings, prior, seed=0)
+        )
+    seconds = clock() - start
+    km2 = sum(case.km2 for case in scenes.values())
+    information, divergence = zip(
+        *(terms(p, scenes[place]) for place, p in results.items()), strict=True
+    )
+    return {
+        "row": name,
+        "seconds_per_km2": seconds / km2,
+        "megapixel_forwards_per_km2": forwards.pixels / 1e6 / km2 if prior else 0.0,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "mutual_information": float(np.mean(information)),
+        "weak_label_kl": float(np.mean(divergence)),
+        "scores": {place: accuracy(p, scenes[place]) for place, p in results.items()},
+    }
 
 
-def worker_seconds(summary: MapSummary) -> float:
-    """Time the workers spent on a run's tiles."""
-    records = [Record.read(path) for path in (summary.run / "tiles").glob("*.json")]
-    return sum(record.seconds for record in records if record)
+class Counted:
+    """Counts the pixels that go forward through a prior's network."""
+
+    def __init__(self, prior: Prior) -> None:
+        self.pixels = 0
+        prior.network.register_forward_pre_hook(self._count)
+
+    def _count(self, _: torch.nn.Module, given: tuple[torch.Tensor, ...]) -> None:
+        crops = given[0]
+        self.pixels += crops.shape[0] * crops.shape[2] * crops.shape[3]
 
 
-def main(engines: list[str]) -> None:
-    """Prints the table."""
+def accuracy(p: NDArray[np.float32], case: Case) -> tuple[float, float]:
+    """Accuracy and mean IoU of the most probable classes on the working grid."""
+    labels = np.where(case.evidence.valid, p.argmax(axis=0) + 1, 0)
+    scores = score(labels, case.truth, "five_classes")
+    return scores.accuracy, scores.mean_iou
+
+
+def terms(p: NDArray[np.float32], case: Case) -> tuple[float, float]:
+    """Mutual information with the clusters, and KL from the weak labels."""
+    e = case.evidence
+    p6, weak6 = (torch.from_numpy(np.pad(a, ((1, 0), (0, 0), (0, 0)))) for a in (p, e.weak_labels))
+    clusters, valid = torch.from_numpy(e.clusters), torch.from_numpy(e.valid)
+    information = MutualInformation(clusters, valid)(p6 * valid)
+    return information.item(), WeakLabelKL(weak6, valid)(p6 * valid).item()
+
+
+def main() -> None:
+    """Prints the table and writes the JSON file."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--prior", type=Path)
+    parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument("--width-m", type=int, default=640)
+    parser.add_argument("--window", type=int, default=64)
+    parser.add_argument("--rows", nargs="*", default=list(ROWS), choices=list(ROWS))
+    parser.add_argument("--scenes", nargs="*", help="names of those to keep; all by default")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore", LandcoverWarning)
     with TemporaryDirectory() as name:
-        folder = Path(name)
-        named = scenes(folder)
-        print("accuracy / mean IoU\n")
-        print("| | " + " | ".join(named) + " | cost |\n|---|" + "---:|" * (len(named) + 1))
-        unit = 0.0
-        for engine in ["evidence", *engines]:
-            runs = {
-                place: map_city(
-                    MapSettings(scene, inference=InferenceSettings(engine=engine)),
-                    folder / engine / place,
-                )
-                for place, scene in named.items()
-            }
-            seconds = sum(map(worker_seconds, runs.values()))
-            unit = unit or seconds
-            rows = {engine: ("map", f"{seconds / unit:.1f}")}
-            if engine == "evidence":
-                rows = {"weak labels": ("weak labels", "-"), **rows}
-            for row, (method, cost) in rows.items():
-                scores = [run.scores[method] for run in runs.values()]
-                cells = [f"{s.accuracy:.3f} / {s.mean_iou:.3f}" for s in scores]
-                print(" | ".join([f"| {row}", *cells, cost]) + " |", flush=True)
+        scenes = cases(Path(name), options.seed, options.width_m)
+    scenes = {place: scenes[place] for place in options.scenes or scenes}
+    head = ["", *scenes, "MI", "KL", "time", "forwards", "MB"]
+    print("accuracy / mean IoU; time per km2 relative to evidence; forwards a pixel\n")
+    print("| " + " | ".join(head) + " |\n|---|" + "---:|" * (len(head) - 1))
+    rows, unit = [], float("nan")
+    for name in options.rows:
+        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+            work = pool.submit(measure, name, scenes, options.prior, options.window)
+            row = work.result()
+        rows.append(row)
+        unit = row["seconds_per_km2"] if name in ("evidence", "evidence (window)") else unit
+        forwards = row["megapixel_forwards_per_km2"] * 16  # pixels of 4 m: 0.0625 million a km2
+        cells = [f"{a:.3f} / {b:.3f}" for a, b in row["scores"].values()]
+        cost = [f"{row['seconds_per_km2'] / unit:.2f}", f"{forwards:.0f}", f"{row['peak_mb']:.0f}"]
+        measures = [f"{row['mutual_information']:.3f}", f"{row['weak_label_kl']:.4f}"]
+        print("| " + " | ".join([name, *cells, *measures, *cost]) + " |", flush=True)
+    print(f"\nevidence: {unit:.2f} s per km2")
+    if options.json:
+        options.json.write_text(json.dumps({"command": sys.argv, "rows": rows}, indent=2) + "\n")
 
 
-if __name__ == "__main__":  # worker processes import this file too
-    main(sys.argv[1:] or ["denoise", "algorithm1"])
+if __name__ == "__main__":  # the processes of the rows import this file too
+    main()

@@ -27,11 +27,10 @@ def box_sum(x: NDArray[Float], radius: int) -> NDArray[Float]:
     rows, columns = x.shape[-2:]
     across, down = min(radius, columns - 1), min(radius, rows - 1)
     width = 2 * across + 1
-    # Along x the running sum is serial, which needs C; along y it is one vector addition per
+    # Along x the running mean is serial, which needs C; along y it is one vector addition per
     # row, over all columns and leading axes at once, and kinder to the cache than C's strides.
     along_x = np.empty_like(x)
     uniform_filter1d(x, width, axis=-1, output=along_x, mode="constant")
-    along_x *= width
     sums = np.empty_like(x)
     window = along_x[..., :down, :].sum(axis=-2, dtype=np.float64)
     for row in range(rows):
@@ -39,7 +38,7 @@ def box_sum(x: NDArray[Float], radius: int) -> NDArray[Float]:
             window += along_x[..., row + down, :]
         if row > down:
             window -= along_x[..., row - down - 1, :]
-        sums[..., row, :] = window
+        np.multiply(window, width, out=sums[..., row, :], casting="same_kind")
     return sums
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
 import numpy as np
@@ -47,6 +49,7 @@ class LocalGaussianMixture(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         init: Start: ``"kmeans"`` (scikit-learn's, on the valid pixels), centres
             (cluster, band), or responsibilities (cluster, y, x) that sum to 1.
         random_state: Seed of the KMeans start.
+        n_jobs: Threads, each with a cluster of its own; the result does not depend on them.
 
     Attributes:
         means_: (cluster, band, y, x) of the last M-step.
@@ -68,6 +71,7 @@ class LocalGaussianMixture(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         variance_floor: float = 1e-4,
         init: str | Floats = "kmeans",
         random_state: int | None = None,
+        n_jobs: int = 1,
     ) -> None:
         self.n_clusters = n_clusters
         self.radius = radius
@@ -77,6 +81,7 @@ class LocalGaussianMixture(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.variance_floor = variance_floor
         self.init = init
         self.random_state = random_state
+        self.n_jobs = n_jobs
 
     def fit(
         self,
@@ -165,13 +170,16 @@ class LocalGaussianMixture(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     def _m_step(self, powers: Floats, p: Floats) -> None:
         """Local means, variances and weights from responsibilities (0 where not valid)."""
         bands = len(powers) // 2
-        for c, p_c in enumerate(p):
-            sums = box_sum(powers * p_c, self.radius_)
+
+        def of_cluster(c: int) -> None:
+            sums = box_sum(powers * p[c], self.radius_)
             self.weights_[c] = sums[-1]
             sums[:-1] /= np.maximum(sums[-1], _TINY)
             self.means_[c] = sums[:bands]
             sums[bands:-1] -= np.square(sums[:bands])
             np.maximum(sums[bands:-1], self.variance_floor, out=self.variances_[c])
+
+        self._each_cluster(of_cluster)
         _normalise(self.weights_)
 
     def _e_step(self, powers: Floats) -> Floats:
@@ -181,24 +189,38 @@ class LocalGaussianMixture(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         the parameters of all neighbours at the pixel's own x: coefficients of powers of x.
         """
         bands = len(powers) // 2
-        coefficients = np.empty_like(powers)
-        linear, quadratic = coefficients[:bands], coefficients[bands:-1]
         log_p = np.empty_like(self.weights_)
-        for c, (mean, variance) in enumerate(zip(self.means_, self.variances_, strict=True)):
+
+        def of_cluster(c: int) -> None:
+            mean, variance = self.means_[c], self.variances_[c]
+            coefficients = np.empty_like(powers)
+            linear, quadratic = coefficients[:bands], coefficients[bands:-1]
             np.divide(self.valid_, variance, out=quadratic)
             np.multiply(mean, quadratic, out=linear)
             coefficients[-1] = np.einsum("byx,byx->yx", mean, linear)
-            coefficients[-1] += np.log(variance).sum(axis=0) * self.valid_
+            # One logarithm a pixel: that of the product, which four variances cannot overflow.
+            coefficients[-1] += np.log(variance.prod(axis=0)) * self.valid_
             linear *= -2
             np.einsum("kyx,kyx->yx", powers, box_sum(coefficients, self.radius_), out=log_p[c])
+
+        self._each_cluster(of_cluster)
         count = box_sum(self.valid_.astype(log_p.dtype), self.radius_)
         log_p /= -2 * np.maximum(count, 1)
         log_p -= log_p.max(axis=0)
-        p = _normalise(np.exp(log_p, out=log_p))
+        p = np.exp(log_p, out=log_p)
         p *= self.weights_
         p = _smooth(_normalise(p))
         p *= self.valid_
         return p
+
+    def _each_cluster(self, work: Callable[[int], None]) -> None:
+        """Does the work of every cluster; NumPy and SciPy let threads run side by side."""
+        if self.n_jobs == 1:
+            for cluster in range(self.n_clusters):
+                work(cluster)
+        else:
+            with ThreadPoolExecutor(self.n_jobs) as threads:
+                list(threads.map(work, range(self.n_clusters)))
 
 
 def _powers(x: Floats) -> Floats:

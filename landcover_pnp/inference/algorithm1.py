@@ -3,42 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from landcover_pnp.errors import TileError
-from landcover_pnp.inference.canvas import Canvas, Window, put, take
+from landcover_pnp.inference.canvas import Canvas, put, take
 from landcover_pnp.inference.constraints import Constraint, weight_at
 from landcover_pnp.inference.relaxation import SIGMA_START, probabilities, sigma_at
+from landcover_pnp.inference.step import Callback, Step, described, require_finite
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.settings import Algorithm1Settings
 
 _START = 1e-2  # added to the weak labels: no class starts at 0
-
-
-@dataclass(frozen=True)
-class Step:
-    """The paper's quantities at one step.
-
-    Attributes:
-        step: Step i from 0; the clean-up goes on counting.
-        t: Noise level, 1..T.
-        sigma: Width of the relaxation.
-        losses: ``mse`` and the value of each constraint by its name; empty in the clean-up.
-        probabilities: (channel, y, x) float32 before the step.
-    """
-
-    step: int
-    t: int
-    sigma: float
-    losses: Mapping[str, float]
-    probabilities: Tensor
-
-
-Callback = Callable[[Step], None]
 
 
 def time_at(step: int, settings: Algorithm1Settings, noise_levels: int) -> int:
@@ -75,9 +52,10 @@ def algorithm1(
 
         mse(eps, eps_theta(sqrt(abar_t) eta + sqrt(1 - abar_t) eps, t)) + sum_c w_c c(p(eta))
 
-    through the network, while the noise level t and the width of the relaxation fall on the
-    released program's schedules. Then eta is noised to ``clean_up_t`` and ancestral sampling
-    takes the noise away again (the released data-set recipe forgets to add it).
+    while the noise level t and the width of the relaxation fall on the released program's
+    schedules. Then eta is noised to ``clean_up_t`` and ancestral sampling takes the noise away
+    again (the released data-set recipe forgets to add it). The cost is S forward and backward
+    passes, or S forward passes without the Jacobian, and ``clean_up_t`` forward passes.
 
     All terms are means over the valid pixels, but their gradient is scaled as if the canvas had
     the size of the prior's training crops: the step of a pixel depends neither on the size of
@@ -107,50 +85,58 @@ def algorithm1(
     last_finite = "none"
     for step in range(settings.steps):
         t, sigma = time_at(step, settings, prior.schedule.steps), sigma_at(step, settings.steps)
-        eps = canvas.noise(step, len(eta))
-        x_t = prior.schedule.add_noise(eta, eps, t)
-        mse, x_gradient = _denoising_error(prior, x_t.detach(), eps, t, valid, canvas.crops(step))
+        mse, gradient = _denoising_error(
+            eta.detach(), prior, canvas, step, t, valid, settings.jacobian
+        )
         p = probabilities(eta, sigma)
         values = [constraint(p) for constraint in constraints]
         weights = [weight_at(constraint.weight, step, settings.steps) for constraint in constraints]
         adam.zero_grad()
         torch.autograd.backward(
-            [x_t, *values],
-            [scale * x_gradient, *(p.new_tensor(scale * weight) for weight in weights)],
+            [eta, *values],
+            [scale * gradient, *(p.new_tensor(scale * weight) for weight in weights)],
         )
         losses = {"mse": mse} | {
             constraint.name: value.item()
             for constraint, value in zip(constraints, values, strict=True)
         }
-        _require_finite(losses | {"gradient": _sum(eta.grad)}, step, t, last_finite)
+        require_finite(losses | {"gradient": _sum(eta.grad)}, step, t, last_finite)
         if callback:
             callback(Step(step, t, sigma, losses, p.detach()))
         adam.step()
         decay.step()
-        last_finite = f"{step} (" + ", ".join(f"{k} {v:.4g}" for k, v in losses.items()) + ")"
+        last_finite = described(step, losses)
     return _clean_up(eta.detach(), prior, canvas, settings, callback)
 
 
 def _denoising_error(
-    prior: Prior,
-    x_t: Tensor,
-    eps: Tensor,
-    t: int,
-    valid: Tensor,
-    crops: Sequence[Sequence[Window]],
+    eta: Tensor, prior: Prior, canvas: Canvas, step: int, t: int, valid: Tensor, jacobian: bool
 ) -> tuple[float, Tensor]:
-    """mse(eps, eps_theta(x_t, t)) over the valid pixels, and its gradient in ``x_t``.
+    """mse(eps, eps_theta(x_t, t)) over the valid pixels, and its gradient in ``eta``.
+
+    Without the Jacobian the gradient is that of score distillation (Poole et al. 2023, eq. 3),
+    eps_theta - eps, with RED-diff's weight sqrt(1 - abar_t) / sqrt(abar_t) (Mardani et al. 2024,
+    section 4): the network's prediction counts as a constant.
 
     Crops go through the network in small batches, each with its own backward pass: the memory
     does not grow with the canvas.
     """
+    eps = canvas.noise(step, len(eta))
+    x_t = prior.schedule.add_noise(eta, eps, t)
+    abar = float(prior.schedule.alpha_bar(t))
     share = valid[None] / (valid.sum() * len(eps))
-    error, gradient = 0.0, torch.empty_like(x_t)
-    for windows in crops:
-        x = take(x_t, windows).requires_grad_()
-        squares = (take(eps, windows) - prior.predict_noise(x, t)).square()
-        mse = (squares * take(share, windows)).sum()
-        put(gradient, windows, *torch.autograd.grad(mse, x))
+    error, gradient = 0.0, torch.empty_like(eta)
+    for windows in canvas.crops(step):
+        with torch.set_grad_enabled(jacobian):
+            x = take(x_t, windows).requires_grad_(jacobian)
+            residual = take(eps, windows) - canvas.eps_theta(prior, x, t)
+            mse = (residual.square() * take(share, windows)).sum()
+        if jacobian:
+            (to_x,) = torch.autograd.grad(mse, x)
+            put(gradient, windows, math.sqrt(abar) * to_x)
+        else:
+            red_diff = math.sqrt(1 / abar - 1)
+            put(gradient, windows, -2 * red_diff * residual * take(share, windows))
         error += mse.item()
     return error, gradient
 
@@ -176,21 +162,10 @@ def _clean_up(
         step += 1
         eps_theta = canvas.predict_noise(prior, x, t, step)
         x = prior.schedule.ancestral_step(x, eps_theta, t, canvas.noise(step, len(x)))
-        _require_finite({"clean-up": _sum(x)}, step - 1, t, str(step - 2))
+        require_finite({"clean-up": _sum(x)}, step - 1, t, str(step - 2))
     return probabilities(x, SIGMA_START)
 
 
 def _sum(values: Tensor | None) -> float:
     """Finite only if all values are."""
     return 0.0 if values is None else values.sum().item()
-
-
-def _require_finite(terms: Mapping[str, float], step: int, t: int, last_finite: str) -> None:
-    for name, value in terms.items():
-        if not math.isfinite(value):
-            raise TileError(
-                found=f"the term {name!r} is {value} at step {step} (t = {t})",
-                expected=f"finite terms at every step; the last finite step is {last_finite}",
-                way_out="look for values that are not finite in this tile's image and weak "
-                "labels, and in constraints of your own",
-            )

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 import torch
@@ -25,6 +26,8 @@ Window = tuple[slice, slice]
 PIXELS_AT_ONCE = 2**16
 """Pixels of the crops that go through the network together, unless one crop is larger."""
 
+CPU = torch.device("cpu")
+
 _JITTER = 1  # keeps the lattice's random numbers apart from any others of (seed, step)
 
 
@@ -37,18 +40,22 @@ class Canvas:
         shape: Rows and columns.
         seed: Seed of the run, the same for all tiles.
         view_px: Side of the crops the network sees of a larger canvas.
+        precision: Arithmetic of the network.
+        device: Where the engines compute: where the prior's weights are.
     """
 
     origin: tuple[int, int]
     shape: tuple[int, int]
     seed: int
     view_px: int
+    precision: Literal["float32", "bfloat16"] = "float32"
+    device: torch.device = CPU
 
     def noise(self, step: int, channels: int) -> Tensor:
         """Standard normal noise of one step, (channel, y, x) float32."""
         (y, x), (height, width) = self.origin, self.shape
         window = ((y, y + height), (x, x + width))
-        return torch.from_numpy(noise_field(self.seed, step, channels, window))
+        return torch.from_numpy(noise_field(self.seed, step, channels, window)).to(self.device)
 
     def crops(self, step: int) -> list[list[Window]]:
         """The crops of one step: windows that share no pixel and cover the canvas.
@@ -92,8 +99,14 @@ class Canvas:
         eps = torch.empty_like(x_t)
         with torch.no_grad():
             for windows in self.crops(step):
-                put(eps, windows, prior.predict_noise(take(x_t, windows), t))
+                put(eps, windows, self.eps_theta(prior, take(x_t, windows), t))
         return eps
+
+    def eps_theta(self, prior: Prior, crops: Tensor, t: int) -> Tensor:
+        """eps_theta of (crop, channel, y, x) in the canvas's precision, differentiable."""
+        half = self.precision == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+            return prior.predict_noise(crops, t).float()
 
 
 def take(canvas: Tensor, windows: Sequence[Window]) -> Tensor:

@@ -21,6 +21,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from landcover_pnp.errors import SettingsError, nearest
+from landcover_pnp.settings import ConstraintSettings
+
 Weight = float | Callable[[int, int], float]
 """A factor of the paper's w = (S - i) / S, or a schedule: (step i, steps S) -> weight."""
 
@@ -49,6 +52,57 @@ class Constraint(Protocol):
             Scalar, a mean over the valid pixels; differentiable.
         """
         ...
+
+
+def named_constraints(
+    clusters: Tensor,
+    weak_labels: Tensor,
+    valid: Tensor,
+    settings: ConstraintSettings,
+    origin: tuple[int, int],
+) -> list[Constraint]:
+    """The constraints that the settings name, with their weights.
+
+    Args:
+        clusters: (cluster, y, x) float32 responsibilities, sum to 1 where valid.
+        weak_labels: (channel, y, x) float32, sum to 1 where valid.
+        valid: (y, x) bool.
+        settings: Weights by name, radius and blocks.
+        origin: Absolute pixel position (y, x) of the canvas.
+
+    Returns:
+        One constraint a name; mutual information is maximised, so its weight is negative.
+
+    Raises:
+        SettingsError: On a name that is not known; lists those that are.
+    """
+    require_names(settings)
+    radius, blocks = settings.radius_px, settings.weak_label_blocks
+    terms: list[Constraint] = []
+    for name, weight in settings.weights.items():
+        if name == MutualInformation.name:
+            terms.append(MutualInformation(clusters, valid, radius, -weight))
+        else:
+            terms.append(
+                WeakLabelKL(weak_labels, valid, radius, weight, blocks=blocks, origin=origin)
+            )
+    return terms
+
+
+def require_names(settings: ConstraintSettings) -> None:
+    """Refuses weights of constraints that are not known.
+
+    Raises:
+        SettingsError: Lists those that are.
+    """
+    known = (MutualInformation.name, WeakLabelKL.name)
+    for name in settings.weights:
+        if name not in known:
+            raise SettingsError(
+                found=f"the constraint {name!r} in inference.constraints.weights",
+                expected="one of " + ", ".join(known),
+                way_out=f"{nearest(name, known)}; constraints of your own go to infer()",
+            )
 
 
 def weight_at(weight: Weight, step: int, steps: int) -> float:

@@ -5,13 +5,20 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from landcover_pnp.errors import TileError
 from landcover_pnp.inference.canvas import Canvas
+from landcover_pnp.inference.relaxation import as_probabilities
+from landcover_pnp.inference.step import Callback, Step, require_finite
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.settings import DenoiseSettings
 
 
-def denoise(start: Tensor, prior: Prior, canvas: Canvas, settings: DenoiseSettings) -> Tensor:
+def denoise(
+    start: Tensor,
+    prior: Prior,
+    canvas: Canvas,
+    settings: DenoiseSettings,
+    callback: Callback | None = None,
+) -> Tensor:
     """Mean of E[x0 | x_t] over several noise draws, x_t a map noised to level t.
 
     A denoiser trained on one-hot maps by mean squared error predicts the mean of all clean maps
@@ -20,11 +27,15 @@ def denoise(start: Tensor, prior: Prior, canvas: Canvas, settings: DenoiseSettin
     prior has never seen; above about t = 300 of 1000 rare classes go. The cost is one forward
     pass a draw, no gradient.
 
+    The start keeps a share s in the result, clean^(1 - s) start^s: a logarithmic opinion pool
+    (Genest & Zidek 1986), since a start that has seen the image knows what the prior does not.
+
     Args:
         start: (channel 6, y, x) float32 probabilities of another engine, 0 in channel 0.
         prior: The prior.
         canvas: Place, size, seed and view.
-        settings: Noise level and number of draws.
+        settings: Noise level, number of draws, share of the start.
+        callback: Called at every draw, with the map so far.
 
     Returns:
         (channel 6, y, x) float32 probabilities, sum to 1.
@@ -32,16 +43,15 @@ def denoise(start: Tensor, prior: Prior, canvas: Canvas, settings: DenoiseSettin
     Raises:
         TileError: If the prior predicts values that are not finite; names the draw.
     """
-    clean = torch.zeros_like(start)
+    total = torch.zeros_like(start)
     for draw in range(settings.draws):
+        if callback:
+            callback(Step(draw, settings.t, 0.0, {}, as_probabilities(total) if draw else start))
         x_t = prior.schedule.add_noise(start, canvas.noise(draw, len(start)), settings.t)
         eps = canvas.predict_noise(prior, x_t, settings.t, draw)
-        clean += prior.schedule.predict_clean(x_t, eps, settings.t)
-        if not clean.isfinite().all():
-            raise TileError(
-                found=f"the predicted clean map is not finite in draw {draw} (t = {settings.t})",
-                expected="finite values",
-                way_out="look for values that are not finite in this tile's image and weak labels",
-            )
-    share = clean.clamp_min(1e-9)  # the mean of all draws can leave [0, 1] a little
-    return share / share.sum(0)
+        total += prior.schedule.predict_clean(x_t, eps, settings.t)
+        last = f"draw {draw - 1}" if draw else "the start"
+        require_finite({"clean map": total.sum().item()}, draw, settings.t, last)
+    clean = as_probabilities(total / settings.draws)
+    s = settings.start_share
+    return as_probabilities(clean ** (1 - s) * start.clamp_min(1e-9) ** s)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 import torch
@@ -11,15 +12,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from landcover_pnp.boxes import box_sum
 from landcover_pnp.errors import GridError, PriorError, SettingsError, nearest
-from landcover_pnp.inference.algorithm1 import Callback, algorithm1
+from landcover_pnp.inference.algorithm1 import algorithm1
 from landcover_pnp.inference.canvas import Canvas
-from landcover_pnp.inference.constraints import Constraint, MutualInformation, WeakLabelKL
+from landcover_pnp.inference.constraints import Constraint, named_constraints, require_names
 from landcover_pnp.inference.denoise import denoise
-from landcover_pnp.inference.evidence import evidence_map
+from landcover_pnp.inference.evidence import evidence_map, match_shares
+from landcover_pnp.inference.guided import guided
+from landcover_pnp.inference.step import Callback, Step
 from landcover_pnp.legend import CLASS_COUNT
 from landcover_pnp.prior.denoiser import Prior
-from landcover_pnp.settings import InferenceSettings
+from landcover_pnp.settings import RECIPES, Algorithm1Settings, InferenceSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,32 +56,108 @@ class Evidence:
             )
 
 
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What an engine is given.
+
+    Attributes:
+        evidence: The evidence, 0 where not valid.
+        settings: Settings of all engines.
+        loaded: The prior; None only for an engine that needs none.
+        seed: Seed of the run.
+        own: Constraints besides the named ones.
+        callback: Called at every step.
+    """
+
+    evidence: Evidence
+    settings: InferenceSettings
+    loaded: Prior | None
+    seed: int
+    own: Sequence[Constraint]
+    callback: Callback | None
+
+    @property
+    def prior(self) -> Prior:
+        """The prior, of an engine that needs one: ``require_usable`` has seen that it is there."""
+        return cast(Prior, self.loaded)
+
+    @property
+    def canvas(self) -> Canvas:
+        """The canvas, where the prior's weights are."""
+        e, s = self.evidence, self.settings
+        device = self.prior.network.device
+        return Canvas(e.origin, e.valid.shape, self.seed, s.view_px, s.precision, device)
+
+    @property
+    def valid(self) -> Tensor:
+        """(y, x) bool."""
+        return torch.from_numpy(self.evidence.valid).to(self.canvas.device)
+
+    @property
+    def weak_labels(self) -> Tensor:
+        """(channel 6, y, x) float32, 0 where not valid."""
+        return self.with_no_data(self.evidence.weak_labels)
+
+    def constraints(self) -> list[Constraint]:
+        """The named constraints and the user's own."""
+        clusters = torch.from_numpy(self.evidence.clusters).to(self.canvas.device)
+        named = named_constraints(
+            clusters,
+            self.weak_labels,
+            self.valid,
+            self.settings.constraints,
+            self.evidence.origin,
+        )
+        return [*named, *self.own]
+
+    def start(self, name: str) -> Tensor:
+        """(channel 6, y, x) float32 map to start from: the weak labels or an engine's map.
+
+        Where it is not valid, every class is as likely. The callback sees nothing of this engine.
+        """
+        quiet = replace(self, callback=None)
+        start = self.weak_labels if name == "weak_labels" else _ENGINES[name](quiet)
+        start = torch.where(self.valid, start, 1 / CLASS_COUNT)
+        start[0] = 0  # some of the prior's engines leave a share to no data
+        return start / start.sum(0)
+
+    def with_no_data(self, classes: NDArray[np.float32]) -> Tensor:
+        """(class 5, y, x) -> (channel 6, y, x): channel 0, no data, in front."""
+        device = self.loaded.network.device if self.loaded else torch.device("cpu")
+        return functional.pad(torch.from_numpy(classes).to(device), (0, 0, 0, 0, 1, 0))
+
+
 def infer(
     evidence: Evidence,
     settings: InferenceSettings,
     prior: Prior | None,
     seed: int,
     callback: Callback | None = None,
+    constraints: Sequence[Constraint] = (),
 ) -> NDArray[np.float32]:
     """Infers the map of one canvas.
 
     Args:
         evidence: Clusters and weak labels.
         settings: Engine and its settings.
-        prior: The prior; None for an engine that needs none.
+        prior: The prior; None for an engine that needs none. All is computed where its weights
+            are.
         seed: Seed of the run, the same for all its tiles.
-        callback: Called at every step of ``algorithm1``; the others have none.
+        callback: Called at every step with the paper's quantities.
+        constraints: Constraints of one's own, besides those that the settings name; they act in
+            ``guided`` and ``algorithm1``.
 
     Returns:
         (class 5, y, x) float32 probabilities: sum to 1 where valid, 0 elsewhere.
 
     Raises:
-        SettingsError: On an engine that is not known, or a noise level that the prior has not.
+        SettingsError: On an engine or a constraint that is not known, or a noise level that the
+            prior has not.
         PriorError: If the engine needs a prior and there is none.
         TileError: If a term of the inference is not finite.
     """
-    name, valid = settings.engine, evidence.valid
-    _require_known(name)
+    valid = evidence.valid
+    require_usable(settings, prior)
     if not valid.any():
         return np.zeros((CLASS_COUNT, *valid.shape), np.float32)
     known = Evidence(
@@ -86,21 +166,46 @@ def infer(
         valid,
         evidence.origin,
     )
-    if name in _WITH_PRIOR:
-        if prior is None:
-            raise PriorError(
-                found=f"the engine {name!r} without a prior",
-                expected="a prior, such as the shipped one, Prior.load()",
-                way_out="load a prior, or take the engine 'evidence', which needs none",
-            )
-        canvas = Canvas(known.origin, valid.shape, seed, settings.view_px)
-        # Channel 0 is the prior's no data.
-        p = _WITH_PRIOR[name](known, settings, prior, canvas, callback)[1:].numpy()
-    else:
-        p = _evidence(known, settings)
+    task = Task(known, settings, prior, seed, constraints, callback)
+    p = _ENGINES[settings.engine](task)[1:].cpu().numpy()  # channel 0 is the prior's no data
     p = np.where(valid, p, 0)
     p /= np.where(valid, p.sum(axis=0), 1)
     return p
+
+
+def require_usable(settings: InferenceSettings, prior: Prior | None) -> None:
+    """Refuses settings that no tile could be inferred with.
+
+    Args:
+        settings: Engine and its settings.
+        prior: The prior; None for an engine that needs none.
+
+    Raises:
+        SettingsError: On an engine or a constraint that is not known, or a noise level that the
+            prior has not.
+        PriorError: If the engine needs a prior and there is none.
+    """
+    if not needs_prior(settings.engine):
+        return
+    if prior is None:
+        raise PriorError(
+            found=f"the engine {settings.engine!r} without a prior",
+            expected="a prior, such as the shipped one, Prior.load()",
+            way_out="load a prior, or take the engine 'evidence', which needs none",
+        )
+    require_names(settings.constraints)
+    levels = {
+        "denoise.t": settings.denoise.t,
+        "guided.start_t": settings.guided.start_t,
+        "algorithm1.clean_up_t": _algorithm1_settings(settings).clean_up_t,
+    }
+    for key, t in levels.items():
+        if not 0 <= t <= prior.schedule.steps:
+            raise SettingsError(
+                found=f"inference.{key} is {t}",
+                expected=f"a noise level of the prior, 0 to {prior.schedule.steps}",
+                way_out=f"set inference.{key} within these",
+            )
 
 
 def needs_prior(engine: str) -> bool:
@@ -110,68 +215,54 @@ def needs_prior(engine: str) -> bool:
         SettingsError: On an engine that is not known.
     """
     _require_known(engine)
-    return engine in _WITH_PRIOR
+    return engine != "evidence"
 
 
-def _evidence(evidence: Evidence, settings: InferenceSettings) -> NDArray[np.float32]:
-    return evidence_map(evidence.clusters, evidence.weak_labels, evidence.valid, settings.evidence)
+def _evidence(task: Task) -> Tensor:
+    def report(iteration: int, p: NDArray[np.float32]) -> None:
+        if task.callback:
+            task.callback(Step(iteration, 0, 0.0, {}, task.with_no_data(p)))
+
+    e = task.evidence
+    p = evidence_map(e.clusters, e.weak_labels, e.valid, task.settings.evidence, report)
+    return task.with_no_data(p)
 
 
-def _denoise(
-    evidence: Evidence,
-    settings: InferenceSettings,
-    prior: Prior,
-    canvas: Canvas,
-    _callback: Callback | None,
-) -> Tensor:
-    _require_level("denoise.t", settings.denoise.t, prior)
-    start = np.where(evidence.valid, _evidence(evidence, settings), 1 / CLASS_COUNT)
-    return denoise(_with_no_data(start), prior, canvas, settings.denoise)
+def _denoise(task: Task) -> Tensor:
+    s, e = task.settings.denoise, task.evidence
+    p = denoise(task.start(s.start), task.prior, task.canvas, s, task.callback)
+    if s.weak_labels == "multiply":
+        return p * task.weak_labels
+    if s.weak_labels == "match":
+        classes, weak_box = p[1:].cpu().numpy() * e.valid, box_sum(e.weak_labels, s.match_radius_px)
+        return task.with_no_data(match_shares(classes, weak_box, e.valid, s.match_radius_px))
+    return p
 
 
-def _algorithm1(
-    evidence: Evidence,
-    settings: InferenceSettings,
-    prior: Prior,
-    canvas: Canvas,
-    callback: Callback | None,
-) -> Tensor:
-    s, valid = settings.algorithm1, torch.from_numpy(evidence.valid)
-    _require_level("algorithm1.clean_up_t", s.clean_up_t, prior)
-    clusters, weak = torch.from_numpy(evidence.clusters), _with_no_data(evidence.weak_labels)
-    terms: list[Constraint] = [
-        MutualInformation(clusters, valid, s.radius_px, -s.mutual_information_weight),
-        WeakLabelKL(
-            weak,
-            valid,
-            s.radius_px,
-            s.weak_label_weight,
-            blocks=s.weak_label_blocks,
-            origin=evidence.origin,
-        ),
-    ]
-    return algorithm1(weak, valid, terms, prior, canvas, s, callback)
+def _guided(task: Task) -> Tensor:
+    s = task.settings.guided
+    start = None if s.start == "noise" else task.start(s.start)
+    return guided(start, task.constraints(), task.prior, task.canvas, s, task.callback)
 
 
-_WITH_PRIOR: dict[
-    str, Callable[[Evidence, InferenceSettings, Prior, Canvas, Callback | None], Tensor]
-] = {"denoise": _denoise, "algorithm1": _algorithm1}
-
-_ENGINES = ("evidence", *_WITH_PRIOR)
-
-
-def _with_no_data(classes: NDArray[np.float32]) -> Tensor:
-    """(class 5, y, x) -> (channel 6, y, x): channel 0, no data, in front."""
-    return functional.pad(torch.from_numpy(classes), (0, 0, 0, 0, 1, 0))
+def _algorithm1(task: Task) -> Tensor:
+    s = _algorithm1_settings(task.settings)
+    terms = task.constraints()
+    return algorithm1(
+        task.weak_labels, task.valid, terms, task.prior, task.canvas, s, task.callback
+    )
 
 
-def _require_level(key: str, t: int, prior: Prior) -> None:
-    if not 0 <= t <= prior.schedule.steps:
-        raise SettingsError(
-            found=f"inference.{key} is {t}",
-            expected=f"a noise level of the prior, 0 to {prior.schedule.steps}",
-            way_out=f"set inference.{key} within these",
-        )
+def _algorithm1_settings(settings: InferenceSettings) -> Algorithm1Settings:
+    return RECIPES[settings.recipe] if settings.recipe else settings.algorithm1
+
+
+_ENGINES: Mapping[str, Callable[[Task], Tensor]] = {
+    "evidence": _evidence,
+    "denoise": _denoise,
+    "guided": _guided,
+    "algorithm1": _algorithm1,
+}
 
 
 def _require_known(engine: str) -> None:

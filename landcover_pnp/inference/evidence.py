@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +19,7 @@ def evidence_map(
     weak_labels: NDArray[np.float32],
     valid: NDArray[np.bool_],
     settings: EvidenceSettings,
+    report: Callable[[int, NDArray[np.float32]], None] | None = None,
 ) -> NDArray[np.float32]:
     """Lets clusters vote on classes and matches the weak labels' block means, in turn.
 
@@ -35,6 +38,7 @@ def evidence_map(
         weak_labels: (class, y, x) probabilities, sum to 1 where valid.
         valid: (y, x) pixels that count in the boxes.
         settings: Rounds and radius of the boxes.
+        report: Called with the number of each round and the probabilities before it.
 
     Returns:
         (class, y, x) float32 probabilities: sum to 1 where valid, 0 elsewhere.
@@ -44,14 +48,36 @@ def evidence_map(
     r_box = np.maximum(box_sum(r, settings.radius_px), _TINY)
     weak_box = box_sum(weak, settings.radius_px)
     p = weak
-    for _ in range(settings.iterations):
+    for iteration in range(settings.iterations):
+        if report:
+            report(iteration, p)
         vote = np.zeros_like(p)
         for r_c, r_c_box in zip(r, r_box, strict=True):
             vote += box_sum(p * r_c, settings.radius_px) * (r_c / r_c_box)
-        p = _normalised(p * vote, valid)
-        p_box = np.maximum(box_sum(p, settings.radius_px), _TINY)
-        p = _normalised(p * weak_box / p_box, valid)
+        p = match_shares(_normalised(p * vote, valid), weak_box, valid, settings.radius_px)
     return p
+
+
+def match_shares(
+    p: NDArray[np.float32],
+    weak_box: NDArray[np.float32],
+    valid: NDArray[np.bool_],
+    radius_px: int,
+) -> NDArray[np.float32]:
+    """Scales every class by box(weak_l) / box(p_l): one step of iterative proportional fitting.
+
+    Args:
+        p: (class, y, x) probabilities, 0 where not valid.
+        weak_box: (class, y, x) box sums of the weak labels.
+        valid: (y, x) pixels that count in the boxes.
+        radius_px: Radius of the boxes.
+
+    Returns:
+        (class, y, x) float32 probabilities: sum to 1 where valid, 0 elsewhere; in each box the
+        classes have about the weak labels' shares.
+    """
+    p_box: NDArray[np.float32] = np.maximum(box_sum(p, radius_px), _TINY)
+    return _normalised(p * (weak_box / p_box), valid)
 
 
 def _normalised(p: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -43,6 +43,15 @@ def probabilities(eta: Tensor, sigma: float) -> Tensor:
     return mass / mass.sum(0)
 
 
+def as_probabilities(x0: Tensor) -> Tensor:
+    """A predicted clean map (channel, y, x), read as the expected one-hot map: sums to 1.
+
+    A denoiser may leave [0, 1] a little; no class becomes impossible.
+    """
+    share = x0.clamp_min(_FLOOR)
+    return share / share.sum(0)
+
+
 def _phi(z: Tensor) -> Tensor:
     """Distribution function of the standard normal.
 

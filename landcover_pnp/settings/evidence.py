@@ -8,6 +8,23 @@ from typing import Literal
 
 
 @dataclass(frozen=True)
+class RepairSettings:
+    """Re-estimation of p(class | NLCD) from the image, without labels.
+
+    Attributes:
+        colours: Kinds of colour and texture that are told apart.
+        iterations: EM iterations.
+        keep: Weight of the given matrix, relative to the city's own counts.
+        sample_px: Working pixels it looks at, in windows spread over the city.
+    """
+
+    colours: int = 48
+    iterations: int = 100
+    keep: float = 0.5
+    sample_px: int = 250_000
+
+
+@dataclass(frozen=True)
 class WeakLabelSettings:
     """Weak labels from NLCD and vectors.
 
@@ -16,6 +33,7 @@ class WeakLabelSettings:
             published), ``source`` (truth of other cities) or ``definitions`` (the NLCD
             legend's own texts, no labels at all).
         source_scenes: Configuration files of the source cities, for ``source``.
+        repair: Re-estimation of that matrix from the scene's colours; null takes it as it is.
         nlcd_blur_m: Standard deviation of the Gaussian blur of one-hot NLCD, metres.
         nlcd_kernel_m: Width of that blur's kernel, metres.
         road_radius_m: Box radius of the roads' blur, metres.
@@ -25,6 +43,7 @@ class WeakLabelSettings:
 
     protocol: Literal["target", "source", "definitions"] = "definitions"
     source_scenes: list[Path] = field(default_factory=list)
+    repair: RepairSettings | None = None
     nlcd_blur_m: float = 31.0
     nlcd_kernel_m: float = 101.0
     road_radius_m: float = 4.0

@@ -211,3 +211,9 @@ def test_contrasts_tell_colours_apart_that_brightness_hides(method: str) -> None
 def test_a_scene_with_fewer_pixels_than_clusters_is_refused() -> None:
     with pytest.raises(RasterError, match="4 valid pixels"):
         sample_centres(np.zeros((4, 3), np.float32), ClusterSettings(), 0)
+
+
+def test_threads_change_nothing() -> None:
+    image = painted(0, (40, 50))
+    one, two = (mixture(0, n_jobs=jobs).fit(image).predict_proba(image) for jobs in (1, 2))
+    np.testing.assert_array_equal(one, two)

@@ -11,6 +11,7 @@ from torch import Tensor
 from landcover_pnp.errors import TileError
 from landcover_pnp.inference.canvas import Canvas
 from landcover_pnp.inference.denoise import denoise
+from landcover_pnp.inference.step import Step
 from landcover_pnp.prior.denoiser import Prior, build_network
 from landcover_pnp.prior.noise import NoiseSchedule
 from landcover_pnp.settings import DenoiserSettings, DenoiseSettings
@@ -49,7 +50,7 @@ def test_the_result_is_the_clean_map_the_prior_knows(prior: Prior, t: int) -> No
     clean = constant(0, 0.5, 0.3, 0.1, 0.1, 0)
     one_map = OneMap(prior.network, prior.schedule, 4.0, 16, clean=clean)
     start = constant(0, 0, 0, 0, 0, 1).expand(6, *CANVAS.shape)
-    result = denoise(start, one_map, CANVAS, DenoiseSettings(t=t, draws=3))
+    result = denoise(start, one_map, CANVAS, DenoiseSettings(t=t, draws=3, start_share=0))
     torch.testing.assert_close(result, clean.expand_as(result), rtol=0, atol=1e-3)
 
 
@@ -63,10 +64,29 @@ def test_the_result_is_a_distribution(prior: Prior) -> None:
 def test_little_noise_changes_little(prior: Prior) -> None:
     start = torch.rand(6, *CANVAS.shape, generator=torch.Generator().manual_seed(0)).softmax(0)
     near, far = (
-        (denoise(start, prior, CANVAS, DenoiseSettings(t, draws=2)) - start).abs().mean()
+        (denoise(start, prior, CANVAS, DenoiseSettings(t=t, draws=2)) - start).abs().mean()
         for t in (1, 100)
     )
     assert near < 0.01 < far
+
+
+def test_a_share_of_the_start_lies_between_both(prior: Prior) -> None:
+    start = torch.rand(6, *CANVAS.shape, generator=torch.Generator().manual_seed(0)).softmax(0)
+    clean, half, whole = (
+        denoise(start, prior, CANVAS, DenoiseSettings(draws=2, start_share=share))
+        for share in (0.0, 0.5, 1.0)
+    )
+    torch.testing.assert_close(whole, start)
+    mean = (clean * start).sqrt()
+    torch.testing.assert_close(half, mean / mean.sum(0))
+
+
+def test_the_callback_sees_every_draw(prior: Prior) -> None:
+    start = torch.rand(6, *CANVAS.shape, generator=torch.Generator().manual_seed(0)).softmax(0)
+    steps: list[Step] = []
+    denoise(start, prior, CANVAS, DenoiseSettings(t=60, draws=3), steps.append)
+    assert [(s.step, s.t) for s in steps] == [(0, 60), (1, 60), (2, 60)]
+    torch.testing.assert_close(steps[0].probabilities, start)
 
 
 def test_tiles_agree_where_they_overlap(prior: Prior) -> None:
@@ -84,5 +104,5 @@ def test_a_prior_that_is_not_finite_stops_the_tile(prior: Prior) -> None:
     nan = constant(0, 0, float("nan"), 0, 0, 0)
     broken = OneMap(prior.network, prior.schedule, 4.0, 16, clean=nan)
     start = constant(0, 0, 0, 0, 0, 1).expand(6, *CANVAS.shape)
-    with pytest.raises(TileError, match="draw 0"):
+    with pytest.raises(TileError, match="step 0"):
         denoise(start, broken, CANVAS, replace(DenoiseSettings(), draws=1))

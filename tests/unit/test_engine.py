@@ -10,15 +10,19 @@ import pytest
 import torch
 
 from landcover_pnp.errors import GridError, PriorError, SettingsError
-from landcover_pnp.inference.algorithm1 import Step
-from landcover_pnp.inference.engine import Evidence, infer, needs_prior
+from landcover_pnp.inference.algorithm1 import time_at
+from landcover_pnp.inference.engine import Evidence, infer, needs_prior, require_usable
+from landcover_pnp.inference.step import Step
 from landcover_pnp.prior.denoiser import Prior, build_network
 from landcover_pnp.prior.noise import NoiseSchedule
 from landcover_pnp.settings import (
+    RECIPES,
     Algorithm1Settings,
+    ConstraintSettings,
     DenoiserSettings,
     DenoiseSettings,
     EvidenceSettings,
+    GuidedSettings,
     InferenceSettings,
 )
 
@@ -29,7 +33,10 @@ ENGINES = get_args(get_type_hints(InferenceSettings)["engine"])
 SETTINGS = InferenceSettings(
     engine="algorithm1",
     evidence=EvidenceSettings(iterations=3, radius_px=3),
-    algorithm1=Algorithm1Settings(steps=4, radius_px=3, clean_up_t=2),
+    denoise=DenoiseSettings(draws=2),
+    guided=GuidedSettings(steps=3, constraint_steps=2),
+    algorithm1=Algorithm1Settings(steps=4, clean_up_t=2),
+    constraints=ConstraintSettings(radius_px=3),
 )
 
 
@@ -97,8 +104,8 @@ def test_evidence_is_not_changed(engine: str, prior: Prior) -> None:
 
 @pytest.mark.parametrize("blocks", [False, True])
 def test_settings_and_origin_reach_algorithm_1(prior: Prior, blocks: bool) -> None:
-    algorithm1 = replace(SETTINGS.algorithm1, weak_label_blocks=blocks)
-    settings, steps = replace(SETTINGS, algorithm1=algorithm1), list[Step]()
+    terms = replace(SETTINGS.constraints, weak_label_blocks=blocks)
+    settings, steps = replace(SETTINGS, constraints=terms), list[Step]()
     here = infer(evidence(), settings, prior, 0, steps.append)
     assert len(steps) == 4 + 2
     assert set(steps[0].losses) == {"mse", "mutual_information", "weak_label_kl"}
@@ -106,17 +113,114 @@ def test_settings_and_origin_reach_algorithm_1(prior: Prior, blocks: bool) -> No
     assert not np.array_equal(here, there)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_engine_reports_its_steps(engine: str, prior: Prior) -> None:
+    steps: list[Step] = []
+    infer(evidence(), replace(SETTINGS, engine=engine), prior, 0, steps.append)
+    assert [s.step for s in steps] == list(range(len(steps)))
+    assert len(steps) == {"evidence": 3, "denoise": 2, "guided": 3, "algorithm1": 4 + 2}[engine]
+    for s in steps:
+        assert s.probabilities.shape == (6, 20, 26)
+        assert 0 <= s.t <= 1000
+        assert (s.t > 0) == (engine != "evidence")
+
+
+@pytest.mark.parametrize("start", ["noise", "weak_labels", "evidence", "denoise"])
+def test_guided_starts_where_it_is_told(start: str, prior: Prior) -> None:
+    told = replace(SETTINGS.guided, start=start, start_t=300)
+    steps: list[Step] = []
+    settings = replace(SETTINGS, engine="guided", guided=told)
+    infer(evidence(), settings, prior, 0, steps.append)
+    assert steps[0].t == (1000 if start == "noise" else 300)
+
+
+@pytest.mark.parametrize("start", ["weak_labels", "evidence", "guided", "algorithm1"])
+def test_denoise_starts_where_it_is_told(start: str, prior: Prior) -> None:
+    told = replace(SETTINGS.denoise, start=start)
+    steps: list[Step] = []
+    infer(evidence(), replace(SETTINGS, engine="denoise", denoise=told), prior, 0, steps.append)
+    if start == "weak_labels":
+        expected = evidence().weak_labels
+    else:
+        expected = infer(evidence(), replace(SETTINGS, engine=start), prior, seed=0)
+    valid = evidence().valid
+    found = steps[0].probabilities.numpy()[1:]
+    np.testing.assert_allclose(found[:, valid], expected[:, valid], atol=1e-3)
+
+
+def test_matching_gives_boxes_the_weak_labels_shares(prior: Prior) -> None:
+    def miss(weak_labels: str) -> float:
+        told = replace(SETTINGS.denoise, t=400, start_share=0.0, weak_labels=weak_labels)
+        p = infer(evidence(), replace(SETTINGS, engine="denoise", denoise=told), prior, seed=0)
+        weak = np.where(evidence().valid, evidence().weak_labels, 0)
+        return float(np.abs(p.mean(axis=(1, 2)) - weak.mean(axis=(1, 2))).max())
+
+    assert miss("match") < miss("none") / 2
+    assert miss("multiply") != miss("none")
+
+
+@pytest.mark.parametrize("engine", ["guided", "algorithm1"])
+def test_constraints_of_one_s_own_reach_the_engine(engine: str, prior: Prior) -> None:
+    class NoWater:
+        name = "no_water"
+        weight = 500.0
+
+        def __call__(self, probabilities: torch.Tensor) -> torch.Tensor:
+            return probabilities[1].mean()
+
+    settings = replace(SETTINGS, engine=engine)
+    without = infer(evidence(), settings, prior, seed=0)
+    steps: list[Step] = []
+    ruled = infer(evidence(), settings, prior, 0, steps.append, [NoWater()])
+    assert "no_water" in steps[0].losses
+    assert ruled[0].mean() < without[0].mean()
+
+
+def test_half_precision_changes_little(prior: Prior) -> None:
+    settings = replace(SETTINGS, engine="denoise")
+    exact = infer(evidence(), settings, prior, seed=0)
+    half = infer(evidence(), replace(settings, precision="bfloat16"), prior, seed=0)
+    assert 0 < np.abs(half - exact).mean() < 1e-2
+
+
+def test_a_recipe_replaces_the_settings_of_algorithm_1(prior: Prior) -> None:
+    class EnoughError(Exception):
+        pass
+
+    def first_steps(step: Step) -> None:
+        steps.append(step.t)
+        if step.step == 20:
+            raise EnoughError
+
+    schedules = []
+    for recipe in RECIPES:
+        steps: list[int] = []
+        settings = replace(SETTINGS, engine="algorithm1", recipe=recipe)
+        with pytest.raises(EnoughError):
+            infer(evidence(), settings, prior, 0, first_steps)
+        expected = [time_at(i, RECIPES[recipe], 1000) for i in range(21)]
+        assert steps == expected
+        schedules.append(steps)
+    assert schedules[0] != schedules[1]
+
+
+def test_an_unknown_constraint_lists_the_known_ones(prior: Prior) -> None:
+    terms = replace(SETTINGS.constraints, weights={"mutual_informatoin": 1.0})
+    for engine in ("guided", "algorithm1"):
+        settings = replace(SETTINGS, engine=engine, constraints=terms)
+        with pytest.raises(SettingsError) as caught:
+            require_usable(settings, prior)
+        assert caught.value.expected == "one of mutual_information, weak_label_kl"
+        assert "'mutual_information'" in caught.value.way_out
+
+
 def test_weights_of_the_terms_act(prior: Prior) -> None:
     def last_information(weight: float) -> float:
-        algorithm1 = replace(
-            SETTINGS.algorithm1,
-            steps=8,
-            learning_rate=3e-2,
-            mutual_information_weight=weight,
-            clean_up_t=0,
-        )
+        algorithm1 = replace(SETTINGS.algorithm1, steps=8, learning_rate=3e-2, clean_up_t=0)
+        terms = replace(SETTINGS.constraints, weights={"mutual_information": weight})
+        settings = replace(SETTINGS, algorithm1=algorithm1, constraints=terms)
         steps: list[Step] = []
-        infer(evidence(), replace(SETTINGS, algorithm1=algorithm1), prior, 0, steps.append)
+        infer(evidence(), settings, prior, 0, steps.append)
         return steps[-1].losses["mutual_information"]
 
     assert last_information(1000.0) > 1.5 * last_information(0.0)

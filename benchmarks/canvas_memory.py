@@ -1,0 +1,47 @@
+"""Peak memory of one engine on one canvas with the shipped prior.
+
+Usage: python benchmarks/canvas_memory.py [SIDE_PX] [ENGINE]
+"""
+
+import resource
+import sys
+import time
+
+import numpy as np
+import torch
+
+from landcover_pnp.inference.engine import Evidence, infer
+from landcover_pnp.prior.denoiser import Prior
+from landcover_pnp.settings import (
+    Algorithm1Settings,
+    DenoiseSettings,
+    GuidedSettings,
+    InferenceSettings,
+)
+
+
+def main(side: int, engine: str) -> None:
+    """Prints the peak of the process; one draw or step, since memory does not grow with them."""
+    torch.set_num_threads(1)
+    random = np.random.default_rng(0)
+    layers = [random.random((count, side, side), np.float32) for count in (5, 5)]
+    for layer in layers:
+        layer /= layer.sum(axis=0)
+    evidence = Evidence(*layers, np.ones((side, side), np.bool_), (0, 0))
+    settings = InferenceSettings(
+        engine=engine,
+        denoise=DenoiseSettings(draws=1),
+        guided=GuidedSettings(steps=1, constraint_steps=1),
+        algorithm1=Algorithm1Settings(steps=1, clean_up_t=0),
+    )
+    start = time.process_time()
+    infer(evidence, settings, Prior.load(), seed=0)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(f"{engine}, {side} x {side} px: peak {peak:.2f} GiB, {time.process_time() - start:.0f} s")
+
+
+if __name__ == "__main__":
+    main(
+        int(sys.argv[1]) if len(sys.argv) > 1 else 2048,
+        sys.argv[2] if len(sys.argv) > 2 else "denoise",
+    )

@@ -1,0 +1,131 @@
+"""Scenes of the engine benchmark: evidence and truth on the working grid, by name.
+
+Synthetic cities in the four looks; where ../shared is there, also a real EnviroAtlas window of
+Pittsburgh and four EnviroAtlas patches of 256 m. p(class | NLCD) of cities and window is by the
+NLCD legend's definitions, so no label of any kind is used. The patches come with the weak labels
+of the program that was released with the paper, as a picture: each pixel's class colours, mixed.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+
+from landcover_pnp.clusters import responsibilities, sample_centres
+from landcover_pnp.configuration import load_settings
+from landcover_pnp.inference.engine import Evidence
+from landcover_pnp.legend import ENVIROATLAS, WORKING, to_working
+from landcover_pnp.protocols import protocol_matrix
+from landcover_pnp.settings import (
+    ClusterSettings,
+    EnviroAtlasTile,
+    MapSettings,
+    SceneSettings,
+    SyntheticSettings,
+    WeakLabelSettings,
+)
+from landcover_pnp.sources.enviroatlas import scene_files
+from landcover_pnp.sources.preparation import prepare_scene
+from landcover_pnp.sources.rasters import plan_scene
+from landcover_pnp.sources.synthetic import write_city
+from landcover_pnp.sources.synthetic.style import Look
+from landcover_pnp.weak_labels import weak_labels
+
+ROOT = Path(__file__).parents[1]
+REAL = ROOT.parent / "shared" / "data"
+PIXEL_M = 4.0
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A scene as the engines see it.
+
+    Attributes:
+        evidence: Clusters and weak labels.
+        truth: (y, x) uint8 of the working legend.
+    """
+
+    evidence: Evidence
+    truth: NDArray[np.uint8]
+
+    @property
+    def km2(self) -> float:
+        """Area with data."""
+        return float(self.evidence.valid.sum()) * PIXEL_M**2 / 1e6
+
+    def window(self, side: int) -> "Case":
+        """The upper left corner of this scene."""
+        e = self.evidence
+        cut = (..., slice(side), slice(side))
+        evidence = Evidence(e.clusters[cut], e.weak_labels[cut], e.valid[cut], e.origin)
+        return Case(evidence, self.truth[cut])
+
+
+def cases(folder: Path, seed: int, width_m: int) -> dict[str, Case]:
+    """All scenes that are there.
+
+    Args:
+        folder: Folder for what is drawn and prepared.
+        seed: Seed of the synthetic cities.
+        width_m: Their side.
+    """
+    found = {}
+    for look in get_args(Look):
+        city = write_city(SyntheticSettings(look, width_m=width_m, seed=seed), folder / "cities")
+        tile = EnviroAtlasTile(folder / "cities", city.city, "test", city.tile)
+        found[look] = _case(SceneSettings(enviroatlas=tile), folder / look)
+    if REAL.is_dir():
+        config = ROOT / "configs" / "cities" / "ea_mini_pittsburgh_pa.yaml"
+        found["pittsburgh"] = _case(load_settings(MapSettings, config).scene, folder / "pittsburgh")
+        for labels in sorted((REAL / "ea-patches").glob("*_ea_64.tif")):
+            name = labels.name.removesuffix("_ea_64.tif")
+            if labels.with_name(f"{name}_prior_rgb_64.tif").is_file():
+                found[name.split("_")[-1]] = _patch(labels.parent, name)
+    return found
+
+
+def _case(scene_settings: SceneSettings, folder: Path) -> Case:
+    scene = prepare_scene(plan_scene(scene_files(scene_settings), PIXEL_M), folder)
+    box, options = scene.extent, WeakLabelSettings()
+    valid, truth = scene.valid(box), scene.truth(box)
+    assert truth is not None  # noqa: S101
+    layers = (scene.coverage(name, box) for name in ("roads", "buildings", "water"))
+    matrix = protocol_matrix(options, scene, {}, folder)
+    weak = weak_labels(scene.nlcd(box), matrix, *layers, valid, options, PIXEL_M).probabilities
+    return Case(Evidence(_clusters(scene.image(box), valid), weak, valid, (0, 0)), truth)
+
+
+def _patch(folder: Path, name: str) -> Case:
+    image = _pixels(folder / f"{name}_naip_256.tif").reshape(3, 64, 4, 64, 4).mean((2, 4)) / 255
+    truth = to_working(_pixels(folder / f"{name}_ea_64.tif")[0], ENVIROATLAS)
+    valid = np.ones(truth.shape, np.bool_)
+    weak = _unmixed(_pixels(folder / f"{name}_prior_rgb_64.tif"))
+    clusters = _clusters(image.astype(np.float32), valid)
+    return Case(Evidence(clusters, weak, valid, (0, 0)), truth)
+
+
+def _clusters(image: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+    options = ClusterSettings()
+    centres = sample_centres(image[:, valid].T, options, seed=0)
+    return responsibilities(image, valid, centres, options, seed=0)
+
+
+def _pixels(path: Path) -> NDArray[np.uint8]:
+    with rasterio.open(path) as source:
+        pixels: NDArray[np.uint8] = source.read()
+    return pixels
+
+
+def _unmixed(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The most even class shares (class, y, x) whose mixed colours are the picture (3, y, x)."""
+    colours = np.array([c.colour for c in WORKING.classes]) / 255
+    evenly = 0.01 * np.eye(len(colours))
+    equations = np.vstack([colours.T, np.ones(len(colours)), evenly])
+    pixels = picture.reshape(3, -1).T / 255
+    shares = [nnls(equations, np.concatenate([p, [1], np.zeros(5)]))[0] for p in pixels]
+    weak = np.array(shares, np.float32).T.reshape(-1, *picture.shape[1:])
+    return np.asarray(weak / weak.sum(axis=0), np.float32)

@@ -1,0 +1,95 @@
+"""Guided sampling: a few DDIM steps whose predicted clean map is moved towards the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from landcover_pnp.inference.canvas import Canvas
+from landcover_pnp.inference.constraints import Constraint, weight_at
+from landcover_pnp.inference.relaxation import as_probabilities, probabilities, sigma_at
+from landcover_pnp.inference.step import Callback, Step, described, require_finite
+from landcover_pnp.prior.denoiser import Prior
+from landcover_pnp.settings import GuidedSettings
+
+
+def levels(t: int, steps: int) -> list[int]:
+    """Noise levels from t down to 0 in equal parts: strictly falling, at most ``steps`` + 1."""
+    return sorted({int(level) for level in np.linspace(0, t, steps + 1).round()}, reverse=True)
+
+
+def guided(
+    start: Tensor | None,
+    constraints: Sequence[Constraint],
+    prior: Prior,
+    canvas: Canvas,
+    settings: GuidedSettings,
+    callback: Callback | None = None,
+) -> Tensor:
+    """Samples from the prior while the constraints pull (Bansal et al. 2023, section 3.2).
+
+    The backward form of universal guidance: at each level t the network predicts the clean map
+    x0 of x_t, a few steps of Adam move x0 down the constraints, without any gradient through the
+    network, and DDIM (Song et al. 2021, eq. 12) takes x_t and the moved x0 to the next level.
+    The cost is one forward pass a step.
+
+    Args:
+        start: (channel 6, y, x) float32 probabilities that are noised to ``start_t``; None
+            starts from noise at T.
+        constraints: The terms of the evidence.
+        prior: The prior.
+        canvas: Place, size, seed and view.
+        settings: Start, steps and their lengths.
+        callback: Called at every step.
+
+    Returns:
+        (channel 6, y, x) float32 probabilities, sum to 1.
+
+    Raises:
+        TileError: If a term or the predicted clean map is not finite; names it and the step.
+    """
+    schedule, last_finite = prior.schedule, "none"
+    first, *following = levels(
+        schedule.steps if start is None else settings.start_t, settings.steps
+    )
+    noise = canvas.noise(0, prior.channels)
+    x = noise if start is None else schedule.add_noise(start, noise, first)
+    x0, t = x, first
+    for step, t_next in enumerate(following):
+        eps = canvas.predict_noise(prior, x, t, step)
+        x0 = schedule.predict_clean(x, eps, t).clamp(0, 1)
+        sigma = sigma_at(step, len(following))
+        before = probabilities(x0, sigma)
+        x0, losses = _moved(x0, constraints, step, len(following), sigma, settings)
+        require_finite(losses | {"clean map": x0.sum().item()}, step, t, last_finite)
+        if callback:
+            callback(Step(step, t, sigma, losses, before))
+        fresh = canvas.noise(step + 1, len(x)) if settings.stochasticity else None
+        x = schedule.ddim_step(x, x0, t, t_next, fresh, settings.stochasticity)
+        t, last_finite = t_next, described(step, losses)
+    return as_probabilities(x0)
+
+
+def _moved(
+    x0: Tensor,
+    constraints: Sequence[Constraint],
+    step: int,
+    steps: int,
+    sigma: float,
+    settings: GuidedSettings,
+) -> tuple[Tensor, dict[str, float]]:
+    """The clean map after steps down the constraints, and their values before."""
+    moved, losses = x0.clone().requires_grad_(), dict[str, float]()
+    adam = torch.optim.Adam([moved], lr=settings.constraint_rate)
+    for _ in range(settings.constraint_steps if constraints else 0):
+        p = probabilities(moved, sigma)
+        values = {constraint.name: constraint(p) for constraint in constraints}
+        losses = losses or {name: value.item() for name, value in values.items()}
+        weights = [p.new_tensor(weight_at(c.weight, step, steps)) for c in constraints]
+        adam.zero_grad()
+        torch.autograd.backward(list(values.values()), weights)
+        adam.step()
+    return moved.detach().clamp(0, 1), losses
