@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape
 
 import numpy as np
 import rasterio
@@ -19,9 +19,13 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.errors import RasterioError
 
+from landcover_pnp.attributes import class_attributes
 from landcover_pnp.errors import RunError
+from landcover_pnp.failpoints import failpoint
 from landcover_pnp.grid import Box
+from landcover_pnp.legend import Legend, count_values
 from landcover_pnp.raster import BLOCK_PX, blocks
+from landcover_pnp.space import disk_full, disk_full_error
 
 
 @contextmanager
@@ -35,20 +39,36 @@ def completed(path: Path) -> Iterator[Path]:
         A name ``.partial-*`` beside it to write to. When the block ends well, the file is
         flushed to disk and renamed, with the ``.aux.xml`` GDAL may have put beside it; when
         it does not, what was written is removed and an older file stays as it was.
+
+    Raises:
+        DiskFullError: If there is no room for it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
     sidecar = partial.with_name(partial.name + ".aux.xml")
     try:
         yield partial
+        failpoint("before-rename", path.name)
         for written, final in ((sidecar, path.with_name(path.name + ".aux.xml")), (partial, path)):
-            if written.exists():
+            if written == partial or written.exists():
                 with written.open("rb") as file:
                     os.fsync(file.fileno())
                 written.replace(final)
+        failpoint("after-rename", path.name)
+    except OSError as error:
+        full = disk_full_error(path, error)
+        if full is None:
+            raise
+        raise full from error
     finally:
         for leftover in (partial, sidecar):
             leftover.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file, UTF-8, under its final name only when it is complete."""
+    with completed(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def remove_partials(folder: Path) -> int:
@@ -74,16 +94,15 @@ class Band:
         dtype: numpy name of the pixel type.
         descriptions: One text a band; their number is the number of bands.
         nodata: Value of no data, None where every pixel has data.
-        colormap: RGBA by value of a raster of classes.
-        categories: Names by value of a raster of classes, for GDAL's category names.
+        legend: Classes of a one-band raster of classes: becomes its colour table, category
+            names and attribute table.
         tags: Further metadata.
     """
 
     dtype: str
     descriptions: tuple[str, ...]
     nodata: float | None = None
-    colormap: Mapping[int, tuple[int, int, int, int]] = field(default_factory=dict)
-    categories: Mapping[int, str] = field(default_factory=dict)
+    legend: Legend | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -104,8 +123,6 @@ def write_raster(
     height, width = geobox.shape
     try:
         with completed(path) as partial:
-            if band.categories:
-                _write_categories(partial, band.categories)
             with rasterio.open(
                 partial,
                 "w",
@@ -123,27 +140,39 @@ def write_raster(
                 compress="deflate",
                 bigtiff="if_safer",
             ) as target:
+                failpoint("opened", path.name)
                 target.descriptions = band.descriptions
                 target.update_tags(**band.tags)
-                if band.colormap:
-                    target.write_colormap(1, dict(band.colormap))
+                if band.legend:
+                    target.write_colormap(1, band.legend.colormap)
                 written = []
+                counts: Counter[int] = Counter()
                 for box, pixels in parts:
                     target.write(pixels, window=box.window)
+                    if band.legend:
+                        counts.update(count_values(pixels))
                     written.append((box, zlib.crc32(np.ascontiguousarray(pixels).tobytes())))
+                    failpoint("part-written", path.name)
+            if band.legend:
+                pixel_m2 = abs(geobox.resolution.x * geobox.resolution.y)
+                xml = class_attributes(band.legend, counts, pixel_m2)
+                partial.with_name(partial.name + ".aux.xml").write_text(xml, encoding="utf-8")
+            failpoint("closed", path.name)
             with rasterio.open(partial) as target:
                 for box, checksum in written:
                     pixels = target.read(window=box.window)
                     if zlib.crc32(np.ascontiguousarray(pixels).tobytes()) != checksum:
                         raise _unverified(path, f"rows {box.y0} to {box.y1} differ")
     except (RasterioError, OSError) as error:
-        raise _unverified(path, str(error.__cause__ or error)) from error
+        size = height * width * len(band.descriptions) * np.dtype(band.dtype).itemsize
+        full = disk_full(path, size)
+        raise full or _unverified(path, str(error.__cause__ or error)) from error
 
 
 def write_cog(path: Path, source: Path, overview_resampling: str) -> None:
     """Copies a GeoTIFF to a cloud-optimised one with overviews, and reads every pixel back.
 
-    Colour table, category names, descriptions and tags go along.
+    Colour table, category names, attribute table, descriptions and tags go along.
 
     Args:
         path: Final name.
@@ -166,6 +195,7 @@ def write_cog(path: Path, source: Path, overview_resampling: str) -> None:
                 overview_resampling=overview_resampling,
                 bigtiff="IF_SAFER",
             )
+            failpoint("copied", path.name)
             valid, reasons, _ = cog_validate(partial, strict=True)
             if not valid:
                 raise _unverified(path, "; ".join(reasons))
@@ -176,18 +206,8 @@ def write_cog(path: Path, source: Path, overview_resampling: str) -> None:
                     ):
                         raise _unverified(path, f"rows {box.y0} to {box.y1} differ")
     except (RasterioError, OSError) as error:
-        raise _unverified(path, str(error.__cause__ or error)) from error
-
-
-def _write_categories(path: Path, categories: Mapping[int, str]) -> None:
-    # GDAL keeps category names in this file only, and rasterio cannot write them.
-    names = [categories.get(value, "") for value in range(max(categories) + 1)]
-    listed = "".join(f"<Category>{escape(name)}</Category>" for name in names)
-    path.with_name(path.name + ".aux.xml").write_text(
-        '<PAMDataset><PAMRasterBand band="1"><CategoryNames>'
-        f"{listed}</CategoryNames></PAMRasterBand></PAMDataset>\n",
-        encoding="utf-8",
-    )
+        full = disk_full(path, 2 * source.stat().st_size)
+        raise full or _unverified(path, str(error.__cause__ or error)) from error
 
 
 def _unverified(path: Path, reason: str) -> RunError:

@@ -1,3 +1,5 @@
+import dataclasses
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import numpy as np
@@ -8,17 +10,20 @@ from odc.geo.geobox import GeoBox
 from landcover_pnp.errors import RasterError, RunError
 from landcover_pnp.geotiff import Band, completed, remove_partials, write_cog, write_raster
 from landcover_pnp.grid import Box
-from landcover_pnp.legend import WORKING
+from landcover_pnp.legend import WORKING, LandClass
 from landcover_pnp.raster import blocks, on_grid, open_raster, read
 
 GEOBOX = GeoBox.from_bbox((0, 0, 4 * 700, 4 * 600), "EPSG:26917", resolution=4)
 EXTENT = Box(0, 600, 0, 700)
+AWKWARD = 'Gewässer & <"Eis">\'s'
+LEGEND = dataclasses.replace(
+    WORKING, classes=(LandClass(1, AWKWARD, (0, 197, 255)), *WORKING.classes[1:])
+)
 CLASSES = Band(
     "uint8",
     ("land cover",),
     nodata=0,
-    colormap=WORKING.colormap,
-    categories={0: "no data", 1: "water & <ice>"},
+    legend=LEGEND,
     tags={"software": "x"},
 )
 
@@ -45,8 +50,13 @@ def test_a_cog_keeps_pixels_colours_and_category_names(tmp_path: Path) -> None:
         assert source.overviews(1) == [2]
         overview = source.read(out_shape=(1, 300, 350))
     assert set(np.unique(overview)) <= set(range(6))
-    names = (tmp_path / "map.tif.aux.xml").read_text()
-    assert "water &amp; &lt;ice&gt;" in names
+    attributes = ET.parse(tmp_path / "map.tif.aux.xml").getroot()  # noqa: S314
+    assert [c.text for c in attributes.iter("Category")][:3] == ["no data", AWKWARD, "impervious"]
+    rows = [[f.text for f in row.iter("F")] for row in attributes.iter("Row")]
+    for row, c in zip(rows, LEGEND.classes, strict=True):
+        count = int((labels() == c.code).sum())
+        assert row[:6] == [str(c.code), str(count), c.name, *map(str, c.colour)][:6]
+        assert float(row[-1] or 0) == pytest.approx(count * 16 / 1e4)
     assert not list(tmp_path.glob(".partial-*"))
 
 

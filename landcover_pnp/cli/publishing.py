@@ -1,0 +1,101 @@
+"""Commands about products: publishing, reports, zones, comparisons, catalogues."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from landcover_pnp.cli.command import Command, arguments, say
+from landcover_pnp.configuration import load_settings
+from landcover_pnp.settings import (
+    CatalogSettings,
+    CompareSettings,
+    PublishSettings,
+    ReportSettings,
+    ZonalSettings,
+)
+
+
+def _publish(words: list[str]) -> int:
+    run, _, rest = arguments("RUN", words)
+    settings = load_settings(PublishSettings, overrides=rest)
+    from landcover_pnp.publish.publishing import publish_run
+
+    summary = publish_run(Path(run), settings)
+    for name in summary.files:
+        say(str(summary.folder / name))
+    say(f"{summary.polygons.polygons} polygons, {summary.polygons.vertices} vertices")
+    if summary.failed:
+        say(f"without a result, marked in the project and the report: {', '.join(summary.failed)}")
+    return 3 if summary.failed else 0
+
+
+def _report(words: list[str]) -> int:
+    run, _, rest = arguments("RUN", words)
+    settings = load_settings(ReportSettings, overrides=rest)
+    from landcover_pnp.publish.finished import FinishedRun
+    from landcover_pnp.publish.report import write_report
+
+    finished = FinishedRun.open(Path(run))
+    path = Path(run) / "report.html"
+    say(str(write_report(finished, Path(run), path, settings.title or finished.title)))
+    return 0
+
+
+def _zonal(words: list[str]) -> int:
+    run, _, rest = arguments("RUN", words)
+    zones, _, rest = arguments("ZONES", rest)
+    settings = load_settings(ZonalSettings, overrides=rest)
+    from landcover_pnp.publish.zonal import zonal
+
+    summary = zonal(Path(run), Path(zones), settings.layer)
+    for note in summary.notes:
+        say(note)
+    say(f"{summary.zones} zones\n{summary.table}\n{summary.layer}")
+    return 0
+
+
+def _compare(words: list[str]) -> int:
+    a, _, rest = arguments("RUN_A", words)
+    b, _, rest = arguments("RUN_B", rest)
+    settings = load_settings(CompareSettings, overrides=rest)
+    from landcover_pnp.publish.comparison import compare_maps
+
+    comparison = compare_maps(Path(a), Path(b), settings.out)
+    for note in comparison.notes:
+        say(note)
+    say(f"{comparison.changed:.2%} of the common ground has another class in {b}")
+    for before, after, _, hectares in comparison.rows:
+        if before != after:
+            say(f"  {before} to {after}: {hectares:,.2f} ha")
+    say(str(comparison.folder / "comparison.html"))
+    return 0
+
+
+def _catalog(words: list[str]) -> int:
+    folder, _, rest = arguments("FOLDER", words)
+    settings = load_settings(CatalogSettings, overrides=rest)
+    from landcover_pnp.publish.catalog import write_collection
+
+    summary = write_collection(Path(folder), settings.title, settings.prior)
+    say(f"{summary.items} runs\n{summary.collection}")
+    return 0
+
+
+COMMANDS = {
+    "publish": Command(
+        _publish,
+        PublishSettings,
+        "RUN",
+        "Make a run's products: rasters, polygons, QGIS project, catalogue item, report.",
+    ),
+    "report": Command(_report, ReportSettings, "RUN", "Write a run's report as one HTML file."),
+    "zonal": Command(
+        _zonal, ZonalSettings, "RUN ZONES", "Sum up a run's classes by the zones of a vector file."
+    ),
+    "compare": Command(
+        _compare, CompareSettings, "RUN_A RUN_B", "Map what differs between two runs."
+    ),
+    "catalog": Command(
+        _catalog, CatalogSettings, "FOLDER", "List all published runs of a folder for STAC."
+    ),
+}

@@ -1,0 +1,241 @@
+"""The rasters of a map: classes, confidence and entropy as cloud-optimised GeoTIFFs with styles."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal, cast
+
+import numpy as np
+import rioxarray
+import xarray as xr
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from rasterio.io import DatasetReader
+
+from landcover_pnp import __version__
+from landcover_pnp.geotiff import Band, write_cog, write_raster, write_text
+from landcover_pnp.grid import Box
+from landcover_pnp.legend import CLASS_COUNT, NO_DATA, WORKING, LandClass, Legend
+from landcover_pnp.publish.styles import ClassStyle, Colour, RampStyle, Style, qml
+from landcover_pnp.raster import BLOCK_PX, blocks, open_raster, read
+from landcover_pnp.runs import Ingredients, fingerprint
+
+PERCENT_NO_DATA = 255
+"""Value of no data in the confidence and entropy rasters, whose data is 0 to 100."""
+
+SOFTWARE = {"TIFFTAG_SOFTWARE": f"landcover-pnp {__version__}"}
+
+
+def classes(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Most probable class: (class, y, x) -> (y, x) uint8, 0 where all are 0."""
+    best = probabilities.argmax(axis=0).astype(np.uint8) + np.uint8(1)
+    return np.where(probabilities.any(axis=0), best, np.uint8(NO_DATA))
+
+
+def confidence(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Largest probability in percent: (class, y, x) -> (y, x) uint8, 255 = no data."""
+    percent = np.rint(100 * probabilities.max(axis=0)).astype(np.uint8)
+    return np.where(probabilities.any(axis=0), percent, np.uint8(PERCENT_NO_DATA))
+
+
+def entropy(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Entropy in percent of that of a uniform distribution.
+
+    Args:
+        probabilities: (class, y, x) float32, sums to 1.
+
+    Returns:
+        (y, x) uint8, 0 = certain, 100 = knows nothing, 255 = no data.
+    """
+    logs = np.log(probabilities, where=probabilities > 0, out=np.zeros_like(probabilities))
+    nats = -(probabilities * logs).sum(axis=0)
+    percent = np.rint(100 * nats / np.log(CLASS_COUNT)).astype(np.uint8)
+    return np.where(probabilities.any(axis=0), percent, np.uint8(PERCENT_NO_DATA))
+
+
+def second_class(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Second most probable class: (class, y, x) -> (y, x) uint8, 0 where no second is possible."""
+    first = probabilities.argmax(axis=0)
+    others = np.where(np.arange(CLASS_COUNT)[:, None, None] == first, 0, probabilities)
+    return classes(np.asarray(others, np.float32))
+
+
+def percentages(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Probabilities in percent: (class, y, x) -> (class, y, x) uint8, 255 = no data."""
+    percent = np.rint(100 * probabilities).astype(np.uint8)
+    return np.where(probabilities.any(axis=0), percent, np.uint8(PERCENT_NO_DATA))
+
+
+@dataclass(frozen=True)
+class Product:
+    """A raster made of a run's probabilities.
+
+    Attributes:
+        title: Name of the layer.
+        method: Whose probabilities, see ``tiles.METHODS``.
+        function: Probabilities (class, y, x) -> pixels (y, x) or (band, y, x).
+        band: Format of the file.
+        overviews: GDAL's rule for overviews; ``mode`` never invents a class.
+        style: How QGIS draws it.
+    """
+
+    title: str
+    method: str
+    function: Callable[[NDArray[np.float32]], NDArray[np.uint8]]
+    band: Band
+    overviews: Literal["mode", "average"]
+    style: Style
+
+
+def class_product(
+    title: str,
+    method: str,
+    function: Callable[[NDArray[np.float32]], NDArray[np.uint8]] = classes,
+) -> Product:
+    """A raster of the working classes."""
+    band = Band("uint8", (title,), nodata=NO_DATA, legend=WORKING)
+    return Product(title, method, function, band, "mode", ClassStyle(WORKING))
+
+
+CERTAINTY: tuple[Colour, ...] = (
+    (68, 1, 84),
+    (59, 82, 139),
+    (33, 145, 140),
+    (94, 201, 98),
+    (253, 231, 37),
+)
+"""Viridis in five stops: dark is doubtful, bright is certain."""
+
+CONFIDENCE_RAMP = RampStyle(tuple(zip((20, 40, 60, 80, 100), CERTAINTY, strict=True)))
+
+PRODUCTS = {
+    "landcover": class_product("land cover", "map"),
+    "confidence": Product(
+        "confidence",
+        "map",
+        confidence,
+        Band("uint8", ("largest class probability, percent",), nodata=PERCENT_NO_DATA),
+        "average",
+        CONFIDENCE_RAMP,
+    ),
+    "entropy": Product(
+        "entropy",
+        "map",
+        entropy,
+        Band("uint8", ("entropy, percent of its maximum",), nodata=PERCENT_NO_DATA),
+        "average",
+        RampStyle(tuple(zip((0, 25, 50, 75, 100), CERTAINTY[::-1], strict=True))),
+    ),
+    "evidence": class_product("evidence alone", "evidence"),
+    "weak_labels": class_product("weak labels alone", "weak_labels"),
+}
+"""The rasters of every run, by the stem of their files."""
+
+ERRORS = Legend(
+    "errors",
+    (
+        LandClass(1, "same class as the truth", (222, 235, 222)),
+        LandClass(2, "other class than the truth", (202, 0, 32)),
+    ),
+)
+"""Where a map agrees with its truth."""
+
+EXTRAS = {
+    "second_class": class_product("second best class", "map", second_class),
+    "probabilities": Product(
+        "class probabilities",
+        "map",
+        percentages,
+        Band(
+            "uint8",
+            tuple(f"p({name}), percent" for name in WORKING.names),
+            nodata=PERCENT_NO_DATA,
+        ),
+        "average",
+        RampStyle(((0, (255, 255, 255)), (100, (0, 68, 27)))),
+    ),
+}
+"""Rasters made on request."""
+
+
+def provenance_tags(made_of: Ingredients) -> dict[str, str]:
+    """What a map depends on, as metadata of its files.
+
+    Args:
+        made_of: Ingredients that all tiles of the run share.
+
+    Returns:
+        Hashes of all ingredients, of the prior and of the inputs; nothing that differs between
+        two runs with the same result, such as the date.
+    """
+    return {
+        "LANDCOVER_INGREDIENTS": fingerprint(made_of),
+        "LANDCOVER_INPUTS": str(made_of["scene"]),
+        "LANDCOVER_PRIOR": str(made_of["prior"] or "none"),
+        "LANDCOVER_ENGINE": str(made_of["inference.engine"]),
+    }
+
+
+def write_products(
+    probabilities: Path,
+    out: Path,
+    tags: Mapping[str, str] | None = None,
+    products: Mapping[str, Product] = PRODUCTS,
+) -> list[Path]:
+    """Writes the map's GeoTIFFs from the blended probabilities, each with its QGIS style.
+
+    Args:
+        probabilities: Folder with one file a method, from ``blend_tiles``.
+        out: Folder of the products.
+        tags: Where the map comes from, for the files' metadata.
+        products: Products by stem.
+
+    Returns:
+        Paths of the cloud-optimised GeoTIFFs in the order of ``products``.
+
+    Raises:
+        RunError: If a file cannot be written; older products stay as they were.
+    """
+    written = []
+    with TemporaryDirectory(prefix=".partial-", dir=out) as scratch:
+        for stem, product in products.items():
+            plain, path = Path(scratch) / f"{stem}.tif", out / f"{stem}.tif"
+            band = dataclasses.replace(product.band, tags={**SOFTWARE, **(tags or {})})
+            with open_raster(probabilities / f"{product.method}.tif", product.method) as source:
+                pixels = _pixels(source, product.function)
+                write_raster(plain, GeoBox.from_rio(source), band, pixels)
+            write_cog(path, plain, product.overviews)
+            write_text(path.with_suffix(".qml"), qml(product.style))
+            written.append(path)
+    return written
+
+
+def open_products(run: Path) -> xr.Dataset:
+    """A run's products as one dataset, read by dask as it is used.
+
+    Args:
+        run: Folder of a run with its products.
+
+    Returns:
+        One (y, x) variable a product, with coordinates in the CRS of the map; see each
+        variable's ``long_name``, and ``PRODUCTS`` for the values of no data.
+    """
+    layers = {}
+    for stem in PRODUCTS:
+        opened = rioxarray.open_rasterio(run / f"{stem}.tif", chunks={"x": BLOCK_PX, "y": BLOCK_PX})
+        layers[stem] = cast(xr.DataArray, opened).squeeze("band", drop=True)
+    return xr.Dataset(layers)
+
+
+def _pixels(
+    source: DatasetReader, function: Callable[[NDArray[np.float32]], NDArray[np.uint8]]
+) -> Iterator[tuple[Box, NDArray[np.uint8]]]:
+    for box in blocks(Box(0, source.height, 0, source.width)):
+        p = read(source, source.indexes, box).astype(np.float32)
+        mass = p.sum(axis=0)
+        pixels = function(np.divide(p, mass, out=p, where=mass > 0))
+        yield box, pixels.reshape(-1, *box.shape)

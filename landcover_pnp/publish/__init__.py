@@ -1,0 +1,1 @@
+"""Products for people and programs: styles, QGIS projects, vectors, catalogues, reports."""

@@ -1,0 +1,220 @@
+"""STAC 1.1: an item for each published run, a static collection of them, an item for a prior.
+
+Written as plain JSON; every link and address is relative, so the folders can be moved.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rasterio.crs import CRS
+from rasterio.warp import transform_geom
+
+from landcover_pnp import __version__
+from landcover_pnp.errors import RasterError
+from landcover_pnp.legend import WORKING, Legend
+from landcover_pnp.products import ERRORS, EXTRAS, PRODUCTS
+from landcover_pnp.publish.finished import FinishedRun
+from landcover_pnp.publish.model import write_prior_item
+from landcover_pnp.publish.stac import (
+    VERSION,
+    described_classes,
+    described_file,
+    extensions,
+    relative,
+    slug,
+)
+from landcover_pnp.raster import open_raster
+from landcover_pnp.runs import write_json
+
+ITEM = "item.json"
+"""Name of the item in a folder of products."""
+
+_COG = "image/tiff; application=geotiff; profile=cloud-optimized"
+_MEDIA_TYPES = {
+    ".tif": _COG,
+    ".gpkg": "application/geopackage+sqlite3",
+    ".html": "text/html",
+    ".qml": "application/xml",
+    ".qlr": "application/xml",
+    ".qgz": "application/zip",
+}
+_ROLES = {".tif": "data", ".gpkg": "data", ".html": "overview"}
+
+
+@dataclass(frozen=True)
+class CatalogSummary:
+    """What a catalogue holds.
+
+    Attributes:
+        collection: The collection's file.
+        items: Number of published runs in it.
+    """
+
+    collection: Path
+    items: int
+
+
+def write_item(run: FinishedRun, folder: Path, title: str) -> Path:
+    """Writes the STAC item of a folder of products: geometry, provenance, every file.
+
+    Extensions: classification, file, processing, projection, raster.
+
+    Args:
+        run: The run.
+        folder: Its products; every file in it becomes an asset.
+        title: Title of the item.
+
+    Returns:
+        The file.
+    """
+    geobox = run.scene.geobox
+    left, bottom, right, top = run.bounds(run.scene.extent)
+    ring = [(left, bottom), (right, bottom), (right, top), (left, top), (left, bottom)]
+    outline = {"type": "Polygon", "coordinates": [ring]}
+    geometry = transform_geom(
+        CRS.from_user_input(str(run.crs)), CRS.from_epsg(4326), outline, precision=7
+    )
+    longitudes, latitudes = zip(*geometry["coordinates"][0], strict=True)
+    finished = run.finished.strftime("%Y-%m-%dT%H:%M:%SZ")
+    code = f"EPSG:{run.crs.epsg}" if run.crs.epsg else None
+    lineage = f"{run.summary['command']}; the image's own date is not known, this is the map's"
+    item = {
+        "type": "Feature",
+        "stac_version": VERSION,
+        "stac_extensions": extensions(
+            "classification/v2.0.0",
+            "file/v2.1.0",
+            "processing/v1.1.0",
+            "projection/v2.0.0",
+            "raster/v2.0.0",
+        ),
+        "id": slug(title),
+        "geometry": geometry,
+        "bbox": [min(longitudes), min(latitudes), max(longitudes), max(latitudes)],
+        "properties": {
+            "title": title,
+            "datetime": finished,
+            "created": finished,
+            "proj:code": code,
+            "proj:wkt2": run.crs.proj.to_wkt(),
+            "proj:bbox": [left, bottom, right, top],
+            "proj:shape": list(geobox.shape),
+            "proj:transform": list(geobox.transform)[:6],
+            "processing:software": {"landcover-pnp": __version__},
+            "processing:lineage": lineage,
+            **{
+                key.lower().replace("_", ":", 1): v
+                for key, v in run.provenance.items()
+                if key.startswith("LANDCOVER_")
+            },
+        },
+        "links": [],
+        "assets": {
+            path.stem if path.suffix == ".tif" else path.name: _asset(path)
+            for path in sorted(folder.iterdir())
+            if path.suffix in _MEDIA_TYPES
+        },
+    }
+    write_json(folder / ITEM, item)
+    return folder / ITEM
+
+
+def write_collection(folder: Path, title: str, prior: Path | None = None) -> CatalogSummary:
+    """Writes ``collection.json`` over all published runs under a folder.
+
+    Args:
+        folder: Folder that holds run folders, at any depth.
+        title: Title of the collection.
+        prior: Folder of the prior the maps were made with, to be listed too.
+
+    Returns:
+        Where it lies and how many runs it lists.
+
+    Raises:
+        RasterError: If no run under the folder has been published.
+    """
+    paths = sorted(folder.glob(f"**/products/{ITEM}"))
+    if not paths:
+        raise RasterError(
+            found=f"no published run under {folder}",
+            expected="run folders with products",
+            way_out="run `landcover publish RUN` for each of them first",
+        )
+    items = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    boxes = list(zip(*(item["bbox"] for item in items), strict=True))
+    times = sorted(item["properties"]["datetime"] for item in items)
+    links = [
+        {
+            "rel": "item",
+            "href": relative(path, folder),
+            "type": "application/geo+json",
+            "title": item["properties"]["title"],
+        }
+        for path, item in zip(paths, items, strict=True)
+    ]
+    if prior is not None:
+        path = write_prior_item(prior, folder / "prior.json")
+        links.append(
+            {
+                "rel": "item",
+                "href": relative(path, folder),
+                "type": "application/geo+json",
+                "title": "prior",
+            }
+        )
+    collection = {
+        "type": "Collection",
+        "stac_version": VERSION,
+        "stac_extensions": [],
+        "id": slug(title),
+        "title": title,
+        "description": f"{len(items)} land-cover maps made by landcover-pnp {__version__}.",
+        "license": "other",
+        "extent": {
+            "spatial": {"bbox": [[min(boxes[0]), min(boxes[1]), max(boxes[2]), max(boxes[3])]]},
+            "temporal": {"interval": [[times[0], times[-1]]]},
+        },
+        "links": links,
+    }
+    write_json(folder / "collection.json", collection)
+    return CatalogSummary(folder / "collection.json", len(items))
+
+
+def _asset(path: Path) -> dict[str, Any]:
+    asset: dict[str, Any] = {
+        "href": f"./{path.name}",
+        "type": _MEDIA_TYPES[path.suffix],
+        "roles": [_ROLES.get(path.suffix, "metadata")],
+        **described_file(path),
+    }
+    if path.suffix == ".tif":
+        products = {**PRODUCTS, **EXTRAS}
+        titles = {stem: product.title for stem, product in products.items()}
+        asset["title"] = titles.get(path.stem, path.stem)
+        with open_raster(path, "product") as source:
+            asset["bands"] = [
+                {
+                    "name": name or f"band {number}",
+                    "data_type": dtype,
+                    "raster:spatial_resolution": abs(source.res[0]),
+                    **({} if source.nodata is None else {"nodata": source.nodata}),
+                }
+                for number, (name, dtype) in enumerate(
+                    zip(source.descriptions, source.dtypes, strict=True), start=1
+                )
+            ]
+        legends: Mapping[str, Legend | None] = {
+            "truth": WORKING,
+            "errors": ERRORS,
+            **{k: p.band.legend for k, p in products.items()},
+        }
+        legend = legends.get(path.stem)
+        if legend is not None:
+            colours = [(0, 0, 0), *(c.colour for c in legend.classes)]
+            asset["classification:classes"] = described_classes(["no data", *legend.names], colours)
+    return asset

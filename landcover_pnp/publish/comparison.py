@@ -1,0 +1,210 @@
+"""Two maps of the same ground compared: two dates, or two engines."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from rasterio.enums import Resampling
+
+from landcover_pnp.errors import GridError
+from landcover_pnp.geotiff import Band, write_cog, write_raster, write_text
+from landcover_pnp.grid import Box
+from landcover_pnp.legend import CLASS_COUNT, NO_DATA, WORKING, LandClass, Legend
+from landcover_pnp.products import SOFTWARE
+from landcover_pnp.publish.page import Html, escaped, page, picture, swatch, table
+from landcover_pnp.publish.pictures import class_picture, thinned
+from landcover_pnp.publish.styles import ClassStyle, qml
+from landcover_pnp.raster import (
+    blocks,
+    label_band,
+    on_grid,
+    open_raster,
+    overlapping_bounds,
+    read,
+    read_mask,
+)
+
+UNCHANGED = 1
+"""Value of the difference map where both maps have the same class."""
+
+Reader = Callable[[Box], tuple[NDArray[np.uint8], NDArray[np.uint8]]]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What differs between two maps.
+
+    Attributes:
+        folder: Folder of difference map, transition table and report.
+        transitions: (class of A, class of B) int64 pixels, where both have a class.
+        pixel_m2: Area of a pixel.
+        notes: What was done to the maps, one sentence each.
+    """
+
+    folder: Path
+    transitions: NDArray[np.int64]
+    pixel_m2: float
+    notes: tuple[str, ...]
+
+    @property
+    def changed(self) -> float:
+        """Share of the common ground whose class differs; nan without common ground."""
+        total = int(self.transitions.sum())
+        return 1 - int(np.trace(self.transitions)) / total if total else float("nan")
+
+    @property
+    def rows(self) -> list[tuple[str, str, int, float]]:
+        """Class in A, class in B, pixels and hectares of every transition that occurs."""
+        return [
+            (a, b, int(n), round(int(n) * self.pixel_m2 / 1e4, 4))
+            for a, counts in zip(WORKING.names, self.transitions, strict=True)
+            for b, n in zip(WORKING.names, counts, strict=True)
+            if n
+        ]
+
+
+def compare_maps(a: Path, b: Path, out: Path) -> Comparison:
+    """Compares two class maps where both have data.
+
+    Writes ``difference.tif`` with its own legend and QGIS style, ``transitions.csv`` and
+    ``comparison.html``. Map B is brought onto the grid of map A, by nearest neighbour.
+
+    Args:
+        a: Run folder, or class map in working codes.
+        b: Run folder, or class map in working codes.
+        out: Folder of the results.
+
+    Returns:
+        The transitions.
+
+    Raises:
+        RasterError: If a map cannot be read.
+        GridError: If the maps have no ground in common.
+        RunError: If a result cannot be written.
+    """
+    with _both(_map_of(a), _map_of(b)) as (geobox, pairs, notes):
+        height, width = geobox.shape
+        extent = Box(0, int(height), 0, int(width))
+        counts = np.zeros((CLASS_COUNT + 1) ** 2, np.int64)
+        for box in blocks(extent):
+            first, second = pairs(box)
+            codes = first.astype(np.int64) * (CLASS_COUNT + 1) + second
+            counts += np.bincount(codes.ravel(), minlength=len(counts))
+        transitions = counts.reshape(CLASS_COUNT + 1, -1)[1:, 1:]
+        if not transitions.any():
+            raise GridError(
+                found=f"{a} and {b} have no pixel with a class in both",
+                expected="two maps of the same ground",
+                way_out="compare maps of one city",
+            )
+        legend = difference_legend(transitions)
+        _write_difference(out, geobox, legend, pairs, extent)
+    pixel_m2 = abs(geobox.resolution.x * geobox.resolution.y)
+    comparison = Comparison(out, transitions, pixel_m2, tuple(notes))
+    text = io.StringIO()
+    head = ("class in A", "class in B", "pixels", "hectares")
+    csv.writer(text, lineterminator="\n").writerows([head, *comparison.rows])
+    write_text(out / "transitions.csv", text.getvalue())
+    write_text(out / "comparison.html", _report(a, b, comparison, legend))
+    return comparison
+
+
+def difference(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Values of the difference map.
+
+    Args:
+        a: (y, x) uint8 working codes, 0 = no data.
+        b: The same of the other map.
+
+    Returns:
+        (y, x) uint8: 0 where either has no data, 1 where both have the same class, else ten
+        times the class in A plus the class in B.
+    """
+    changed = np.where(a == b, UNCHANGED, 10 * a + b)
+    return np.where((a == NO_DATA) | (b == NO_DATA), NO_DATA, changed).astype(np.uint8)
+
+
+def difference_legend(transitions: NDArray[np.int64]) -> Legend:
+    """Legend of a difference map: the changes that occur, in the colour of the class in B."""
+    changes = tuple(
+        LandClass(10 * a.code + b.code, f"{a.name} to {b.name}", b.colour)
+        for i, a in enumerate(WORKING.classes)
+        for j, b in enumerate(WORKING.classes)
+        if i != j and transitions[i, j]
+    )
+    return Legend("difference", (LandClass(UNCHANGED, "unchanged", (245, 245, 245)), *changes))
+
+
+def _map_of(path: Path) -> Path:
+    return path / "landcover.tif" if path.is_dir() else path
+
+
+@contextmanager
+def _both(a: Path, b: Path) -> Iterator[tuple[GeoBox, Reader, list[str]]]:
+    with open_raster(a, "map A") as first, open_raster(b, "map B") as second:
+        bands = label_band(first, "map A"), label_band(second, "map B")
+        overlapping_bounds(second, "map B", first.bounds, first.crs)
+        geobox = GeoBox.from_rio(first)
+        notes = []
+        if GeoBox.from_rio(second) != geobox:
+            notes.append(f"{b} brought onto the grid of {a} by nearest neighbour")
+        with on_grid(second, geobox, Resampling.nearest) as view:
+
+            def pairs(box: Box) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+                there = read(view, bands[1], box)
+                return read(first, bands[0], box), np.where(read_mask(view, box), there, NO_DATA)
+
+            yield geobox, pairs, notes
+
+
+def _write_difference(
+    out: Path, geobox: GeoBox, legend: Legend, pairs: Reader, extent: Box
+) -> None:
+    band = Band("uint8", ("difference",), nodata=NO_DATA, legend=legend, tags=SOFTWARE)
+    out.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".partial-", dir=out) as scratch:
+        plain = Path(scratch) / "difference.tif"
+        parts = ((box, difference(*pairs(box))[None]) for box in blocks(extent))
+        write_raster(plain, geobox, band, parts)
+        write_cog(out / "difference.tif", plain, "mode")
+    write_text(out / "difference.qml", qml(ClassStyle(legend)))
+
+
+def _report(a: Path, b: Path, comparison: Comparison, legend: Legend) -> str:
+    hectares = comparison.transitions * comparison.pixel_m2 / 1e4
+    rows = [
+        (Html(swatch(c.colour) + escaped(c.name)), *(f"{v:,.2f}" for v in row), f"{row.sum():,.2f}")
+        for c, row in zip(WORKING.classes, hectares, strict=True)
+    ]
+    rows.append(("in B", *(f"{v:,.2f}" for v in hectares.sum(axis=0)), f"{hectares.sum():,.2f}"))
+    picture_px = class_picture(thinned(comparison.folder / "difference.tif", 1400)[0], legend)
+    largest = sorted(comparison.rows, key=lambda row: -row[2])
+    changes = [(f"{x} to {y}", f"{ha:,.2f}") for x, y, _, ha in largest if x != y]
+    body = [
+        Html("<h1>What differs</h1>"),
+        Html(f'<p class="quiet">A: {escaped(a)}<br>B: {escaped(b)}</p>'),
+        *(Html(f'<p class="warning">{escaped(note)}</p>') for note in comparison.notes),
+        Html(
+            f"<p>{comparison.changed:.1%} of {hectares.sum():,.2f} ha have another class in B.</p>"
+        ),
+        Html("<h2>Hectares by class in A (rows) and in B (columns)</h2>"),
+        table(["in A", *WORKING.names, "together"], rows),
+        Html("<h2>Where</h2>"),
+        Html(f"<figure class=map>{picture(picture_px, 'difference map')}</figure>"),
+        Html(
+            '<p class="quiet">Unchanged ground is nearly white, changed ground has the colour of '
+            "its class in B.</p>"
+        ),
+        Html("<h2>Changes, the largest first</h2>"),
+        table(["change", "hectares"], changes),
+    ]
+    return page("What differs", "\n".join(body))

@@ -1,0 +1,121 @@
+"""A finished run, as its folder tells: what publishing, reports and comparisons start from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from odc.geo.crs import CRS
+
+from landcover_pnp.errors import RasterError
+from landcover_pnp.grid import Box, TileGrid
+from landcover_pnp.journal import NAME, Journal
+from landcover_pnp.products import provenance_tags
+from landcover_pnp.runs import Ingredients, Record, ingredients
+from landcover_pnp.sources.scene import Scene
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run folder with a map in it.
+
+    Attributes:
+        folder: The run folder.
+        scene: Its prepared layers.
+        summary: Counts, scores and notes of the map stage.
+        settings: Settings by dotted name.
+        records: What became of each tile, by name.
+    """
+
+    folder: Path
+    scene: Scene
+    summary: Mapping[str, Any]
+    settings: Ingredients
+    records: Mapping[str, Record]
+
+    @classmethod
+    def open(cls, run: Path) -> FinishedRun:
+        """Opens a run folder.
+
+        Raises:
+            RasterError: If there is no finished map in it.
+        """
+        try:
+            summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+            settings = json.loads((run / "settings.json").read_text(encoding="utf-8"))
+            datetime.fromisoformat(summary["finished"])
+            scene = Scene.open(run / "scene")
+        except (OSError, ValueError, KeyError) as error:
+            raise RasterError(
+                found=f"{run} holds no finished map ({error})",
+                expected="the folder of a run that `landcover map` has finished",
+                way_out="repeat `landcover map CONFIG --run` with this folder, or correct the path",
+            ) from error
+        read = {path.stem: Record.read(path) for path in sorted((run / "tiles").glob("r*c*.json"))}
+        records = {name: record for name, record in read.items() if record is not None}
+        return cls(run, scene, summary, ingredients(**settings), records)
+
+    @property
+    def title(self) -> str:
+        """Name of the city where the scene has one, else of the folder."""
+        city = self.settings.get("scene.enviroatlas.city")
+        return str(city or self.folder.resolve().name)
+
+    @property
+    def crs(self) -> CRS:
+        """CRS of the map."""
+        return CRS(str(self.scene.geobox.crs))
+
+    @property
+    def finished(self) -> datetime:
+        """When the map was finished."""
+        return datetime.fromisoformat(self.summary["finished"]).astimezone(UTC)
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """Reason by name of the tiles that are no data in the map because they failed."""
+        return dict(self.summary["failed_tiles"])
+
+    @property
+    def stages(self) -> dict[str, float]:
+        """Seconds by stage of the process that finished the run, as its journal tells."""
+        seconds: dict[str, float] = {}
+        if (self.folder / NAME).is_file():
+            for event in Journal(self.folder).events():
+                if event["event"] == "start":
+                    seconds = {}
+                elif event["event"] == "stage":
+                    seconds[event["stage"]] = event["seconds"]
+        return seconds
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was done to the layers, and where nothing was known; one sentence each."""
+        uniform = int(sum(r.figures.get("uniform_px", 0) for r in self.records.values()))
+        said = (f"nothing but uniform weak labels at {uniform} pixels",) if uniform else ()
+        return (*self.summary["notes"], *said)
+
+    @property
+    def provenance(self) -> dict[str, str]:
+        """Metadata of the products: hashes, and the command and date of the run."""
+        shared = next(iter(self.records.values())).ingredients if self.records else {}
+        made_of = {k: v for k, v in shared.items() if k not in ("core", "canvas")}
+        return {
+            **(provenance_tags(made_of) if made_of else {}),
+            "LANDCOVER_COMMAND": self.summary["command"],
+            "TIFFTAG_DATETIME": self.finished.strftime("%Y:%m:%d %H:%M:%S"),
+        }
+
+    def core(self, tile: str) -> Box:
+        """The pixels a tile answers for."""
+        cut = self.settings["tiles.core_px"], self.settings["tiles.ring_px"]
+        return TileGrid(self.scene.geobox, *cut).tile_by_id(tile).core
+
+    def bounds(self, box: Box) -> tuple[float, float, float, float]:
+        """Left, bottom, right, top of a box of pixels in the CRS of the map."""
+        left, bottom, right, top = self.scene.geobox[box.within(self.scene.extent)].boundingbox
+        return left, bottom, right, top

@@ -1,0 +1,189 @@
+"""The publish stage: a finished run in, a folder of products that explain themselves out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landcover_pnp.geotiff import Band, write_cog, write_raster, write_text
+from landcover_pnp.grid import Box
+from landcover_pnp.legend import NO_DATA, WORKING
+from landcover_pnp.products import ERRORS, EXTRAS, PRODUCTS, SOFTWARE, Product, write_products
+from landcover_pnp.publish.catalog import write_item
+from landcover_pnp.publish.finished import FinishedRun
+from landcover_pnp.publish.folder import replaced
+from landcover_pnp.publish.pictures import error_labels
+from landcover_pnp.publish.qgis import (
+    Bounds,
+    Group,
+    Layer,
+    Project,
+    layer_definition,
+    project_file,
+    zipped,
+)
+from landcover_pnp.publish.report import write_report
+from landcover_pnp.publish.styles import (
+    ClassStyle,
+    ImageStyle,
+    OutlineStyle,
+    PolygonStyle,
+    Style,
+    qml,
+)
+from landcover_pnp.publish.vectors import (
+    PolygonCounts,
+    dated,
+    write_boxes,
+    write_layer_styles,
+    write_polygons,
+)
+from landcover_pnp.raster import blocks, open_raster, read
+from landcover_pnp.runs import locked
+from landcover_pnp.settings import PublishSettings
+
+FOLDER = "products"
+"""Folder of the products in a run folder."""
+
+FAILED = OutlineStyle((215, 25, 28), hatched=True)
+"""How tiles without a result are drawn."""
+
+
+@dataclass(frozen=True)
+class PublishSummary:
+    """What was published.
+
+    Attributes:
+        folder: Folder of the products; it can be moved, copied or zipped as it is.
+        files: Names of the files in it.
+        polygons: What became of the map's patches.
+        failed: Names of the tiles without a result.
+    """
+
+    folder: Path
+    files: tuple[str, ...]
+    polygons: PolygonCounts
+    failed: tuple[str, ...]
+
+
+def publish_run(run: Path, settings: PublishSettings | None = None) -> PublishSummary:
+    """Makes all products of a finished run; the same run gives the same bytes.
+
+    Args:
+        run: Folder of the run.
+        settings: Title, polygons, rasters on request.
+
+    Returns:
+        What was published; older products were replaced all together, or not at all.
+
+    Raises:
+        RequestError: If the run is not finished or in use.
+        RunError: If a product cannot be written.
+    """
+    chosen = settings or PublishSettings()
+    finished = FinishedRun.open(run)
+    title = chosen.title or finished.title
+    with locked(run), dated(finished.finished), replaced(run / FOLDER) as folder:
+        rasters = {**PRODUCTS, **{k: v for k, v in EXTRAS.items() if getattr(chosen, k)}}
+        write_products(run / "probabilities", folder, finished.provenance, rasters)
+        polygons = _write_vectors(finished, folder, chosen)
+        project = Project(
+            title,
+            finished.crs,
+            finished.bounds(finished.scene.extent),
+            _groups(finished, folder, rasters),
+            {f"no result: {name}": box for name, box in _failed_boxes(finished).items()},
+        )
+        write_text(folder / "landcover.qlr", layer_definition(project))
+        (folder / "landcover.qgz").write_bytes(zipped("landcover.qgs", project_file(project)))
+        write_report(finished, folder, folder / "report.html", title)
+        write_item(finished, folder, title)
+    files = tuple(sorted(path.name for path in (run / FOLDER).iterdir()))
+    return PublishSummary(run / FOLDER, files, polygons, tuple(finished.failed))
+
+
+def _groups(run: FinishedRun, folder: Path, rasters: Mapping[str, Product]) -> tuple[Group, ...]:
+    """Layers from top to bottom; writes image and truth, which are no products of the map."""
+
+    def layers(*stems: str, shown: bool = False) -> tuple[Layer, ...]:
+        return tuple(
+            Layer(rasters[k].title, f"./{k}.tif", rasters[k].style, shown)
+            for k in stems
+            if k in rasters
+        )
+
+    def vectors(name: str, layer: str, style: Style, shown: bool) -> Layer:
+        return Layer(name, f"./landcover.gpkg|layername={layer}", style, shown)
+
+    polygons = vectors("land cover polygons", "landcover", PolygonStyle(WORKING), False)
+    failed = vectors("tiles without result", "failed_tiles", FAILED, True)
+    groups = (
+        Group("Warnings", (failed,) if run.failed else ()),
+        Group("Map", (*layers("landcover", shown=True), polygons)),
+        Group("Uncertainty", layers("confidence", "entropy", *EXTRAS)),
+        Group("Baselines", layers("evidence", "weak_labels")),
+        Group("Truth", _write_truth(run, folder)),
+        Group("Imagery", (_write_image(run, folder),)),
+    )
+    return tuple(group for group in groups if group.layers)
+
+
+def _failed_boxes(run: FinishedRun) -> dict[str, Bounds]:
+    return {name: run.bounds(run.core(name)) for name in run.failed}
+
+
+def _write_vectors(run: FinishedRun, folder: Path, settings: PublishSettings) -> PolygonCounts:
+    path = folder / "landcover.gpkg"
+    counts = write_polygons(
+        path,
+        folder / "landcover.tif",
+        folder / "confidence.tif",
+        settings.min_area_m2,
+        settings.simplify_m,
+    )
+    styles: dict[str, Style] = {"landcover": PolygonStyle(WORKING)}
+    if run.failed:
+        write_boxes(path, "failed_tiles", run.crs, _failed_boxes(run), run.failed)
+        styles["failed_tiles"] = FAILED
+    write_layer_styles(path, styles, run.finished)
+    return counts
+
+
+def _write_image(run: FinishedRun, folder: Path) -> Layer:
+    style = ImageStyle(run.scene.image_scale)
+    write_cog(folder / "image.tif", run.scene.folder / "image.tif", "average")
+    write_text(folder / "image.qml", qml(style))
+    return Layer("image", "./image.tif", style)
+
+
+def _write_truth(run: FinishedRun, folder: Path) -> tuple[Layer, ...]:
+    if run.scene.truth_legend is None:
+        return ()
+
+    def truth(box: Box) -> NDArray[np.uint8]:
+        labels = run.scene.truth(box)
+        return np.zeros(box.shape, np.uint8) if labels is None else labels
+
+    def errors(box: Box) -> NDArray[np.uint8]:
+        with open_raster(folder / "landcover.tif", "class map") as source:
+            return error_labels(read(source, 1, box), truth(box))
+
+    layers = []
+    for stem, title, legend, pixels in (
+        ("errors", "right and wrong", ERRORS, errors),
+        ("truth", "truth", WORKING, truth),
+    ):
+        band = Band("uint8", (title,), nodata=NO_DATA, legend=legend, tags=SOFTWARE)
+        with TemporaryDirectory(prefix=".partial-", dir=folder) as scratch:
+            plain = Path(scratch) / f"{stem}.tif"
+            parts = ((box, pixels(box)[None]) for box in blocks(run.scene.extent))
+            write_raster(plain, run.scene.geobox, band, parts)
+            write_cog(folder / f"{stem}.tif", plain, "mode")
+        write_text(folder / f"{stem}.qml", qml(ClassStyle(legend)))
+        layers.append(Layer(title, f"./{stem}.tif", ClassStyle(legend), shown=False))
+    return tuple(layers)

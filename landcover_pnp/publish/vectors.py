@@ -1,0 +1,188 @@
+"""The map as a GeoPackage: polygons of classes, the tiles, and how QGIS draws both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import geopandas
+import numpy as np
+import pandas as pd
+import pyogrio
+import shapely
+from odc.geo.crs import CRS
+from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
+from rasterio.io import DatasetReader
+
+from landcover_pnp.errors import RunError
+from landcover_pnp.grid import Box
+from landcover_pnp.legend import WORKING
+from landcover_pnp.products import PERCENT_NO_DATA
+from landcover_pnp.publish.polygons import (
+    on_ground,
+    patch_means,
+    patches,
+    sieved,
+    simplified,
+)
+from landcover_pnp.publish.qgis import Bounds
+from landcover_pnp.publish.styles import Style, qml
+from landcover_pnp.raster import blocks, open_raster, read
+
+WINDOW_PX = 1024
+"""Polygons are made in windows of this side, so that memory does not grow with the map."""
+
+
+@dataclass(frozen=True)
+class PolygonCounts:
+    """What became of a map's patches.
+
+    Attributes:
+        polygons: Polygons written.
+        vertices: Their vertices.
+        area_m2: Their area together.
+    """
+
+    polygons: int
+    vertices: int
+    area_m2: float
+
+
+def write_polygons(
+    path: Path, classes: Path, confidence: Path, min_area_m2: float, simplify_m: float
+) -> PolygonCounts:
+    """Writes the layer ``landcover`` of a GeoPackage: one polygon a patch of one class.
+
+    Columns: ``code``, ``name``, ``area_m2`` and ``confidence`` (mean over the patch, percent).
+    Patches are cut at the edges of windows of ``WINDOW_PX``.
+
+    Args:
+        path: The GeoPackage; other layers in it stay.
+        classes: Class map.
+        confidence: Confidence on the same grid.
+        min_area_m2: Minimum mapping unit; smaller patches go to their largest neighbour.
+        simplify_m: Tolerance of the simplification, see ``polygons.simplified``.
+
+    Returns:
+        Number, vertices and area of the polygons.
+    """
+    total = PolygonCounts(0, 0, 0.0)
+    with open_raster(classes, "class map") as labels, open_raster(confidence, "confidence") as sure:
+        for number, part in enumerate(_windows(labels, sure, min_area_m2, simplify_m)):
+            _write(part, path, "landcover", append=number > 0, **_POLYGONS)
+            total = PolygonCounts(
+                total.polygons + len(part),
+                total.vertices + int(shapely.get_num_coordinates(part.geometry.array).sum()),
+                total.area_m2 + float(part["area_m2"].sum()),
+            )
+    return total
+
+
+def _write(frame: pd.DataFrame, path: Path, layer: str, **options: Any) -> None:
+    try:
+        pyogrio.write_dataframe(frame, path, layer=layer, **options)
+    except (DataSourceError, DataLayerError, FeatureError, OSError) as error:
+        raise RunError(
+            found=f"{path} could not be written: {error}",
+            expected="a complete file",
+            way_out="free disk space, then repeat the command",
+        ) from error
+
+
+# The version that QGIS 3.22 reads without a warning.
+_GPKG: dict[str, Any] = {"driver": "GPKG", "dataset_options": {"VERSION": "1.3"}}
+_POLYGONS: dict[str, Any] = {**_GPKG, "geometry_type": "Polygon"}
+
+
+def _windows(
+    labels: DatasetReader, confidence: DatasetReader, min_area_m2: float, simplify_m: float
+) -> Iterator[geopandas.GeoDataFrame]:
+    extent = Box(0, labels.height, 0, labels.width)
+    pixel_m = abs(labels.res[0])
+    min_px = math.ceil(min_area_m2 / pixel_m**2)
+    for box in blocks(extent, WINDOW_PX):
+        # A patch that is too small lies within this margin, or is known to be large enough.
+        around = box.grow(min_px).clip(extent)
+        codes = sieved(read(labels, 1, around), min_px)[box.within(around)]
+        numbers = patches(codes)
+        sure = read(confidence, 1, box)
+        known = np.where(sure == PERCENT_NO_DATA, 0, sure)
+        outlines = simplified(numbers, simplify_m / pixel_m)
+        outlines = on_ground(outlines, labels.transform, (box.x0, box.y0))
+        own = np.zeros(len(outlines) + 1, np.int32)
+        own[numbers] = codes
+        names = dict(zip(WORKING.codes, WORKING.names, strict=True))
+        yield geopandas.GeoDataFrame(
+            {
+                "code": own[1:],
+                "name": [names[code] for code in own[1:]],
+                "area_m2": shapely.area(outlines).round(2),
+                "confidence": patch_means(known, numbers).round(1),
+            },
+            geometry=outlines,
+            crs=labels.crs.to_wkt(),
+        )
+
+
+def write_boxes(
+    path: Path, layer: str, crs: CRS, boxes: Mapping[str, Bounds], reasons: Mapping[str, str]
+) -> None:
+    """Writes rectangles as a layer of a GeoPackage, with columns ``tile`` and ``reason``.
+
+    Args:
+        path: The GeoPackage; other layers in it stay.
+        layer: Name of the layer.
+        crs: CRS of the rectangles.
+        boxes: Left, bottom, right, top by name.
+        reasons: Text by name.
+    """
+    frame = geopandas.GeoDataFrame(
+        {"tile": list(boxes), "reason": [reasons[name] for name in boxes]},
+        geometry=[shapely.box(*bounds) for bounds in boxes.values()],
+        crs=str(crs),
+    )
+    _write(frame, path, layer, **_POLYGONS)
+
+
+def write_layer_styles(path: Path, styles: Mapping[str, Style], now: datetime) -> None:
+    """Writes the table ``layer_styles``, in which QGIS finds each layer's default style.
+
+    Args:
+        path: The GeoPackage.
+        styles: Style by name of the layer.
+        now: Time of the entries.
+    """
+    rows = pd.DataFrame(
+        {
+            "f_table_catalog": "",
+            "f_table_schema": "",
+            "f_table_name": list(styles),
+            "f_geometry_column": "geom",
+            "styleName": list(styles),
+            "styleQML": [qml(style) for style in styles.values()],
+            "styleSLD": "",
+            "useAsDefault": True,
+            "description": "",
+            "owner": "",
+            "ui": "",
+            "update_time": pd.Timestamp(now),
+        }
+    )
+    options = {"FID": "id", "DATETIME_PRECISION": "MILLISECOND"}
+    _write(rows, path, "layer_styles", layer_options=options, **_GPKG)
+
+
+@contextmanager
+def dated(now: datetime) -> Iterator[None]:
+    """Has GeoPackages say that they were written at a given time: the same content, same bytes."""
+    text = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": text})
+    try:
+        yield
+    finally:
+        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})

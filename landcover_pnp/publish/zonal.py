@@ -1,0 +1,237 @@
+"""Class areas by zone: what a map says of a city's parcels, districts or watersheds."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import geopandas
+import numpy as np
+import pyogrio
+import shapely
+from numpy.typing import NDArray
+from pyogrio.errors import DataSourceError
+from rasterio.features import geometry_mask
+from rasterio.io import DatasetReader
+
+from landcover_pnp.errors import RasterError, ZonesWarning
+from landcover_pnp.geotiff import completed
+from landcover_pnp.grid import Box
+from landcover_pnp.legend import CLASS_COUNT, WORKING
+from landcover_pnp.products import classes
+from landcover_pnp.publish.finished import FinishedRun
+from landcover_pnp.raster import blocks, open_raster, read
+
+SHARES = {"tree_canopy": "trees and forest", "impervious": "impervious"}
+"""Shares that are given with their uncertainty, and the class each stands for."""
+
+
+@dataclass(frozen=True)
+class ZonalSummary:
+    """Where the table lies.
+
+    Attributes:
+        zones: Number of zones.
+        table: CSV file.
+        layer: GeoPackage with the zones' outlines and the same columns.
+        notes: What was done to the zones, one sentence each.
+    """
+
+    zones: int
+    table: Path
+    layer: Path
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ZoneCounts:
+    """Pixels of a zone.
+
+    Attributes:
+        mapped: (class,) pixels whose most probable class it is.
+        kept: (class,) sum of its probability over those pixels.
+        elsewhere: (class,) sum of its probability over the other pixels.
+        no_data: Pixels without data.
+    """
+
+    mapped: NDArray[np.float64]
+    kept: NDArray[np.float64]
+    elsewhere: NDArray[np.float64]
+    no_data: float = 0.0
+
+    def __add__(self, other: ZoneCounts) -> ZoneCounts:
+        """Pixels of both together."""
+        return ZoneCounts(
+            self.mapped + other.mapped,
+            self.kept + other.kept,
+            self.elsewhere + other.elsewhere,
+            self.no_data + other.no_data,
+        )
+
+    @classmethod
+    def of(cls, probabilities: NDArray[np.float32], inside: NDArray[np.bool_]) -> ZoneCounts:
+        """Counts the pixels of one window.
+
+        Args:
+            probabilities: (class, y, x) float32, sums to 1, or 0 where there is no data.
+            inside: (y, x) bool, the zone.
+        """
+        p = probabilities[:, inside].astype(np.float64)
+        labels = classes(probabilities)[inside]
+        own = labels == np.arange(1, CLASS_COUNT + 1)[:, None]
+        return cls(
+            own.sum(axis=1).astype(np.float64),
+            np.where(own, p, 0).sum(axis=1),
+            np.where(own, 0, p).sum(axis=1),
+            float((labels == 0).sum()),
+        )
+
+
+def zone_table(run: FinishedRun, zones: geopandas.GeoDataFrame) -> geopandas.GeoDataFrame:
+    """Class areas of each zone.
+
+    A pixel belongs to a zone that holds its centre. A share is given with the range that the
+    probabilities leave: ``low`` counts the mapped pixels by their probability alone, ``high``
+    adds the probability of the class where another one was mapped.
+
+    Args:
+        run: The run.
+        zones: Polygons in the CRS of the map.
+
+    Returns:
+        The zones' own columns, then ``mapped_ha``, ``no_data_pct``, ``confidence_pct``,
+        ``<class>_ha`` and ``<class>_pct`` of the mapped area, and for canopy and impervious
+        ``_low_pct`` and ``_high_pct``; empty where a zone has no mapped pixel.
+    """
+    with open_raster(run.folder / "probabilities" / "map.tif", "probabilities") as source:
+        rows = [_row(_count(source, zone), source) for zone in zones.geometry]
+    columns = list(rows[0]) if rows else []
+    own = [name for name in zones.columns if name not in columns]
+    table = zones[own].copy()
+    for name in columns:
+        table[name] = [row[name] for row in rows]
+    return table
+
+
+def zonal(run: Path, path: Path, layer: str | None = None) -> ZonalSummary:
+    """Writes the class areas by zone to ``RUN/zonal/``, as CSV and as GeoPackage.
+
+    Zones in another CRS are reprojected, invalid outlines repaired.
+
+    Args:
+        run: Folder of a finished run.
+        path: Vector file of the zones, any OGR format.
+        layer: Its layer, None for the only one.
+
+    Returns:
+        Where the table lies and what was done to the zones.
+
+    Raises:
+        RasterError: If the run is not finished or the zones cannot be used.
+    """
+    finished = FinishedRun.open(run)
+    zones, notes = _read_zones(path, layer, finished)
+    table = zone_table(finished, zones)
+    out = run / "zonal"
+    with completed(out / f"{path.stem}.csv") as partial:
+        table.drop(columns=table.geometry.name).to_csv(partial, index=False)
+    with completed(out / f"{path.stem}.gpkg") as partial:
+        pyogrio.write_dataframe(table, partial, layer="zones", driver="GPKG")
+    return ZonalSummary(
+        len(table), out / f"{path.stem}.csv", out / f"{path.stem}.gpkg", tuple(notes)
+    )
+
+
+def _read_zones(
+    path: Path, layer: str | None, run: FinishedRun
+) -> tuple[geopandas.GeoDataFrame, list[str]]:
+    try:
+        if layer is None and path.is_file() and len(pyogrio.list_layers(path)) > 1:
+            names = ", ".join(pyogrio.list_layers(path)[:, 0])
+            raise _unusable(f"{path} has several layers: {names}", "name one with --layer")
+        zones = geopandas.read_file(path, layer=layer)
+    except (DataSourceError, OSError, ValueError) as error:
+        raise _unusable(f"{path} cannot be read: {error}", "correct the path or --layer") from error
+    if not isinstance(zones, geopandas.GeoDataFrame) or not len(zones):
+        raise _unusable(f"{path} holds no shapes", "take a layer of polygons")
+    if zones.crs is None:
+        raise _unusable(f"{path} has no coordinate reference system", "assign it, e.g. in QGIS")
+    kinds = set(zones.geom_type.dropna()) - {"Polygon", "MultiPolygon", "GeometryCollection"}
+    if kinds:
+        raise _unusable(f"{path} holds {', '.join(sorted(kinds))}", "take a layer of polygons")
+    notes = []
+    crs = run.crs.proj
+    if zones.crs != crs:
+        notes.append(f"zones reprojected from {zones.crs.to_string()} to {crs.to_string()}")
+        zones = zones.to_crs(crs)
+    invalid = ~zones.is_valid & zones.geometry.notna()
+    if invalid.any():
+        zones.loc[invalid, zones.geometry.name] = shapely.make_valid(
+            zones.geometry[invalid].array, method="structure"
+        )
+        _warn(f"outlines repaired of zones {_listed(invalid)}")
+    extent = shapely.box(*run.bounds(run.scene.extent))
+    away = zones.geometry.isna() | zones.is_empty | ~zones.intersects(extent)
+    if away.any():
+        _warn(f"zones without a pixel of the map: {_listed(away)}")
+    return zones, notes
+
+
+def _count(source: DatasetReader, zone: Any) -> ZoneCounts:
+    nothing = np.zeros(CLASS_COUNT)
+    total = ZoneCounts(nothing, nothing, nothing)
+    if zone is None or zone.is_empty:
+        return total
+    left, bottom, right, top = zone.bounds
+    (y0, x0), (y1, x1) = source.index(left, top), source.index(right, bottom)
+    around = Box(y0, y1 + 1, x0, x1 + 1).clip(Box(0, source.height, 0, source.width))
+    if around.is_empty:
+        return total
+    for box in blocks(around):
+        transform = source.window_transform(box.window)
+        inside = geometry_mask([zone], box.shape, transform, invert=True)
+        if inside.any():
+            p = read(source, source.indexes, box).astype(np.float32)
+            mass = p.sum(axis=0)
+            total += ZoneCounts.of(np.divide(p, mass, out=p, where=mass > 0), inside)
+    return total
+
+
+def _row(counts: ZoneCounts, source: DatasetReader) -> dict[str, float | None]:
+    pixel_ha = abs(source.res[0] * source.res[1]) / 1e4
+    mapped = float(counts.mapped.sum())
+
+    def percent(part: float, whole: float = mapped) -> float | None:
+        return round(100 * part / whole, 2) if whole else None
+
+    row: dict[str, float | None] = {
+        "mapped_ha": round(mapped * pixel_ha, 4),
+        "no_data_pct": percent(counts.no_data, mapped + counts.no_data),
+        "confidence_pct": percent(float(counts.kept.sum())),
+    }
+    for name, n in zip(WORKING.names, counts.mapped, strict=True):
+        key = name.split(" ")[0]
+        row[f"{key}_ha"] = round(float(n) * pixel_ha, 4)
+        row[f"{key}_pct"] = percent(float(n))
+    for share, name in SHARES.items():
+        c = WORKING.names.index(name)
+        row[f"{share}_low_pct"] = percent(float(counts.kept[c]))
+        row[f"{share}_pct"] = percent(float(counts.mapped[c]))
+        row[f"{share}_high_pct"] = percent(float(counts.mapped[c] + counts.elsewhere[c]))
+    return row
+
+
+def _listed(where: Any) -> str:
+    numbers = [str(number) for number in np.flatnonzero(where)]
+    shown = ", ".join(numbers[:20])
+    return shown + (f" and {len(numbers) - 20} more" if len(numbers) > 20 else "")
+
+
+def _warn(text: str) -> None:
+    warnings.warn(f"{text} (rows of the file, from 0)", ZonesWarning, stacklevel=3)
+
+
+def _unusable(found: str, way_out: str) -> RasterError:
+    return RasterError(found=found, expected="a vector file of zones, polygons", way_out=way_out)

@@ -1,0 +1,72 @@
+"""Settings of publishing: products, zones, comparisons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class PublishSettings:
+    """The products of a finished run.
+
+    Attributes:
+        title: Title of project and report; null is the city's name, or the run folder's.
+        min_area_m2: Minimum mapping unit of the polygons; smaller patches go to their largest
+            neighbour.
+        simplify_m: Detail of the polygons' edges that may go, metres.
+        second_class: Whether to write the second most probable class too.
+        probabilities: Whether to write all class probabilities too, in percent.
+    """
+
+    title: str | None = None
+    min_area_m2: float = 200.0
+    simplify_m: float = 12.0
+    second_class: bool = False
+    probabilities: bool = False
+
+
+@dataclass(frozen=True)
+class ReportSettings:
+    """The report of a finished run.
+
+    Attributes:
+        title: Title; null is the city's name, or the run folder's.
+    """
+
+    title: str | None = None
+
+
+@dataclass(frozen=True)
+class ZonalSettings:
+    """Class areas by zone.
+
+    Attributes:
+        layer: Layer of the zones file; null means the only one.
+    """
+
+    layer: str | None = None
+
+
+@dataclass(frozen=True)
+class CompareSettings:
+    """What differs between two maps of the same ground.
+
+    Attributes:
+        out: Folder of the difference map and the transition table.
+    """
+
+    out: Path = Path("comparison")
+
+
+@dataclass(frozen=True)
+class CatalogSettings:
+    """A catalogue of published runs.
+
+    Attributes:
+        title: Title of the collection.
+        prior: Folder of the prior the maps were made with, to be listed too.
+    """
+
+    title: str = "Land cover"
+    prior: Path | None = None

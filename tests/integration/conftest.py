@@ -1,0 +1,28 @@
+"""A finished run for the tests of what is made from it."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from inputs import write_scene
+
+from landcover_pnp.configuration import load_settings
+from landcover_pnp.mapping import map_city
+from landcover_pnp.settings import MapSettings
+
+TILES = ["--tiles.core_px", "30", "--tiles.ring_px", "8"]
+"""2 x 2 tiles on the 60 x 60 px of the standard scene."""
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run, not to be changed."""
+    folder = tmp_path_factory.mktemp("finished")
+    map_city(load_settings(MapSettings, write_scene(folder), TILES), folder / "city")
+    return folder / "city"
+
+
+@pytest.fixture
+def run(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the run."""
+    return Path(shutil.copytree(finished, tmp_path / "city"))

@@ -1,0 +1,127 @@
+"""Products in QGIS itself and in a browser itself; skipped where there is none."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from finished_runs import without_a_tile
+from PIL import Image
+
+from landcover_pnp.legend import WORKING
+from landcover_pnp.products import PRODUCTS
+from landcover_pnp.publish.page import hex_colour
+from landcover_pnp.publish.publishing import publish_run
+from landcover_pnp.settings import PublishSettings
+
+CHECK = Path(__file__).parents[1] / "qgis_check.py"
+LEGEND = [[c.name, hex_colour(c.colour)] for c in WORKING.classes]
+BOUNDS = [586_000, 4_475_760, 586_240, 4_476_000]
+AWKWARD = 'Stadt "Köln" & <Umland>'
+
+
+@pytest.fixture(scope="module")
+def qgis_python() -> str:
+    """The Python that has QGIS."""
+    for python in ("/usr/bin/python3", shutil.which("python3")):
+        if (
+            python
+            and not subprocess.run(
+                [python, "-c", "import qgis.core"], capture_output=True
+            ).returncode
+        ):
+            return python
+    pytest.skip("no Python with QGIS (Debian: python3-qgis)")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> str:
+    """A browser."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        found = shutil.which(name)
+        if found:
+            return found
+    pytest.skip("no Chromium")
+
+
+@pytest.mark.slow
+def test_everything_opens_in_qgis_even_after_a_move(
+    run: Path, tmp_path: Path, qgis_python: str
+) -> None:
+    without_a_tile(run)
+    folder = publish_run(run, PublishSettings(title=AWKWARD)).folder
+    moved = tmp_path / "moved here & <there>"
+    shutil.move(folder, moved)
+    command = [qgis_python, str(CHECK), str(moved), str(tmp_path / "map.png")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["opened"]
+    assert answer["title"] == AWKWARD
+    assert answer["crs"] == "EPSG:26917"
+    assert answer["view"] == BOUNDS
+    assert answer["groups"] == ["Warnings", "Map", "Uncertainty", "Baselines", "Truth", "Imagery"]
+    assert answer["shown"] == ["tiles without result", "land cover", "image"]
+    assert answer["bookmarks"] == ["no result: r0000c0001"]
+    assert answer["qlr"]["opened"], answer["qlr"]["message"]
+    assert answer["qlr"]["layers"] == answer["layers"]
+    for name, layer in {**answer["layers"], **answer["files"]}.items():
+        assert layer["valid"], name
+        assert layer["crs"] == "EPSG:26917", name
+        if name != "tiles without result" and not name.startswith("land cover polygons"):
+            np.testing.assert_allclose(layer["extent"], BOUNDS, atol=0.01, err_msg=name)
+    for stem, product in PRODUCTS.items():
+        assert answer["files"][f"{stem}.tif"]["legend"] == answer["layers"][product.title]["legend"]
+    for name in ("land cover", "land cover polygons", "evidence alone", "truth"):
+        assert answer["layers"][name]["legend"] == LEGEND, name
+    assert answer["files"]["landcover.gpkg"]["legend"] == LEGEND
+    # The map as drawn: legend colours only, but for the red hatching of the failed tile.
+    pixels = np.asarray(Image.open(tmp_path / "map.png").convert("RGB"))
+    rest = np.vstack([pixels[460:].reshape(-1, 3), pixels[:440, :440].reshape(-1, 3)])
+    assert {tuple(c) for c in np.unique(rest, axis=0).tolist()} <= {
+        c.colour for c in WORKING.classes
+    }
+    assert (pixels[:440, 460:] == (215, 25, 28)).all(axis=-1).any()
+
+
+DRIVE = """<script>
+const seen = {};
+seen.pictures = part("left").options.length;
+seen.start = part("above").style.clipPath;
+part("swipe").value = 20;
+part("swipe").dispatchEvent(new Event("input"));
+seen.slid = part("above").style.clipPath;
+const box = part("stack").getBoundingClientRect();
+part("stack").dispatchEvent(new PointerEvent("pointerdown", {clientX: box.left + box.width / 4}));
+seen.dragged = part("above").style.clipPath;
+const before = part("above").src;
+part("right").value = "confidence";
+part("right").dispatchEvent(new Event("change"));
+seen.changed = part("above").src !== before && part("above").src.startsWith("data:image/png");
+part("zoom").value = "4";
+part("zoom").dispatchEvent(new Event("change"));
+seen.zoomed = part("stack").getBoundingClientRect().width / box.width;
+document.body.dataset.seen = JSON.stringify(seen);
+</script></main>"""
+
+
+@pytest.mark.slow
+def test_the_report_works_in_a_browser(run: Path, tmp_path: Path, chromium: str) -> None:
+    report = publish_run(run).folder / "report.html"
+    driven = tmp_path / "driven.html"
+    driven.write_text(report.read_text().replace("</main>", DRIVE))
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"]
+    options += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=2000"]
+    command = [chromium, *options, "--dump-dom", driven.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert "CONSOLE" not in done.stderr, done.stderr
+    text = done.stdout.split('data-seen="')[1].split('"')[0].replace("&quot;", '"')
+    seen = json.loads(text)
+    assert seen["pictures"] == 7
+    assert seen["start"] == "inset(0px 0px 0px 50%)"
+    assert seen["slid"] == "inset(0px 0px 0px 20%)"
+    assert seen["dragged"] == "inset(0px 0px 0px 25%)"
+    assert seen["changed"]
+    assert seen["zoomed"] == pytest.approx(4, rel=0.05)  # scrollbars

@@ -1,0 +1,78 @@
+"""Comparisons: a map with itself, with another, with one elsewhere."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from inputs import write_tif
+
+from landcover_pnp.errors import GridError
+from landcover_pnp.legend import WORKING
+from landcover_pnp.publish.comparison import compare_maps, difference, difference_legend
+
+LABELS = arrays(np.uint8, (5, 6), elements=st.integers(0, 5))
+
+
+@given(LABELS, LABELS)
+def test_a_difference_tells_both_classes(a: np.ndarray, b: np.ndarray) -> None:
+    d = difference(a, b)
+    known = (a > 0) & (b > 0)
+    assert (d[~known] == 0).all()
+    same = known & (a == b)
+    assert (d[same] == 1).all()
+    changed = known & (a != b)
+    np.testing.assert_array_equal(d[changed] // 10, a[changed])
+    np.testing.assert_array_equal(d[changed] % 10, b[changed])
+    assert not difference(a, a)[a > 0].any() or set(np.unique(difference(a, a))) <= {0, 1}
+
+
+def maps(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 6, (2, 40, 50), dtype=np.uint8)
+    write_tif(folder / "a.tif", a, nodata=0)
+    write_tif(folder / "b.tif", b, nodata=0)
+    return a, b
+
+
+def test_transitions_count_every_pixel_once_and_turn_round(tmp_path: Path) -> None:
+    a, b = maps(tmp_path)
+    there = compare_maps(tmp_path / "a.tif", tmp_path / "b.tif", tmp_path / "there")
+    back = compare_maps(tmp_path / "b.tif", tmp_path / "a.tif", tmp_path / "back")
+    np.testing.assert_array_equal(there.transitions, back.transitions.T)
+    assert there.transitions.sum() == ((a > 0) & (b > 0)).sum()
+    assert there.transitions[1, 3] == ((a == 2) & (b == 4)).sum()
+    same = compare_maps(tmp_path / "a.tif", tmp_path / "a.tif", tmp_path / "same")
+    assert same.changed == 0
+    with (tmp_path / "there" / "transitions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert sum(int(row["pixels"]) for row in rows) == there.transitions.sum()
+
+
+def test_the_difference_map_has_the_legend_of_its_values(tmp_path: Path) -> None:
+    a, b = maps(tmp_path)
+    comparison = compare_maps(tmp_path / "a.tif", tmp_path / "b.tif", tmp_path / "out")
+    legend = difference_legend(comparison.transitions)
+    with rasterio.open(tmp_path / "out" / "difference.tif") as source:
+        np.testing.assert_array_equal(source.read(1), difference(a, b))
+        for c in legend.classes:
+            assert source.colormap(1)[c.code] == (*c.colour, 255)
+    assert {c.code for c in legend.classes} == set(np.unique(difference(a, b))) - {0}
+    assert "trees and forest to impervious" in (tmp_path / "out" / "difference.qml").read_text()
+    html = (tmp_path / "out" / "comparison.html").read_text()
+    assert all(name in html for name in WORKING.names)
+
+
+def test_maps_of_different_ground_are_refused(tmp_path: Path) -> None:
+    maps(tmp_path)
+    write_tif(tmp_path / "far.tif", np.ones((4, 4), np.uint8), origin=(100_000.0, 4_000_000.0))
+    with pytest.raises(GridError, match="overlap"):
+        compare_maps(tmp_path / "a.tif", tmp_path / "far.tif", tmp_path / "out")
+    write_tif(tmp_path / "empty.tif", np.zeros((40, 50), np.uint8), nodata=0)
+    with pytest.raises(GridError, match="no pixel"):
+        compare_maps(tmp_path / "a.tif", tmp_path / "empty.tif", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
