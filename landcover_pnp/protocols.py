@@ -1,7 +1,8 @@
-"""Where p(class | NLCD) comes from: the protocols ``target``, ``source`` and ``definitions``."""
+"""Where p(class | NLCD) comes from: ``target``, ``source`` or ``definitions``, repaired or not."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,14 +10,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landcover_pnp.configuration import load_settings
-from landcover_pnp.errors import SettingsError
+from landcover_pnp.errors import SettingsError, WeakLabelsWarning
 from landcover_pnp.raster import blocks
-from landcover_pnp.settings import MapSettings, WeakLabelSettings
+from landcover_pnp.repair import (
+    NOWHERE,
+    OBJECTS,
+    Repair,
+    colours,
+    greenness,
+    places,
+    repair_matrix,
+)
+from landcover_pnp.settings import MapSettings, RepairSettings, WeakLabelSettings
 from landcover_pnp.sources.enviroatlas import scene_files
 from landcover_pnp.sources.preparation import prepare_scene
 from landcover_pnp.sources.rasters import ScenePlan, plan_scene
 from landcover_pnp.sources.scene import Scene
 from landcover_pnp.weak_labels import DEFINITIONS, class_given_nlcd, cooccurrence
+
+DOUBTFUL_CHANGE = 0.2
+"""Repairs that move more of p(class | NLCD) than this are warned of, see docs/transfer.md."""
+
+_WINDOW_PX = 64
+_SEED = 0
 
 
 def plan_sources(settings: WeakLabelSettings) -> dict[str, ScenePlan]:
@@ -67,6 +83,50 @@ def protocol_matrix(
     Returns:
         (nlcd class, class) float64, rows sum to 1.
     """
+    matrix = _given_matrix(settings, scene, sources, folder)
+    if settings.repair is None:
+        return matrix
+    repair = repair_scene(scene, matrix, settings.repair)
+    if repair.change > DOUBTFUL_CHANGE:
+        warnings.warn(
+            f"the image contradicts p(class | NLCD) of the protocol {settings.protocol}: its "
+            f"colours move {repair.change:.0%} of it to other classes; look at the map",
+            WeakLabelsWarning,
+            stacklevel=2,
+        )
+    return repair.matrix
+
+
+def repair_scene(scene: Scene, matrix: NDArray[np.float64], settings: RepairSettings) -> Repair:
+    """Repairs p(class | NLCD) by a scene's colours, see ``repair.repair_matrix``.
+
+    Args:
+        scene: The scene; its truth is not read.
+        matrix: (nlcd class, class) to start from.
+        settings: Size of the sample, and how much of the given matrix stays.
+
+    Returns:
+        The repaired matrix and how far it went.
+    """
+    windows = list(blocks(scene.extent, _WINDOW_PX))
+    order = np.random.default_rng(_SEED).permutation(len(windows))
+    parts: list[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.intp]]] = []
+    seen = 0
+    for box in (windows[number] for number in order):
+        image, valid = scene.image(box), scene.valid(box)
+        place = places(scene.nlcd(box), {n: scene.coverage(n, box) for n in OBJECTS}, valid)
+        known = place != NOWHERE
+        parts.append((colours(image, valid)[:, known], greenness(image)[known], place[known]))
+        seen += int(known.sum())
+        if seen >= settings.sample_px:
+            break
+    features, green, place = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
+    return repair_matrix(features, green, place, matrix, settings, _SEED)
+
+
+def _given_matrix(
+    settings: WeakLabelSettings, scene: Scene, sources: Mapping[str, ScenePlan], folder: Path
+) -> NDArray[np.float64]:
     if settings.protocol == "definitions":
         return DEFINITIONS
     if settings.protocol == "target":

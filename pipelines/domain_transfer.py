@@ -1,45 +1,25 @@
-"""Several cities mapped with one city's labels: what p(class | NLCD) of the source is worth.
+"""One city's labels, other cities' maps: every method, every protocol, scored and reported.
 
-Maps each configuration three times, with the co-occurrence of the source cities, with that of
-the target's own truth where there is any, and with the NLCD legend's definitions.
-
-Usage: python pipelines/domain_transfer.py SOURCE.yaml TARGET.yaml [TARGET.yaml ...]
+Usage: python pipelines/domain_transfer.py CONFIG.yaml [RUN_FOLDER]
 """
 
-import dataclasses
 import sys
 from pathlib import Path
 
 from landcover_pnp.configuration import load_settings
-from landcover_pnp.evaluation import short_table
-from landcover_pnp.mapping import map_city
-from landcover_pnp.settings import MapSettings, WeakLabelSettings
-from landcover_pnp.sources.enviroatlas import scene_files
+from landcover_pnp.settings import TransferSettings
+from landcover_pnp.transfer import run_transfer
 
 
-def main(source: Path, targets: list[Path], out: Path = Path("runs/transfer")) -> int:
-    """Maps every target by every protocol; returns the worst exit code."""
-    worst = 0
-    for target in targets:
-        settings = load_settings(MapSettings, target)
-        protocols = {
-            "source": WeakLabelSettings("source", [source]),
-            "definitions": WeakLabelSettings("definitions"),
-        }
-        if scene_files(settings.scene).truth is not None:
-            protocols["target"] = WeakLabelSettings("target")
-        for name, weak_labels in protocols.items():
-            chosen = dataclasses.replace(settings, weak_labels=weak_labels)
-            summary = map_city(chosen, out / target.stem / name)
-            print(f"\n{target.stem}, protocol {name}: {summary.products[0]}")
-            if summary.scores:
-                print(short_table(summary.scores))
-            worst = max(worst, summary.exit_code)
-    return worst
+def main(config: Path, run: Path) -> None:
+    """Runs the transfer of a configuration; the same call again resumes."""
+    summary = run_transfer(load_settings(TransferSettings, config), run, print)
+    print(summary.table.read_text(encoding="utf-8"))
+    print(f"{summary.maps} maps, {summary.kept} kept, {summary.seconds:.0f} s: {summary.report}")
 
 
 if __name__ == "__main__":  # worker processes import this file too
-    if len(sys.argv) < 3:
+    if len(sys.argv) < 2:
         sys.exit(__doc__)
-    source_city, *target_cities = map(Path, sys.argv[1:])
-    sys.exit(main(source_city, target_cities))
+    chosen = Path(sys.argv[1])
+    main(chosen, Path(sys.argv[2] if len(sys.argv) > 2 else f"runs/transfer_{chosen.stem}"))

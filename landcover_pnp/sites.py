@@ -1,0 +1,152 @@
+"""Sites: finished map runs as image models see them, read and mapped by window."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landcover_pnp.configuration import load_settings
+from landcover_pnp.errors import RasterError
+from landcover_pnp.geotiff import write_raster
+from landcover_pnp.grid import Box
+from landcover_pnp.inference.tiles import BAND, PROBABILITY_ONE
+from landcover_pnp.products import class_product, write_products
+from landcover_pnp.raster import blocks, open_raster, read
+from landcover_pnp.settings import MapSettings
+from landcover_pnp.sources.enviroatlas import scene_files
+from landcover_pnp.sources.fine_image import FineImage
+from landcover_pnp.sources.scene import Scene
+
+WINDOW_PX = 64
+"""Side of the windows that sites are learnt from, working pixels: 256 m, a crop of the prior."""
+
+Predict = Callable[[NDArray[np.float32], Box], NDArray[np.float32]]
+"""From (band, fine y, fine x) and the working pixels it covers to (class, fine y, fine x)."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """One finished map run.
+
+    Attributes:
+        run: The run folder.
+        scene: Its prepared scene.
+        fine: The scene's image at its own resolution.
+    """
+
+    run: Path
+    scene: Scene
+    fine: FineImage
+
+    @classmethod
+    def open(cls, run: Path) -> Site:
+        """Opens a run folder.
+
+        Raises:
+            RasterError: If it holds no finished map run.
+        """
+        if not (run / "probabilities" / "map.tif").is_file():
+            raise RasterError(
+                found=f"no finished map run in {run}",
+                expected="a folder that `landcover map` has written",
+                way_out="map the scene first, or correct the path",
+            )
+        settings = load_settings(MapSettings, run / "settings.json")
+        scene = Scene.open(run / "scene")
+        return cls(run, scene, FineImage.of(scene_files(settings.scene), scene))
+
+    def windows(self) -> list[Box]:
+        """Windows of ``WINDOW_PX`` that hold data and partition the site, in row-major order."""
+        return [box for box in blocks(self.scene.extent, WINDOW_PX) if self.scene.valid(box).any()]
+
+    def probabilities(self, method: str, box: Box) -> NDArray[np.float32]:
+        """Probabilities of the run: (class, y, x) float32, sum to 1, or 0 without data.
+
+        Args:
+            method: One of ``tiles.METHODS``.
+            box: Working pixels.
+        """
+        with open_raster(self.run / "probabilities" / f"{method}.tif", method) as source:
+            p = read(source, source.indexes, box).astype(np.float32)
+        return np.asarray(p / np.maximum(p.sum(axis=0), 1), np.float32)
+
+    def upsampled(self, p: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(..., y, x) working pixels -> (..., fine y, fine x), each repeated."""
+        k = self.fine.factor
+        return np.asarray(p.repeat(k, axis=-2).repeat(k, axis=-1))
+
+    def pooled(self, p: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(..., fine y, fine x) -> (..., y, x) working pixels, the mean of each one's."""
+        k = self.fine.factor
+        height, width = p.shape[-2] // k, p.shape[-1] // k
+        return np.asarray(p.reshape(*p.shape[:-2], height, k, width, k).mean(axis=(-3, -1)))
+
+    def predicted(self, predict: Predict, box: Box, reach_px: int) -> NDArray[np.float32]:
+        """What a model says of a window, seeing its surroundings.
+
+        Args:
+            predict: The model.
+            box: Working pixels.
+            reach_px: Fine pixels around a pixel that its prediction depends on.
+
+        Returns:
+            (class, fine y, fine x) float32; 0 where there is no data.
+        """
+        around = box.grow(math.ceil(reach_px / self.fine.factor)).clip(self.scene.extent)
+        p = predict(self.fine.image(around), around)
+        inside = self.fine.fine(box).within(self.fine.fine(around))
+        valid = self.upsampled(self.scene.valid(box).astype(np.float32))
+        return np.asarray(p[:, *inside] * valid, np.float32)
+
+
+Place = tuple[Site, Box]
+"""A window of a site."""
+
+
+def chosen_places(sites: Sequence[Site], limit: int, seed: int) -> list[Place]:
+    """Windows that are learnt from: all of them, or a random choice of a large city's."""
+    places = [(site, box) for site in sites for box in site.windows()]
+    if len(places) <= limit:
+        return places
+    chosen = np.random.default_rng(seed).choice(len(places), limit, replace=False)
+    return [places[number] for number in sorted(chosen)]
+
+
+def map_site(site: Site, predict: Predict, reach_px: int, out: Path, name: str) -> Path:
+    """Maps a whole site at the image's resolution in one pass over its windows.
+
+    Args:
+        site: The site.
+        predict: The model.
+        reach_px: Fine pixels around a pixel that its prediction depends on.
+        out: Folder of the map ``<name>.tif``; its probabilities (class, y, x) uint16 lie in the
+            folder ``probabilities`` there, under the same name.
+        name: Name of the method.
+
+    Returns:
+        The class map, a cloud-optimised GeoTIFF with colours and class names.
+
+    Raises:
+        RunError: If a file cannot be written and read back.
+    """
+
+    def parts() -> Iterator[tuple[Box, NDArray[np.uint16]]]:
+        for box in blocks(site.scene.extent, 2 * WINDOW_PX):
+            p = site.predicted(predict, box, reach_px)
+            yield site.fine.fine(box), np.rint(p * PROBABILITY_ONE).astype(np.uint16)
+
+    write_raster(out / "probabilities" / f"{name}.tif", site.fine.geobox, BAND, parts())
+    return publish_map(out, name)
+
+
+def publish_map(out: Path, name: str) -> Path:
+    """The class map ``<out>/<name>.tif`` of ``<out>/probabilities/<name>.tif``."""
+    title = name.replace("_", " ")
+    return write_products(out / "probabilities", out, products={name: class_product(title, name)})[
+        0
+    ]

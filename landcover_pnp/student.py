@@ -1,0 +1,293 @@
+"""The student: an image model taught in the city itself by the inferred map, in rounds.
+
+The paper's results come from an image network trained on the maps that inference made (Graikos et
+al. 2022, section 4). Each round fits p(class | image) to the current soft map and combines it with
+the weak labels again,
+
+    q(l | x) = p(l | image, x) weak(l | x) / p(l),
+
+Bayes' rule for an image and a weak label that are independent given the class. No truth is used.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landcover_pnp.boxes import box_mean
+from landcover_pnp.errors import RasterError
+from landcover_pnp.grid import Box
+from landcover_pnp.image_models import Forest, ImageModel, Lesson, UNet
+from landcover_pnp.legend import CLASS_COUNT
+from landcover_pnp.repair import OBJECTS, class_given_greenness, greenness, grey_point, places
+from landcover_pnp.runs import locked, write_json
+from landcover_pnp.settings import StudentSettings
+from landcover_pnp.sites import Place, Predict, Site, chosen_places, map_site
+
+_TINY = 1e-6
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Round:
+    """What a round of a student did.
+
+    Attributes:
+        changed: Share of the pixels it learnt from whose class is another than before.
+        agreement: How much image and weak labels tell about each other, nats a pixel: the mean
+            of log sum_l p(l | image) weak(l) / p(l) (the log likelihood behind the RQ loss of
+            Rolf et al. 2022, arXiv 2202.14000). 0 for a model that knows only class shares; what
+            the rounds are judged by, since it needs no truth.
+    """
+
+    changed: float
+    agreement: float
+
+
+@dataclass(frozen=True, eq=False)
+class Student:
+    """A taught image model and the class shares it is combined with.
+
+    Attributes:
+        model: The image model of the best round.
+        share: (class,) mean p(class | image) over what it learnt from.
+        grey: Greenness of grey in the city; None where greenness does not count.
+        rounds: What each round did; one that agreed less than that before was not kept.
+    """
+
+    model: ImageModel
+    share: Floats
+    grey: float | None
+    rounds: tuple[Round, ...]
+
+    def predict(self, site: Site) -> Predict:
+        """The student's map of a site's windows, weak labels included."""
+
+        def recombined(image: Floats, box: Box) -> Floats:
+            weak = weak_evidence(site, box, image, self.grey)
+            return recombine(self.model.predict(image), weak, self.share)
+
+        return recombined
+
+
+@dataclass(frozen=True)
+class StudentSummary:
+    """What a student did.
+
+    Attributes:
+        maps: Class map of each run, at the image's resolution.
+        agreement: Agreement of image and weak labels by round, nats a pixel.
+        changed: Share of pixels that changed class by round.
+        area_km2: Mapped area.
+        teaching_s: Time of the rounds.
+        mapping_s: Time of the last pass over the whole area.
+    """
+
+    maps: str
+    agreement: tuple[float, ...]
+    changed: tuple[float, ...]
+    area_km2: float
+    teaching_s: float
+    mapping_s: float
+
+
+def train_student(settings: StudentSettings, runs: Sequence[Path]) -> StudentSummary:
+    """Teaches one student on the map runs of a city and maps each run's area with it.
+
+    Args:
+        settings: Model, rounds, windows.
+        runs: Folders of finished map runs of one city. Each gets ``student.tif`` with its
+            probabilities and ``student.json``.
+
+    Returns:
+        Rounds and times.
+
+    Raises:
+        RasterError: If a folder holds no finished run, or the runs have different bands.
+        RunError: If a map cannot be written.
+    """
+    sites = [Site.open(run) for run in runs]
+    start = time.monotonic()
+    student = teach(sites, image_model(settings, sites), settings)
+    taught = time.monotonic()
+    maps = []
+    for site in sites:
+        with locked(site.run):
+            reach_px = student.model.reach_px
+            maps.append(map_site(site, student.predict(site), reach_px, site.run, "student"))
+            write_json(
+                site.run / "student.json",
+                {
+                    "share": student.share.tolist(),
+                    "changed": [r.changed for r in student.rounds],
+                    "agreement": [r.agreement for r in student.rounds],
+                },
+            )
+    return StudentSummary(
+        maps=" ".join(map(str, maps)),
+        agreement=tuple(r.agreement for r in student.rounds),
+        changed=tuple(r.changed for r in student.rounds),
+        area_km2=sum(s.scene.valid_px * s.scene.resolution_m**2 for s in sites) / 1e6,
+        teaching_s=taught - start,
+        mapping_s=time.monotonic() - taught,
+    )
+
+
+def image_model(settings: StudentSettings, sites: Sequence[Site]) -> ImageModel:
+    """The untaught model that the settings name.
+
+    Raises:
+        RasterError: If the sites' images differ in their bands: one model cannot see them all.
+    """
+    bands = {site.scene.image_bands for site in sites}
+    if len(bands) > 1:
+        raise RasterError(
+            found=f"images of {' and '.join(map(str, sorted(bands)))} bands",
+            expected="runs whose images have the same bands",
+            way_out="teach a student for each kind of image",
+        )
+    if settings.model == "forest":
+        return Forest(settings.forest, sites[0].scene.resolution_m / sites[0].fine.factor)
+    return UNet(settings.unet, bands.pop())
+
+
+def teach(sites: Sequence[Site], model: ImageModel, settings: StudentSettings) -> Student:
+    """Teaches an image model in rounds, on windows of a city's runs.
+
+    Stops when a round changes less than ``settings.settled`` of the pixels, or when image and
+    weak labels agree less than in the round before, which is then the one that is kept.
+
+    Args:
+        sites: The city's runs.
+        model: Fresh, or taught in another city and fine-tuned here.
+        settings: Rounds, windows, seed.
+
+    Returns:
+        The student.
+    """
+    chosen = chosen_places(sites, settings.windows, settings.seed)
+    images = [site.fine.image(box) for site, box in chosen]
+    grey = city_grey(chosen) if settings.greenness else None
+    weak = [weak_evidence(s, b, x, grey) for (s, b), x in zip(chosen, images, strict=True)]
+    current = [
+        site.pooled(_weighted(site, site.probabilities(settings.teacher, box), image, grey))
+        for (site, box), image in zip(chosen, images, strict=True)
+    ]
+    rounds: list[Round] = []
+    for number in range(settings.rounds):
+        model.fit(
+            [Lesson(x, q, confidence_weight(q)) for x, q in zip(images, current, strict=True)],
+            settings.seed + number,
+        )
+        predicted = [model.predict(x) for x in images]
+        share, agreement = _agreement(predicted, weak)
+        before = current
+        current = [
+            site.pooled(recombine(p, w, share))
+            for (site, _), p, w in zip(chosen, predicted, weak, strict=True)
+        ]
+        rounds.append(Round(_changed(before, current), agreement))
+        if number and agreement <= rounds[-2].agreement:
+            break
+        kept, kept_share = copy.copy(model), share
+        if rounds[-1].changed < settings.settled:
+            break
+    return Student(kept, kept_share, grey, tuple(rounds))
+
+
+def city_grey(chosen: Sequence[Place]) -> float:
+    """Greenness of grey over windows of a city, see ``repair.grey_point``."""
+    green, place = [], []
+    for site, box in chosen:
+        scene = site.scene
+        kinds = places(
+            scene.nlcd(box), {n: scene.coverage(n, box) for n in OBJECTS}, scene.valid(box)
+        )
+        green.append(greenness(scene.image(box)).ravel())
+        place.append(kinds.ravel())
+    return grey_point(np.concatenate(green), np.concatenate(place))
+
+
+def weak_evidence(site: Site, box: Box, image: Floats, grey: float | None) -> Floats:
+    """Weak labels of a window at the image's resolution, and what greenness says of each class.
+
+    Args:
+        site: The run.
+        box: Working pixels.
+        image: (band, fine y, fine x) of the box.
+        grey: Greenness of grey; None where greenness does not count.
+
+    Returns:
+        (class, fine y, fine x) float32, sums to 1, or 0 without data.
+    """
+    return _weighted(site, site.probabilities("weak_labels", box), image, grey)
+
+
+def _weighted(site: Site, p: Floats, image: Floats, grey: float | None) -> Floats:
+    p = site.upsampled(p)
+    if grey is None:
+        return p
+    green = greenness(box_mean(image, site.fine.factor)) - grey
+    fits = class_given_greenness(green.ravel()).T.reshape(p.shape)
+    return _normalised(np.asarray(p * fits, np.float32))
+
+
+def recombine(p: Floats, weak: Floats, share: Floats) -> Floats:
+    """p(l | image) weak(l) / p(l), normalised.
+
+    Args:
+        p: (class, y, x) of the image model, sums to 1.
+        weak: (class, y, x) weak labels.
+        share: (class,) mean of ``p`` over the city.
+
+    Returns:
+        (class, y, x) float32, sums to 1; 0 where the weak labels are.
+    """
+    likelihood = p / np.maximum(share, np.float32(_TINY))[:, None, None]
+    return _normalised(np.asarray(likelihood * weak, np.float32))
+
+
+def confidence_weight(q: Floats) -> Floats:
+    """How sure a map is: 1 - entropy / log 5.
+
+    Args:
+        q: (class, y, x) probabilities, sum to 1, or 0 without data.
+
+    Returns:
+        (y, x) float32: 1 where one class is certain, 0 where all are as likely or without data.
+    """
+    entropy = -(q * np.log(np.maximum(q, _TINY))).sum(axis=0) / np.log(CLASS_COUNT)
+    return np.asarray(np.where(q.any(axis=0), np.clip(1 - entropy, 0, 1), 0), np.float32)
+
+
+def _normalised(q: Floats) -> Floats:
+    mass = q.sum(axis=0)
+    return np.asarray(np.divide(q, mass, out=np.zeros_like(q), where=mass > 0), np.float32)
+
+
+def _agreement(predicted: Sequence[Floats], weak: Sequence[Floats]) -> tuple[Floats, float]:
+    """Class shares of the predictions, and the agreement of image and weak labels."""
+    known = [w.any(axis=0) for w in weak]
+    count = max(sum(int(k.sum()) for k in known), 1)
+    sums = (p[:, k].sum(axis=1, dtype=np.float64) for p, k in zip(predicted, known, strict=True))
+    share = np.asarray(sum(sums, np.zeros(CLASS_COUNT)) / count, np.float32)
+    total = 0.0
+    for p, w, k in zip(predicted, weak, known, strict=True):
+        ratio = (p[:, k] * w[:, k] / np.maximum(share, _TINY)[:, None]).sum(axis=0)
+        total += float(np.log(np.maximum(ratio, _TINY)).sum(dtype=np.float64))
+    return share, total / count
+
+
+def _changed(before: Sequence[Floats], after: Sequence[Floats]) -> float:
+    differ = [
+        (a.argmax(axis=0) != b.argmax(axis=0))[b.any(axis=0)]
+        for a, b in zip(after, before, strict=True)
+    ]
+    return float(np.concatenate(differ).mean())

@@ -1,0 +1,310 @@
+"""Scores of a transfer run: the one place where truth of target cities is opened."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landcover_pnp.calibration import fit_temperature
+from landcover_pnp.evaluation import Examination, Scores, examine_map, sample_map
+from landcover_pnp.grid import Box
+from landcover_pnp.intervals import Interval, bootstrap, over_seeds, paired_differences
+from landcover_pnp.legend import LEGENDS, WORKING
+from landcover_pnp.raster import blocks, open_raster, read
+from landcover_pnp.settings import RasterFiles, TransferMethod, TransferSettings
+
+
+def measures(scores: Scores) -> dict[str, float]:
+    """What the table gives with intervals; IoU is NaN for classes that the truth does not have."""
+    iou = scores.iou
+    present = iou[~np.isnan(iou)]
+    by_class = {f"iou_{code}": float(v) for code, v in zip(WORKING.codes, iou, strict=True)}
+    mean = float(present.mean()) if present.size else float("nan")
+    return {"accuracy": scores.accuracy, "mean_iou": mean, **by_class}
+
+
+COMPARED_WITH: tuple[TransferMethod, ...] = ("weak_labels", "evidence")
+"""Methods that every other is compared with, on the same resampled cells."""
+
+_SAMPLE_PX = 200_000
+
+
+@dataclass(frozen=True)
+class City:
+    """A city's files.
+
+    Attributes:
+        name: Its name.
+        tiles: Files by tile; one tile has the name "".
+    """
+
+    name: str
+    tiles: Mapping[str, RasterFiles]
+
+    @property
+    def truth(self) -> Mapping[str, RasterFiles] | None:
+        """The tiles, if all have truth."""
+        return self.tiles if all(files.truth for files in self.tiles.values()) else None
+
+
+@dataclass(frozen=True)
+class MethodMap:
+    """One method's maps of one city.
+
+    Attributes:
+        city: Name of the city.
+        protocol: Where p(class | NLCD) comes from, ``any`` where it does not matter.
+        method: The method.
+        seed: Its seed.
+        maps: Class map by tile.
+        seconds: Processor time it took, without the map run it starts from.
+        memory_mb: Peak memory of the process by then.
+        kept: Whether an earlier run had made it.
+    """
+
+    city: str
+    protocol: str
+    method: TransferMethod
+    seed: int
+    maps: Mapping[str, Path]
+    seconds: float
+    memory_mb: float
+    kept: bool
+
+    def probabilities(self, tile: str) -> Path:
+        """The probabilities a map was made of."""
+        path = self.maps[tile]
+        return path.parent / "probabilities" / path.name
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One method's scores in one city.
+
+    Attributes:
+        made: The maps.
+        examination: Confusion by cell and reliability; None for a city without truth.
+        measures: Interval of each of ``measures``.
+        gains: By method compared with, the interval of each measure's difference.
+        temperature: Fitted on the source city's map by the same method and protocol.
+    """
+
+    made: MethodMap
+    examination: Examination | None
+    measures: Mapping[str, Interval]
+    gains: Mapping[TransferMethod, Mapping[str, Interval]]
+    temperature: float
+
+    def content(self) -> dict[str, Any]:
+        """The row as JSON values; NaN becomes null."""
+        made = self.made
+        row: dict[str, Any] = {
+            "city": made.city,
+            "protocol": made.protocol,
+            "method": made.method,
+            "seed": made.seed,
+            "maps": {tile: str(path) for tile, path in made.maps.items()},
+            "seconds": round(made.seconds, 2),
+            "memory_mb": round(made.memory_mb),
+        }
+        if self.examination is not None:
+            scores = self.examination.scores
+            row |= {
+                "pixels": scores.pixels,
+                "unmapped": round(scores.unmapped, 4),
+                "iou": _by_class(scores.iou),
+                "f1": _by_class(scores.f1),
+                "calibration_error": _plain(self.examination.reliability.error),
+                "calibration_error_tempered": _plain(self.examination.tempered.error),
+                "temperature": round(self.temperature, 3),
+                "confusion": scores.confusion.tolist(),
+                "intervals": {name: _listed(i) for name, i in self.measures.items()},
+                "gains": {
+                    other: {name: _listed(i) for name, i in gain.items()}
+                    for other, gain in self.gains.items()
+                },
+            }
+        return row
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """All scores of a transfer run.
+
+    Attributes:
+        rows: One a city, protocol, method and seed.
+        cities: The cities, the source first.
+        over_seeds: Interval over seeds by (city, protocol, method) and measure; empty unless
+            asked for.
+        disagreement: By city and method, the share of pixels on which two protocols differ:
+            needs no truth.
+    """
+
+    rows: tuple[Row, ...]
+    cities: tuple[City, ...]
+    over_seeds: Mapping[tuple[str, str, str], Mapping[str, Interval]]
+    disagreement: Mapping[tuple[str, str], Mapping[tuple[str, str], float]]
+
+    def content(self) -> dict[str, Any]:
+        """The results as JSON values."""
+        return {
+            "rows": [row.content() for row in self.rows],
+            "over_seeds": {
+                "/".join(key): {name: _listed(i) for name, i in value.items()}
+                for key, value in self.over_seeds.items()
+            },
+            "disagreement": {
+                "/".join(key): {" | ".join(pair): round(v, 4) for pair, v in pairs.items()}
+                for key, pairs in self.disagreement.items()
+            },
+        }
+
+
+def score_maps(
+    maps: Sequence[MethodMap], cities: Sequence[City], settings: TransferSettings
+) -> Results:
+    """Scores maps where there is truth.
+
+    Args:
+        maps: All maps of a run.
+        cities: The cities, the source first.
+        settings: Protocol of the scores, seeds.
+
+    Returns:
+        Rows in the order of the maps.
+
+    Raises:
+        LandcoverError: If truth cannot be read, covers other ground or has unknown codes.
+    """
+    by_name = {city.name: city for city in cities}
+    temperatures = {
+        (m.protocol, m.method, m.seed): _temperature(m, cities[0], settings)
+        for m in maps
+        if m.city == cities[0].name
+    }
+    examined = {}
+    for made in maps:
+        if by_name[made.city].truth is not None:
+            temperature = temperatures[made.protocol, made.method, made.seed]
+            examined[_key(made)] = _examined(made, by_name[made.city], temperature, settings)
+    rows = []
+    for made in maps:
+        examination = examined.get(_key(made))
+        temperature = temperatures[made.protocol, made.method, made.seed]
+        if examination is None:
+            rows.append(Row(made, None, {}, {}, temperature))
+            continue
+        intervals = bootstrap(measures, examination.cells, made.seed)
+        gains: dict[TransferMethod, Mapping[str, Interval]] = {}
+        for other in COMPARED_WITH:
+            reference = examined.get((made.city, made.protocol, other, settings.seeds[0]))
+            # Half a city's truth is no comparison with all of it.
+            if reference is not None and made.method not in (other, "half_city"):
+                gains[other] = paired_differences(
+                    measures, examination.cells, reference.cells, made.seed
+                )
+        rows.append(Row(made, examination, intervals, gains, temperature))
+    seeds = _over_seeds(rows) if settings.interval_over_seeds else {}
+    return Results(tuple(rows), tuple(cities), seeds, _disagreement(maps))
+
+
+def _key(made: MethodMap) -> tuple[str, str, str, int]:
+    return made.city, made.protocol, made.method, made.seed
+
+
+def _examined(
+    made: MethodMap, city: City, temperature: float, settings: TransferSettings
+) -> Examination:
+    parts = []
+    for tile, files in city.tiles.items():
+        if files.truth is None:
+            raise ValueError(f"{city.name} {tile} has no truth")
+        legend = LEGENDS[files.truth.legend]
+        parts.append(
+            examine_map(
+                made.probabilities(tile),
+                files.truth.path,
+                legend,
+                settings.scores,
+                temperature=temperature,
+                overlap=True,
+            )
+        )
+    return sum(parts[1:], start=parts[0])
+
+
+def _temperature(made: MethodMap, source: City, settings: TransferSettings) -> float:
+    parts = [
+        sample_map(
+            made.probabilities(tile),
+            files.truth.path,
+            LEGENDS[files.truth.legend],
+            settings.scores,
+            _SAMPLE_PX // len(source.tiles),
+        )
+        for tile, files in source.tiles.items()
+        if files.truth is not None
+    ]
+    p = np.concatenate([part[0] for part in parts], axis=1)
+    return fit_temperature(p, np.concatenate([part[1] for part in parts]))
+
+
+def _over_seeds(rows: Sequence[Row]) -> dict[tuple[str, str, str], dict[str, Interval]]:
+    groups: dict[tuple[str, str, str], list[Row]] = {}
+    for row in rows:
+        if row.examination is not None:
+            groups.setdefault(_key(row.made)[:3], []).append(row)
+    return {
+        key: {
+            name: over_seeds(np.array([row.measures[name].value for row in group]))
+            for name in group[0].measures
+        }
+        for key, group in groups.items()
+        if len(group) > 1
+    }
+
+
+def _disagreement(
+    maps: Sequence[MethodMap],
+) -> dict[tuple[str, str], dict[tuple[str, str], float]]:
+    """Share of pixels on which the same method differs between two protocols."""
+    groups: dict[tuple[str, str, int], list[MethodMap]] = {}
+    for made in maps:
+        groups.setdefault((made.city, made.method, made.seed), []).append(made)
+    first = {key[:2]: group for key, group in reversed(groups.items()) if len(group) > 1}
+    return {
+        key: {
+            (a.protocol, b.protocol): _differing(a, b) for a, b in itertools.combinations(group, 2)
+        }
+        for key, group in first.items()
+    }
+
+
+def _differing(a: MethodMap, b: MethodMap) -> float:
+    differ = known = 0
+    for tile in a.maps:
+        with open_raster(a.maps[tile], "map") as one, open_raster(b.maps[tile], "map") as other:
+            for box in blocks(Box(0, one.height, 0, one.width)):
+                first, second = read(one, 1, box), read(other, 1, box)
+                both = (first > 0) & (second > 0)
+                known += int(both.sum())
+                differ += int((first != second)[both].sum())
+    return differ / max(known, 1)
+
+
+def _by_class(values: NDArray[np.float64]) -> dict[str, float | None]:
+    return {name: _plain(v) for name, v in zip(WORKING.names, values, strict=True)}
+
+
+def _plain(value: float) -> float | None:
+    return None if np.isnan(value) else round(float(value), 4)
+
+
+def _listed(interval: Interval) -> list[float | None]:
+    return [_plain(v) for v in interval]

@@ -1,0 +1,95 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from inputs import colours, two_halves, write_scene
+
+from landcover_pnp.cli import main
+from landcover_pnp.configuration import load_settings
+from landcover_pnp.errors import RasterError
+from landcover_pnp.mapping import map_city
+from landcover_pnp.runs import file_hash
+from landcover_pnp.settings import ForestSettings, MapSettings, StudentSettings, UNetSettings
+from landcover_pnp.sites import Site, chosen_places
+from landcover_pnp.student import confidence_weight, recombine, train_student
+
+QUICK = StudentSettings(rounds=2, forest=ForestSettings(trees=6, sample_px=2000))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A map run of a scene, half forest, half developed; a corner of the image is black."""
+    folder = tmp_path_factory.mktemp("scene")
+    image = colours()
+    image[1, :, :120] += 20  # trees are green
+    image[:, :40, :40] = 0
+    config = write_scene(folder, image=image)
+    words = ["--scene.rasters.black_is_no_data", "true"]
+    map_city(load_settings(MapSettings, config, [*words, "--workers", "0"]), folder / "run")
+    return folder / "run"
+
+
+def test_recombination_is_bayes_rule() -> None:
+    p, weak = np.random.default_rng(0).dirichlet(np.ones(5), (2, 3, 4)).transpose(0, 3, 1, 2)
+    p, weak = p.astype(np.float32), weak.astype(np.float32)
+    share = p.mean(axis=(1, 2))
+    expected = p * weak / share[:, None, None]
+    np.testing.assert_allclose(recombine(p, weak, share), expected / expected.sum(0), rtol=1e-4)
+    # An image model that knows only class shares leaves the weak labels as they are.
+    flat = np.broadcast_to(share[:, None, None], p.shape).astype(np.float32)
+    np.testing.assert_allclose(recombine(flat, weak, share), weak, rtol=1e-4)
+    assert not recombine(p, np.zeros_like(weak), share).any()
+
+
+def test_certain_pixels_weigh_one_and_uniform_ones_nothing() -> None:
+    q = np.stack([[1, 0.2, 0], [0, 0.2, 0], [0, 0.2, 0], [0, 0.2, 0], [0, 0.2, 0]])[..., None]
+    weight = confidence_weight(q.astype(np.float32))[:, 0]
+    np.testing.assert_allclose(weight, [1, 0, 0], atol=1e-4)
+
+
+def test_a_student_maps_at_the_images_resolution_and_only_where_there_is_data(run: Path) -> None:
+    summary = train_student(QUICK, [run])
+    with (
+        rasterio.open(run / "student.tif") as student,
+        rasterio.open(run / "landcover.tif") as mapped,
+    ):
+        labels, coarse = student.read(1), mapped.read(1)
+        assert student.res == (1, 1)
+        assert mapped.res == (4, 4)
+        assert student.bounds == mapped.bounds
+    np.testing.assert_array_equal(labels == 0, (coarse == 0).repeat(4, 0).repeat(4, 1))
+    truth = two_halves(4, 2)
+    known = labels > 0
+    assert (labels == truth)[known].mean() > 0.97
+    assert len(summary.agreement) == len(summary.changed) <= QUICK.rounds
+    assert summary.area_km2 == pytest.approx((240**2 - 40**2) / 1e6)
+
+
+def test_the_same_seed_gives_the_same_bytes(run: Path) -> None:
+    hashes = set()
+    for _ in range(2):
+        train_student(QUICK, [run])
+        hashes.add(file_hash(run / "student.tif"))
+    assert len(hashes) == 1
+
+
+def test_a_network_as_student(run: Path) -> None:
+    unet = UNetSettings(channels=[8, 16], steps=30, steps_more=10, crop_px=16)
+    settings = StudentSettings(model="unet", rounds=2, settled=0, unet=unet)
+    train_student(settings, [run])
+    with rasterio.open(run / "student.tif") as student:
+        labels = student.read(1)
+    assert (labels == two_halves(4, 2))[labels > 0].mean() > 0.95
+
+
+def test_a_large_city_is_sampled(run: Path) -> None:
+    sites = [Site.open(run)] * 3
+    assert len(chosen_places(sites, 100, seed=0)) == 3
+    assert len(chosen_places(sites, 2, seed=0)) == 2
+
+
+def test_a_folder_without_a_map_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RasterError, match="no finished map run"):
+        train_student(QUICK, [tmp_path])
+    assert main(["train-student", str(tmp_path)]) == 2

@@ -1,0 +1,169 @@
+import dataclasses
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from inputs import two_halves, write_scene, write_tif
+
+from landcover_pnp import transfer_scores
+from landcover_pnp.errors import GridError, LegendError, RasterError, RequestError, SettingsError
+from landcover_pnp.settings import (
+    ForestSettings,
+    RasterFiles,
+    StudentSettings,
+    SyntheticSettings,
+    TransferCity,
+    TransferSettings,
+    TruthFile,
+)
+from landcover_pnp.transfer import run_transfer
+
+STUDENT = StudentSettings(rounds=1, forest=ForestSettings(trees=3, sample_px=1000))
+METHODS: Any = ["majority", "source_forest", "weak_labels", "evidence", "student"]
+
+
+def files(folder: Path, **layers: Any) -> RasterFiles:
+    """A small city: forest and developed land."""
+    write_scene(folder, **layers)
+    truth = TruthFile(folder / "truth.tif", "enviroatlas")
+    return RasterFiles(folder / "image.tif", folder / "nlcd.tif", truth=truth)
+
+
+def settings(folder: Path, target: RasterFiles | None = None, **changes: Any) -> TransferSettings:
+    """Two small cities, quick methods."""
+    source = TransferCity("source", rasters=files(folder / "source"))
+    target = target or files(folder / "target")
+    plan = TransferSettings(
+        source,
+        [TransferCity("target", rasters=target)],
+        protocols=["source"],
+        methods=METHODS,
+        student=STUDENT,
+        workers=0,
+    )
+    return dataclasses.replace(plan, **changes)
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Everything that is opened in this process, in order, and when the scoring began."""
+    names: list[str] = []
+    real, score = rasterio.open, transfer_scores.score_maps
+
+    def spy(path: Any, *args: Any, **words: Any) -> Any:
+        names.append(str(path))
+        return real(path, *args, **words)
+
+    def begin(*args: Any) -> Any:
+        names.append("scoring")
+        return score(*args)
+
+    monkeypatch.setattr(rasterio, "open", spy)
+    monkeypatch.setattr("landcover_pnp.transfer.score_maps", begin)
+    yield names
+
+
+def test_truth_of_a_target_is_opened_by_the_scoring_alone(
+    tmp_path: Path, opened: list[str]
+) -> None:
+    plan = settings(tmp_path, protocols=["source", "definitions_repaired"])
+    canary = tmp_path / "target" / "truth.tif"
+    opened.clear()  # of what writing the inputs has opened
+    run_transfer(plan, tmp_path / "run")
+    trained, scored = opened[: opened.index("scoring")], opened[opened.index("scoring") :]
+    assert str(canary) not in trained
+    assert str(canary) in scored
+    assert any("source" in name and "truth" in name for name in trained)  # the spy sees truths
+    copies = (tmp_path / "run" / "target").rglob("scene/truth.tif")
+    assert not list(copies)
+
+
+def test_a_target_whose_truth_is_rubbish_is_mapped_all_the_same(tmp_path: Path) -> None:
+    plan = settings(tmp_path)
+    canary = tmp_path / "target" / "truth.tif"
+    canary.write_bytes(b"whoever reads this has cheated")
+    with pytest.raises(
+        RasterError, match=r"truth\.tif \(truth\) is not a raster"
+    ):  # by the scoring
+        run_transfer(plan, tmp_path / "run")
+    maps = {path.stem for path in (tmp_path / "run" / "target" / "source").glob("*.tif")}
+    assert maps == {"weak_labels", "evidence", "student"}
+
+
+def test_maps_table_and_report(tmp_path: Path) -> None:
+    run, plan = tmp_path / "run", settings(tmp_path)
+    first = run_transfer(plan, run)
+    assert (first.maps, first.kept, first.scored) == (10, 0, 2)
+    again = run_transfer(plan, run)
+    assert (again.maps, again.kept) == (10, 10)
+    for city in ("source", "target"):
+        for path in [*(f"source/{m}.tif" for m in METHODS[2:]), "any/majority.tif"]:
+            with rasterio.open(run / city / path) as source:
+                assert source.crs.to_epsg() == 26917
+                assert source.read(1).any()
+    rows = json.loads((run / "results.json").read_text())["rows"]
+    assert len(rows) == 10
+    student = next(r for r in rows if (r["city"], r["method"]) == ("target", "student"))
+    assert student["intervals"]["accuracy"][0] > 0.95
+    assert student["iou"]["water"] is None  # absent from the truth, not 0
+    assert student["gains"].keys() == {"weak_labels", "evidence"}
+    report = first.report.read_text()
+    assert not re.findall(r"(?:src|href)=(?!\"data:)", report)
+    assert "student" in first.table.read_text()
+
+
+def test_a_city_without_truth_is_mapped_and_not_scored(tmp_path: Path) -> None:
+    target = dataclasses.replace(files(tmp_path / "target"), truth=None)
+    plan = settings(tmp_path, target, protocols=["source", "target"], methods=["evidence"])
+    summary = run_transfer(plan, tmp_path / "run")
+    assert summary.scored == 1
+    assert (tmp_path / "run" / "target" / "source" / "evidence.tif").is_file()
+    assert not (tmp_path / "run" / "target" / "target").exists()
+
+
+def test_a_synthetic_city_is_drawn(tmp_path: Path) -> None:
+    drawn = TransferCity("desert", synthetic=SyntheticSettings("desert", 128, 1))
+    plan = settings(tmp_path, targets=[drawn], methods=["weak_labels"])
+    assert run_transfer(plan, tmp_path / "run").scored == 2
+
+
+@pytest.mark.parametrize(
+    ("truth", "error", "found"),
+    [
+        ({"pixels": two_halves(40, 99)}, LegendError, "99"),
+        ({"pixels": two_halves(40, 20), "origin": (9000.0, 9000.0)}, GridError, "overlap"),
+    ],
+)
+def test_truth_of_another_legend_or_place(
+    tmp_path: Path, truth: dict[str, Any], error: type[RequestError], found: str
+) -> None:
+    plan = settings(tmp_path, methods=["weak_labels"])
+    write_tif(tmp_path / "target" / "truth.tif", **truth)
+    with pytest.raises(error, match=found):
+        run_transfer(plan, tmp_path / "run")
+
+
+def test_requests_that_make_no_sense(tmp_path: Path) -> None:
+    plan = settings(tmp_path)
+    twice = dataclasses.replace(plan, targets=[plan.source])
+    seeds = dataclasses.replace(plan, interval_over_seeds=True)
+    nameless = dataclasses.replace(plan, targets=[TransferCity("nothing")])
+    blind = dataclasses.replace(plan.targets[0].rasters, image=tmp_path / "none.tif")
+    no_image = dataclasses.replace(plan, targets=[TransferCity("target", rasters=blind)])
+    unlabelled = dataclasses.replace(plan.source.rasters, truth=None)
+    no_labels = dataclasses.replace(plan, source=TransferCity("source", rasters=unlabelled))
+    for wrong, error, message in (
+        (twice, SettingsError, "twice"),
+        (seeds, SettingsError, "two different seeds"),
+        (nameless, SettingsError, "exactly one"),
+        (no_image, RasterError, "no file"),
+        (no_labels, SettingsError, "no truth"),
+    ):
+        with pytest.raises(error, match=message):
+            run_transfer(wrong, tmp_path / "run")
+    assert not np.any([path.suffix == ".tif" for path in (tmp_path / "run").rglob("*")])

@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+
+from landcover_pnp.legend import NLCD
+from landcover_pnp.repair import (
+    NOWHERE,
+    class_given_greenness,
+    colours,
+    greenness,
+    grey_point,
+    places,
+    repair_matrix,
+)
+from landcover_pnp.settings import RepairSettings
+from landcover_pnp.weak_labels import DEFINITIONS
+
+# Colours (R,G,B) of water, impervious, soil, trees, grass; the last two are green.
+COLOURS = np.array(
+    [[0.1, 0.1, 0.2], [0.5, 0.5, 0.5], [0.6, 0.5, 0.4], [0.15, 0.25, 0.15], [0.35, 0.42, 0.25]]
+)
+ROADS = len(NLCD.codes)
+LAWN, SHRUB, FOREST = (NLCD.codes.index(code) for code in (21, 52, 41))
+
+
+def desert(seed: int = 0, count: int = 6000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Features, greenness and places of a city whose shrubland is bare soil."""
+    rng = np.random.default_rng(seed)
+    place = rng.choice([LAWN, SHRUB, FOREST, ROADS], count, p=[0.3, 0.4, 0.1, 0.2])
+    shares = {
+        LAWN: [0, 0.3, 0.4, 0.1, 0.2],
+        SHRUB: [0, 0, 1, 0, 0],
+        FOREST: [0, 0, 0, 0.9, 0.1],
+        ROADS: [0, 0.95, 0, 0.05, 0],
+    }
+    label = np.array([rng.choice(5, p=shares[p]) for p in place])
+    pixels = (COLOURS[label] + rng.normal(0, 0.01, (count, 3))).T.astype(np.float32)[:, None]
+    return pixels[:, 0], greenness(pixels)[0], place
+
+
+def test_bare_soil_called_shrubland_is_found_out() -> None:
+    repair = repair_matrix(*desert(), DEFINITIONS, RepairSettings(colours=12), seed=0)
+    assert DEFINITIONS[SHRUB].argmax() == 3  # the texts say trees
+    assert repair.matrix[SHRUB].argmax() == 2
+    assert repair.matrix[FOREST].argmax() == 3
+    assert repair.change > 0.2
+
+
+def test_a_right_matrix_is_left_about_as_it_is() -> None:
+    right = DEFINITIONS.copy()
+    right[[LAWN, SHRUB, FOREST]] = [
+        [0.002, 0.298, 0.4, 0.1, 0.2],
+        [0.002, 0.002, 0.992, 0.002, 0.002],
+        [0.002, 0.002, 0.002, 0.892, 0.102],
+    ]
+    repair = repair_matrix(*desert(), right, RepairSettings(colours=12), seed=0)
+    assert repair.change < 0.1
+
+
+def test_rows_stay_probabilities_and_absent_classes_stay_as_given() -> None:
+    repair = repair_matrix(*desert(), DEFINITIONS, RepairSettings(colours=8), seed=0)
+    np.testing.assert_allclose(repair.matrix.sum(axis=1), 1)
+    absent = np.setdiff1d(np.arange(len(DEFINITIONS)), [LAWN, SHRUB, FOREST])
+    np.testing.assert_array_equal(repair.matrix[absent], DEFINITIONS[absent])
+
+
+def test_keeping_more_changes_less() -> None:
+    changes = [
+        repair_matrix(*desert(), DEFINITIONS, RepairSettings(colours=8, keep=keep), seed=0).change
+        for keep in (0.1, 1.0, 1e6)
+    ]
+    assert changes == sorted(changes, reverse=True)
+    assert changes[-1] < 1e-3
+
+
+def test_the_same_seed_gives_the_same_matrix() -> None:
+    one, other = (
+        repair_matrix(*desert(), DEFINITIONS, RepairSettings(colours=8), seed=3) for _ in range(2)
+    )
+    np.testing.assert_array_equal(one.matrix, other.matrix)
+
+
+def test_trees_are_green_and_roads_are_not() -> None:
+    fits = class_given_greenness(np.array([-0.05, 0.1]))
+    assert fits[0, 3] < fits[0, 4] < fits[0, 1]
+    assert fits[1, 3] > fits[1, 1]
+    assert ((fits > 0) & (fits <= 1)).all()
+
+
+@pytest.mark.parametrize("cast", [-0.03, 0.0, 0.02])
+def test_roads_tell_the_cast_of_the_camera(cast: float) -> None:
+    place = np.repeat([LAWN, ROADS], 200)
+    green = np.where(place == ROADS, cast, 0.3)
+    assert grey_point(green, place) == pytest.approx(cast)
+    assert grey_point(green[:250], place[:250]) == 0  # too few roads
+
+
+def test_places_are_nlcd_classes_unless_an_object_covers_them() -> None:
+    nlcd = np.array([[21, 52, 0, 41]], np.uint8)
+    roads = np.array([[0, 1, 0, 0]], np.float32)
+    valid = np.array([[True, True, True, False]])
+    found = places(nlcd, {"roads": roads, "buildings": None}, valid)
+    assert found.tolist() == [[LAWN, ROADS, NOWHERE, NOWHERE]]
+
+
+def test_near_infrared_is_one_colour_more() -> None:
+    image = np.random.default_rng(0).random((4, 8, 9)).astype(np.float32)
+    valid = np.ones((8, 9), bool)
+    assert len(colours(image, valid)) == len(colours(image[:3], valid)) + 2
