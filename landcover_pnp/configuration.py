@@ -6,7 +6,7 @@ import dataclasses
 import re
 import types
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -51,6 +51,16 @@ def load_settings(
     return settings(**vars(parsed))
 
 
+def plain(settings: Any) -> Any:
+    """Settings as JSON values that ``load_settings`` reads back, with absolute paths."""
+    if dataclasses.is_dataclass(settings):
+        fields = dataclasses.fields(settings)
+        return {field.name: plain(getattr(settings, field.name)) for field in fields}
+    if isinstance(settings, (list, tuple)):
+        return [plain(value) for value in settings]
+    return str(settings.absolute()) if isinstance(settings, Path) else settings
+
+
 def settings_parser(settings: type[Any], **texts: Any) -> ArgumentParser:
     """Parser of a stage's settings as options ``--group.key value``.
 
@@ -63,13 +73,15 @@ def settings_parser(settings: type[Any], **texts: Any) -> ArgumentParser:
     return parser
 
 
-def keys(settings: type[Any], prefix: str = "") -> Iterator[str]:
-    """Dotted names of all keys of a settings dataclass, groups included."""
+def keys(settings: type[Any], prefix: str = "") -> dict[str, Any]:
+    """Types by dotted name of all keys of a settings dataclass, groups included."""
+    found: dict[str, Any] = {}
     for name, kind in typing.get_type_hints(settings).items():
-        yield prefix + name
+        found[prefix + name] = kind
         inner = _dataclass_in(kind)
         if inner is not None and not _is_list(kind):
-            yield from keys(inner, f"{prefix}{name}.")
+            found |= keys(inner, f"{prefix}{name}.")
+    return found
 
 
 def _read(config: Path) -> dict[str, Any]:
@@ -121,8 +133,11 @@ def _checked(values: dict[str, Any], settings: type[Any], config: Path, at: str 
 
 
 def _options(words: Sequence[str], settings: type[Any]) -> dict[str, Any]:
-    """Values by key of words like ``--key value`` and ``--key=value``; values are YAML."""
-    known = set(keys(settings))
+    """Values by key of words like ``--key value`` and ``--key=value``.
+
+    Values are YAML, but for texts and paths: a title may hold a colon.
+    """
+    known = keys(settings)
     values: dict[str, Any] = {}
     waiting = list(words)
     while waiting:
@@ -140,7 +155,9 @@ def _options(words: Sequence[str], settings: type[Any]) -> dict[str, Any]:
                 expected=f"{word} VALUE",
                 way_out="add the value",
             )
-        values[name] = yaml.safe_load(value if equals else waiting.pop(0))
+        value = value if equals else waiting.pop(0)
+        as_it_is = value != "null" and _is_text(known[name])
+        values[name] = value if as_it_is else yaml.safe_load(value)
     return values
 
 
@@ -174,6 +191,10 @@ def _leaves(kind: Any) -> tuple[Any, ...]:
 
 def _dataclass_in(kind: Any) -> Any:
     return next((leaf for leaf in _leaves(kind) if dataclasses.is_dataclass(leaf)), None)
+
+
+def _is_text(kind: Any) -> bool:
+    return not _is_list(kind) and set(_leaves(kind)) <= {str, Path, types.NoneType}
 
 
 def _is_list(kind: Any) -> bool:

@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
-from landcover_pnp.mapping import MapSummary, Progress, map_city
+from landcover_pnp.mapping import map_city
+from landcover_pnp.progress import Progress
 from landcover_pnp.runs import write_json
 from landcover_pnp.settings import (
     DemoSettings,
@@ -18,6 +19,7 @@ from landcover_pnp.settings import (
     WeakLabelSettings,
 )
 from landcover_pnp.sources.synthetic import write_city
+from landcover_pnp.summary import MapSummary
 
 SOURCE_SEED = 1
 """Added to the city's seed for the source city: other streets, the same look."""

@@ -45,6 +45,10 @@ class RasterError(RequestError):
     """A raster or vector file is missing, unreadable or not of the expected kind."""
 
 
+class DamagedError(RasterError):
+    """A raster file is there, but it or some of its pixels cannot be read."""
+
+
 class LegendError(RequestError):
     """Class codes and legend do not fit."""
 
@@ -59,6 +63,10 @@ class PriorError(RequestError):
 
 class RunError(LandcoverError):
     """A run could not be finished; what is done stays (exit code 1)."""
+
+
+class DiskFullError(RunError):
+    """There is no room left for a file; what is done stays."""
 
 
 class RunLockedError(RequestError):
@@ -79,6 +87,10 @@ class AlignmentWarning(LandcoverWarning):
 
 class SuspiciouslyEmptyWarning(LandcoverWarning):
     """A layer has far fewer valid pixels than its neighbours."""
+
+
+class ZonesWarning(LandcoverWarning):
+    """Some zones had to be repaired, or hold nothing of the map."""
 
 
 class WeakLabelsWarning(LandcoverWarning):

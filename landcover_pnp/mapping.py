@@ -2,90 +2,59 @@
 
 from __future__ import annotations
 
-import dataclasses
+import hashlib
 import time
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from landcover_pnp import __version__
 from landcover_pnp.clusters import sample_centres
-from landcover_pnp.errors import PriorError, SettingsError, WeakLabelsWarning
+from landcover_pnp.configuration import plain
+from landcover_pnp.errors import WeakLabelsWarning
 from landcover_pnp.evaluation import Protocol, Scores, evaluate_map
 from landcover_pnp.geotiff import remove_partials
-from landcover_pnp.grid import TileGrid
-from landcover_pnp.inference.engine import needs_prior
-from landcover_pnp.inference.farm import infer_tiles
-from landcover_pnp.inference.tiles import METHODS, TileJob, load_prior
+from landcover_pnp.inference.farm import Crew, Lost, farm_out
+from landcover_pnp.inference.tiles import (
+    METHODS,
+    TileJob,
+    give_up,
+    remove_others,
+    tile_work,
+)
+from landcover_pnp.interruption import stoppable
+from landcover_pnp.journal import journal_of
 from landcover_pnp.legend import LEGENDS
-from landcover_pnp.mosaic import TileResults, blend_tiles, write_products
+from landcover_pnp.mosaic import TileResults, blend_tiles
 from landcover_pnp.overview import write_overview
-from landcover_pnp.prior.denoiser import Prior
-from landcover_pnp.protocols import plan_sources, protocol_matrix
-from landcover_pnp.runs import Record, changed, ingredients, locked, write_json
+from landcover_pnp.planning import MapPlan, plan_map
+from landcover_pnp.preview import write_preview
+from landcover_pnp.products import PRODUCTS, provenance_tags, write_products
+from landcover_pnp.progress import Progress, Watch
+from landcover_pnp.protocols import protocol_matrix
+from landcover_pnp.raster import small_cache
+from landcover_pnp.runs import (
+    Ingredients,
+    Record,
+    file_hashes,
+    fingerprint,
+    ingredients,
+    locked,
+    write_json,
+)
 from landcover_pnp.settings import MapSettings, TruthFile
-from landcover_pnp.sources.enviroatlas import scene_files
 from landcover_pnp.sources.preparation import prepare_scene
-from landcover_pnp.sources.rasters import ScenePlan, plan_scene
+from landcover_pnp.sources.scene import Scene
+from landcover_pnp.space import require_space
+from landcover_pnp.summary import MapSummary
 
-
-@dataclass(frozen=True)
-class Progress:
-    """How far the tiles are.
-
-    Attributes:
-        total: Tiles of the map.
-        kept: Tiles that an earlier run had finished and this one kept.
-        done: Tiles this run has inferred.
-        failed: Tiles that could not be inferred.
-        note: What the run has to say at this moment, mostly nothing.
-    """
-
-    total: int
-    kept: int = 0
-    done: int = 0
-    failed: int = 0
-    note: str = ""
-
-    @property
-    def left(self) -> int:
-        """Tiles still to do."""
-        return self.total - self.kept - self.done - self.failed
-
-
-@dataclass(frozen=True)
-class MapSummary:
-    """What a map run did.
-
-    Attributes:
-        run: The run folder.
-        products: Cloud-optimised GeoTIFFs, the class map first.
-        overview: Picture of the run.
-        progress: Tiles done, kept and failed.
-        reasons: Reason by name of each failed tile.
-        notes: What was done to the layers, one sentence each.
-        area_km2: Mapped area.
-        seconds: Time of the whole run.
-        scores: Scores by method where the scene has truth, else empty.
-    """
-
-    run: Path
-    products: tuple[Path, ...]
-    overview: Path
-    progress: Progress
-    reasons: Mapping[str, str]
-    notes: tuple[str, ...]
-    area_km2: float
-    seconds: float
-    scores: Mapping[str, Scores]
-
-    @property
-    def exit_code(self) -> int:
-        """0 all tiles done, 3 some failed, 1 none done."""
-        if not self.progress.failed:
-            return 0
-        return 3 if self.progress.done + self.progress.kept else 1
+PREVIEW_EVERY_S = 60.0
+"""Time between looks that the preview allows."""
 
 
 def map_city(
@@ -93,7 +62,8 @@ def map_city(
 ) -> MapSummary:
     """Maps a scene: layers -> weak labels and clusters -> inference by tile -> mosaic.
 
-    The same call again keeps finished tiles whose settings and inputs are unchanged.
+    The same call again keeps what is finished and made of the same settings and inputs: the
+    prepared scene, each tile, the mosaic, the products.
 
     Args:
         settings: Scene, evidence, engine, tiles, seed.
@@ -106,65 +76,163 @@ def map_city(
     Raises:
         RequestError: If the request cannot be carried out; nothing is written then.
         RunError: If a product cannot be written.
+        KeyboardInterrupt: After Ctrl-C, when the tiles in hand are finished.
     """
     start = time.monotonic()
-    tell = report or (lambda _: None)
-    plan = _plan(settings)
-    grid = TileGrid(plan.geobox, settings.tiles.core_px, settings.tiles.ring_px)
-    sources = plan_sources(settings.weak_labels)
-    prior = _prior(settings)
-    tell(Progress(total=len(grid), note=_described(plan, grid)))
-    with locked(run):
+    plan = plan_map(settings)
+    if not run.exists():
+        require_space(run, plan.needed_bytes)
+    with small_cache(), locked(run), journal_of(run) as journal:
+        watch = Watch(journal, report or (lambda _: None))
+        watch.say(str(plan))
         remove_partials(run)
-        scene = prepare_scene(plan, run / "scene")
-        matrix = protocol_matrix(settings.weak_labels, scene, sources, run / "sources")
-        sample = scene.sample(settings.clusters.sample_px, settings.seed)
-        job = TileJob(
-            scene=scene.folder,
-            out=run / "tiles",
-            grid=grid,
-            weak_labels=settings.weak_labels,
-            matrix=matrix,
-            clusters=settings.clusters,
-            centres=sample_centres(sample, settings.clusters, settings.seed),
-            inference=settings.inference,
-            seed=settings.seed,
-            made_of=ingredients(
-                version=__version__,
-                scene=scene.fingerprint,
-                weak_labels=settings.weak_labels,
-                matrix=matrix.round(9).ravel().tolist(),
-                clusters=settings.clusters,
-                inference=settings.inference,
-                prior=prior.fingerprint if prior else None,
-                seed=settings.seed,
-            ),
-        )
-        write_json(run / "settings.json", ingredients(settings=settings))
-        progress, records = _infer(job, settings.workers, tell)
-        done = {name for name, record in records.items() if record.status == "done"}
-        _warn_of_uniform(records)
-        results = TileResults(grid, job.out, done)
-        for method in METHODS:
-            blend_tiles(results, method, run / "probabilities" / f"{method}.tif")
-        products = write_products(run / "probabilities", run)
-        overview = write_overview(run)
-        truth = plan.files.truth
+        write_json(run / "settings.json", plain(settings))
+        scene = prepare_scene(plan.scene, run / "scene", watch.say)
+        watch.stage("scene", time.monotonic() - start)
+        matrix = protocol_matrix(settings.weak_labels, scene, plan.sources, run / "sources")
+        job = _job(settings, plan, scene, matrix, run)
+        tiles = _infer(job, settings, watch, run / "preview.vrt")
+        products = _write_map(job, plan, tiles, run, watch)
+        truth = plan.scene.files.truth
         # An area of interest cuts the map, not the truth: the plan has compared their ground.
         scores = evaluate_run(run, truth, overlap=True) if truth else {}
         summary = MapSummary(
             run=run,
             products=tuple(products),
-            overview=overview,
-            progress=progress,
-            reasons={n: r.reason for n, r in sorted(records.items()) if r.status == "failed"},
+            overview=run / "overview.png",
+            progress=watch.progress,
+            reasons=dict(sorted(tiles.failed.items())),
+            unusable=plan.scene.imagery.unusable,
             notes=scene.notes,
             area_km2=scene.valid_px * scene.resolution_m**2 / 1e6,
             seconds=time.monotonic() - start,
             scores=scores,
         )
-        _write_summary(summary)
+        summary.write()
+        journal.write("end", exit_code=summary.exit_code)
     return summary
+
+
+def _job(
+    settings: MapSettings, plan: MapPlan, scene: Scene, matrix: NDArray[np.float64], run: Path
+) -> TileJob:
+    sample = scene.sample(settings.clusters.sample_px, settings.seed)
+    return TileJob(
+        scene=scene.folder.absolute(),
+        out=(run / "tiles").absolute(),
+        grid=plan.grid,
+        weak_labels=settings.weak_labels,
+        matrix=matrix,
+        clusters=settings.clusters,
+        centres=sample_centres(sample, settings.clusters, settings.seed),
+        inference=settings.inference,
+        seed=settings.seed,
+        made_of=ingredients(
+            version=__version__,
+            scene=scene.fingerprint,
+            weak_labels=settings.weak_labels,
+            matrix=matrix.round(9).ravel().tolist(),
+            clusters=settings.clusters,
+            inference=settings.inference,
+            prior=plan.prior.fingerprint if plan.prior else None,
+            seed=settings.seed,
+        ),
+    )
+
+
+@dataclass
+class _Tiles:
+    """What became of the tiles: names of those done, reasons of those failed."""
+
+    done: set[str] = field(default_factory=set)
+    failed: dict[str, str] = field(default_factory=dict)
+    uniform_px: int = 0
+
+    def add(self, name: str, record: Record) -> None:
+        if record.status == "done":
+            self.done.add(name)
+            self.uniform_px += int(record.figures.get("uniform_px", 0))
+        else:
+            self.failed[name] = record.reason
+
+
+def _infer(job: TileJob, settings: MapSettings, watch: Watch, preview: Path) -> _Tiles:
+    tiles, todo, renewed = _Tiles(), [], set[str]()
+    remove_others(job)
+    for tile in job.grid:
+        record, differing = Record.standing(job.record(tile), job.made_of_tile(tile))
+        renewed.update(differing)
+        if record is None:
+            todo.append(tile.id)
+        else:
+            tiles.add(tile.id, record)
+    watch.tiles(total=len(job.grid), kept=len(tiles.done))
+    if renewed:
+        watch.say(f"tiles inferred again, changed since the last run: {', '.join(sorted(renewed))}")
+    if tiles.done:
+        watch.say(f"resuming: {len(tiles.done)} tiles done, {len(todo)} left")
+    crew = Crew(settings.workers, settings.scheduler, shared=job.scene)
+    start = shown = time.monotonic()
+    with stoppable(watch.say) as stop:
+        for name, result in farm_out(partial(tile_work, job), todo, crew, watch.say, stop):
+            record = give_up(job, name, result.reason) if isinstance(result, Lost) else result
+            tiles.add(name, record)
+            watch.tile(name, record)
+            if time.monotonic() - shown >= PREVIEW_EVERY_S:
+                write_preview(preview, job.grid, job.out, tiles.done)
+                shown = time.monotonic()
+        write_preview(preview, job.grid, job.out, tiles.done)
+        if stop():
+            raise KeyboardInterrupt
+    watch.stage("tiles", time.monotonic() - start)
+    if tiles.uniform_px:
+        warnings.warn(
+            f"nothing is known of {tiles.uniform_px} pixels: neither NLCD nor roads, buildings or "
+            "water reach them; their weak labels are uniform",
+            WeakLabelsWarning,
+            stacklevel=2,
+        )
+    return tiles
+
+
+def _write_map(job: TileJob, plan: MapPlan, tiles: _Tiles, run: Path, watch: Watch) -> list[Path]:
+    probabilities = run / "probabilities"
+    results = TileResults(job.grid, job.out, tiles.done)
+    done = hashlib.sha256(" ".join(sorted(tiles.done)).encode()).hexdigest()
+    cut = {"core_px": job.grid.core_px, "ring_px": job.grid.ring_px}
+    mosaic = {**job.made_of, **ingredients(tiles=cut), "finished tiles": done}
+
+    def blend() -> Iterator[Path]:
+        for method in METHODS:
+            yield blend_tiles(results, method, probabilities / f"{method}.tif")
+
+    def publish() -> Iterator[Path]:
+        yield from write_products(probabilities, run, provenance_tags(job.made_of))
+        yield write_overview(run)
+
+    _stage("mosaic", probabilities / "record.json", mosaic, blend, watch)
+    products = ingredients(
+        mosaic=fingerprint(mosaic),
+        scene=fingerprint(plan.scene.ingredients),  # truth too: the overview shows it
+        products=list(PRODUCTS),
+    )
+    _stage("products", run / "products.json", products, publish, watch)
+    return [run / f"{stem}.tif" for stem in PRODUCTS]
+
+
+def _stage(
+    name: str, path: Path, made_of: Ingredients, work: Callable[[], Iterable[Path]], watch: Watch
+) -> None:
+    """Does work whose files lie beside its record, unless they can stay as they are."""
+    start = time.monotonic()
+    record, differing = Record.standing(path, made_of)
+    if record is None:
+        if differing:
+            watch.say(f"{name} made again, changed since the last run: {', '.join(differing)}")
+        path.unlink(missing_ok=True)
+        files = file_hashes(path.parent, work())
+        Record("done", made_of, time.monotonic() - start, files=files).write(path)
+    watch.stage(name, time.monotonic() - start)
 
 
 def evaluate_run(
@@ -192,94 +260,3 @@ def evaluate_run(
         name: evaluate_map(run / f"{stem}.tif", truth.path, legend, protocol, overlap=overlap)
         for name, stem in files.items()
     }
-
-
-def _plan(settings: MapSettings) -> ScenePlan:
-    files = scene_files(settings.scene)
-    if settings.weak_labels.protocol == "target" and files.truth is None:
-        raise SettingsError(
-            found="weak_labels.protocol is target, but the scene has no truth",
-            expected="truth of the scene, from which p(class | NLCD) is counted",
-            way_out="give scene.rasters.truth, or choose the protocol source or definitions",
-        )
-    return plan_scene(files, settings.scene.resolution_m)
-
-
-def _prior(settings: MapSettings) -> Prior | None:
-    if not needs_prior(settings.inference.engine):
-        return None
-    prior = load_prior(settings.inference.prior)
-    if prior.resolution_m != settings.scene.resolution_m:
-        raise PriorError(
-            found=f"a prior of label maps at {prior.resolution_m:g} m for a working grid of "
-            f"{settings.scene.resolution_m:g} m",
-            expected="the same ground resolution",
-            way_out=f"set scene.resolution_m to {prior.resolution_m:g}, name another prior, or "
-            "take the engine evidence, which needs none",
-        )
-    return prior
-
-
-def _described(plan: ScenePlan, grid: TileGrid) -> str:
-    height, width = plan.geobox.shape
-    return (
-        f"{width} x {height} px of {abs(plan.geobox.resolution.x):g} m in {plan.geobox.crs}, "
-        f"{len(grid)} tiles; " + "; ".join(plan.notes)
-    )
-
-
-def _infer(
-    job: TileJob, workers: int | None, tell: Callable[[Progress], None]
-) -> tuple[Progress, dict[str, Record]]:
-    records: dict[str, Record] = {}
-    renewed: set[str] = set()
-    for tile in job.grid:
-        before = Record.read(job.record(tile))
-        if before is not None and before.status == "done":
-            differing = changed(before.ingredients, job.made_of_tile(tile))
-            renewed.update(differing)
-            if not differing and all(job.raster(tile, m).exists() for m in METHODS):
-                records[tile.id] = before
-    progress = Progress(total=len(job.grid), kept=len(records))
-    note = f"changed since the last run: {', '.join(sorted(renewed))}" if renewed else ""
-    tell(dataclasses.replace(progress, note=note))
-    todo = [tile.id for tile in job.grid if tile.id not in records]
-    if todo:
-        for name, record in infer_tiles(job, todo, workers):
-            records[name] = record
-            failed = record.status == "failed"
-            progress = dataclasses.replace(
-                progress, done=progress.done + (not failed), failed=progress.failed + failed
-            )
-            reason = record.reason.replace("\n", ";")
-            tell(dataclasses.replace(progress, note=f"{name} failed: {reason}" if failed else ""))
-    return progress, records
-
-
-def _warn_of_uniform(records: Mapping[str, Record]) -> None:
-    uniform = int(sum(r.figures.get("uniform_px", 0) for r in records.values()))
-    if uniform:
-        warnings.warn(
-            f"nothing is known of {uniform} pixels: neither NLCD nor roads, buildings or water "
-            "reach them; their weak labels are uniform",
-            WeakLabelsWarning,
-            stacklevel=2,
-        )
-
-
-def _write_summary(summary: MapSummary) -> None:
-    write_json(
-        summary.run / "summary.json",
-        {
-            **{k: v for k, v in dataclasses.asdict(summary.progress).items() if k != "note"},
-            "failed_tiles": dict(summary.reasons),
-            "products": [path.name for path in summary.products],
-            "notes": list(summary.notes),
-            "area_km2": summary.area_km2,
-            "seconds": round(summary.seconds, 1),
-            "scores": {
-                name: {"accuracy": s.accuracy, "mean_iou": s.mean_iou}
-                for name, s in summary.scores.items()
-            },
-        },
-    )

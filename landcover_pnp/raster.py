@@ -19,11 +19,20 @@ from rasterio.io import DatasetReader, MemoryFile
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
 
-from landcover_pnp.errors import GridError, RasterError
+from landcover_pnp.errors import DamagedError, GridError, RasterError
 from landcover_pnp.grid import Box
 
 BLOCK_PX = 512
 """Side of the blocks in which rasters are read and verified."""
+
+
+CACHE_BYTES = 128 * 2**20
+"""GDAL's block cache in one process: by default it grows with the machine's memory."""
+
+
+def small_cache() -> rasterio.Env:
+    """A context in which GDAL keeps few blocks in memory, if it has not begun to already."""
+    return rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES)
 
 
 @contextmanager
@@ -51,7 +60,7 @@ def open_raster(path: Path, what: str) -> Iterator[DatasetReader]:
     try:
         source = rasterio.open(path, driver=driver)
     except RasterioError as error:
-        raise RasterError(
+        raise DamagedError(
             found=f"{path} ({what}) is not a raster that can be opened: {error}",
             expected="a GeoTIFF, COG or JPEG 2000 file",
             way_out="convert it, for example with gdal_translate",
@@ -134,6 +143,20 @@ def image_bands(source: DatasetReader) -> list[int]:
     return bands
 
 
+def unwritten_share(source: DatasetReader) -> float:
+    """Share of a GeoTIFF's blocks that its writer never wrote: they read as no data or 0."""
+    if source.driver != "GTiff":
+        return 0.0
+    height, width = source.block_shapes[0]
+    rows, columns = -(-source.height // height), -(-source.width // width)
+    missing = sum(
+        source.get_tag_item(f"BLOCK_OFFSET_{x}_{y}", "TIFF", bidx=1) is None
+        for y in range(rows)
+        for x in range(columns)
+    )
+    return missing / int(rows * columns)
+
+
 def label_band(source: DatasetReader, what: str) -> int:
     """Index of the one band of a raster of classes.
 
@@ -185,11 +208,11 @@ def read_mask(source: DatasetReader | WarpedVRT, box: Box) -> NDArray[np.bool_]:
     return np.asarray(mask, np.uint8) > 0
 
 
-def damaged(source: DatasetReader | WarpedVRT, box: Box, error: Exception) -> RasterError:
+def damaged(source: DatasetReader | WarpedVRT, box: Box, error: Exception) -> DamagedError:
     """The error for pixels that cannot be read."""
     name = source.src_dataset.name if isinstance(source, WarpedVRT) else source.name
     cause = error.__cause__ or error
-    return RasterError(
+    return DamagedError(
         found=f"{name} cannot be read at rows {box.y0} to {box.y1}, columns {box.x0} to {box.x1}: "
         f"{cause}",
         expected="a file whose pixels can all be read",

@@ -6,15 +6,17 @@ import dataclasses
 import hashlib
 import json
 import os
+import shutil
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from landcover_pnp.errors import RunLockedError
+from landcover_pnp.errors import RequestError, RunLockedError
+from landcover_pnp.failpoints import failpoint
 from landcover_pnp.geotiff import completed
 
 Ingredients = dict[str, Any]
@@ -23,6 +25,8 @@ Ingredients = dict[str, Any]
 
 def ingredients(**parts: Any) -> Ingredients:
     """Flattens settings, hashes and boxes into names and JSON values.
+
+    Paths are left out: where a file lies changes no result, and what it holds has a hash.
 
     Args:
         **parts: Settings dataclasses, mappings, sequences or plain values.
@@ -39,8 +43,9 @@ def ingredients(**parts: Any) -> Ingredients:
             for key, inner in value.items():
                 add(f"{name}.{key}", inner)
         elif isinstance(value, (list, tuple)):
-            flat[name] = [v if isinstance(v, (int, float)) else str(v) for v in value]
-        else:
+            kept = [v for v in value if not isinstance(v, Path)]
+            flat[name] = [v if isinstance(v, (int, float)) else str(v) for v in kept]
+        elif not isinstance(value, Path):
             plain = value is None or isinstance(value, (bool, int, float))
             flat[name] = value if plain else str(value)
 
@@ -66,6 +71,11 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def file_hashes(folder: Path, files: Iterable[Path]) -> dict[str, str]:
+    """SHA-256 by name of files, their names relative to a folder above them."""
+    return {file.relative_to(folder).as_posix(): file_hash(file) for file in files}
+
+
 @dataclass(frozen=True)
 class Record:
     """What became of one piece of work; its file appears after the work's own files.
@@ -77,6 +87,7 @@ class Record:
         seconds: Time the work took.
         reason: Why it failed.
         figures: Counts and measures of the result.
+        files: SHA-256 of the result's files by their names, relative to the record's folder.
     """
 
     status: Literal["done", "failed"]
@@ -84,10 +95,12 @@ class Record:
     seconds: float
     reason: str = ""
     figures: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    files: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def write(self, path: Path) -> None:
         """Writes the record as JSON."""
         content = {"fingerprint": fingerprint(self.ingredients), **dataclasses.asdict(self)}
+        failpoint("before-record", path.name)
         write_json(path, content)
 
     @classmethod
@@ -99,6 +112,25 @@ class Record:
             return cls(**content)
         except (OSError, ValueError, TypeError, KeyError):
             return None
+
+    @classmethod
+    def standing(cls, path: Path, now: Ingredients) -> tuple[Record | None, list[str]]:
+        """The record of a result that can stay as it is.
+
+        Args:
+            path: The record's file; the result's files count from its folder.
+            now: What the result would be made of today.
+
+        Returns:
+            The record, or None where the work has to be done (again); and the names of the
+            ingredients that changed since it was done, if that is why.
+        """
+        record = cls.read(path)
+        if record is None or record.status != "done":
+            return None, []
+        differing = changed(record.ingredients, now)
+        whole = all((path.parent / name).is_file() for name in record.files)
+        return (record if whole and not differing else None), differing
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -114,16 +146,18 @@ def locked(folder: Path) -> Iterator[None]:
     A lock whose process no longer lives on this machine is stale and taken over.
 
     Args:
-        folder: The run folder; made if it does not exist, removed again if it stays empty.
+        folder: The run folder; made if it does not exist, and then removed again with all in
+            it where the request turns out to be a bad one.
 
     Raises:
         RunLockedError: If another process holds it; names pid, host and start.
     """
+    fresh = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     lock = folder / ".lock"
     claim = folder / f".partial-lock-{os.getpid()}"
-    owner = {"pid": os.getpid(), "host": socket.gethostname(), "start": _now()}
-    claim.write_text(json.dumps(owner), encoding="utf-8")
+    me = Owner(os.getpid(), socket.gethostname(), now())
+    claim.write_text(json.dumps(dataclasses.asdict(me)), encoding="utf-8")
     try:
         # A link appears with its content or not at all, and never replaces another's lock.
         while True:
@@ -137,20 +171,47 @@ def locked(folder: Path) -> Iterator[None]:
         claim.unlink()
     try:
         yield
+    except RequestError:
+        if fresh:
+            shutil.rmtree(folder)
+        raise
     finally:
         lock.unlink(missing_ok=True)
-        if not any(folder.iterdir()):
+        if folder.exists() and not any(folder.iterdir()):
             folder.rmdir()
 
 
-def _refuse_if_alive(lock: Path) -> None:
+@dataclass(frozen=True)
+class Owner:
+    """The process that holds a run folder.
+
+    Attributes:
+        pid: Its process id.
+        host: Its machine.
+        start: When it took the folder, ISO 8601.
+    """
+
+    pid: int
+    host: str
+    start: str
+
+
+def owner(folder: Path) -> Owner | None:
+    """The process that holds a run folder; None if none does, or it died on this machine."""
     try:
-        owner = json.loads(lock.read_text(encoding="utf-8"))
-        pid, host, start = int(owner["pid"]), str(owner["host"]), str(owner["start"])
-    except (OSError, ValueError, KeyError, TypeError):
+        holder = Owner(**json.loads((folder / ".lock").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    if holder.host == socket.gethostname() and not _lives(holder.pid):
+        return None
+    return holder
+
+
+def _refuse_if_alive(lock: Path) -> None:
+    holder = owner(lock.parent)
+    if holder is None:
         return
-    if host == socket.gethostname() and not _lives(pid):
-        return
+    pid, host, start = holder.pid, holder.host, holder.start
     raise RunLockedError(
         found=f"{lock.parent} is in use by process {pid} on {host} since {start}",
         expected="one process a run folder",
@@ -168,5 +229,6 @@ def _lives(pid: int) -> bool:
     return True
 
 
-def _now() -> str:
+def now() -> str:
+    """The time in UTC as ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from landcover_pnp import __version__
-from landcover_pnp.cli import maps, priors
+from landcover_pnp.cli import maps, priors, publishing, runs, transfer
 from landcover_pnp.cli.command import Command, complain, say
 from landcover_pnp.errors import LandcoverError, LandcoverWarning, SettingsError, nearest
 
@@ -59,7 +59,13 @@ def main(words: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-COMMANDS: dict[str, Command] = {**maps.COMMANDS, **priors.COMMANDS}
+COMMANDS: dict[str, Command] = {
+    **maps.COMMANDS,
+    **runs.COMMANDS,
+    **priors.COMMANDS,
+    **publishing.COMMANDS,
+    **transfer.COMMANDS,
+}
 
 
 def _overview() -> str:

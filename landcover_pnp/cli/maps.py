@@ -8,14 +8,14 @@ from typing import Any
 
 from landcover_pnp.cli.command import Command, arguments, complain, say
 from landcover_pnp.configuration import load_settings
-from landcover_pnp.settings import DemoSettings, EvaluateSettings, MapSettings
+from landcover_pnp.settings import BatchSettings, DemoSettings, EvaluateSettings, MapSettings
 
 
 def _demo(words: list[str]) -> int:
     settings = load_settings(DemoSettings, overrides=words)
     from landcover_pnp.demo import run_demo
 
-    return _show_map(lambda report: run_demo(settings, report))
+    return show_map(lambda report: run_demo(settings, report))
 
 
 def _map(words: list[str]) -> int:
@@ -24,7 +24,20 @@ def _map(words: list[str]) -> int:
     from landcover_pnp.mapping import map_city
 
     run = Path(options["run"] or Path("runs") / Path(config).stem)
-    return _show_map(lambda report: map_city(settings, run, report))
+    return show_map(lambda report: map_city(settings, run, report))
+
+
+def _batch(words: list[str]) -> int:
+    config, _, rest = arguments("CONFIG", words)
+    settings = load_settings(BatchSettings, Path(config), rest)
+    from landcover_pnp.batch import map_cities
+    from landcover_pnp.progress import CityProgress
+
+    summary = map_cities(settings, CityProgress(say))
+    for city in summary.cities:
+        say(f"{city.city}: {city.landcover or city.reason}")
+    say(f"table of all cities: {summary.table}")
+    return summary.exit_code
 
 
 def _evaluate(words: list[str]) -> int:
@@ -61,7 +74,8 @@ def _check(words: list[str]) -> int:
     return 2 if wrong else 0
 
 
-def _show_map(work: Callable[[Any], Any]) -> int:
+def show_map(work: Callable[[Any], Any]) -> int:
+    """Carries out a map run with its progress shown, and prints its summary."""
     from rich.console import Console
 
     from landcover_pnp.evaluation import short_table
@@ -92,6 +106,9 @@ COMMANDS = {
         "CONFIG",
         "Map the scene of a configuration file.",
         {"run": "run folder (default: runs/<name of CONFIG>)"},
+    ),
+    "batch": Command(
+        _batch, BatchSettings, "CONFIG", "Map many cities, one run folder each, one table for all."
     ),
     "check": Command(
         _check, MapSettings, "CONFIG", "Read every pixel of a scene's inputs and report."

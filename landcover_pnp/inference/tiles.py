@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Mapping
@@ -14,20 +15,23 @@ import torch
 from numpy.typing import NDArray
 
 from landcover_pnp.clusters import responsibilities
-from landcover_pnp.errors import LandcoverError
+from landcover_pnp.errors import DiskFullError, LandcoverError, TileError
 from landcover_pnp.geotiff import Band, write_raster
 from landcover_pnp.grid import Box, Tile, TileGrid
 from landcover_pnp.inference.engine import Evidence, infer, needs_prior
 from landcover_pnp.inference.evidence import evidence_map
-from landcover_pnp.legend import WORKING
+from landcover_pnp.legend import NO_DATA, WORKING
 from landcover_pnp.prior.denoiser import Prior
-from landcover_pnp.runs import Ingredients, Record
+from landcover_pnp.runs import Ingredients, Record, file_hashes
 from landcover_pnp.settings import ClusterSettings, InferenceSettings, WeakLabelSettings
 from landcover_pnp.sources.scene import Scene
 from landcover_pnp.weak_labels import weak_labels
 
 METHODS = ("map", "evidence", "weak_labels")
 """What is inferred for each tile: the engine's result and the two baselines it must beat."""
+
+PREVIEW = "classes"
+"""Raster of a tile's most probable classes, its core alone: what can be seen during the run."""
 
 PROBABILITY_ONE = 65535
 """Stored value of probability 1; all classes 0 is no data."""
@@ -65,9 +69,13 @@ class TileJob:
         """What one tile's result depends on."""
         return {**self.made_of, "core": list(tile.core), "canvas": list(tile.canvas)}
 
-    def raster(self, tile: Tile, method: str) -> Path:
-        """File of a tile's probabilities."""
-        return self.out / f"{tile.id}_{method}.tif"
+    def raster(self, tile: Tile, what: str) -> Path:
+        """File of a tile's probabilities by a method, or of its ``PREVIEW``."""
+        return self.out / f"{tile.id}_{what}.tif"
+
+    def rasters(self, tile: Tile) -> list[Path]:
+        """All files of a tile."""
+        return [self.raster(tile, what) for what in (*METHODS, PREVIEW)]
 
     def record(self, tile: Tile) -> Path:
         """File of a tile's record, which appears after its rasters."""
@@ -83,6 +91,9 @@ def infer_tile(job: TileJob, tile_id: str) -> Record:
 
     Returns:
         The record: ``done``, or ``failed`` with the reason; a failed tile leaves no raster.
+
+    Raises:
+        DiskFullError: If there is no room for the tile, and hence for no other.
     """
     # The order of floating-point sums depends on the number of threads, and with it the bytes.
     torch.set_num_threads(1)
@@ -96,14 +107,58 @@ def infer_tile(job: TileJob, tile_id: str) -> Record:
             stored = np.rint(p * PROBABILITY_ONE).astype(np.uint16)
             whole = Box(0, stored.shape[1], 0, stored.shape[2])
             write_raster(job.raster(tile, method), geobox, BAND, [(whole, stored)])
+        _write_preview(job, tile, probabilities["map"])
+    except DiskFullError:
+        raise
     except LandcoverError as error:
-        for method in METHODS:
-            job.raster(tile, method).unlink(missing_ok=True)
-        record = Record("failed", made_of, time.monotonic() - start, reason=str(error))
-    else:
-        record = Record("done", made_of, time.monotonic() - start, figures=figures)
+        return give_up(job, tile_id, str(error), time.monotonic() - start)
+    files = file_hashes(job.out, job.rasters(tile))
+    record = Record("done", made_of, time.monotonic() - start, figures=figures, files=files)
     record.write(job.record(tile))
     return record
+
+
+def give_up(job: TileJob, tile_id: str, reason: str, seconds: float = 0.0) -> Record:
+    """Quarantines a tile: no raster, and a record that says why.
+
+    Args:
+        job: What all tiles of the run share.
+        tile_id: Name of the tile.
+        reason: Why it has no result.
+        seconds: Time it has cost.
+
+    Returns:
+        The record.
+    """
+    tile = job.grid.tile_by_id(tile_id)
+    for raster in job.rasters(tile):
+        if raster.is_file():
+            raster.unlink()
+    record = Record("failed", job.made_of_tile(tile), seconds, reason=reason)
+    record.write(job.record(tile))
+    return record
+
+
+def remove_others(job: TileJob) -> None:
+    """Removes files of tiles that the grid does not have: those of a grid it had before."""
+    names = {tile.id for tile in job.grid}
+    for path in job.out.glob("r*"):
+        if path.name.split(".")[0].split("_")[0] not in names:
+            path.unlink()
+
+
+def tile_work(job: TileJob, tile_id: str) -> Record:
+    """``infer_tile`` for the farm: what comes back is without the ingredients, which are long."""
+    return dataclasses.replace(infer_tile(job, tile_id), ingredients={})
+
+
+def _write_preview(job: TileJob, tile: Tile, p: NDArray[np.float32]) -> None:
+    core = p[:, *tile.core.within(tile.canvas)]
+    classes = np.where(core.any(axis=0), core.argmax(axis=0) + 1, NO_DATA).astype(np.uint8)
+    geobox = job.grid.geobox[tile.core.within(job.grid.extent)]
+    whole = Box(0, classes.shape[0], 0, classes.shape[1])
+    band = Band("uint8", ("land cover",), nodata=NO_DATA)
+    write_raster(job.raster(tile, PREVIEW), geobox, band, [(whole, classes[None])])
 
 
 BAND = Band("uint16", tuple(f"p({name})" for name in WORKING.names), nodata=0)
@@ -115,6 +170,13 @@ def _probabilities(
 ) -> tuple[dict[str, NDArray[np.float32]], Mapping[str, float]]:
     """Probabilities (class, y, x) on the tile's canvas by method, and counts."""
     scene = Scene.open(job.scene)
+    damage = scene.damage_in(tile.core)
+    if damage:
+        raise TileError(
+            found="imagery that cannot be used: " + "; ".join(damage),
+            expected="imagery whose pixels can all be read",
+            way_out="fetch the file again and repeat the command; the other tiles are mapped",
+        )
     reach = math.ceil(job.weak_labels.nlcd_kernel_m / 2 / scene.resolution_m)
     around = tile.canvas.grow(reach).clip(scene.extent)
     inside = tile.canvas.within(around)

@@ -5,22 +5,41 @@ describe every key without importing torch or GDAL. Paths in a configuration fil
 relative to that file's folder.
 """
 
-from landcover_pnp.settings.evidence import ClusterSettings, WeakLabelSettings
+from landcover_pnp.settings.evidence import ClusterSettings, RepairSettings, WeakLabelSettings
 from landcover_pnp.settings.inference import (
-    SINGLE_PATCH_RECIPE,
+    RECIPES,
     Algorithm1Settings,
+    ConstraintSettings,
     DenoiseSettings,
     EvidenceSettings,
+    GuidedSettings,
     InferenceSettings,
     TileSettings,
 )
-from landcover_pnp.settings.mapping import DemoSettings, EvaluateSettings, MapSettings
+from landcover_pnp.settings.mapping import (
+    BatchSettings,
+    DemoSettings,
+    EvaluateSettings,
+    MapSettings,
+    NoSettings,
+)
 from landcover_pnp.settings.prior import (
+    CropSettings,
     DenoiserSettings,
+    ExportPriorSettings,
+    ImportPriorSettings,
+    JudgePriorSettings,
     LabelFolder,
     NoiseSettings,
     SamplePriorSettings,
     TrainPriorSettings,
+)
+from landcover_pnp.settings.publishing import (
+    CatalogSettings,
+    CompareSettings,
+    PublishSettings,
+    ReportSettings,
+    ZonalSettings,
 )
 from landcover_pnp.settings.scenes import (
     EnviroAtlasTile,
@@ -30,6 +49,15 @@ from landcover_pnp.settings.scenes import (
     SyntheticSettings,
     TruthFile,
 )
+from landcover_pnp.settings.transfer import (
+    ForestSettings,
+    StudentSettings,
+    TransferCity,
+    TransferMethod,
+    TransferProtocol,
+    TransferSettings,
+    UNetSettings,
+)
 
 __all__ = [
     "LayerFile",
@@ -38,20 +66,41 @@ __all__ = [
     "EnviroAtlasTile",
     "SceneSettings",
     "SyntheticSettings",
+    "RepairSettings",
     "WeakLabelSettings",
     "ClusterSettings",
     "NoiseSettings",
     "DenoiserSettings",
     "LabelFolder",
+    "CropSettings",
+    "ExportPriorSettings",
+    "ImportPriorSettings",
+    "JudgePriorSettings",
     "TrainPriorSettings",
     "SamplePriorSettings",
     "EvidenceSettings",
     "Algorithm1Settings",
-    "SINGLE_PATCH_RECIPE",
+    "RECIPES",
+    "ConstraintSettings",
     "DenoiseSettings",
+    "GuidedSettings",
     "InferenceSettings",
     "TileSettings",
     "MapSettings",
+    "BatchSettings",
     "EvaluateSettings",
     "DemoSettings",
+    "PublishSettings",
+    "ReportSettings",
+    "ZonalSettings",
+    "CompareSettings",
+    "CatalogSettings",
+    "NoSettings",
+    "ForestSettings",
+    "UNetSettings",
+    "StudentSettings",
+    "TransferCity",
+    "TransferMethod",
+    "TransferProtocol",
+    "TransferSettings",
 ]

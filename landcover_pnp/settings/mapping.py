@@ -22,7 +22,10 @@ class MapSettings:
         inference: Engine and prior.
         tiles: Tiles.
         seed: Seed of everything random.
-        workers: Worker processes; null is one a core.
+        workers: Worker processes of one thread; 0 works in this process, without dask; null is
+            one a GPU or, where there is none, one a core.
+        scheduler: Address of a running dask scheduler whose workers do the tiles; null starts
+            workers on this machine.
     """
 
     scene: SceneSettings
@@ -32,6 +35,24 @@ class MapSettings:
     tiles: TileSettings = field(default_factory=TileSettings)
     seed: int = 0
     workers: int | None = None
+    scheduler: str | None = None
+
+
+@dataclass(frozen=True)
+class BatchSettings:
+    """Maps of many cities, one after the other.
+
+    Attributes:
+        cities: Configuration files of the maps; each gets a run folder of its file's name.
+        out: Folder of the run folders and of the table of all cities.
+        workers: Worker processes, instead of what each city says; null leaves that.
+        scheduler: Address of a running dask scheduler, instead of what each city says.
+    """
+
+    cities: list[Path]
+    out: Path = Path("runs/batch")
+    workers: int | None = None
+    scheduler: str | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +72,11 @@ class EvaluateSettings:
     legend: Literal["enviroatlas", "working"] = "enviroatlas"
     protocol: Literal["five_classes", "published"] = "five_classes"
     overlap: bool = False
+
+
+@dataclass(frozen=True)
+class NoSettings:
+    """A command without options."""
 
 
 @dataclass(frozen=True)

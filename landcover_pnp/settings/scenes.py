@@ -42,7 +42,9 @@ class RasterFiles:
     """A user's own files.
 
     Attributes:
-        image: Aerial image, 3 (R,G,B) or 4 bands (R,G,B,NIR), uint8 or uint16, projected CRS.
+        image: Aerial image, 3 (R,G,B) or 4 bands (R,G,B,NIR), uint8 or uint16, projected CRS. Or
+            several as one area: a folder of them, a list (.txt, a path a line) or an index
+            (GeoPackage, GeoJSON, STAC item collection) that names them.
         nlcd: NLCD raster, codes or data-set indices 0..16, any CRS.
         roads: Roads.
         buildings: Buildings.
@@ -51,6 +53,9 @@ class RasterFiles:
         area: Polygon file; outside it the map is no data.
         black_is_no_data: Whether pixels with 0 in every band are no data, for imagery that
             declares no value for it.
+        image_root: Folder from which the paths in a list or index of images count, and below
+            which they must lie; null is the folder of the list or index.
+        image_crs: CRS, such as EPSG:26917, of the images to take where they are in several.
     """
 
     image: Path
@@ -61,6 +66,8 @@ class RasterFiles:
     truth: TruthFile | None = None
     area: Path | None = None
     black_is_no_data: bool = False
+    image_root: Path | None = None
+    image_crs: str | None = None
 
 
 @dataclass(frozen=True)

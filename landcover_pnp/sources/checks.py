@@ -46,7 +46,11 @@ def check_scene(files: RasterFiles, resolution_m: float) -> list[LayerReport]:
         One report a file, then one for the working grid.
     """
     reports = []
-    for layer, path in input_files(files).items():
+    try:
+        inputs = input_files(files)
+    except LandcoverError as error:
+        return [LayerReport("image", files.image, "unusable", error)]
+    for layer, path in inputs.items():
         try:
             reports.append(LayerReport(layer, path, _read_layer(layer, path, files)))
         except LandcoverError as error:
@@ -64,10 +68,11 @@ def check_scene(files: RasterFiles, resolution_m: float) -> list[LayerReport]:
 def _read_layer(layer: str, path: Path, files: RasterFiles) -> str:
     if vector_layers(path) is not None and layer in (*WEAK_LAYERS, "area"):
         return f"{count_features(path)} features"
-    with open_image(path) if layer == "image" else open_raster(path, layer) as source:
+    is_image = layer.startswith("image")
+    with open_image(path) if is_image else open_raster(path, layer) as source:
         extent = Box(0, source.height, 0, source.width)
         size = f"{source.width} x {source.height} px of {source.res[0]:g} m"
-        if layer == "image":
+        if is_image:
             bands = image_bands(source)
             valid, darkest, brightest = 0, np.inf, -np.inf
             for box in blocks(extent):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import shutil
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +19,14 @@ from rasterio.io import DatasetReader
 
 from landcover_pnp import raster
 from landcover_pnp.errors import GridError, RasterError
+from landcover_pnp.failpoints import failpoint
 from landcover_pnp.geotiff import Band, write_raster
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import LEGENDS, NO_DATA, count_values, nlcd_legend
-from landcover_pnp.raster import image_bands, on_grid, open_image, open_raster
-from landcover_pnp.runs import fingerprint, write_json
+from landcover_pnp.raster import on_grid, open_raster
+from landcover_pnp.runs import Ingredients, Record, file_hashes, fingerprint, write_json
 from landcover_pnp.settings import LayerFile
+from landcover_pnp.sources.imagery import ImageryOnGrid
 from landcover_pnp.sources.rasters import ScenePlan
 from landcover_pnp.sources.scene import WEAK_LAYERS, Scene
 from landcover_pnp.sources.vectors import block_means, read_objects, vector_layers
@@ -31,8 +34,16 @@ from landcover_pnp.sources.vectors import block_means, read_objects, vector_laye
 SUBPIXELS = 4
 """Subpixels along a working pixel's side at which objects are tested: 1 m at 4 m."""
 
+OBJECTS_PX = 2048
+"""Side of the parts of the grid, working pixels, whose objects are in memory at a time."""
 
-def prepare_scene(plan: ScenePlan, folder: Path) -> Scene:
+WIDEST_M = 200.0
+"""Width of lines, metres, that reach into a part from outside of it without being cut."""
+
+
+def prepare_scene(
+    plan: ScenePlan, folder: Path, tell: Callable[[str], None] = lambda _: None
+) -> Scene:
     """Brings every layer onto the working grid, once, in windows.
 
     The image is averaged, classes of NLCD are taken by nearest neighbour and truth by the most
@@ -42,6 +53,7 @@ def prepare_scene(plan: ScenePlan, folder: Path) -> Scene:
         plan: From ``plan_scene``.
         folder: Folder of the scene; a scene there is kept if it was made of the same inputs,
             else replaced when the new one is complete.
+        tell: Called with the names of what changed, where that is why it is made anew.
 
     Returns:
         The scene.
@@ -51,30 +63,44 @@ def prepare_scene(plan: ScenePlan, folder: Path) -> Scene:
         LegendError: If NLCD or truth hold unknown codes; lists them with counts.
         GridError: If NLCD has no data on the image.
     """
-    made_of = plan.ingredients()
-    if (folder / "scene.json").exists():
-        scene = Scene.open(folder)
-        if scene.fingerprint == fingerprint(made_of):
-            return scene
+    start = time.monotonic()
+    made_of = plan.ingredients
+    record, differing = Record.standing(folder / "record.json", made_of)
+    if record is not None:
+        return Scene.open(folder)
+    if differing:
+        tell(f"scene prepared again, changed since the last run: {', '.join(differing)}")
     partial = folder.with_name(f".partial-{folder.name}")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
         content = _write_layers(plan, partial)
-        content["fingerprint"] = fingerprint(made_of)
+        damaged = content["damaged"]
+        # What was missing is looked for again by the next run: it may have been repaired.
+        content["fingerprint"] = fingerprint({**_without_truth(made_of), "damaged": damaged})
+        status: Literal["done", "failed"] = "failed" if damaged else "done"
         write_json(partial / "scene.json", content)
+        files = file_hashes(partial, sorted(partial.iterdir()))
+        record = Record(status, made_of, time.monotonic() - start, files=files)
+        record.write(partial / "record.json")
         shutil.rmtree(folder, ignore_errors=True)
+        failpoint("scene-removed", folder.name)
         partial.replace(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return Scene.open(folder)
 
 
+def _without_truth(made_of: Ingredients) -> Ingredients:
+    return {k: v for k, v in made_of.items() if not k.startswith(("files.truth", "sha256.truth"))}
+
+
 def _write_layers(plan: ScenePlan, folder: Path) -> dict[str, Any]:
     files, geobox = plan.files, plan.geobox
     extent = Box(0, int(geobox.shape[0]), 0, int(geobox.shape[1]))
-    with open_image(files.image) as source:
-        bands, scale, valid_px = _write_image(plan, source, folder, extent)
+    with ImageryOnGrid.opened(plan.imagery, geobox) as imagery:
+        scale, valid_px = _write_image(plan, imagery, folder, extent)
+        imagery.warn_of_empty()
     with open_raster(files.nlcd, "NLCD") as source:
         counts = _write_labels(source, geobox, Resampling.nearest, folder / "nlcd.tif", extent)
     legend = nlcd_legend(counts, str(files.nlcd))
@@ -103,56 +129,54 @@ def _write_layers(plan: ScenePlan, folder: Path) -> dict[str, Any]:
             "transform": list(geobox.transform)[:6],
             "crs": str(geobox.crs),
         },
-        "image_bands": bands,
+        "image_bands": len(plan.imagery.images[0].bands),
         "image_scale": scale,
         "nlcd_legend": legend.name,
         "truth_legend": files.truth.legend if files.truth else None,
         "valid_px": valid_px,
         "notes": notes,
+        "damaged": [(list(box), reason) for box, reason in imagery.damaged.items()],
     }
 
 
 def _write_image(
-    plan: ScenePlan, source: DatasetReader, folder: Path, extent: Box
-) -> tuple[int, float, int]:
-    bands = image_bands(source)
-    dtype = source.dtypes[bands[0] - 1]
+    plan: ScenePlan, imagery: ImageryOnGrid, folder: Path, extent: Box
+) -> tuple[float, int]:
+    first = plan.imagery.images[0]
     values = np.zeros(65536, np.int64)
-    with on_grid(source, plan.geobox, Resampling.average) as view:
+    masks: list[tuple[Box, NDArray[np.uint8]]] = []  # a bit a pixel: small, and read only once
 
-        def mask(box: Box) -> NDArray[np.bool_]:
-            valid = raster.read_mask(view, box)
+    def image_parts() -> Iterator[tuple[Box, NDArray[Any]]]:
+        for box in raster.blocks(extent):
+            pixels, valid = imagery.read(box)
             if plan.files.black_is_no_data:
-                valid &= (raster.read(view, bands, box) > 0).any(axis=0)
+                valid &= pixels.any(axis=0)
             if plan.area is not None:
                 transform = plan.geobox[box.within(extent)].transform
                 valid &= geometry_mask([plan.area], box.shape, transform, invert=True)
-            return valid
+            pixels[:, ~valid] = 0
+            values[:] += np.bincount(pixels[:, valid].ravel(), minlength=len(values))
+            masks.append((box, np.packbits(valid)))
+            yield box, pixels
 
-        def image_parts() -> Iterator[tuple[Box, NDArray[Any]]]:
-            for box in raster.blocks(extent):
-                valid, pixels = mask(box), raster.read(view, bands, box)
-                pixels[:, ~valid] = 0
-                values[:] += np.bincount(pixels[:, valid].ravel(), minlength=len(values))
-                yield box, pixels
+    def valid_parts() -> Iterator[tuple[Box, NDArray[Any]]]:
+        for box, bits in masks:
+            height, width = box.shape
+            yield box, np.unpackbits(bits, count=height * width).reshape(1, height, width)
 
-        def valid_parts() -> Iterator[tuple[Box, NDArray[Any]]]:
-            for box in raster.blocks(extent):
-                yield box, mask(box)[None].astype(np.uint8)
-
-        names = ("red", "green", "blue", "near infrared")[: len(bands)]
-        write_raster(folder / "image.tif", plan.geobox, Band(dtype, names), image_parts())
-        valid_band = Band("uint8", ("1 where the scene has data",))
-        write_raster(folder / "valid.tif", plan.geobox, valid_band, valid_parts())
-    valid_px = int(values.sum()) // len(bands)
+    names = ("red", "green", "blue", "near infrared")[: len(first.bands)]
+    write_raster(folder / "image.tif", plan.geobox, Band(first.dtype, names), image_parts())
+    valid_band = Band("uint8", ("1 where the scene has data",))
+    write_raster(folder / "valid.tif", plan.geobox, valid_band, valid_parts())
+    valid_px = int(values.sum()) // len(first.bands)
     if valid_px == 0 or values[1:].sum() == 0:
         raise RasterError(
-            found=f"{source.name} has no data in the whole working area: "
+            found=f"{plan.files.image} has no data in the whole working area: "
             + ("every pixel is masked" if valid_px == 0 else "every pixel is 0"),
             expected="an image with pixels",
             way_out="fetch the file again, it may come from an interrupted download or export",
         )
-    return len(bands), _image_scale(dtype, values), valid_px
+    return _image_scale(first.dtype, values), valid_px
 
 
 def _image_scale(dtype: str, counts: NDArray[np.int64]) -> float:
@@ -181,30 +205,40 @@ def _write_labels(
 
 
 def _write_coverage(layer: LayerFile, name: str, geobox: GeoBox, path: Path, extent: Box) -> None:
-    share: Callable[[Box], NDArray[np.float32]]
-    with ExitStack() as stack:
-        if vector_layers(layer.path) is not None:
-            objects = read_objects(layer.path, layer.layer, layer.width_m, geobox, name)
+    is_vector = vector_layers(layer.path) is not None
+    shares = _drawn_shares if is_vector else _raster_shares
+    write_raster(
+        path,
+        geobox,
+        Band("uint8", (f"share of the pixel covered by {name}, 255 = all",)),
+        (
+            (box, np.rint(share * 255).astype(np.uint8)[None])
+            for box, share in shares(layer, name, geobox, extent)
+        ),
+    )
 
-            def share(box: Box) -> NDArray[np.float32]:
-                return objects.coverage(geobox, box, SUBPIXELS)
-        else:
-            source = stack.enter_context(open_raster(layer.path, name))
-            fine = geobox.zoom_out(1 / SUBPIXELS)
-            view = stack.enter_context(on_grid(source, fine, Resampling.nearest))
 
-            def share(box: Box) -> NDArray[np.float32]:
-                sub = Box(*(v * SUBPIXELS for v in box))
-                labels = raster.read(view, 1, sub)
-                present = labels != 0 if layer.codes is None else np.isin(labels, layer.codes)
-                return block_means(present & raster.read_mask(view, sub), SUBPIXELS)
+def _drawn_shares(
+    layer: LayerFile, name: str, geobox: GeoBox, extent: Box
+) -> Iterator[tuple[Box, NDArray[np.float32]]]:
+    margin = math.ceil(max(layer.width_m, WIDEST_M) / abs(geobox.resolution.x))
+    for part in raster.blocks(extent, OBJECTS_PX):  # the objects of a whole city are too many
+        around = geobox[part.within(extent)].pad(margin)
+        objects = read_objects(layer.path, layer.layer, layer.width_m, around, name)
+        for box in raster.blocks(part):
+            yield box, objects.coverage(geobox, box, SUBPIXELS)
 
-        write_raster(
-            path,
-            geobox,
-            Band("uint8", (f"share of the pixel covered by {name}, 255 = all",)),
-            (
-                (box, np.rint(share(box) * 255).astype(np.uint8)[None])
-                for box in raster.blocks(extent)
-            ),
-        )
+
+def _raster_shares(
+    layer: LayerFile, name: str, geobox: GeoBox, extent: Box
+) -> Iterator[tuple[Box, NDArray[np.float32]]]:
+    fine = geobox.zoom_out(1 / SUBPIXELS)
+    with (
+        open_raster(layer.path, name) as source,
+        on_grid(source, fine, Resampling.nearest) as view,
+    ):
+        for box in raster.blocks(extent):
+            sub = Box(*(v * SUBPIXELS for v in box))
+            labels = raster.read(view, 1, sub)
+            present = labels != 0 if layer.codes is None else np.isin(labels, layer.codes)
+            yield box, block_means(present & raster.read_mask(view, sub), SUBPIXELS)

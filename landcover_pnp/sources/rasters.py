@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,15 @@ from rasterio.io import DatasetReader
 
 from landcover_pnp.errors import AlignmentWarning, GridError
 from landcover_pnp.raster import (
-    image_bands,
     label_band,
-    open_image,
     open_raster,
     overlapping_bounds,
-    require_projected,
     require_same_ground,
 )
 from landcover_pnp.runs import Ingredients, file_hash, ingredients
 from landcover_pnp.settings import RasterFiles
+from landcover_pnp.sources.image_lists import image_files
+from landcover_pnp.sources.imagery import Imagery, plan_imagery
 from landcover_pnp.sources.scene import WEAK_LAYERS
 from landcover_pnp.sources.vectors import read_area, vector_layers
 
@@ -33,16 +33,19 @@ class ScenePlan:
 
     Attributes:
         files: The files.
+        imagery: The images, their headers checked.
         geobox: The working grid: the image's CRS, edges on multiples of the resolution.
         area: Area of interest in the grid's CRS, or None for the whole image.
         notes: What will be done to the layers, one sentence each.
     """
 
     files: RasterFiles
+    imagery: Imagery
     geobox: GeoBox
     area: shapely.Geometry | None
     notes: tuple[str, ...]
 
+    @cached_property
     def ingredients(self) -> Ingredients:
         """What the prepared scene depends on: the files' contents, grid and options."""
         hashes = {}
@@ -59,10 +62,19 @@ class ScenePlan:
 
 
 def input_files(files: RasterFiles) -> dict[str, Path]:
-    """Paths of all files of a scene by the name of their layer."""
-    named: dict[str, Any] = {f.name: getattr(files, f.name) for f in dataclasses.fields(files)}
-    paths = {name: getattr(value, "path", value) for name, value in named.items()}
-    return {name: path for name, path in paths.items() if isinstance(path, Path)}
+    """Paths of all files of a scene by the name of their layer, several images by theirs too.
+
+    Raises:
+        RasterError: As ``image_files``.
+    """
+    images = image_files(files.image, files.image_root)
+    named = {"image": images[0]} if len(images) == 1 else {f"image {p.name}": p for p in images}
+    for name in (*WEAK_LAYERS, "nlcd", "truth", "area"):
+        value: Any = getattr(files, name)
+        path = getattr(value, "path", value)
+        if path is not None:
+            named[name] = path
+    return named
 
 
 def plan_scene(files: RasterFiles, resolution_m: float) -> ScenePlan:
@@ -80,29 +92,32 @@ def plan_scene(files: RasterFiles, resolution_m: float) -> ScenePlan:
         GridError: If layers or area do not overlap, or the resolution is finer than the image.
     """
     notes = []
-    with open_image(files.image) as image:
-        require_projected(image, "imagery")
-        image_bands(image)
-        if not image.res[0] <= resolution_m * 1.001:
-            raise GridError(
-                found=f"a working grid of {resolution_m:g} m for imagery of {image.res[0]:g} m",
-                expected="a working grid at least as coarse as the imagery",
-                way_out=f"set scene.resolution_m to {image.res[0]:g} or more",
-            )
-        geobox = _grid(image.bounds, image.crs.to_string(), resolution_m)
-        notes.append(f"image averaged from {image.res[0]:g} m to {resolution_m:g} m")
-        area = None
-        if files.area is not None:
-            area = read_area(files.area, geobox)
-            geobox = _cropped(geobox, area)
-        for name, path in input_files(files).items():
-            if name in WEAK_LAYERS and vector_layers(path) is not None:
-                notes.append(f"{name} drawn from vectors")
-            elif name not in ("image", "area"):
-                with open_raster(path, name) as source:
-                    label_band(source, name)
-                    notes.append(_overlap_note(source, name, image, geobox))
-    return ScenePlan(files, geobox, area, tuple(notes))
+    image = plan_imagery(image_files(files.image, files.image_root), files.image_crs)
+    if not image.res[0] <= resolution_m * 1.001:
+        raise GridError(
+            found=f"a working grid of {resolution_m:g} m for imagery of {image.res[0]:g} m",
+            expected="a working grid at least as coarse as the imagery",
+            way_out=f"set scene.resolution_m to {image.res[0]:g} or more",
+        )
+    geobox = _grid(image.bounds, image.crs.to_string(), resolution_m)
+    several = f"{len(image.images)} images" if len(image.images) > 1 else "image"
+    notes.append(f"{several} averaged from {image.res[0]:g} m to {resolution_m:g} m")
+    area = None
+    if files.area is not None:
+        area = read_area(files.area, geobox)
+        outline = shapely.box(*geobox.extent.boundingbox.bbox)
+        beyond = 1 - area.intersection(outline).area / area.area
+        if beyond > 0.001:
+            notes.append(f"{beyond:.1%} of the area of interest lies beyond the imagery")
+        geobox = _cropped(geobox, area)
+    for name, path in input_files(files).items():
+        if name in WEAK_LAYERS and vector_layers(path) is not None:
+            notes.append(f"{name} drawn from vectors")
+        elif name in (*WEAK_LAYERS, "nlcd", "truth"):
+            with open_raster(path, name) as source:
+                label_band(source, name)
+                notes.append(_overlap_note(source, name, image, geobox))
+    return ScenePlan(files, image, geobox, area, tuple(notes))
 
 
 def _grid(bounds: tuple[float, ...], crs: str, resolution_m: float) -> GeoBox:
@@ -122,7 +137,7 @@ def _cropped(geobox: GeoBox, area: shapely.Geometry) -> GeoBox:
     return _grid(inside, str(geobox.crs), abs(geobox.resolution.x))
 
 
-def _overlap_note(source: DatasetReader, name: str, image: DatasetReader, geobox: GeoBox) -> str:
+def _overlap_note(source: DatasetReader, name: str, image: Imagery, geobox: GeoBox) -> str:
     """Checks that a raster layer overlaps the grid; says how it gets there."""
     overlapping_bounds(source, name, geobox.extent.boundingbox.bbox, image.crs)
     if name == "truth":

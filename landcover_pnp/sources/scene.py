@@ -32,7 +32,9 @@ class Scene:
         truth_legend: Legend of the truth layer, None where there is none.
         valid_px: Number of pixels with data.
         notes: What was done to the layers, one sentence each.
-        fingerprint: Hash of all inputs and settings the scene depends on.
+        damaged: Boxes whose imagery cannot be used, each with file, window and reason.
+        fingerprint: Hash of all inputs and settings that a map of the scene depends on: truth is
+            not among them, a map that learns from it depends on what it has learned.
     """
 
     folder: Path
@@ -43,6 +45,7 @@ class Scene:
     truth_legend: str | None
     valid_px: int
     notes: tuple[str, ...]
+    damaged: tuple[tuple[Box, str], ...]
     fingerprint: str
 
     @classmethod
@@ -52,7 +55,8 @@ class Scene:
         grid = content.pop("grid")
         geobox = GeoBox(tuple(grid["shape"]), Affine(*grid["transform"]), grid["crs"])
         notes = tuple(content.pop("notes"))
-        return cls(folder=folder, geobox=geobox, notes=notes, **content)
+        damaged = tuple((Box(*box), reason) for box, reason in content.pop("damaged"))
+        return cls(folder=folder, geobox=geobox, notes=notes, damaged=damaged, **content)
 
     @property
     def extent(self) -> Box:
@@ -117,6 +121,11 @@ class Scene:
         with open_raster(self.folder / "truth.tif", "truth") as source:
             values = read(source, label_band(source, "truth"), box)
         return to_working(values, LEGENDS[self.truth_legend], "truth")
+
+    def damage_in(self, box: Box) -> list[str]:
+        """Reasons why parts of a box have no usable imagery, each once."""
+        hits = (reason for there, reason in self.damaged if not there.clip(box).is_empty)
+        return list(dict.fromkeys(hits))
 
     def sample(self, size: int, seed: int) -> NDArray[np.float32]:
         """Colours of random valid pixels of the whole scene, evenly spread over it.

@@ -144,6 +144,14 @@ def read_area(path: Path, geobox: GeoBox) -> shapely.Geometry:
         )
     frame = _read(path, None, "area of interest", None)
     frame = frame[frame.geometry.notna() & ~frame.geometry.is_empty]
+    degrees = frame.to_crs(4326).total_bounds
+    if len(frame) and degrees[2] - degrees[0] > 180:
+        raise GridError(
+            found=f"the area of interest in {path} spans {degrees[2] - degrees[0]:.0f} degrees of "
+            "longitude",
+            expected="an area on one side of the antimeridian",
+            way_out="split it there and map the two parts one after the other",
+        )
     faults = [
         *(g.geom_type for g in frame.geometry if shapely.get_dimensions(g) < 2),
         *(shapely.is_valid_reason(g) for g in frame.geometry if not g.is_valid),

@@ -134,7 +134,7 @@ WRONG_SETTINGS = {
     "unknown engine": (
         "engine: evidence",
         "engine: evidenc",
-        "one of 'evidence', 'denoise', 'algorithm1'",
+        "one of 'evidence', 'denoise',",
     ),
     "wrong type": ("workers: 1", "workers: many", "workers is many"),
     "no source": ("rasters:", "enviroatlas: null #", "a scene with no source"),

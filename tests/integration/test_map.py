@@ -139,11 +139,11 @@ def test_an_interrupted_run_says_how_to_resume(tmp_path: Path) -> None:
     )
     words = ["map", str(config), *TILES, *slow, "--run", str(run)]
     command = [sys.executable, "-c", program, *words]
-    driver = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    driver = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     deadline = time.monotonic() + 120
     while not list((run / "tiles").glob("r*.json")) and time.monotonic() < deadline:
         time.sleep(0.02)
-    driver.send_signal(signal.SIGINT)
+    os.killpg(driver.pid, signal.SIGINT)  # as a terminal does: to driver and workers
     _, message = driver.communicate(timeout=60)
     assert driver.returncode == 130
     assert "Traceback" not in message

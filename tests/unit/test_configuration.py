@@ -5,7 +5,14 @@ import pytest
 
 from landcover_pnp.configuration import keys, load_settings
 from landcover_pnp.errors import SettingsError
-from landcover_pnp.settings import MapSettings, TrainPriorSettings
+from landcover_pnp.settings import (
+    BatchSettings,
+    DemoSettings,
+    MapSettings,
+    PublishSettings,
+    TrainPriorSettings,
+    TransferSettings,
+)
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 SCENE = "scene: {rasters: {image: a.tif, nlcd: ../b.tif, roads: {path: /r.tif, codes: [1, 2]}}}\n"
@@ -46,7 +53,7 @@ def test_options_win_over_the_file(tmp_path: Path) -> None:
         (
             SCENE + "inference: {engine: evidnce}",
             [],
-            "(?s)evidnce.*one of 'evidence', 'denoise', 'algorithm1'",
+            "(?s)evidnce.*one of 'evidence', 'denoise'",
         ),
         (SCENE, ["--sed", "3"], "(?s)unknown option --sed.*did you mean 'seed'"),
         (SCENE, ["--seed"], "--seed without a value"),
@@ -61,6 +68,15 @@ def test_mistakes_are_explained(tmp_path: Path, text: str, words: list[str], mes
         load(tmp_path, text, *words)
 
 
+def test_texts_and_paths_are_taken_as_they_are() -> None:
+    words = ["--title", "Demo: a city", "--min_area_m2", "50"]
+    assert load_settings(PublishSettings, overrides=words) == PublishSettings(
+        title="Demo: a city", min_area_m2=50
+    )
+    assert load_settings(PublishSettings, overrides=["--title", "null"]).title is None
+    assert load_settings(DemoSettings, overrides=["--out", "2024"]).out == Path("2024")
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="no configuration file"):
         load_settings(MapSettings, tmp_path / "none.yaml")
@@ -68,7 +84,8 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("config", sorted(CONFIGS.glob("*/*.yaml")), ids=lambda p: p.stem)
 def test_every_shipped_configuration_loads(config: Path) -> None:
-    load_settings({"cities": MapSettings, "prior": TrainPriorSettings}[config.parent.name], config)
+    schemas = {"cities": MapSettings, "prior": TrainPriorSettings, "transfer": TransferSettings}
+    load_settings(BatchSettings if config.stem == "batch" else schemas[config.parent.name], config)
 
 
 def test_keys_cover_every_group() -> None:

@@ -12,10 +12,9 @@ from odc.geo.geobox import GeoBox
 from landcover_pnp.geotiff import write_raster
 from landcover_pnp.grid import Box, TileGrid
 from landcover_pnp.inference.tiles import BAND, METHODS, PROBABILITY_ONE
-from landcover_pnp.mosaic import (
+from landcover_pnp.mosaic import TileResults, blend_tiles
+from landcover_pnp.products import (
     PERCENT_NO_DATA,
-    TileResults,
-    blend_tiles,
     classes,
     confidence,
     entropy,

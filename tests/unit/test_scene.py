@@ -115,6 +115,23 @@ def test_lines_get_their_width(files: RasterFiles, tmp_path: Path) -> None:
         assert covered.sum() * 16 == pytest.approx(240 * width_m, rel=0.02)
 
 
+def test_objects_are_drawn_the_same_part_by_part(
+    files: RasterFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = ORIGIN
+    shapes = [shapely.LineString([(x, y - 3), (x + 240, y - 211)]), shapely.Point(x + 81, y - 80)]
+    gpd.GeoDataFrame(geometry=shapes, crs=UTM).to_crs(4326).to_file(tmp_path / "roads.gpkg")
+    roads = LayerFile(tmp_path / "roads.gpkg", width_m=30.0)
+    whole = scene_of(RasterFiles(files.image, files.nlcd, roads=roads), tmp_path / "whole")
+    monkeypatch.setattr("landcover_pnp.sources.preparation.OBJECTS_PX", 20)
+    parts = scene_of(RasterFiles(files.image, files.nlcd, roads=roads), tmp_path / "parts")
+    before, after = whole.coverage("roads", whole.extent), parts.coverage("roads", whole.extent)
+    assert before is not None
+    assert after is not None
+    assert before.any()
+    np.testing.assert_array_equal(before, after)
+
+
 def test_a_raster_layer_counts_only_the_codes_named(files: RasterFiles, tmp_path: Path) -> None:
     osm = write_tif(tmp_path / "osm.tif", two_halves(11, 2))
     scene = scene_of(

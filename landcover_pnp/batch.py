@@ -1,0 +1,188 @@
+"""The batch stage: maps of many cities, one run folder each, one table for all."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from landcover_pnp.configuration import load_settings
+from landcover_pnp.errors import LandcoverError, SettingsError
+from landcover_pnp.geotiff import completed
+from landcover_pnp.mapping import map_city
+from landcover_pnp.progress import Progress
+from landcover_pnp.settings import BatchSettings, MapSettings
+from landcover_pnp.sources.image_lists import image_files
+from landcover_pnp.sources.imagery import image_systems
+
+TABLE = "cities.csv"
+"""Name of the table in the folder of a batch."""
+
+
+@dataclass(frozen=True)
+class CityResult:
+    """A row of the table.
+
+    Attributes:
+        city: Name of its configuration file, and of the CRS where it has several.
+        exit_code: As ``landcover map`` gives it.
+        area_km2: Mapped area.
+        tiles: Tiles of the map.
+        done: Tiles inferred by this run.
+        kept: Tiles that an earlier run had finished.
+        failed: Tiles that are no data in the map.
+        seconds: Time of the run.
+        accuracy: Share of truth pixels that are right, None without truth.
+        mean_iou: Mean intersection over union, None without truth.
+        landcover: The map, empty if there is none.
+        reason: Why there is none.
+    """
+
+    city: str
+    exit_code: int
+    area_km2: float = 0.0
+    tiles: int = 0
+    done: int = 0
+    kept: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    accuracy: float | None = None
+    mean_iou: float | None = None
+    landcover: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class BatchSummary:
+    """What became of the cities.
+
+    Attributes:
+        table: CSV file with a row a city.
+        cities: The same rows.
+    """
+
+    table: Path
+    cities: tuple[CityResult, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0 all cities whole, 3 some of them, 1 no map at all."""
+        codes = {city.exit_code for city in self.cities}
+        if codes == {0}:
+            return 0
+        return 3 if codes & {0, 3} else 1
+
+
+def map_cities(
+    settings: BatchSettings, report: Callable[[str, Progress], None] = lambda *_: None
+) -> BatchSummary:
+    """Maps cities one after the other; one that cannot be mapped does not stop the others.
+
+    The same call again keeps what is finished, as ``map_city`` does. Images of a city in several
+    coordinate reference systems, such as two UTM zones, become a map each.
+
+    Args:
+        settings: The cities' configuration files and the folder of the runs.
+        report: Called with a city's name and the progress of its map whenever that changes.
+
+    Returns:
+        The table, written anew after every city.
+
+    Raises:
+        SettingsError: If there are no cities or two would share a run folder.
+    """
+    _require_names(settings.cities)
+    table, rows = settings.out / TABLE, []
+    for config in settings.cities:
+        try:
+            parts = _by_zone(config.stem, load_settings(MapSettings, config))
+        except LandcoverError as error:
+            rows.append(_without_map(config.stem, error))
+            parts = {}
+        for name, city in parts.items():
+            if len(parts) > 1:
+                zones = ", ".join(parts)
+                report(name, Progress(total=0, note=f"images in several zones, mapped as {zones}"))
+            rows.append(_map(name, _crewed(city, settings), settings.out / name, report))
+            _write_table(table, rows)
+    _write_table(table, rows)
+    return BatchSummary(table, tuple(rows))
+
+
+def _map(
+    name: str, city: MapSettings, run: Path, report: Callable[[str, Progress], None]
+) -> CityResult:
+    try:
+        summary = map_city(city, run, lambda progress: report(name, progress))
+    except Exception as error:  # whatever a city's files do, the others are to be mapped
+        return _without_map(name, error)
+    scores = summary.scores.get("map")
+    progress = summary.progress
+    return CityResult(
+        name,
+        summary.exit_code,
+        round(summary.area_km2, 3),
+        progress.total,
+        progress.done,
+        progress.kept,
+        progress.failed,
+        round(summary.seconds, 1),
+        round(scores.accuracy, 4) if scores else None,
+        round(scores.mean_iou, 4) if scores else None,
+        str(summary.products[0]),
+        "; ".join({**summary.unusable, **summary.reasons}.values()).replace("\n", " "),
+    )
+
+
+def _without_map(name: str, error: Exception) -> CityResult:
+    expected = isinstance(error, LandcoverError)
+    text = str(error) if expected else f"unexpected {type(error).__name__}: {error}"
+    reason = " ".join(text.split())
+    return CityResult(name, getattr(error, "exit_code", 1), reason=reason)
+
+
+def _crewed(city: MapSettings, settings: BatchSettings) -> MapSettings:
+    """The city's settings with the batch's workers, where it names any."""
+    workers = city.workers if settings.workers is None else settings.workers
+    return dataclasses.replace(
+        city, workers=workers, scheduler=settings.scheduler or city.scheduler
+    )
+
+
+def _by_zone(name: str, city: MapSettings) -> dict[str, MapSettings]:
+    """Settings by run name: one a coordinate reference system of the images."""
+    files = city.scene.rasters
+    if files is None or files.image_crs is not None:
+        return {name: city}
+    systems = image_systems(image_files(files.image, files.image_root))
+    if len(systems) < 2:
+        return {name: city}
+    return {
+        f"{name}-{crs.lower().replace(':', '_')}": dataclasses.replace(
+            city,
+            scene=dataclasses.replace(
+                city.scene, rasters=dataclasses.replace(files, image_crs=crs)
+            ),
+        )
+        for crs in systems
+    }
+
+
+def _require_names(cities: list[Path]) -> None:
+    names = [city.stem for city in cities]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice or not names:
+        raise SettingsError(
+            found=f"cities of the same name: {', '.join(twice)}" if twice else "no cities",
+            expected="configuration files, each of another name: it becomes the run folder's",
+            way_out="correct `cities` of the batch",
+        )
+
+
+def _write_table(path: Path, rows: list[CityResult]) -> None:
+    with completed(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [field.name for field in dataclasses.fields(CityResult)])
+        writer.writeheader()
+        writer.writerows(dataclasses.asdict(row) for row in rows)

@@ -1,0 +1,145 @@
+"""The journal of a run: one JSON object a line, and the state of the run as read from it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from landcover_pnp.errors import RunError
+from landcover_pnp.runs import Owner, now, owner
+
+NAME = "journal.jsonl"
+"""Name of the journal in a run folder."""
+
+
+@dataclass(frozen=True)
+class Journal:
+    """Where a run writes down what happens; every line is complete when it is there.
+
+    Attributes:
+        folder: The run folder.
+    """
+
+    folder: Path
+
+    def write(self, event: str, **fields: Any) -> None:
+        """Adds a line; a full disk does not stop the run here, but where it hurts.
+
+        Args:
+            event: ``start``, ``tiles``, ``tile``, ``stage``, ``note`` or ``end``.
+            **fields: JSON values.
+        """
+        line = json.dumps({"time": now(), "event": event, **fields})
+        with suppress(OSError), (self.folder / NAME).open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """All lines, oldest first; a line cut short by a power cut is left out."""
+        with (self.folder / NAME).open(encoding="utf-8") as file:
+            for line in file:
+                with suppress(ValueError):
+                    yield json.loads(line)
+
+
+@contextmanager
+def journal_of(folder: Path) -> Iterator[Journal]:
+    """Opens a run's journal, and writes down the process that begins and how it broke off.
+
+    Args:
+        folder: The run folder.
+
+    Yields:
+        The journal; a run that comes to its end writes ``end`` itself.
+    """
+    journal = Journal(folder)
+    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    journal.write("start", pid=os.getpid(), host=socket.gethostname(), command=command)
+    try:
+        yield journal
+    except BaseException as error:
+        interrupted = isinstance(error, KeyboardInterrupt)
+        code = 130 if interrupted else getattr(error, "exit_code", 1)
+        journal.write("end", exit_code=code, error=str(error) or type(error).__name__)
+        raise
+
+
+@dataclass
+class RunStatus:
+    """How far a run is.
+
+    Attributes:
+        run: The run folder.
+        total: Tiles of the map; 0 while the scene is being prepared.
+        kept: Tiles that were there when the last process began.
+        done: Tiles this process has inferred.
+        failed: Reason by name of each tile it could not infer.
+        stage: What was done last.
+        ended: Exit code of the last process, None if it never came to its end.
+        seconds_per_tile: Time a tile takes with all workers at work, None before the first.
+        holder: The process at work, None if there is none.
+    """
+
+    run: Path
+    total: int = 0
+    kept: int = 0
+    done: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    stage: str = ""
+    ended: int | None = None
+    seconds_per_tile: float | None = None
+    holder: Owner | None = None
+
+    @property
+    def left(self) -> int:
+        """Tiles neither there nor failed."""
+        return self.total - self.kept - self.done - len(self.failed)
+
+
+def run_status(run: Path) -> RunStatus:
+    """Reads from a run's journal how far it is; a run at work is not disturbed.
+
+    Args:
+        run: The run folder.
+
+    Raises:
+        RunError: If the folder holds no journal.
+    """
+    if not (run / NAME).is_file():
+        raise RunError(
+            found=f"no {NAME} in {run}",
+            expected="the folder of a map run",
+            way_out="name the folder that `landcover map --run` was given",
+        )
+    status = RunStatus(run)
+    first_tile = last_tile = None
+    for line in Journal(run).events():
+        event = line["event"]
+        if event == "start":
+            status = RunStatus(run)
+        elif event == "tiles":
+            status.total, status.kept = line["total"], line["kept"]
+            first_tile = datetime.fromisoformat(line["time"])
+        elif event == "tile":
+            last_tile = datetime.fromisoformat(line["time"])
+            if line["status"] == "done":
+                status.done += 1
+            else:
+                status.failed[line["tile"]] = line["reason"]
+        elif event == "stage":
+            status.stage = line["stage"]
+        elif event == "end":
+            status.ended = line["exit_code"]
+    finished = status.done + len(status.failed)
+    if finished and first_tile and last_tile:
+        status.seconds_per_tile = (last_tile - first_tile).total_seconds() / finished
+    status.holder = owner(run)
+    return status

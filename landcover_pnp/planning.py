@@ -1,0 +1,98 @@
+"""The plan of a map: everything checked and loaded that can refuse it, nothing written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from landcover_pnp.errors import PriorError, SettingsError
+from landcover_pnp.grid import TileGrid
+from landcover_pnp.inference.engine import needs_prior, require_usable
+from landcover_pnp.inference.tiles import load_prior
+from landcover_pnp.prior.denoiser import Prior
+from landcover_pnp.protocols import plan_sources
+from landcover_pnp.settings import MapSettings
+from landcover_pnp.sources.enviroatlas import scene_files
+from landcover_pnp.sources.rasters import ScenePlan, plan_scene
+
+BYTES_PER_PX = 80
+"""Size of a run folder per working pixel, measured by ``benchmarks/city_memory.py``."""
+
+
+@dataclass(frozen=True)
+class MapPlan:
+    """What a map run is going to do.
+
+    Attributes:
+        scene: The scene's files, checked, and the working grid.
+        grid: The tiles.
+        sources: Source cities of p(class | NLCD) by name.
+        prior: The prior, where the engine needs one.
+    """
+
+    scene: ScenePlan
+    grid: TileGrid
+    sources: dict[str, ScenePlan]
+    prior: Prior | None
+
+    @property
+    def needed_bytes(self) -> int:
+        """Estimate of the run folder's size."""
+        height, width = self.grid.extent.shape
+        return BYTES_PER_PX * height * width
+
+    def __str__(self) -> str:
+        """The plan in one line."""
+        height, width = self.grid.extent.shape
+        geobox = self.scene.geobox
+        return (
+            f"{width} x {height} px of {abs(geobox.resolution.x):g} m in {geobox.crs}, "
+            f"{len(self.grid)} tiles; " + "; ".join(self.scene.notes)
+        )
+
+
+def plan_map(settings: MapSettings) -> MapPlan:
+    """Checks settings and headers of all files, and loads the prior.
+
+    Args:
+        settings: Settings of the map.
+
+    Returns:
+        The plan.
+
+    Raises:
+        RequestError: If the request cannot be carried out.
+    """
+    scene = _plan_scene(settings)
+    return MapPlan(
+        scene,
+        TileGrid(scene.geobox, settings.tiles.core_px, settings.tiles.ring_px),
+        plan_sources(settings.weak_labels),
+        _prior(settings),
+    )
+
+
+def _plan_scene(settings: MapSettings) -> ScenePlan:
+    files = scene_files(settings.scene)
+    if settings.weak_labels.protocol == "target" and files.truth is None:
+        raise SettingsError(
+            found="weak_labels.protocol is target, but the scene has no truth",
+            expected="truth of the scene, from which p(class | NLCD) is counted",
+            way_out="give scene.rasters.truth, or choose the protocol source or definitions",
+        )
+    return plan_scene(files, settings.scene.resolution_m)
+
+
+def _prior(settings: MapSettings) -> Prior | None:
+    if not needs_prior(settings.inference.engine):
+        return None
+    prior = load_prior(settings.inference.prior)
+    if prior.resolution_m != settings.scene.resolution_m:
+        raise PriorError(
+            found=f"a prior of label maps at {prior.resolution_m:g} m for a working grid of "
+            f"{settings.scene.resolution_m:g} m",
+            expected="the same ground resolution",
+            way_out=f"set scene.resolution_m to {prior.resolution_m:g}, name another prior, or "
+            "take the engine evidence, which needs none",
+        )
+    require_usable(settings.inference, prior)
+    return prior

@@ -1,0 +1,69 @@
+"""The preview: finished tiles seen as one map while a run is still at work."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+from odc.geo.geobox import GeoBox
+
+from landcover_pnp.geotiff import completed
+from landcover_pnp.grid import Box, Tile, TileGrid
+from landcover_pnp.inference.tiles import PREVIEW
+from landcover_pnp.legend import NO_DATA, WORKING
+
+
+def write_preview(path: Path, grid: TileGrid, tiles: Path, done: Collection[str]) -> None:
+    """Writes a GDAL virtual raster of the classes of finished tiles.
+
+    It opens in QGIS as any raster does, with the map's colours; tiles not finished are no data,
+    and tiles meet without blending.
+
+    Args:
+        path: File to write, in the run folder.
+        grid: The tiles.
+        tiles: Folder of their rasters, below the run folder.
+        done: Names of the tiles that are finished.
+    """
+    height, width = grid.geobox.shape
+    transform = ", ".join(repr(v) for v in grid.geobox.transform.to_gdal())
+    colours = "".join(
+        '<Entry c1="{}" c2="{}" c3="{}" c4="{}"/>'.format(*WORKING.colormap.get(v, (0, 0, 0, 0)))
+        for v in range(max(WORKING.codes) + 1)
+    )
+    names = {NO_DATA: "no data", **{c.code: c.name for c in WORKING.classes}}
+    categories = "".join(f"<Category>{escape(names[v])}</Category>" for v in sorted(names))
+    folder = tiles.relative_to(path.parent).as_posix()
+    with completed(path) as partial, partial.open("w", encoding="utf-8") as file:
+        file.write(
+            f'<VRTDataset rasterXSize="{width}" rasterYSize="{height}">\n'
+            f"<SRS>{escape(_wkt(grid.geobox))}</SRS><GeoTransform>{transform}</GeoTransform>\n"
+            f'<VRTRasterBand dataType="Byte" band="1"><NoDataValue>{NO_DATA}</NoDataValue>'
+            f"<ColorInterp>Palette</ColorInterp><ColorTable>{colours}</ColorTable>"
+            f"<CategoryNames>{categories}</CategoryNames>\n"
+        )
+        for tile in grid:
+            if tile.id in done:
+                file.write(_source(tile, f"{folder}/{tile.id}_{PREVIEW}.tif") + "\n")
+        file.write("</VRTRasterBand></VRTDataset>\n")
+
+
+def _source(tile: Tile, name: str) -> str:
+    height, width = tile.core.shape
+    return (
+        f'<SimpleSource><SourceFilename relativeToVRT="1">{escape(name)}</SourceFilename>'
+        f'<SourceBand>1</SourceBand><SourceProperties RasterXSize="{width}" '
+        f'RasterYSize="{height}" DataType="Byte" BlockXSize="256" BlockYSize="256"/>'
+        f"{_rectangle('SrcRect', Box(0, height, 0, width))}{_rectangle('DstRect', tile.core)}"
+        "</SimpleSource>"
+    )
+
+
+def _rectangle(name: str, box: Box) -> str:
+    height, width = box.shape
+    return f'<{name} xOff="{box.x0}" yOff="{box.y0}" xSize="{width}" ySize="{height}"/>'
+
+
+def _wkt(geobox: GeoBox) -> str:
+    return str(geobox.crs.to_wkt()) if geobox.crs is not None else ""

@@ -1,0 +1,115 @@
+"""Several image files named by a folder, a list or an index; what an index says is not trusted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pyogrio
+
+from landcover_pnp.errors import RasterError
+from landcover_pnp.sources.vectors import vector_layers
+
+SUFFIXES = (".tif", ".tiff", ".jp2", ".j2k")
+"""Names under which a folder's images are found."""
+
+COLUMNS = ("location", "path", "filename", "file")
+"""Attributes of an index that name a file, the first that is there; gdaltindex writes the first."""
+
+ASSETS = ("image", "visual", "data")
+"""Assets of a STAC item that hold its image, the first that is there."""
+
+
+def image_files(image: Path, root: Path | None = None) -> tuple[Path, ...]:
+    """The image files that a path stands for.
+
+    Args:
+        image: An image; a folder of images; a list (``.txt``, a path a line); or an index: a
+            STAC item collection, or a vector file (GeoPackage, GeoJSON, ...) such as gdaltindex
+            writes, with the paths in one of ``COLUMNS``.
+        root: Folder from which the paths of a list or index count, and below which they must
+            lie, links resolved; None is the folder of the list or index.
+
+    Returns:
+        The files in the order of their names (folder) or as listed; one that is listed twice
+        is there once.
+
+    Raises:
+        RasterError: If there are none, one does not exist, or one lies outside of the root.
+    """
+    if image.is_dir():
+        found = sorted(p for p in image.iterdir() if p.suffix.lower() in SUFFIXES)
+        return _some(found, image)
+    if image.suffix.lower() == ".txt" and image.is_file():
+        lines = (line.strip() for line in image.read_text(encoding="utf-8").splitlines())
+        names = [line for line in lines if line and not line.startswith("#")]
+    elif image.is_file() and image.suffix.lower() not in SUFFIXES:
+        names = _indexed(image)
+    else:
+        return (image,)
+    inside = (_contained(name, (root or image.parent).resolve(), image) for name in names)
+    return _some(dict.fromkeys(inside), image)
+
+
+def _indexed(index: Path) -> list[str]:
+    if index.suffix.lower() in (".json", ".geojson"):
+        try:
+            content = json.loads(index.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise _no_index(index, f"is no JSON: {error}") from error
+        features = content.get("features") if isinstance(content, dict) else None
+        if isinstance(features, list) and any("assets" in f for f in features):
+            return [_asset(item, index) for item in features]
+    layers = vector_layers(index)
+    if not layers:
+        raise _no_index(index, "is neither an image nor a vector file")
+    columns = [str(name) for name in pyogrio.read_info(index, layer=layers[0])["fields"]]
+    column = next((name for name in COLUMNS if name in columns), None)
+    if column is None:
+        raise _no_index(index, f"has the attributes {', '.join(columns) or 'none'}")
+    table = pyogrio.read_dataframe(index, layer=layers[0], columns=[column], read_geometry=False)
+    return [str(name) for name in table[column]]
+
+
+def _asset(item: Any, index: Path) -> str:
+    assets = item.get("assets") or {}
+    name = next((name for name in ASSETS if name in assets), None)
+    if name is None:
+        raise _no_index(index, f"has an item with the assets {', '.join(assets) or 'none'}")
+    return str(assets[name].get("href", ""))
+
+
+def _no_index(index: Path, found: str) -> RasterError:
+    return RasterError(
+        found=f"{index} (imagery) {found}",
+        expected="an image, a folder of images, a .txt list of paths, a vector file with one of "
+        f"the attributes {', '.join(COLUMNS)}, or a STAC item collection with one of the assets "
+        + ", ".join(ASSETS),
+        way_out="make an index with gdaltindex, or list the paths in a text file",
+    )
+
+
+def _contained(name: str, root: Path, index: Path) -> Path:
+    local = "://" not in name and "\0" not in name and not name.startswith("/vsi")
+    path = (root / name).resolve() if local else root
+    if path == root or not path.is_relative_to(root):
+        raise RasterError(
+            found=f"{index} names {name!r}, which is no file below {root}",
+            expected="local files below one folder, links resolved",
+            way_out="download remote images first; if you trust the index, set "
+            "scene.rasters.image_root to a folder above all its files",
+        )
+    return path
+
+
+def _some(files: Iterable[Path], image: Path) -> tuple[Path, ...]:
+    listed = tuple(files)
+    if not listed:
+        raise RasterError(
+            found=f"{image} (imagery) names no image",
+            expected="at least one " + ", ".join(SUFFIXES),
+            way_out="correct the path; relative paths count from the configuration's folder",
+        )
+    return listed

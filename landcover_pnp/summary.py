@@ -1,0 +1,71 @@
+"""The summary of a map run: what was mapped, what was not, where it lies."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from landcover_pnp.evaluation import Scores
+from landcover_pnp.progress import Progress
+from landcover_pnp.runs import now, write_json
+
+
+@dataclass(frozen=True)
+class MapSummary:
+    """What a map run did.
+
+    Attributes:
+        run: The run folder.
+        products: Cloud-optimised GeoTIFFs, the class map first.
+        overview: Picture of the run.
+        progress: Tiles done, kept and failed.
+        reasons: Reason by name of each failed tile.
+        unusable: Reason by name of each image that could not be opened, of several.
+        notes: What was done to the layers, one sentence each.
+        area_km2: Mapped area.
+        seconds: Time of the whole run.
+        scores: Scores by method where the scene has truth, else empty.
+    """
+
+    run: Path
+    products: tuple[Path, ...]
+    overview: Path
+    progress: Progress
+    reasons: Mapping[str, str]
+    unusable: Mapping[str, str]
+    notes: tuple[str, ...]
+    area_km2: float
+    seconds: float
+    scores: Mapping[str, Scores]
+
+    @property
+    def exit_code(self) -> int:
+        """0 all done, 3 tiles or images failed, 1 no tile done."""
+        if not (self.reasons or self.unusable):
+            return 0
+        return 3 if self.progress.done + self.progress.kept else 1
+
+    def write(self) -> None:
+        """Writes ``summary.json`` into the run folder."""
+        write_json(
+            self.run / "summary.json",
+            {
+                **{k: v for k, v in dataclasses.asdict(self.progress).items() if k != "note"},
+                "failed_tiles": dict(self.reasons),
+                "unusable_images": dict(self.unusable),
+                "products": [path.name for path in self.products],
+                "notes": list(self.notes),
+                "area_km2": self.area_km2,
+                "seconds": round(self.seconds, 1),
+                "finished": now(),
+                "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+                "scores": {
+                    name: {"accuracy": s.accuracy, "mean_iou": s.mean_iou}
+                    for name, s in self.scores.items()
+                },
+            },
+        )

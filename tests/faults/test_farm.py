@@ -1,0 +1,169 @@
+"""Scheduler and workers as real processes over TCP: workers die, tiles do not get lost."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from work import noted
+
+from landcover_pnp.errors import DiskFullError, RequestError, RunError
+from landcover_pnp.inference.farm import IN_HAND, TRIES, Crew, Lost, farm_out
+
+TESTS = Path(__file__).parents[1]
+ENVIRONMENT = {
+    **os.environ,
+    "OMP_NUM_THREADS": "1",
+    "PYTHONPATH": str(TESTS),
+    "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",
+}
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, subprocess.Popen]]:
+    """Address and process of a scheduler with two workers, as docs/clusters.md starts them."""
+    folder = tmp_path_factory.mktemp("cluster")
+    file = folder / "scheduler.json"
+    common = {"env": ENVIRONMENT, "cwd": folder, "stderr": subprocess.DEVNULL}
+    dask = [sys.executable, "-m", "dask"]
+    quiet = ["--no-dashboard", "--scheduler-file", str(file)]
+    head = subprocess.Popen(
+        [*dask, "scheduler", "--host", "127.0.0.1", "--port", "0", *quiet], **common
+    )
+    hands = subprocess.Popen(
+        [*dask, "worker", "--nworkers", "2", "--nthreads", "1", *quiet],
+        **common,
+        start_new_session=True,
+    )
+    from distributed import Client
+
+    with Client(scheduler_file=str(file), timeout=60) as client:
+        client.wait_for_workers(2, timeout=60)
+        address = client.scheduler.address
+    yield address, head
+    for process in (hands, head):
+        process.terminate()
+    for process in (hands, head):
+        process.wait(20)
+
+
+def harvest(
+    names: list[str], crew: Crew, folder: Path, notes: list[str] | None = None
+) -> dict[str, str | Lost]:
+    tell = (notes if notes is not None else []).append
+    return dict(farm_out(partial(noted, folder), names, crew, tell))
+
+
+def tries(folder: Path, name: str) -> int:
+    return len((folder / name).read_text())
+
+
+def test_a_worker_killed_in_mid_tile_costs_nothing(
+    cluster: tuple[str, subprocess.Popen], tmp_path: Path
+) -> None:
+    names = [f"good{i}" for i in range(12)] + ["unlucky"]
+    notes: list[str] = []
+    results = harvest(names, Crew(scheduler=cluster[0], shared=tmp_path), tmp_path, notes)
+    assert results == {name: name.upper() for name in names}
+    assert tries(tmp_path, "unlucky") == 2
+    assert notes[0].startswith("dask dashboard: http://127.0.0.1")
+    lost = [note for note in notes if "was lost with unlucky in hand" in note]
+    assert len(lost) == 1
+    assert "memory limit" in lost[0]
+
+
+def test_a_tile_that_kills_every_worker_is_given_up_alone(
+    cluster: tuple[str, subprocess.Popen], tmp_path: Path
+) -> None:
+    names = [f"good{i}" for i in range(9)]
+    names.insert(3, "poison")
+    results = harvest(names, Crew(scheduler=cluster[0], shared=tmp_path), tmp_path)
+    lost = {name: result for name, result in results.items() if isinstance(result, Lost)}
+    assert list(lost) == ["poison"]
+    assert "cost 3 workers" in lost["poison"].reason
+    assert len(results) == 10
+    assert tries(tmp_path, "poison") == TRIES
+
+
+def test_an_unexpected_error_concerns_its_tile_alone(
+    cluster: tuple[str, subprocess.Popen], tmp_path: Path
+) -> None:
+    results = harvest(["wrong", "good"], Crew(scheduler=cluster[0], shared=tmp_path), tmp_path)
+    assert results == {"good": "GOOD", "wrong": Lost("unexpected ZeroDivisionError: as expected")}
+
+
+def test_a_full_disk_stops_the_farm(cluster: tuple[str, subprocess.Popen], tmp_path: Path) -> None:
+    names = ["full", *(f"good{i}" for i in range(40))]
+    with pytest.raises(DiskFullError):
+        harvest(names, Crew(scheduler=cluster[0], shared=tmp_path), tmp_path)
+    assert len(list(tmp_path.iterdir())) < 20, "no new tile is begun"
+
+
+def test_stop_begins_nothing_new(cluster: tuple[str, subprocess.Popen], tmp_path: Path) -> None:
+    names = [f"good{i}" for i in range(40)]
+    seen: list[str] = []
+    work, crew = partial(noted, tmp_path), Crew(scheduler=cluster[0], shared=tmp_path)
+    for name, _ in farm_out(work, names, crew, lambda _: None, lambda: len(seen) >= 3):
+        seen.append(name)
+    assert 3 <= len(seen) < 12
+    assert len(list(tmp_path.iterdir())) == len(seen), "what was begun is finished"
+
+
+def test_finished_tiles_are_forgotten(
+    cluster: tuple[str, subprocess.Popen], tmp_path: Path
+) -> None:
+    """What cluster and client know of at a time does not depend on the number of tiles."""
+    from distributed import Client
+
+    most = 0
+    work, crew = partial(noted, tmp_path), Crew(scheduler=cluster[0], shared=tmp_path)
+    with Client(cluster[0]) as witness:
+        for number, _ in enumerate(
+            farm_out(work, [f"good{i}" for i in range(150)], crew, lambda _: None)
+        ):
+            if number % 10 == 0:
+                known = witness.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks))
+                most = max(most, known)
+        left = witness.run_on_scheduler(
+            lambda dask_scheduler: (len(dask_scheduler.tasks), len(dask_scheduler.task_groups))
+        )
+    assert most <= 2 * IN_HAND + 2, "two threads, and what is on its way to be forgotten"
+    assert left == (0, 0)
+
+
+def test_workers_that_do_not_share_the_folder_are_refused(
+    cluster: tuple[str, subprocess.Popen], tmp_path: Path
+) -> None:
+    with pytest.raises(RequestError, match="do not see"):
+        harvest(["good"], Crew(scheduler=cluster[0], shared=tmp_path / "elsewhere"), tmp_path)
+
+
+def test_no_scheduler_at_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("landcover_pnp.inference.farm.CONNECT_S", 0.5)
+    with pytest.raises(RequestError, match="no dask scheduler answers at tcp://127"):
+        harvest(["good"], Crew(scheduler="tcp://127.0.0.1:9"), tmp_path)
+
+
+def test_this_process_works_without_dask(tmp_path: Path) -> None:
+    assert harvest(["a", "b"], Crew(workers=0), tmp_path) == {"a": "A", "b": "B"}
+
+
+def test_a_lost_scheduler_is_said(
+    cluster: tuple[str, subprocess.Popen], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last test here: it ends the cluster."""
+    monkeypatch.setattr("landcover_pnp.inference.farm.CONNECT_S", 2)
+    work, crew = partial(noted, tmp_path), Crew(scheduler=cluster[0], shared=tmp_path)
+    farm = farm_out(work, [f"good{i}" for i in range(4000)], crew, lambda _: None)
+    next(farm)
+    cluster[1].send_signal(signal.SIGKILL)
+    start = time.monotonic()
+    with pytest.raises(RunError, match="connection to the dask scheduler was lost"):
+        for _ in farm:
+            pass
+    assert time.monotonic() - start < 60

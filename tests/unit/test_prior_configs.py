@@ -1,0 +1,42 @@
+"""The configurations of the repository build what they promise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from landcover_pnp.configuration import load_settings
+from landcover_pnp.prior.denoiser import Prior, build_network
+from landcover_pnp.settings import TrainPriorSettings
+
+CONFIGS = Path(__file__).parents[2] / "configs" / "prior"
+
+
+def settings_of(name: str) -> TrainPriorSettings:
+    return load_settings(TrainPriorSettings, CONFIGS / f"{name}.yaml")
+
+
+@pytest.mark.parametrize(
+    ("name", "millions"), [("paper", 85.26), ("base", 21.34), ("small", 2.98), ("synthetic", 2.98)]
+)
+def test_each_builds_a_network_of_its_size(name: str, millions: float) -> None:
+    with torch.device("meta"):
+        network = build_network(settings_of(name).denoiser, 0)
+    assert sum(p.numel() for p in network.parameters()) / 1e6 == pytest.approx(millions, abs=0.01)
+
+
+def test_small_is_the_shipped_prior() -> None:
+    shipped, settings = Prior.load(), settings_of("small")
+    assert shipped.network.config.block_out_channels == settings.denoiser.channels
+    assert shipped.resolution_m == settings.denoiser.resolution_m
+    assert shipped.prediction == settings.denoiser.prediction
+
+
+def test_no_configuration_names_labels_of_a_city_to_be_mapped() -> None:
+    for path in CONFIGS.glob("*.yaml"):
+        for folder in load_settings(TrainPriorSettings, path).labels:
+            words = f"{folder.path}/{folder.pattern}"
+            assert not any(city in words for city in ("durham", "austin", "phoenix"))
+            assert not any(patch in words for patch in ("dp0", "dp1", "dp2", "dp3", "*_ea_64"))
