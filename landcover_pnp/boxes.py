@@ -24,22 +24,56 @@ def box_sum(x: NDArray[Float], radius: int) -> NDArray[Float]:
     Returns:
         (..., y, x) of the dtype of ``x``.
     """
-    rows, columns = x.shape[-2:]
-    across, down = min(radius, columns - 1), min(radius, rows - 1)
-    width = 2 * across + 1
-    # Along x the running mean is serial, which needs C; along y it is one vector addition per
-    # row, over all columns and leading axes at once, and kinder to the cache than C's strides.
-    along_x = np.empty_like(x)
-    uniform_filter1d(x, width, axis=-1, output=along_x, mode="constant")
-    sums = np.empty_like(x)
-    window = along_x[..., :down, :].sum(axis=-2, dtype=np.float64)
+    means = mean_across(x, radius, np.empty_like(x))
+    return sum_down(means, radius, np.empty_like(x))
+
+
+def mean_across(x: NDArray[Float], radius: int, out: NDArray[Float]) -> NDArray[Float]:
+    """The first half of a box sum: running means along x.
+
+    SciPy's C does it without Python's lock, so that another thread can work beside it.
+
+    Args:
+        x: (..., y, x) float32 or float64, finite.
+        radius: Radius of the window in pixels, at least 0.
+        out: (..., y, x) that takes the means; may be ``x`` itself.
+
+    Returns:
+        ``out``.
+    """
+    uniform_filter1d(x, _width(x.shape[-1], radius), axis=-1, output=out, mode="constant")
+    return out
+
+
+def sum_down(means: NDArray[Float], radius: int, out: NDArray[Float]) -> NDArray[Float]:
+    """The second half of a box sum: running sums along y.
+
+    One vector addition a row, over all columns and leading axes at once, is kinder to the cache
+    than C's strides; threads cannot share it.
+
+    Args:
+        means: (..., y, x) of ``mean_across``.
+        radius: The same radius.
+        out: (..., y, x) that takes the sums; not ``means``.
+
+    Returns:
+        ``out``.
+    """
+    rows = means.shape[-2]
+    down, width = min(radius, rows - 1), _width(means.shape[-1], radius)
+    window = means[..., :down, :].sum(axis=-2, dtype=np.float64)
     for row in range(rows):
         if row + down < rows:
-            window += along_x[..., row + down, :]
+            window += means[..., row + down, :]
         if row > down:
-            window -= along_x[..., row - down - 1, :]
-        np.multiply(window, width, out=sums[..., row, :], casting="same_kind")
-    return sums
+            window -= means[..., row - down - 1, :]
+        np.multiply(window, width, out=out[..., row, :], casting="same_kind")
+    return out
+
+
+def _width(size: int, radius: int) -> int:
+    """Width of the window, no wider than a line of pixels needs."""
+    return 2 * min(radius, size - 1) + 1
 
 
 def box_mean(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
@@ -16,7 +16,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from landcover_pnp.boxes import box_sum
+from landcover_pnp.boxes import box_sum, mean_across, sum_down
 from landcover_pnp.errors import GridError, RasterError
 from landcover_pnp.settings import ClusterSettings
 
@@ -49,7 +49,7 @@ class LocalGaussianMixture(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         init: Start: ``"kmeans"`` (scikit-learn's, on the valid pixels), centres
             (cluster, band), or responsibilities (cluster, y, x) that sum to 1.
         random_state: Seed of the KMeans start.
-        n_jobs: Threads, each with a cluster of its own; the result does not depend on them.
+        n_jobs: Threads; the result does not depend on them. More than two gain little.
 
     Attributes:
         means_: (cluster, band, y, x) of the last M-step.
@@ -170,16 +170,12 @@ class LocalGaussianMixture(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     def _m_step(self, powers: Floats, p: Floats) -> None:
         """Local means, variances and weights from responsibilities (0 where not valid)."""
         bands = len(powers) // 2
-
-        def of_cluster(c: int) -> None:
-            sums = box_sum(powers * p[c], self.radius_)
+        for c, sums in enumerate(self._box_sums(lambda c: powers * p[c])):
             self.weights_[c] = sums[-1]
             sums[:-1] /= np.maximum(sums[-1], _TINY)
             self.means_[c] = sums[:bands]
             sums[bands:-1] -= np.square(sums[:bands])
             np.maximum(sums[bands:-1], self.variance_floor, out=self.variances_[c])
-
-        self._each_cluster(of_cluster)
         _normalise(self.weights_)
 
     def _e_step(self, powers: Floats) -> Floats:
@@ -189,21 +185,22 @@ class LocalGaussianMixture(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         the parameters of all neighbours at the pixel's own x: coefficients of powers of x.
         """
         bands = len(powers) // 2
-        log_p = np.empty_like(self.weights_)
 
-        def of_cluster(c: int) -> None:
+        def coefficients(c: int) -> Floats:
             mean, variance = self.means_[c], self.variances_[c]
-            coefficients = np.empty_like(powers)
-            linear, quadratic = coefficients[:bands], coefficients[bands:-1]
+            of_powers = np.empty_like(powers)
+            linear, quadratic = of_powers[:bands], of_powers[bands:-1]
             np.divide(self.valid_, variance, out=quadratic)
             np.multiply(mean, quadratic, out=linear)
-            coefficients[-1] = np.einsum("byx,byx->yx", mean, linear)
+            of_powers[-1] = np.einsum("byx,byx->yx", mean, linear)
             # One logarithm a pixel: that of the product, which four variances cannot overflow.
-            coefficients[-1] += np.log(variance.prod(axis=0)) * self.valid_
+            of_powers[-1] += np.log(variance.prod(axis=0)) * self.valid_
             linear *= -2
-            np.einsum("kyx,kyx->yx", powers, box_sum(coefficients, self.radius_), out=log_p[c])
+            return of_powers
 
-        self._each_cluster(of_cluster)
+        log_p = np.empty_like(self.weights_)
+        for c, sums in enumerate(self._box_sums(coefficients)):
+            np.einsum("kyx,kyx->yx", powers, sums, out=log_p[c])
         count = box_sum(self.valid_.astype(log_p.dtype), self.radius_)
         log_p /= -2 * np.maximum(count, 1)
         log_p -= log_p.max(axis=0)
@@ -213,14 +210,22 @@ class LocalGaussianMixture(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         p *= self.valid_
         return p
 
-    def _each_cluster(self, work: Callable[[int], None]) -> None:
-        """Does the work of every cluster; NumPy and SciPy let threads run side by side."""
-        if self.n_jobs == 1:
-            for cluster in range(self.n_clusters):
-                work(cluster)
-        else:
-            with ThreadPoolExecutor(self.n_jobs) as threads:
-                list(threads.map(work, range(self.n_clusters)))
+    def _box_sums(self, planes: Callable[[int], Floats]) -> Iterator[Floats]:
+        """Box sums of the planes of each cluster in turn, all in the same memory.
+
+        With several threads, the others prepare the next clusters while this one sums along y.
+        """
+
+        def prepared(c: int) -> Floats:
+            x = planes(c)
+            return mean_across(x, self.radius_, out=x)
+
+        with ThreadPoolExecutor(max(1, self.n_jobs - 1)) as threads:
+            ahead = threads.map if self.n_jobs > 1 else map
+            sums: Floats | None = None
+            for means in ahead(prepared, range(self.n_clusters)):
+                sums = np.empty_like(means) if sums is None else sums
+                yield sum_down(means, self.radius_, out=sums)
 
 
 def _powers(x: Floats) -> Floats:
