@@ -26,7 +26,15 @@ from landcover_pnp.errors import SettingsError
 from landcover_pnp.geotiff import completed, remove_partials
 from landcover_pnp.mapping import map_city
 from landcover_pnp.publish.transfer_report import write_report
-from landcover_pnp.runs import Ingredients, Record, file_hashes, ingredients, locked, write_json
+from landcover_pnp.runs import (
+    Ingredients,
+    Record,
+    file_hash,
+    file_hashes,
+    ingredients,
+    locked,
+    write_json,
+)
 from landcover_pnp.settings import (
     EnviroAtlasTile,
     MapSettings,
@@ -105,10 +113,11 @@ def run_transfer(settings: TransferSettings, run: Path, say: Say | None = None) 
         remove_partials(run)
         cities = [_city(city, run / "cities") for city in (settings.source, *settings.targets)]
         _require_usable(settings, cities)
-        maps: list[MethodMap] = []
+        once: dict[tuple[str, ...], MethodMap] = {}
         for protocol in settings.protocols:
-            maps += _Protocol(settings, run, protocol, cities, tell).maps()
-        once = {(m.city, m.protocol, m.method, m.seed): m for m in maps}
+            for made in _Protocol(settings, run, protocol, cities, tell).maps():
+                # A method without p(class | NLCD) comes again, kept, under the next protocol.
+                once.setdefault((made.city, made.protocol, made.method, str(made.seed)), made)
     # A new folder does not outlive a bad request; the maps shall outlive truth that is bad.
     with locked(run):
         results = score_maps(list(once.values()), cities, settings)
@@ -187,7 +196,7 @@ class _Protocol:
         folder = self.run / city.name / protocol
         first = seed == self.settings.seeds[0]
         name = method if first else f"{method}-seed{seed}"
-        made_of = self._made_of(method, seed, source, sites)
+        made_of = self._made_of(city, source, sites, method, seed)
         record, _ = Record.standing(folder / f"{name}.json", made_of)
         kept = record is not None
         if record is None:
@@ -217,16 +226,35 @@ class _Protocol:
         )
 
     def _made_of(
-        self, method: str, seed: int, source: Mapping[str, Site], sites: Mapping[str, Site]
+        self,
+        city: City,
+        source: Mapping[str, Site],
+        sites: Mapping[str, Site],
+        method: TransferMethod,
+        seed: int,
     ) -> Ingredients:
-        runs = {
-            f"{role}.{tile}": (site.run / "probabilities" / "record.json").read_text("utf-8")
-            for role, group in (("source", source), ("city", sites))
-            for tile, site in group.items()
-        }
-        prints = {name: text.partition('"fingerprint": "')[2][:16] for name, text in runs.items()}
-        learns = {"student": self.settings.student, "seed": seed} if method in LEARNS else {}
-        return ingredients(version=__version__, method=method, runs=prints, **learns)
+        """What a method's maps depend on: the sites it starts from, and truth it learns from."""
+
+        def state(site: Site) -> str:
+            if method in WITHOUT_MATRIX:
+                return site.scene.fingerprint
+            text = (site.run / "probabilities" / "record.json").read_text("utf-8")
+            return text.partition('"fingerprint": "')[2][:16]
+
+        learns: Ingredients = {}
+        if method in LEARNS:
+            learns = {"student": self.settings.student, "seed": seed}
+        if method not in FROM_RUN:
+            seen = city if method == "half_city" else self.cities[0]
+            truths = {tile: files.truth for tile, files in seen.tiles.items()}
+            learns["truth"] = {t: file_hash(f.path) for t, f in truths.items() if f is not None}
+        return ingredients(
+            version=__version__,
+            method=method,
+            source={tile: state(site) for tile, site in source.items()},
+            city={tile: state(site) for tile, site in sites.items()},
+            **learns,
+        )
 
     def _write(
         self,

@@ -145,6 +145,9 @@ th, td { padding: .25rem .9rem .25rem 0; text-align: left; vertical-align: top; 
 th { border-bottom: 2px solid #888; font-weight: 600; }
 td { border-bottom: 1px solid #e5e5e5; overflow-wrap: anywhere; }
 .number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
+.wide { position: relative; left: 50%; transform: translateX(-50%); width: max-content;
+  max-width: 97vw; overflow-x: auto; font-size: .85rem; }
+.wide td { white-space: nowrap; }
 .warning { background: #fff4d6; border-left: 4px solid #d90; padding: .5rem .8rem; }
 .swatch { display: inline-block; width: 1em; height: 1em; margin-right: .5em;
   vertical-align: -.12em; border: 1px solid #888; print-color-adjust: exact;

@@ -116,13 +116,14 @@ def _city(city: City, results: Results, *, is_source: bool) -> list[Html]:
     note = " (source: its labels were used)" if is_source else ""
     parts = [Html(f"<h2>{escaped(city.name + note)}</h2>")]
     scored = [row for row in rows if row.examination is not None]
+    parts.append(_maps(city, [row.made for row in rows]))
     if scored:
-        parts.append(table(_HEAD, [_cells(row) for row in scored]))
         parts.append(_figure(_bars(scored), "accuracy and mean IoU with 95 % intervals"))
+        scores = table(_HEAD, [_cells(row) for row in scored])
+        parts.append(Html(f'<div class="wide">{scores}</div>'))
         parts += _ablation(scored)
     else:
         parts.append(Html("<p>No truth here: maps only.</p>"))
-    parts.append(_maps(city, [row.made for row in rows]))
     best = [row for row in scored if row.made.method in ("evidence", "student")]
     if best:
         parts.append(_figure(_details(best), "IoU by class, confusion and reliability"))

@@ -96,18 +96,20 @@ def test_a_target_whose_truth_is_rubbish_is_mapped_all_the_same(tmp_path: Path) 
 
 
 def test_maps_table_and_report(tmp_path: Path) -> None:
-    run, plan = tmp_path / "run", settings(tmp_path)
-    first = run_transfer(plan, run)
-    assert (first.maps, first.kept, first.scored) == (10, 0, 2)
+    run, plan = tmp_path / "run", settings(tmp_path, protocols=["source", "definitions"])
+    said: list[str] = []
+    first = run_transfer(plan, run, said.append)
+    assert (first.maps, first.kept, first.scored) == (16, 0, 2)
+    assert sum("target, any, majority" in line for line in said) == 1  # not once a protocol
     again = run_transfer(plan, run)
-    assert (again.maps, again.kept) == (10, 10)
+    assert (again.maps, again.kept) == (16, 16)
     for city in ("source", "target"):
         for path in [*(f"source/{m}.tif" for m in METHODS[2:]), "any/majority.tif"]:
             with rasterio.open(run / city / path) as source:
                 assert source.crs.to_epsg() == 26917
                 assert source.read(1).any()
     rows = json.loads((run / "results.json").read_text())["rows"]
-    assert len(rows) == 10
+    assert len(rows) == 16
     student = next(r for r in rows if (r["city"], r["method"]) == ("target", "student"))
     assert student["intervals"]["accuracy"][0] > 0.95
     assert student["iou"]["water"] is None  # absent from the truth, not 0
