@@ -59,14 +59,11 @@ def disagreement(
     return labels[0] != labels[1], np.minimum.outer(line, line)
 
 
-def main(core_px: int, view_px: int, engines: list[str]) -> None:
+def main(core_px: int, view_px: int | None, engines: list[str]) -> None:
     """Prints the table."""
     bounds = list(itertools.pairwise(DISTANCES_PX))
     columns = [f"{a} to {b} px" if b < 10_000 else f"from {a} px" for a, b in bounds]
-    print(
-        f"3 x 3 cores of {core_px} px, ring {RING_PX} px, views of {view_px} px; "
-        "share of pixels that differ\n"
-    )
+    print(f"3 x 3 cores of {core_px} px, ring {RING_PX} px; share of pixels that differ\n")
     print("| engine | all | " + " | ".join(columns) + " |\n|---|" + "---:|" * (len(columns) + 1))
     for engine in engines:
         inference = InferenceSettings(engine=engine, view_px=view_px)
@@ -81,8 +78,6 @@ if __name__ == "__main__":  # worker processes import this file too
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("engines", nargs="*", default=["evidence", "algorithm1"])
     parser.add_argument("--core", type=int, default=128, help="side of the cores, pixels")
-    parser.add_argument(
-        "--view", type=int, default=InferenceSettings().view_px, help="what the prior sees at once"
-    )
+    parser.add_argument("--view", type=int, help="what the prior sees at once, pixels")
     options = parser.parse_args()
     main(options.core, options.view, options.engines)

@@ -25,6 +25,9 @@ from landcover_pnp.legend import CLASS_COUNT
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.settings import RECIPES, Algorithm1Settings, InferenceSettings
 
+_VIEW_PX = 256
+"""Side of the crops a prior sees of a larger canvas, unless the settings say otherwise."""
+
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
@@ -86,7 +89,8 @@ class Task:
         """The canvas, where the prior's weights are."""
         e, s = self.evidence, self.settings
         device = self.prior.network.device
-        return Canvas(e.origin, e.valid.shape, self.seed, s.view_px, s.precision, device)
+        view_px = s.view_px or _VIEW_PX
+        return Canvas(e.origin, e.valid.shape, self.seed, view_px, s.precision, device)
 
     @property
     def valid(self) -> Tensor:
@@ -247,10 +251,10 @@ def _guided(task: Task) -> Tensor:
 
 def _algorithm1(task: Task) -> Tensor:
     s = _algorithm1_settings(task.settings)
-    terms = task.constraints()
-    return algorithm1(
-        task.weak_labels, task.valid, terms, task.prior, task.canvas, s, task.callback
-    )
+    terms, canvas = task.constraints(), task.canvas
+    if task.settings.view_px is None:
+        canvas = replace(canvas, view_px=task.prior.crop_px)
+    return algorithm1(task.weak_labels, task.valid, terms, task.prior, canvas, s, task.callback)
 
 
 def _algorithm1_settings(settings: InferenceSettings) -> Algorithm1Settings:

@@ -138,7 +138,8 @@ class InferenceSettings:
         engine: Name of the engine.
         prior: Folder of the prior; null is the shipped one.
         view_px: Side of the crops the prior sees of a larger canvas, working pixels; smaller
-            ones need less memory and more time.
+            ones need less memory and more time. Null is 256, but for ``algorithm1`` the size of
+            the prior's training crops, as in the paper: with larger views its tiles agree less.
         precision: Arithmetic of the prior's network. ``bfloat16`` takes a third of the time on
             processors that have it, and far longer on those that have not; other processors
             then give other last digits.
@@ -153,7 +154,7 @@ class InferenceSettings:
 
     engine: Literal["evidence", "denoise", "guided", "algorithm1"] = "evidence"
     prior: Path | None = None
-    view_px: int = 256
+    view_px: int | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
     recipe: Literal["data_set", "single_patch"] | None = None
     evidence: EvidenceSettings = field(default_factory=EvidenceSettings)
