@@ -34,7 +34,7 @@ def write_preview(path: Path, grid: TileGrid, tiles: Path, done: Collection[str]
     )
     names = {NO_DATA: "no data", **{c.code: c.name for c in WORKING.classes}}
     categories = "".join(f"<Category>{escape(names[v])}</Category>" for v in sorted(names))
-    folder = tiles.relative_to(path.parent).as_posix()
+    folder = tiles.absolute().relative_to(path.parent.absolute()).as_posix()
     with completed(path) as partial, partial.open("w", encoding="utf-8") as file:
         file.write(
             f'<VRTDataset rasterXSize="{width}" rasterYSize="{height}">\n'

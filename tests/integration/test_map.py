@@ -30,8 +30,10 @@ def products(run: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(run.glob("*.tif"))}
 
 
-def test_the_map_tells_the_halves_apart(tmp_path: Path) -> None:
-    summary = mapped(write_scene(tmp_path), tmp_path / "run")
+def test_the_map_tells_the_halves_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = write_scene(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    summary = mapped(config, Path("run"))  # as a user names it
     assert summary.exit_code == 0
     assert summary.progress.done == 9
     assert summary.scores["map"].accuracy > 0.95
