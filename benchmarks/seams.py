@@ -26,8 +26,12 @@ from landcover_pnp.settings import (
 )
 from landcover_pnp.sources.synthetic import write_city
 
-RING_PX = TileSettings().ring_px
 DISTANCES_PX = (0, 4, 8, 16, 32, 10_000)
+
+
+def ring_px(core_px: int) -> int:
+    """The default ring, or the widest that small cores allow."""
+    return min(TileSettings().ring_px, core_px // 2)
 
 
 def disagreement(
@@ -50,7 +54,8 @@ def disagreement(
     )
     labels = []
     for side in (core_px, 3 * core_px):
-        settings = MapSettings(scene, inference=inference, tiles=TileSettings(side, RING_PX))
+        tiles = TileSettings(side, ring_px(core_px))
+        settings = MapSettings(scene, inference=inference, tiles=tiles)
         summary = map_city(settings, folder / f"{inference.engine}-{side}")
         with rasterio.open(summary.products[0]) as source:
             labels.append(source.read(1))
@@ -63,7 +68,7 @@ def main(core_px: int, view_px: int | None, engines: list[str]) -> None:
     """Prints the table."""
     bounds = list(itertools.pairwise(DISTANCES_PX))
     columns = [f"{a} to {b} px" if b < 10_000 else f"from {a} px" for a, b in bounds]
-    print(f"3 x 3 cores of {core_px} px, ring {RING_PX} px; share of pixels that differ\n")
+    print(f"3 x 3 cores of {core_px} px, ring {ring_px(core_px)} px; share of pixels that differ\n")
     print("| engine | all | " + " | ".join(columns) + " |\n|---|" + "---:|" * (len(columns) + 1))
     for engine in engines:
         inference = InferenceSettings(engine=engine, view_px=view_px)
@@ -77,7 +82,9 @@ def main(core_px: int, view_px: int | None, engines: list[str]) -> None:
 if __name__ == "__main__":  # worker processes import this file too
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("engines", nargs="*", default=["evidence", "algorithm1"])
-    parser.add_argument("--core", type=int, default=128, help="side of the cores, pixels")
+    parser.add_argument(
+        "--core", type=int, default=TileSettings().core_px, help="side of the cores, pixels"
+    )
     parser.add_argument("--view", type=int, help="what the prior sees at once, pixels")
     options = parser.parse_args()
     main(options.core, options.view, options.engines)

@@ -109,7 +109,7 @@ class TileGrid:
             raise GridError(
                 found=f"tiles with a core of {self.core_px} px and a ring of {self.ring_px} px",
                 expected="a core of at least 1 px and a ring of 0 to half a core",
-                way_out="set tiles.core_px and tiles.ring_px accordingly, such as 192 and 32",
+                way_out="set tiles.core_px and tiles.ring_px accordingly, such as 384 and 64",
             )
 
     @property

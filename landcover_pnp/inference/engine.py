@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from landcover_pnp.boxes import box_sum
 from landcover_pnp.errors import GridError, PriorError, SettingsError, nearest
 from landcover_pnp.inference.algorithm1 import algorithm1
 from landcover_pnp.inference.canvas import Canvas
 from landcover_pnp.inference.constraints import Constraint, named_constraints, require_names
 from landcover_pnp.inference.denoise import denoise
-from landcover_pnp.inference.evidence import evidence_map, match_shares
+from landcover_pnp.inference.evidence import evidence_map, match_shares, vote_rounds
 from landcover_pnp.inference.guided import guided
 from landcover_pnp.inference.step import Callback, Step
 from landcover_pnp.legend import CLASS_COUNT
@@ -117,10 +116,11 @@ class Task:
     def start(self, name: str) -> Tensor:
         """(channel 6, y, x) float32 map to start from: the weak labels or an engine's map.
 
+        Of ``evidence`` these are the rounds of votes: the matching in small boxes comes last.
         Where it is not valid, every class is as likely. The callback sees nothing of this engine.
         """
-        quiet = replace(self, callback=None)
-        start = self.weak_labels if name == "weak_labels" else _ENGINES[name](quiet)
+        starts = _ENGINES | {"weak_labels": lambda task: task.weak_labels, "evidence": _votes}
+        start = starts[name](replace(self, callback=None))
         start = torch.where(self.valid, start, 1 / CLASS_COUNT)
         start[0] = 0  # some of the prior's engines leave a share to no data
         return start / start.sum(0)
@@ -232,14 +232,22 @@ def _evidence(task: Task) -> Tensor:
     return task.with_no_data(p)
 
 
+def _votes(task: Task) -> Tensor:
+    e = task.evidence
+    return task.with_no_data(
+        vote_rounds(e.clusters, e.weak_labels, e.valid, task.settings.evidence)
+    )
+
+
 def _denoise(task: Task) -> Tensor:
     s, e = task.settings.denoise, task.evidence
     p = denoise(task.start(s.start), task.prior, task.canvas, s, task.callback)
     if s.weak_labels == "multiply":
         return p * task.weak_labels
     if s.weak_labels == "match":
-        classes, weak_box = p[1:].cpu().numpy() * e.valid, box_sum(e.weak_labels, s.match_radius_px)
-        return task.with_no_data(match_shares(classes, weak_box, e.valid, s.match_radius_px))
+        classes = p[1:].cpu().numpy() * e.valid
+        radius_px = task.settings.evidence.match_radius_px
+        return task.with_no_data(match_shares(classes, e.weak_labels, e.valid, radius_px))
     return p
 
 
@@ -261,7 +269,7 @@ def _algorithm1_settings(settings: InferenceSettings) -> Algorithm1Settings:
     return RECIPES[settings.recipe] if settings.recipe else settings.algorithm1
 
 
-_ENGINES: Mapping[str, Callable[[Task], Tensor]] = {
+_ENGINES: dict[str, Callable[[Task], Tensor]] = {
     "evidence": _evidence,
     "denoise": _denoise,
     "guided": _guided,

@@ -14,12 +14,41 @@ _TINY = np.float32(1e-9)
 """Smallest probability: a class that left a pixel can come back."""
 
 
+Report = Callable[[int, NDArray[np.float32]], None]
+
+
 def evidence_map(
     clusters: NDArray[np.float32],
     weak_labels: NDArray[np.float32],
     valid: NDArray[np.bool_],
     settings: EvidenceSettings,
-    report: Callable[[int, NDArray[np.float32]], None] | None = None,
+    report: Report | None = None,
+) -> NDArray[np.float32]:
+    """The map of clusters and weak labels: rounds of votes, then the shares of small boxes.
+
+    What a colour means holds over hundreds of metres, so the votes are counted in wide boxes;
+    a last matching in small ones puts each class where the weak labels have seen it.
+
+    Args:
+        clusters: (cluster, y, x) responsibilities, sum to 1 where valid.
+        weak_labels: (class, y, x) probabilities, sum to 1 where valid.
+        valid: (y, x) pixels that count in the boxes.
+        settings: Rounds, boxes, share of the weak labels.
+        report: Called with the number of each round and the probabilities before it.
+
+    Returns:
+        (class, y, x) float32 probabilities: sum to 1 where valid, 0 elsewhere.
+    """
+    p = vote_rounds(clusters, weak_labels, valid, settings, report)
+    return match_shares(p, weak_labels, valid, settings.match_radius_px)
+
+
+def vote_rounds(
+    clusters: NDArray[np.float32],
+    weak_labels: NDArray[np.float32],
+    valid: NDArray[np.bool_],
+    settings: EvidenceSettings,
+    report: Report | None = None,
 ) -> NDArray[np.float32]:
     """Lets clusters vote on classes and matches the weak labels' block means, in turn.
 
@@ -28,47 +57,50 @@ def evidence_map(
 
         vote(l | x) = sum_c r(c | x) box(p_l r_c)(x) / box(r_c)(x).
 
-    Each round takes p <- p * vote, normalised, that is softmax(log p + log vote), and then
-    scales every class by box(weak_l) / box(p_l), so that the map keeps the weak labels'
-    shares in each box while its pixels become certain. This is one step of iterative
-    proportional fitting; more of them a round fit the weak labels' errors too.
+    Each round takes p <- p^(1 - s) weak^s vote, normalised, with s the share that the weak
+    labels keep, so that what they say of a pixel does not fade over the rounds. It then scales
+    every class by box(weak_l) / box(p_l), so that the map keeps the weak labels' shares in each
+    box while its pixels become certain.
 
     Args:
         clusters: (cluster, y, x) responsibilities, sum to 1 where valid.
         weak_labels: (class, y, x) probabilities, sum to 1 where valid.
         valid: (y, x) pixels that count in the boxes.
-        settings: Rounds and radius of the boxes.
+        settings: Rounds, boxes, share of the weak labels.
         report: Called with the number of each round and the probabilities before it.
 
     Returns:
         (class, y, x) float32 probabilities: sum to 1 where valid, 0 elsewhere.
     """
     r = np.where(valid, clusters, np.float32(0))
-    weak = np.where(valid, weak_labels, np.float32(0))
+    p = weak = np.where(valid, weak_labels, np.float32(0))
     r_box = np.maximum(box_sum(r, settings.radius_px), _TINY)
-    weak_box = box_sum(weak, settings.radius_px)
-    p = weak
+    kept = np.maximum(weak, _TINY) ** np.float32(settings.weak_share)
     for iteration in range(settings.iterations):
         if report:
             report(iteration, p)
         vote = np.zeros_like(p)
         for r_c, r_c_box in zip(r, r_box, strict=True):
             vote += box_sum(p * r_c, settings.radius_px) * (r_c / r_c_box)
-        p = match_shares(_normalised(p * vote, valid), weak_box, valid, settings.radius_px)
+        p = _normalised(p ** np.float32(1 - settings.weak_share) * kept * vote, valid)
+        p = match_shares(p, weak, valid, settings.radius_px)
     return p
 
 
 def match_shares(
     p: NDArray[np.float32],
-    weak_box: NDArray[np.float32],
+    weak_labels: NDArray[np.float32],
     valid: NDArray[np.bool_],
     radius_px: int,
 ) -> NDArray[np.float32]:
-    """Scales every class by box(weak_l) / box(p_l): one step of iterative proportional fitting.
+    """Scales every class by box(weak_l) / box(p_l).
+
+    This is one step of iterative proportional fitting (Deming & Stephan 1940); more of them fit
+    the weak labels' errors too.
 
     Args:
         p: (class, y, x) probabilities, 0 where not valid.
-        weak_box: (class, y, x) box sums of the weak labels.
+        weak_labels: (class, y, x) probabilities, sum to 1 where valid.
         valid: (y, x) pixels that count in the boxes.
         radius_px: Radius of the boxes.
 
@@ -76,8 +108,9 @@ def match_shares(
         (class, y, x) float32 probabilities: sum to 1 where valid, 0 elsewhere; in each box the
         classes have about the weak labels' shares.
     """
-    p_box: NDArray[np.float32] = np.maximum(box_sum(p, radius_px), _TINY)
-    return _normalised(p * (weak_box / p_box), valid)
+    weak_box = box_sum(np.where(valid, weak_labels, np.float32(0)), radius_px)
+    p_box = np.maximum(box_sum(p, radius_px), _TINY)
+    return _normalised(np.asarray(p * (weak_box / p_box), np.float32), valid)
 
 
 def _normalised(p: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -17,11 +17,17 @@ class EvidenceSettings:
 
     Attributes:
         iterations: Rounds.
-        radius_px: Box radius of the votes and of the weak block means, working pixels.
+        radius_px: Box radius of the votes and of their weak block means, working pixels; the
+            tiles' ring should be as wide.
+        weak_share: Share s of the weak labels in each round, p^(1 - s) weak^s.
+        match_radius_px: Radius of the boxes in which the result has the weak labels' shares,
+            working pixels.
     """
 
     iterations: int = 5
-    radius_px: int = 15
+    radius_px: int = 64
+    weak_share: float = 0.3
+    match_radius_px: int = 10
 
 
 @dataclass(frozen=True)
@@ -117,9 +123,8 @@ class DenoiseSettings:
         draws: Noise draws that are averaged; each costs one forward pass.
         start_share: Share s of the start in the result, clean^(1 - s) start^s.
         weak_labels: What the weak labels do to the result: ``match`` scales every class to its
-            share in boxes, so that rare ones survive, ``multiply`` takes the product of both,
-            ``none`` leaves it.
-        match_radius_px: Radius of these boxes, working pixels.
+            share in the boxes of ``evidence.match_radius_px``, so that rare ones survive,
+            ``multiply`` takes the product of both, ``none`` leaves it.
     """
 
     start: Literal["weak_labels", "evidence", "guided", "algorithm1"] = "evidence"
@@ -127,7 +132,6 @@ class DenoiseSettings:
     draws: int = 8
     start_share: float = 0.5
     weak_labels: Literal["match", "multiply", "none"] = "match"
-    match_radius_px: int = 7
 
 
 @dataclass(frozen=True)
@@ -173,5 +177,5 @@ class TileSettings:
         ring_px: Overlap on each side, working pixels.
     """
 
-    core_px: int = 192
-    ring_px: int = 32
+    core_px: int = 384
+    ring_px: int = 64

@@ -4,20 +4,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from seams import RING_PX, disagreement
+from seams import disagreement, ring_px
 
 from landcover_pnp.settings import Algorithm1Settings, InferenceSettings
 
 
 @pytest.mark.parametrize(
-    ("inference", "limit"),
+    ("inference", "core_px", "limit"),
     [
-        pytest.param(InferenceSettings(engine="evidence"), 0.01, id="evidence"),
+        pytest.param(InferenceSettings(engine="evidence"), 128, 0.01, id="evidence"),
         pytest.param(
             # a tenth of the recipe's steps; benchmarks/seams.py runs it whole
             InferenceSettings(
                 engine="algorithm1", algorithm1=Algorithm1Settings(steps=20, clean_up_t=10)
             ),
+            64,
             0.03,
             id="algorithm1",
             marks=pytest.mark.slow,
@@ -25,11 +26,11 @@ from landcover_pnp.settings import Algorithm1Settings, InferenceSettings
     ],
 )
 def test_tiles_agree_with_one_big_tile(
-    inference: InferenceSettings, limit: float, tmp_path: Path
+    inference: InferenceSettings, core_px: int, limit: float, tmp_path: Path
 ) -> None:
-    differs, distance = disagreement(inference, 64, tmp_path)
+    differs, distance = disagreement(inference, core_px, tmp_path)
     assert differs.mean() <= limit
     # Tiles see less context near their edges, but blending leaves no line where they meet.
-    on_seam, beside = distance < 4, (distance >= 4) & (distance < RING_PX / 2)
+    on_seam, beside = distance < 4, (distance >= 4) & (distance < ring_px(core_px) / 2)
     noise = 3 * np.sqrt(max(differs[beside].mean(), 1e-4) / on_seam.sum())
     assert differs[on_seam].mean() <= 1.25 * differs[beside].mean() + noise
