@@ -78,19 +78,25 @@ def size_mb(folder: Path) -> float:
     return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) / 1e6
 
 
-def measure(side: int, folder: Path) -> None:
-    """Draws, maps and prints one row."""
+def city_of(side: int, folder: Path) -> RasterFiles:
+    """Draws a city and lays it side by side to side x side pixels of 1 m; returns its files."""
     drawn = write_city(SyntheticSettings("hill_country", width_m=1024), folder / "drawn")
     files = tile_files(EnviroAtlasTile(folder / "drawn", drawn.city, "test", drawn.tile))
     with small_cache():
-        image = repeated(files.image, side, folder / "image.tif")
-        nlcd = repeated(files.nlcd, side, folder / "nlcd.tif")
-        layers = {
-            name: LayerFile(repeated(getattr(files, name).path, side, folder / f"{name}.tif"))
-            for name in ("roads", "buildings")
-        }
+        return RasterFiles(
+            repeated(files.image, side, folder / "image.tif"),
+            repeated(files.nlcd, side, folder / "nlcd.tif"),
+            **{
+                name: LayerFile(repeated(getattr(files, name).path, side, folder / f"{name}.tif"))
+                for name in ("roads", "buildings")
+            },
+        )
+
+
+def measure(side: int, folder: Path) -> None:
+    """Draws, maps and prints one row."""
     settings = MapSettings(
-        scene=SceneSettings(rasters=RasterFiles(image, nlcd, **layers)),
+        scene=SceneSettings(rasters=city_of(side, folder)),
         # one iteration each: memory does not depend on their number
         clusters=ClusterSettings(iterations=1),
         inference=InferenceSettings("evidence", evidence=EvidenceSettings(iterations=1)),

@@ -84,7 +84,7 @@ def cases(folder: Path, seed: int, width_m: int) -> dict[str, Case]:
         for labels in sorted((REAL / "ea-patches").glob("*_ea_64.tif")):
             name = labels.name.removesuffix("_ea_64.tif")
             if labels.with_name(f"{name}_prior_rgb_64.tif").is_file():
-                found[name.split("_")[-1]] = _patch(labels.parent, name)
+                found[name.split("_")[-1]] = patch(labels.parent, name)
     return found
 
 
@@ -99,7 +99,8 @@ def _case(scene_settings: SceneSettings, folder: Path) -> Case:
     return Case(Evidence(_clusters(scene.image(box), valid), weak, valid, (0, 0)), truth)
 
 
-def _patch(folder: Path, name: str) -> Case:
+def patch(folder: Path, name: str) -> Case:
+    """A patch of the folder ea-patches: its image, its given weak labels, its truth."""
     image = _pixels(folder / f"{name}_naip_256.tif").reshape(3, 64, 4, 64, 4).mean((2, 4)) / 255
     truth = to_working(_pixels(folder / f"{name}_ea_64.tif")[0], ENVIROATLAS)
     valid = np.ones(truth.shape, np.bool_)

@@ -38,18 +38,19 @@ from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.settings import (
     Algorithm1Settings,
     DenoiseSettings,
+    EvidenceSettings,
     GuidedSettings,
     InferenceSettings,
 )
 
 DEFAULT = InferenceSettings()
 GENTLE = DenoiseSettings(t=100, start_share=0, weak_labels="none")
-NO_PRIOR = DenoiseSettings(draws=1, start_share=1)  # what the pool and the matching do on their own
+NARROW = EvidenceSettings(radius_px=15, weak_share=0.0, match_radius_px=15)
 
 ROWS: dict[str, InferenceSettings | None] = {
     "weak labels": None,
     "evidence": replace(DEFAULT, engine="evidence"),
-    "evidence, matched again": replace(DEFAULT, engine="denoise", denoise=NO_PRIOR),
+    "evidence, narrow boxes": replace(DEFAULT, engine="evidence", evidence=NARROW),
     "denoise": replace(DEFAULT, engine="denoise"),
     "denoise, bfloat16": replace(DEFAULT, engine="denoise", precision="bfloat16"),
     "denoise, mean clean map alone": replace(DEFAULT, engine="denoise", denoise=GENTLE),

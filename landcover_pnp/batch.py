@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,7 +80,8 @@ def map_cities(
 ) -> BatchSummary:
     """Maps cities one after the other; one that cannot be mapped does not stop the others.
 
-    The same call again keeps what is finished, as ``map_city`` does. Images of a city in several
+    The same call again keeps what is finished, as ``map_city`` does, and in the table the rows of
+    cities that it has not come to yet. Images of a city in several
     coordinate reference systems, such as two UTM zones, become a map each.
 
     Args:
@@ -94,7 +95,8 @@ def map_cities(
         SettingsError: If there are no cities or two would share a run folder.
     """
     _require_names(settings.cities)
-    table, rows = settings.out / TABLE, []
+    table, rows = settings.out / TABLE, list[CityResult]()
+    before = _read_table(table)
     for config in settings.cities:
         try:
             parts = _by_zone(config.stem, load_settings(MapSettings, config))
@@ -106,7 +108,7 @@ def map_cities(
                 zones = ", ".join(parts)
                 report(name, Progress(total=0, note=f"images in several zones, mapped as {zones}"))
             rows.append(_map(name, _crewed(city, settings), settings.out / name, report))
-            _write_table(table, rows)
+            _write_table(table, rows, before)
     _write_table(table, rows)
     return BatchSummary(table, tuple(rows))
 
@@ -181,8 +183,19 @@ def _require_names(cities: list[Path]) -> None:
         )
 
 
-def _write_table(path: Path, rows: list[CityResult]) -> None:
+def _read_table(path: Path) -> list[dict[str, str]]:
+    """The rows an earlier batch wrote."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _write_table(path: Path, rows: list[CityResult], before: Sequence[dict[str, str]] = ()) -> None:
+    """Writes the rows, and after them those of before whose city is not among them."""
+    cities = {row.city for row in rows}
     with completed(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [field.name for field in dataclasses.fields(CityResult)])
         writer.writeheader()
         writer.writerows(dataclasses.asdict(row) for row in rows)
+        writer.writerows(row for row in before if row["city"] not in cities)

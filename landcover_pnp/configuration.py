@@ -157,7 +157,14 @@ def _options(words: Sequence[str], settings: type[Any]) -> dict[str, Any]:
             )
         value = value if equals else waiting.pop(0)
         as_it_is = value != "null" and _is_text(known[name])
-        values[name] = value if as_it_is else yaml.safe_load(value)
+        try:
+            values[name] = value if as_it_is else yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise SettingsError(
+                found=f"--{name} {value} is no YAML: {' '.join(str(error).split())}",
+                expected="a value as it would stand in a configuration, in quotes",
+                way_out="correct the value",
+            ) from error
     return values
 
 

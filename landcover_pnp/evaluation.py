@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from rasterio.enums import Resampling
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 
-from landcover_pnp.calibration import Reliability, reliability, tempered
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import (
     CLASS_COUNT,
@@ -43,9 +41,6 @@ Protocol = Literal["five_classes", "published"]
 """``five_classes`` counts shrubs and wetlands as trees and agriculture as grass; ``published``
 takes only the five EnviroAtlas classes as truth, but predictions on other truth still count
 in the unions (Graikos et al. 2022, section 4)."""
-
-CELL_M = 30.0
-"""Side of the cells of ``examine_map``, metres: a pixel of NLCD."""
 
 _PUBLISHED = {10: 1, 20: 2, 30: 3, 40: 4, 70: 5}
 
@@ -159,162 +154,43 @@ def evaluate_map(
     """
     total = score(np.zeros(0, np.uint8), np.zeros(0, np.uint8), protocol)
     with open_raster(truth, "truth") as source, open_raster(path, "map") as labels:
-        _require_comparable(source, labels, legend, overlap=overlap)
+        require_comparable(source, labels, legend, overlap=overlap)
         with on_grid(labels, GeoBox.from_rio(source), Resampling.nearest) as view:
-            for box in blocks(_extent(source)):
-                total += score(_labels(view, box), _truth(source, box, legend, protocol), protocol)
+            for box in blocks(extent(source)):
+                total += score(
+                    _labels(view, box), truth_classes(source, box, legend, protocol), protocol
+                )
     return total
 
 
-@dataclass(frozen=True, eq=False)
-class Examination:
-    """What a map's probabilities are worth, place by place.
-
-    Attributes:
-        cells: Scores by cell: the confusion is (cell, truth 6, predicted 6).
-        reliability: Confidence and hits.
-        tempered: The same after the temperature.
-    """
-
-    cells: Scores
-    reliability: Reliability
-    tempered: Reliability
-
-    @property
-    def scores(self) -> Scores:
-        """Scores of all cells together."""
-        return Scores(self.cells.confusion.sum(axis=0), self.cells.protocol)
-
-    def __add__(self, other: Examination) -> Examination:
-        """Both areas together: cells side by side, counts added."""
-        both = np.concatenate([self.cells.confusion, other.cells.confusion])
-        return Examination(
-            Scores(both, self.cells.protocol),
-            self.reliability + other.reliability,
-            self.tempered + other.tempered,
-        )
-
-
-def examine_map(
-    probabilities: Path,
-    truth: Path,
-    legend: Legend,
-    protocol: Protocol,
-    *,
-    temperature: float = 1.0,
-    cell_m: float = CELL_M,
-    overlap: bool = False,
-) -> Examination:
-    """Scores a map's probabilities by cell of ground and by confidence, in windows.
-
-    Args:
-        probabilities: Class probabilities (class, y, x), all 0 = no data; sampled at the
-            truth's pixel centres, by nearest neighbour.
-        truth: Truth raster; any grid and CRS that covers the same ground.
-        legend: Legend of the truth.
-        protocol: See ``Protocol``.
-        temperature: Temperature of the second reliability, see ``calibration.tempered``.
-        cell_m: Side of a cell in metres; the default is a pixel of NLCD.
-        overlap: As in ``evaluate_map``.
-
-    Returns:
-        Confusion by cell and reliability.
-
-    Raises:
-        LandcoverError: As ``evaluate_map``.
-    """
-    with open_raster(truth, "truth") as source, open_raster(probabilities, "map") as stored:
-        _require_comparable(source, stored, legend, overlap=overlap)
-        side_px = max(1, round(cell_m / source.res[0]))
-        columns = -(-source.width // side_px)
-        count = columns * -(-source.height // side_px)
-        n = CLASS_COUNT + 1
-        confusion = np.zeros((count, n, n), np.int64)
-        plain = scaled = reliability(np.zeros((CLASS_COUNT, 0)), np.zeros(0, np.int64))
-        with on_grid(stored, GeoBox.from_rio(source), Resampling.nearest) as view:
-            for box in blocks(_extent(source)):
-                classes = _truth(source, box, legend, protocol)
-                p = read(view, stored.indexes, box).astype(np.float32)
-                mass = p.sum(axis=0)
-                np.divide(p, mass, out=p, where=mass > 0)
-                rows, cols = np.arange(box.y0, box.y1), np.arange(box.x0, box.x1)
-                cells = (rows // side_px)[:, None] * columns + cols // side_px
-                predicted = np.where(mass > 0, p.argmax(axis=0) + 1, NO_DATA)
-                confusion += cell_confusion(predicted, classes, cells, count)
-                plain += reliability(p, classes)
-                scaled += reliability(tempered(p, temperature), classes)
-    seen = confusion.any(axis=(1, 2))
-    return Examination(Scores(confusion[seen], protocol), plain, scaled)
-
-
-def sample_map(
-    probabilities: Path, truth: Path, legend: Legend, protocol: Protocol, size: int
-) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """A map's probabilities at evenly spread pixels of the truth.
-
-    Args:
-        probabilities: Class probabilities, as for ``examine_map``.
-        truth: Truth raster.
-        legend: Legend of the truth.
-        protocol: See ``Protocol``.
-        size: About how many pixels.
-
-    Returns:
-        (class, n) float32 probabilities, and (n,) working classes, 0 = no data.
-
-    Raises:
-        LandcoverError: As ``evaluate_map``.
-    """
-    p, classes = [], []
-    with open_raster(truth, "truth") as source, open_raster(probabilities, "map") as stored:
-        _require_comparable(source, stored, legend, overlap=True)
-        step = max(1, math.isqrt(source.height * source.width // max(size, 1)))
-        with on_grid(stored, GeoBox.from_rio(source), Resampling.nearest) as view:
-            for box in blocks(_extent(source)):
-                part = read(view, stored.indexes, box).astype(np.float32)
-                part /= np.maximum(part.sum(axis=0), 1)
-                p.append(part[:, ::step, ::step].reshape(CLASS_COUNT, -1))
-                classes.append(_truth(source, box, legend, protocol)[::step, ::step].ravel())
-    return np.concatenate(p, axis=1), np.concatenate(classes)
-
-
-def cell_confusion(
-    predicted: NDArray[np.integer],
-    truth: NDArray[np.integer],
-    cells: NDArray[np.integer],
-    count: int,
-) -> NDArray[np.int64]:
-    """Confusion matrices by cell; those of several windows add up.
-
-    Args:
-        predicted: (y, x) working classes 0..5.
-        truth: (y, x) working classes 0..5.
-        cells: (y, x) number of each pixel's cell, 0 to ``count`` - 1.
-        count: Number of cells.
-
-    Returns:
-        (cell, truth 6, predicted 6) pixel counts.
-    """
-    n = CLASS_COUNT + 1
-    pairs = (cells.astype(np.int64) * n + truth) * n + predicted
-    return np.bincount(pairs.ravel(), minlength=count * n * n).reshape(count, n, n)
-
-
-def _require_comparable(
+def require_comparable(
     source: DatasetReader, mapped: DatasetReader, legend: Legend, *, overlap: bool
 ) -> None:
+    """Refuses truth that a map cannot be compared with.
+
+    Args:
+        source: Opened truth.
+        mapped: Opened map.
+        legend: Legend of the truth.
+        overlap: Whether the two may cover different ground, as long as they overlap.
+
+    Raises:
+        GridError: If the truth covers other ground than the map.
+        LegendError: If the truth holds unknown codes; lists them with counts.
+    """
     label_band(source, "truth")
     if overlap:
         overlapping_bounds(source, "truth", mapped.bounds, mapped.crs)
     else:
         require_same_ground(source, "truth", mapped.bounds, mapped.crs, mapped.res[0])
     counts: Counter[int] = Counter()
-    for box in blocks(_extent(source)):
+    for box in blocks(extent(source)):
         counts.update(count_values(read(source, 1, box)))
     legend.require_known(counts, source.name)
 
 
-def _extent(source: DatasetReader) -> Box:
+def extent(source: DatasetReader) -> Box:
+    """All pixels of a raster."""
     return Box(0, source.height, 0, source.width)
 
 
@@ -322,9 +198,20 @@ def _labels(view: WarpedVRT, box: Box) -> NDArray[np.uint8]:
     return np.where(read_mask(view, box), read(view, 1, box), np.uint8(NO_DATA))
 
 
-def _truth(
+def truth_classes(
     source: DatasetReader, box: Box, legend: Legend, protocol: Protocol
 ) -> NDArray[np.uint8]:
+    """A window of truth in the working classes that a protocol counts.
+
+    Args:
+        source: Opened truth.
+        box: Window of its pixels.
+        legend: Its legend.
+        protocol: See ``Protocol``.
+
+    Returns:
+        (y, x) uint8, 0 = no data, or truth that is none of the five classes.
+    """
     codes = np.where(read_mask(source, box), read(source, 1, box), NO_DATA)
     if protocol == "published" and legend.name == ENVIROATLAS.name:
         return remap(codes, legend, _PUBLISHED, "truth")

@@ -20,7 +20,7 @@ from odc.geo.geobox import GeoBox
 from rasterio.errors import RasterioError
 
 from landcover_pnp.attributes import class_attributes
-from landcover_pnp.errors import RunError
+from landcover_pnp.errors import RequestError, RunError
 from landcover_pnp.failpoints import failpoint
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import Legend, count_values
@@ -42,15 +42,19 @@ def completed(path: Path) -> Iterator[Path]:
 
     Raises:
         DiskFullError: If there is no room for it.
+        RequestError: As ``make_folder``.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
     sidecar = partial.with_name(partial.name + ".aux.xml")
     try:
         yield partial
         failpoint("before-rename", path.name)
-        for written, final in ((sidecar, path.with_name(path.name + ".aux.xml")), (partial, path)):
-            if written == partial or written.exists():
+        beside = path.with_name(path.name + ".aux.xml")
+        if not sidecar.exists():
+            beside.unlink(missing_ok=True)  # what it says is about the older file
+        for written, final in ((sidecar, beside), (partial, path)):
+            if written.exists() or written == partial:
                 with written.open("rb") as file:
                     os.fsync(file.fileno())
                 written.replace(final)
@@ -63,6 +67,29 @@ def completed(path: Path) -> Iterator[Path]:
     finally:
         for leftover in (partial, sidecar):
             leftover.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder to write to, unless it is there already.
+
+    Raises:
+        DiskFullError: If there is no room for it.
+        RequestError: If it cannot be made, or nothing can be written there.
+    """
+    reason = "no permission to write there"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK | os.X_OK)
+    except OSError as error:
+        if full := disk_full_error(folder, error):
+            raise full from error
+        writable, reason = False, str(error.strerror)
+    if not writable:
+        raise RequestError(
+            found=f"the folder {folder} cannot be written to: {reason}",
+            expected="a folder in which files can be made",
+            way_out="choose another folder, or correct its permissions",
+        )
 
 
 def write_text(path: Path, text: str) -> None:

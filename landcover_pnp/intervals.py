@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
 from landcover_pnp.errors import RequestError
-from landcover_pnp.evaluation import CELL_M, Scores
+from landcover_pnp.evaluation import Scores
+from landcover_pnp.examination import CELL_M
 
 DRAWS = 1000
 """Bootstrap samples of an interval."""

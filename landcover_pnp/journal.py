@@ -126,8 +126,10 @@ def run_status(run: Path) -> RunStatus:
         if event == "start":
             status = RunStatus(run)
         elif event == "tiles":
-            status.total, status.kept = line["total"], line["kept"]
-            first_tile = datetime.fromisoformat(line["time"])
+            # A student passes over the tiles once more, without those that failed before.
+            status.total, status.kept = line["total"] + len(status.failed), line["kept"]
+            status.done = 0
+            first_tile, last_tile = datetime.fromisoformat(line["time"]), None
         elif event == "tile":
             last_tile = datetime.fromisoformat(line["time"])
             if line["status"] == "done":

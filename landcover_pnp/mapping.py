@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,22 +16,21 @@ from landcover_pnp.configuration import plain
 from landcover_pnp.errors import WeakLabelsWarning
 from landcover_pnp.evaluation import Protocol, Scores, evaluate_map
 from landcover_pnp.geotiff import remove_partials
-from landcover_pnp.inference.farm import Crew, Lost, farm_out
+from landcover_pnp.inference.farm import Crew
 from landcover_pnp.inference.tiles import (
     METHODS,
+    Tiled,
     TileJob,
-    give_up,
     remove_others,
     tile_work,
 )
-from landcover_pnp.interruption import stoppable
 from landcover_pnp.journal import journal_of
 from landcover_pnp.legend import LEGENDS
 from landcover_pnp.mosaic import TileResults, blend_tiles
 from landcover_pnp.overview import write_overview
 from landcover_pnp.planning import MapPlan, plan_map
 from landcover_pnp.preview import write_preview
-from landcover_pnp.products import PRODUCTS, provenance_tags, write_products
+from landcover_pnp.products import PRODUCTS, drawn_by, provenance_tags, write_products
 from landcover_pnp.progress import Progress, Watch
 from landcover_pnp.protocols import protocol_matrix
 from landcover_pnp.raster import small_cache
@@ -47,11 +43,13 @@ from landcover_pnp.runs import (
     locked,
     write_json,
 )
-from landcover_pnp.settings import MapSettings, TruthFile
+from landcover_pnp.settings import MapSettings, StudentSettings, TruthFile
 from landcover_pnp.sources.preparation import prepare_scene
 from landcover_pnp.sources.scene import Scene
-from landcover_pnp.space import require_space
+from landcover_pnp.space import need_named, require_space
+from landcover_pnp.student_tiles import MODEL, StudentJob, join_tiles, student_tile, taught
 from landcover_pnp.summary import MapSummary
+from landcover_pnp.tally import Tally, worked_off
 
 PREVIEW_EVERY_S = 60.0
 """Time between looks that the preview allows."""
@@ -60,7 +58,7 @@ PREVIEW_EVERY_S = 60.0
 def map_city(
     settings: MapSettings, run: Path, report: Callable[[Progress], None] | None = None
 ) -> MapSummary:
-    """Maps a scene: layers -> weak labels and clusters -> inference by tile -> mosaic.
+    """Maps a scene: layers -> weak labels and clusters -> inference by tile -> mosaic -> student.
 
     The same call again keeps what is finished and made of the same settings and inputs: the
     prepared scene, each tile, the mosaic, the products.
@@ -82,7 +80,8 @@ def map_city(
     plan = plan_map(settings)
     if not run.exists():
         require_space(run, plan.needed_bytes)
-    with small_cache(), locked(run), journal_of(run) as journal:
+    needed = need_named(run, plan.needed_bytes)
+    with small_cache(), locked(run), journal_of(run) as journal, needed:
         watch = Watch(journal, report or (lambda _: None))
         watch.say(str(plan))
         remove_partials(run)
@@ -91,8 +90,13 @@ def map_city(
         watch.stage("scene", time.monotonic() - start)
         matrix = protocol_matrix(settings.weak_labels, scene, plan.sources, run / "sources")
         job = _job(settings, plan, scene, matrix, run)
-        tiles = _infer(job, settings, watch, run / "preview.vrt")
-        products = _write_map(job, plan, tiles, run, watch)
+        tiles = Tally()
+        _infer(job, tiles, settings, watch, run / "preview.vrt")
+        mosaic = _blend(job, tiles, run, watch)
+        inferred = watch.progress
+        if settings.student:
+            mosaic = _draw(mosaic, settings.student, tiles, job, settings, run, watch)
+        products = _publish(job, scene, mosaic, settings.student is not None, run, watch)
         truth = plan.scene.files.truth
         # An area of interest cuts the map, not the truth: the plan has compared their ground.
         scores = evaluate_run(run, truth, overlap=True) if truth else {}
@@ -100,7 +104,7 @@ def map_city(
             run=run,
             products=tuple(products),
             overview=run / "overview.png",
-            progress=watch.progress,
+            progress=inferred,
             reasons=dict(sorted(tiles.failed.items())),
             unusable=plan.scene.imagery.unusable,
             notes=scene.notes,
@@ -140,50 +144,18 @@ def _job(
     )
 
 
-@dataclass
-class _Tiles:
-    """What became of the tiles: names of those done, reasons of those failed."""
-
-    done: set[str] = field(default_factory=set)
-    failed: dict[str, str] = field(default_factory=dict)
-    uniform_px: int = 0
-
-    def add(self, name: str, record: Record) -> None:
-        if record.status == "done":
-            self.done.add(name)
-            self.uniform_px += int(record.figures.get("uniform_px", 0))
-        else:
-            self.failed[name] = record.reason
-
-
-def _infer(job: TileJob, settings: MapSettings, watch: Watch, preview: Path) -> _Tiles:
-    tiles, todo, renewed = _Tiles(), [], set[str]()
+def _infer(job: TileJob, tiles: Tally, settings: MapSettings, watch: Watch, preview: Path) -> None:
+    shown = start = time.monotonic()
     remove_others(job)
-    for tile in job.grid:
-        record, differing = Record.standing(job.record(tile), job.made_of_tile(tile))
-        renewed.update(differing)
-        if record is None:
-            todo.append(tile.id)
-        else:
-            tiles.add(tile.id, record)
-    watch.tiles(total=len(job.grid), kept=len(tiles.done))
-    if renewed:
-        watch.say(f"tiles inferred again, changed since the last run: {', '.join(sorted(renewed))}")
-    if tiles.done:
-        watch.say(f"resuming: {len(tiles.done)} tiles done, {len(todo)} left")
-    crew = Crew(settings.workers, settings.scheduler, shared=job.scene)
-    start = shown = time.monotonic()
-    with stoppable(watch.say) as stop:
-        for name, result in farm_out(partial(tile_work, job), todo, crew, watch.say, stop):
-            record = give_up(job, name, result.reason) if isinstance(result, Lost) else result
-            tiles.add(name, record)
-            watch.tile(name, record)
+    try:
+        for _ in worked_off(job, tile_work, list(job.grid), tiles, _crew(job, settings), watch):
             if time.monotonic() - shown >= PREVIEW_EVERY_S:
                 write_preview(preview, job.grid, job.out, tiles.done)
                 shown = time.monotonic()
+    except KeyboardInterrupt:
         write_preview(preview, job.grid, job.out, tiles.done)
-        if stop():
-            raise KeyboardInterrupt
+        raise
+    write_preview(preview, job.grid, job.out, tiles.done)
     watch.stage("tiles", time.monotonic() - start)
     if tiles.uniform_px:
         warnings.warn(
@@ -192,31 +164,76 @@ def _infer(job: TileJob, settings: MapSettings, watch: Watch, preview: Path) -> 
             WeakLabelsWarning,
             stacklevel=2,
         )
-    return tiles
 
 
-def _write_map(job: TileJob, plan: MapPlan, tiles: _Tiles, run: Path, watch: Watch) -> list[Path]:
-    probabilities = run / "probabilities"
+def _crew(job: Tiled, settings: MapSettings) -> Crew:
+    return Crew(settings.workers, settings.scheduler, shared=job.out.parent)
+
+
+def _blend(job: TileJob, tiles: Tally, run: Path, watch: Watch) -> Ingredients:
+    """Blends the tiles' probabilities by every method; returns what they are made of."""
     results = TileResults(job.grid, job.out, tiles.done)
-    done = hashlib.sha256(" ".join(sorted(tiles.done)).encode()).hexdigest()
     cut = {"core_px": job.grid.core_px, "ring_px": job.grid.ring_px}
-    mosaic = {**job.made_of, **ingredients(tiles=cut), "finished tiles": done}
+    made_of = {**job.made_of, **ingredients(tiles=cut), "finished tiles": tiles.hash}
 
     def blend() -> Iterator[Path]:
         for method in METHODS:
-            yield blend_tiles(results, method, probabilities / f"{method}.tif")
+            yield blend_tiles(results, method, run / "probabilities" / f"{method}.tif")
+
+    _stage("mosaic", run / "probabilities" / "record.json", made_of, blend, watch)
+    return made_of
+
+
+def _draw(
+    mosaic: Ingredients,
+    student: StudentSettings,
+    tiles: Tally,
+    inferred: TileJob,
+    settings: MapSettings,
+    run: Path,
+    watch: Watch,
+) -> Ingredients:
+    """Teaches the student and lets it draw the finished tiles; returns what they are made of."""
+    start = time.monotonic()
+    made_of = {"mosaic": fingerprint(mosaic), **ingredients(student=student)}
+    watch.say("the student learns from the map")
+    model_hash = taught(run, student, made_of).files[MODEL]
+    watch.stage("student", time.monotonic() - start)
+    job = StudentJob(run.absolute(), inferred.grid, model_hash, made_of)
+    remove_others(job)
+    start, drawn = time.monotonic(), Tally()
+    wanted = [tile for tile in job.grid if tile.id in tiles.done]
+    for _ in worked_off(job, student_tile, wanted, drawn, _crew(job, settings), watch):
+        pass
+    watch.stage("student's tiles", time.monotonic() - start)
+    tiles.failed.update(drawn.failed)
+    path = run / "probabilities" / "student.tif"
+    made_of = {**made_of, "finished tiles": drawn.hash}
+
+    def join() -> Iterator[Path]:
+        yield join_tiles(job, drawn.done, path)
+
+    _stage("student's mosaic", path.with_suffix(".json"), made_of, join, watch)
+    return made_of
+
+
+def _publish(
+    job: TileJob, scene: Scene, mosaic: Ingredients, student: bool, run: Path, watch: Watch
+) -> list[Path]:
+    """Writes the products and the overview of what has been blended or drawn."""
 
     def publish() -> Iterator[Path]:
-        yield from write_products(probabilities, run, provenance_tags(job.made_of))
+        tags = provenance_tags(job.made_of)
+        products = drawn_by(PRODUCTS, student)
+        yield from write_products(run / "probabilities", run, tags, products)
         yield write_overview(run)
 
-    _stage("mosaic", probabilities / "record.json", mosaic, blend, watch)
-    products = ingredients(
+    made_of = ingredients(
         mosaic=fingerprint(mosaic),
-        scene=fingerprint(plan.scene.ingredients),  # truth too: the overview shows it
+        scene=fingerprint(scene.made_of),  # truth too: the overview shows it
         products=list(PRODUCTS),
     )
-    _stage("products", run / "products.json", products, publish, watch)
+    _stage("products", run / "products.json", made_of, publish, watch)
     return [run / f"{stem}.tif" for stem in PRODUCTS]
 
 

@@ -135,6 +135,16 @@ PRODUCTS = {
 }
 """The rasters of every run, by the stem of their files."""
 
+
+def drawn_by(products: Mapping[str, Product], student: bool) -> dict[str, Product]:
+    """Products of a run: where it has a student, the map is the student's."""
+    method = "student" if student else "map"
+    return {
+        stem: dataclasses.replace(p, method=method) if p.method == "map" else p
+        for stem, p in products.items()
+    }
+
+
 ERRORS = Legend(
     "errors",
     (
@@ -222,13 +232,15 @@ def open_products(run: Path) -> xr.Dataset:
 
     Returns:
         One (y, x) variable a product, with coordinates in the CRS of the map; see each
-        variable's ``long_name``, and ``PRODUCTS`` for the values of no data.
+        variable's ``long_name``, and ``PRODUCTS`` for the values of no data. Beside a student's
+        finer map, the pixels of the others are repeated.
     """
     layers = {}
     for stem in PRODUCTS:
         opened = rioxarray.open_rasterio(run / f"{stem}.tif", chunks={"x": BLOCK_PX, "y": BLOCK_PX})
         layers[stem] = cast(xr.DataArray, opened).squeeze("band", drop=True)
-    return xr.Dataset(layers)
+    finest = max(layers.values(), key=lambda layer: layer.size)
+    return xr.Dataset({k: v.reindex_like(finest, method="nearest") for k, v in layers.items()})
 
 
 def _pixels(

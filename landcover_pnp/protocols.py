@@ -13,13 +13,15 @@ from landcover_pnp.configuration import load_settings
 from landcover_pnp.errors import SettingsError, WeakLabelsWarning
 from landcover_pnp.raster import blocks
 from landcover_pnp.repair import (
+    NO_COLOUR,
     NOWHERE,
     OBJECTS,
     Repair,
+    asphalt,
     colours,
-    greenness,
     places,
     repair_matrix,
+    tone,
 )
 from landcover_pnp.settings import MapSettings, RepairSettings, WeakLabelSettings
 from landcover_pnp.sources.enviroatlas import scene_files
@@ -116,12 +118,14 @@ def repair_scene(scene: Scene, matrix: NDArray[np.float64], settings: RepairSett
         image, valid = scene.image(box), scene.valid(box)
         place = places(scene.nlcd(box), {n: scene.coverage(n, box) for n in OBJECTS}, valid)
         known = place != NOWHERE
-        parts.append((colours(image, valid)[:, known], greenness(image)[known], place[known]))
+        parts.append((colours(image, valid)[:, known], tone(image)[:, known], place[known]))
         seen += int(known.sum())
         if seen >= settings.sample_px:
             break
-    features, green, place = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
-    return repair_matrix(features, green, place, matrix, settings, _SEED)
+    features, tones, place = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
+    if asphalt(tones, place) is None:
+        warnings.warn(NO_COLOUR, WeakLabelsWarning, stacklevel=2)
+    return repair_matrix(features, tones, place, matrix, settings, _SEED)
 
 
 def _given_matrix(

@@ -87,7 +87,8 @@ def open_image(path: Path) -> Iterator[DatasetReader]:
         RasterError: As ``open_raster``.
     """
     with open_raster(path, "imagery") as source:
-        if source.count != 4 or source.colorinterp[3] != ColorInterp.alpha:
+        tagged = source.count == 4 and source.colorinterp[3] == ColorInterp.alpha
+        if not tagged or np.dtype(source.dtypes[3]).kind not in "ui":
             yield source
             return
         y, x = source.height // 2, source.width // 2

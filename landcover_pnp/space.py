@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from landcover_pnp.errors import DiskFullError, RequestError
@@ -30,6 +32,26 @@ def require_space(folder: Path, needed: int) -> None:
             expected=f"about {_gb(needed)} for this map",
             way_out="free disk space, choose another run folder or a smaller area",
         )
+
+
+@contextmanager
+def need_named(folder: Path, needed: int) -> Iterator[None]:
+    """Adds to the error of a full disk how much room the rest of the work takes.
+
+    Args:
+        folder: Where the results lie.
+        needed: Estimate of the size of all of them in bytes.
+
+    Raises:
+        DiskFullError: If the block raises it.
+    """
+    try:
+        yield
+    except DiskFullError as error:
+        there = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        rest = max(needed - there, 0)
+        expected = f"about {_gb(rest)} more for the rest of the map, {_gb(there)} are there"
+        raise DiskFullError(error.found, expected, error.way_out) from error
 
 
 def disk_full(path: Path, size: int) -> DiskFullError | None:

@@ -7,12 +7,15 @@ the weak labels again,
     q(l | x) = p(l | image, x) weak(l | x) / p(l),
 
 Bayes' rule for an image and a weak label that are independent given the class. No truth is used.
+Water stays as the teacher has mapped it: shadows and dark roofs look like it, it is rare, and its
+few wrong pixels would teach more of their kind in each round.
 """
 
 from __future__ import annotations
 
 import copy
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,16 +24,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landcover_pnp.boxes import box_mean
-from landcover_pnp.errors import RasterError
+from landcover_pnp.errors import RasterError, WeakLabelsWarning
 from landcover_pnp.grid import Box
-from landcover_pnp.image_models import Forest, ImageModel, Lesson, UNet
+from landcover_pnp.image_models import Forest, ImageModel, Lesson
 from landcover_pnp.legend import CLASS_COUNT
-from landcover_pnp.repair import OBJECTS, class_given_greenness, greenness, grey_point, places
+from landcover_pnp.repair import (
+    NO_COLOUR,
+    OBJECTS,
+    Asphalt,
+    asphalt,
+    class_given_tone,
+    places,
+    tone,
+)
 from landcover_pnp.runs import locked, write_json
 from landcover_pnp.settings import StudentSettings
 from landcover_pnp.sites import Place, Predict, Site, chosen_places, map_site
+from landcover_pnp.unet import UNet
 
 _TINY = 1e-6
+_WATER = 0  # position on the class axis
 
 Floats = NDArray[np.float32]
 
@@ -58,21 +71,24 @@ class Student:
     Attributes:
         model: The image model of the best round.
         share: (class,) mean p(class | image) over what it learnt from.
-        grey: Greenness of grey in the city; None where greenness does not count.
+        roads: Tone of the city's roads; None where tones do not count.
+        teacher: Whose water stays, see ``StudentSettings.teacher``.
         rounds: What each round did; one that agreed less than that before was not kept.
     """
 
     model: ImageModel
     share: Floats
-    grey: float | None
+    roads: Asphalt | None
+    teacher: str
     rounds: tuple[Round, ...]
 
     def predict(self, site: Site) -> Predict:
         """The student's map of a site's windows, weak labels included."""
 
         def recombined(image: Floats, box: Box) -> Floats:
-            weak = weak_evidence(site, box, image, self.grey)
-            return recombine(self.model.predict(image), weak, self.share)
+            weak = weak_evidence(site, box, image, self.roads)
+            water = mapped_water(site, box, self.teacher)
+            return recombine(self.model.predict(image), weak, self.share, water)
 
         return recombined
 
@@ -174,10 +190,11 @@ def teach(sites: Sequence[Site], model: ImageModel, settings: StudentSettings) -
     """
     chosen = chosen_places(sites, settings.windows, settings.seed)
     images = [site.fine.image(box) for site, box in chosen]
-    grey = city_grey(chosen) if settings.greenness else None
-    weak = [weak_evidence(s, b, x, grey) for (s, b), x in zip(chosen, images, strict=True)]
+    roads = city_roads(chosen) if settings.greenness else None
+    weak = [weak_evidence(s, b, x, roads) for (s, b), x in zip(chosen, images, strict=True)]
+    water = [mapped_water(site, box, settings.teacher) for site, box in chosen]
     current = [
-        site.pooled(_weighted(site, site.probabilities(settings.teacher, box), image, grey))
+        site.pooled(_weighted(site, site.probabilities(settings.teacher, box), image, roads))
         for (site, box), image in zip(chosen, images, strict=True)
     ]
     rounds: list[Round] = []
@@ -190,8 +207,8 @@ def teach(sites: Sequence[Site], model: ImageModel, settings: StudentSettings) -
         share, agreement = _agreement(predicted, weak)
         before = current
         current = [
-            site.pooled(recombine(p, w, share))
-            for (site, _), p, w in zip(chosen, predicted, weak, strict=True)
+            site.pooled(recombine(p, w, share, mapped))
+            for (site, _), p, w, mapped in zip(chosen, predicted, weak, water, strict=True)
         ]
         rounds.append(Round(_changed(before, current), agreement))
         if number and agreement <= rounds[-2].agreement:
@@ -199,59 +216,71 @@ def teach(sites: Sequence[Site], model: ImageModel, settings: StudentSettings) -
         kept, kept_share = copy.copy(model), share
         if rounds[-1].changed < settings.settled:
             break
-    return Student(kept, kept_share, grey, tuple(rounds))
+    return Student(kept, kept_share, roads, settings.teacher, tuple(rounds))
 
 
-def city_grey(chosen: Sequence[Place]) -> float:
-    """Greenness of grey over windows of a city, see ``repair.grey_point``."""
-    green, place = [], []
+def city_roads(chosen: Sequence[Place]) -> Asphalt | None:
+    """Tone of the roads over windows of a city, see ``repair.asphalt``; warns without colour."""
+    tones, place = [], []
     for site, box in chosen:
         scene = site.scene
         kinds = places(
             scene.nlcd(box), {n: scene.coverage(n, box) for n in OBJECTS}, scene.valid(box)
         )
-        green.append(greenness(scene.image(box)).ravel())
+        tones.append(tone(scene.image(box)).reshape(2, -1))
         place.append(kinds.ravel())
-    return grey_point(np.concatenate(green), np.concatenate(place))
+    roads = asphalt(np.concatenate(tones, axis=1), np.concatenate(place))
+    if roads is None:
+        warnings.warn(NO_COLOUR, WeakLabelsWarning, stacklevel=2)
+    return roads
 
 
-def weak_evidence(site: Site, box: Box, image: Floats, grey: float | None) -> Floats:
-    """Weak labels of a window at the image's resolution, and what greenness says of each class.
+def weak_evidence(site: Site, box: Box, image: Floats, roads: Asphalt | None) -> Floats:
+    """Weak labels of a window at the image's resolution, and what tones say of each class.
 
     Args:
         site: The run.
         box: Working pixels.
         image: (band, fine y, fine x) of the box.
-        grey: Greenness of grey; None where greenness does not count.
+        roads: Tone of the roads; None where tones do not count.
 
     Returns:
         (class, fine y, fine x) float32, sums to 1, or 0 without data.
     """
-    return _weighted(site, site.probabilities("weak_labels", box), image, grey)
+    return _weighted(site, site.probabilities("weak_labels", box), image, roads)
 
 
-def _weighted(site: Site, p: Floats, image: Floats, grey: float | None) -> Floats:
+def mapped_water(site: Site, box: Box, teacher: str) -> Floats:
+    """p(water) of a run's map at the image's resolution: (fine y, fine x) float32."""
+    return site.upsampled(site.probabilities(teacher, box)[_WATER])
+
+
+def _weighted(site: Site, p: Floats, image: Floats, roads: Asphalt | None) -> Floats:
     p = site.upsampled(p)
-    if grey is None:
+    if roads is None:
         return p
-    green = greenness(box_mean(image, site.fine.factor)) - grey
-    fits = class_given_greenness(green.ravel()).T.reshape(p.shape)
+    tones = tone(box_mean(image, site.fine.factor)).reshape(2, -1)
+    fits = class_given_tone(tones, roads).T.reshape(p.shape)
     return _normalised(np.asarray(p * fits, np.float32))
 
 
-def recombine(p: Floats, weak: Floats, share: Floats) -> Floats:
-    """p(l | image) weak(l) / p(l), normalised.
+def recombine(p: Floats, weak: Floats, share: Floats, water: Floats) -> Floats:
+    """p(l | image) weak(l) / p(l) of the land, normalised beside the water.
 
     Args:
         p: (class, y, x) of the image model, sums to 1.
         weak: (class, y, x) weak labels.
         share: (class,) mean of ``p`` over the city.
+        water: (y, x) probability of water, which stays.
 
     Returns:
         (class, y, x) float32, sums to 1; 0 where the weak labels are.
     """
-    likelihood = p / np.maximum(share, np.float32(_TINY))[:, None, None]
-    return _normalised(np.asarray(likelihood * weak, np.float32))
+    land = np.asarray(p * weak / np.maximum(share, _TINY)[:, None, None], np.float32)
+    land[_WATER] = 0
+    q = _normalised(land) * (1 - water)
+    q[_WATER] = water * weak.any(axis=0)
+    return _normalised(q)
 
 
 def confidence_weight(q: Floats) -> Floats:

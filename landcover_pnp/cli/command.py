@@ -85,6 +85,8 @@ def say_fields(summary: Any) -> None:
             value = ", ".join(f"{name} {share:.3f}" for name, share in value.items())
         elif isinstance(value, tuple):
             value = " ".join(f"{item:.4f}" for item in value)
+        elif isinstance(value, float):
+            value = f"{value:.6g}"
         say(f"{field.name.replace('_', ' '):<16}{value}")
 
 

@@ -55,7 +55,7 @@ def main(words: Sequence[str] | None = None) -> int:
         complain(f"landcover {name}: {warning} (a warning, and --strict was given)")
         return SettingsError.exit_code
     except KeyboardInterrupt:
-        complain(f"interrupted; finished tiles are kept. Resume: {_quoted(name, rest)}")
+        complain(f"interrupted; finished work is kept. Resume: {_quoted(name, rest)}")
         return INTERRUPTED
 
 

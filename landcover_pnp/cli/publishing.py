@@ -21,9 +21,12 @@ def _publish(words: list[str]) -> int:
     from landcover_pnp.publish.publishing import publish_run
 
     summary = publish_run(Path(run), settings)
-    for name in summary.files:
-        say(str(summary.folder / name))
-    say(f"{summary.polygons.polygons} polygons, {summary.polygons.vertices} vertices")
+    say(
+        f"{summary.folder}: {len(summary.files)} files, {summary.polygons.polygons} polygons of "
+        f"{summary.polygons.vertices} vertices; the folder can be moved as a whole\n"
+        f"in QGIS:    {summary.folder / 'landcover.qgz'}\n"
+        f"in browser: {summary.folder / 'report.html'}"
+    )
     if summary.failed:
         say(f"without a result, marked in the project and the report: {', '.join(summary.failed)}")
     return 3 if summary.failed else 0

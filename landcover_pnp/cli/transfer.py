@@ -24,7 +24,7 @@ def _train_student(words: list[str]) -> int:
 def _transfer(words: list[str]) -> int:
     config, options, rest = arguments("CONFIG", words, run=None)
     settings = load_settings(TransferSettings, Path(config), rest)
-    from landcover_pnp.transfer import run_transfer
+    from landcover_pnp.transfer.stage import run_transfer
 
     run = Path(options["run"] or Path("runs") / f"transfer_{Path(config).stem}")
     summary = run_transfer(settings, run, say)

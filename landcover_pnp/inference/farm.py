@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 import dask
+import distributed
 from dask.system import CPU_COUNT
 from distributed import Client, Future, KilledWorker, LocalCluster, Worker, WorkerPlugin
 
@@ -206,6 +207,10 @@ def _connected(crew: Crew, pieces: int) -> Iterator[Client]:
                     threads_per_worker=1,
                     dashboard_address="127.0.0.1:0",  # any free port: several runs at once
                     silence_logs=logging.CRITICAL,
+                    scheduler_kwargs={
+                        "extensions": _without_spans(distributed.scheduler.DEFAULT_EXTENSIONS)
+                    },
+                    extensions=_without_spans(distributed.worker.DEFAULT_EXTENSIONS),
                 )
             )
             client = stack.enter_context(Client(cluster))
@@ -223,6 +228,11 @@ def _connected(crew: Crew, pieces: int) -> Iterator[Client]:
         if crew.shared is not None:
             _require_shared(client, crew.shared)
         yield client
+
+
+def _without_spans(extensions: Mapping[str, Any]) -> dict[str, Any]:
+    """Dask's extensions but the one that keeps a note of every task for ever."""
+    return {name: kind for name, kind in extensions.items() if name != "spans"}
 
 
 class _OwnWorker(WorkerPlugin):

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -35,6 +36,27 @@ PREVIEW = "classes"
 
 PROBABILITY_ONE = 65535
 """Stored value of probability 1; all classes 0 is no data."""
+
+
+class Tiled(Protocol):
+    """Work that is done tile by tile, each tile with its rasters and then its record."""
+
+    @property
+    def grid(self) -> TileGrid:
+        """The tiles."""
+
+    @property
+    def out(self) -> Path:
+        """Folder of the tiles' files."""
+
+    def made_of_tile(self, tile: Tile) -> Ingredients:
+        """What one tile's result depends on."""
+
+    def rasters(self, tile: Tile) -> list[Path]:
+        """All files of a tile but its record."""
+
+    def record(self, tile: Tile) -> Path:
+        """File of a tile's record, which appears after its rasters."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +140,7 @@ def infer_tile(job: TileJob, tile_id: str) -> Record:
     return record
 
 
-def give_up(job: TileJob, tile_id: str, reason: str, seconds: float = 0.0) -> Record:
+def give_up(job: Tiled, tile_id: str, reason: str, seconds: float = 0.0) -> Record:
     """Quarantines a tile: no raster, and a record that says why.
 
     Args:
@@ -139,7 +161,7 @@ def give_up(job: TileJob, tile_id: str, reason: str, seconds: float = 0.0) -> Re
     return record
 
 
-def remove_others(job: TileJob) -> None:
+def remove_others(job: Tiled) -> None:
     """Removes files of tiles that the grid does not have: those of a grid it had before."""
     names = {tile.id for tile in job.grid}
     for path in job.out.glob("r*"):

@@ -73,7 +73,7 @@ class LabelCrops(Dataset[Crop]):
         maps: All maps; ``Crop.origin`` counts them.
 
     Raises:
-        SettingsError: If a crop does not fit into one of the maps.
+        SettingsError: If a crop does not fit into one of the maps, or there is nothing to cut.
     """
 
     def __init__(
@@ -92,8 +92,6 @@ class LabelCrops(Dataset[Crop]):
         self.count = count
         self.seed = seed
         self.settings = settings or CropSettings()
-        weights = np.array([s.weight if s.maps else 0.0 for s in sources])
-        self._weights = weights / weights.sum()
         self._strides = [max(1, int(resolution_m / m.resolution_m)) for m in self.maps]
         self._places = [
             {code: _pixels(m, k, code) for code in WORKING.codes}
@@ -106,6 +104,15 @@ class LabelCrops(Dataset[Crop]):
             np.array([[len(self._places[i][c]) for i in members] for c in WORKING.codes], float)
             for members in self._members
         ]
+        # What is labelled too sparsely to be met is not drawn from.
+        weights = [s.weight * n.any() for s, n in zip(sources, self._counts, strict=True)]
+        if not any(weights):
+            raise SettingsError(
+                found=f"{len(self.maps)} label maps with hardly any label",
+                expected="label maps to cut crops from",
+                way_out="name other files in labels, or correct legend or remap",
+            )
+        self._weights = np.array(weights) / sum(weights)
 
     def __len__(self) -> int:
         """Number of crops."""
@@ -121,7 +128,7 @@ class LabelCrops(Dataset[Crop]):
         labelled = labels != NO_DATA
         if self.settings.learn_unlabelled:
             labelled = np.ones_like(labelled)
-        elif not labelled.all():
+        elif labelled.any() and not labelled.all():
             nearest = distance_transform_edt(~labelled, return_distances=False, return_indices=True)
             labels = labels[tuple(nearest)]
         return Crop(

@@ -223,6 +223,7 @@ class Prior:
             TypeError,
             ValueError,
             RuntimeError,
+            SettingsError,
             safetensors.SafetensorError,
         ) as error:
             raise PriorError(
@@ -292,11 +293,10 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _require_fit(folder: Path, card: Mapping[str, Any], config: Mapping[str, Any]) -> None:
     """Refuses a prior of another legend, number of channels or kind of output."""
     classes = ["no data", *WORKING.names]
-    legend = card.get("legend", {})
+    legend = card.get("legend")
     if legend != {"name": WORKING.name, "classes": classes}:
         raise PriorError(
-            found=f"{folder} is a prior of the legend {legend.get('name')!r}: "
-            f"{legend.get('classes')}",
+            found=f"{folder} is a prior of the legend {legend}",
             expected=f"the legend {WORKING.name!r}: {classes}",
             way_out="train a prior for this legend with `landcover train-prior`",
         )

@@ -177,7 +177,8 @@ class DenoiserTraining(pl.LightningModule):
         target = self.schedule.velocity(crop.x0, eps, t) if velocity else eps
         output: Tensor = network(x_t, t.to(x_t.device)).sample.float()
         squares = (output - target).square().mean(1)
-        return (squares * crop.labelled).sum((1, 2)) / crop.labelled.sum((1, 2))
+        # A crop without any label counts nothing: labels can be sparser than its pixels.
+        return (squares * crop.labelled).sum((1, 2)) / crop.labelled.sum((1, 2)).clamp(min=1)
 
     def _generator(self, purpose: int, index: int) -> torch.Generator:
         """Random numbers of a training step (purpose 0) or of a validation batch (1)."""

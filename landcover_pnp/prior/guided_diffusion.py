@@ -30,6 +30,9 @@ _RESNET = {
 }
 _ATTENTION = {"norm": "group_norm", "proj_out": "to_out.0"}
 
+_GROUPS = 32
+"""Groups of its normalisation, whatever the width."""
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -49,6 +52,12 @@ class Shape:
     depth: int
     attention: tuple[bool, ...]
 
+    @property
+    def attention_widths(self) -> list[int]:
+        """Widths with attention: of such levels, and of the middle, as wide as the lowest level."""
+        with_attention = zip(self.channels, self.attention, strict=True)
+        return sorted({self.channels[-1], *(width for width, has in with_attention if has)})
+
 
 def read_shape(weights: Mapping[str, Tensor]) -> Shape:
     """Reads widths, depth and attention levels from the tensors of a checkpoint.
@@ -66,9 +75,11 @@ def read_shape(weights: Mapping[str, Tensor]) -> Shape:
         PriorError: If a tensor that every such U-Net has is missing, or levels differ in depth.
     """
     for key in ("input_blocks.0.0.weight", "input_blocks.1.0.in_layers.2.weight", "out.2.weight"):
-        if key not in weights:
+        if key not in weights or weights[key].ndim != 4:
             raise PriorError(
-                found=f"no tensor {key} among {len(weights)} of them",
+                found=f"tensor {key} of shape {tuple(weights[key].shape)}"
+                if key in weights
+                else f"no tensor {key} among {len(weights)} of them",
                 expected="the state dict of an OpenAI guided-diffusion U-Net",
                 way_out="name the checkpoint of the network itself (not of its optimiser)",
             )
@@ -78,7 +89,7 @@ def read_shape(weights: Mapping[str, Tensor]) -> Shape:
         if f"{block}.0.op.weight" in weights:
             levels.append([])
         elif f"{block}.0.in_layers.2.weight" in weights:
-            width = weights[f"{block}.0.in_layers.2.weight"].shape[0]
+            [width, *_] = weights[f"{block}.0.in_layers.2.weight"].shape or (0,)
             levels[-1].append((width, f"{block}.1.qkv.weight" in weights))
         else:
             break
@@ -89,41 +100,47 @@ def read_shape(weights: Mapping[str, Tensor]) -> Shape:
             expected="levels of equal depth, each of one width, with attention or without",
             way_out="only such U-Nets can be imported; is the checkpoint complete?",
         )
+    widths = [level[0][0] for level in levels]
+    if any(width < 1 or width % _GROUPS for width in widths):
+        raise PriorError(
+            found=f"levels of {widths} channels",
+            expected=f"multiples of {_GROUPS}, the groups of guided-diffusion's normalisation",
+            way_out="only such U-Nets can be imported; is the checkpoint complete?",
+        )
     return Shape(
         in_channels=weights["input_blocks.0.0.weight"].shape[1],
         out_channels=weights["out.2.weight"].shape[0],
-        channels=tuple(level[0][0] for level in levels),
+        channels=tuple(widths),
         depth=depths[0],
         attention=tuple(level[0][1] for level in levels),
     )
 
 
-def build(shape: Shape, heads: int, crop_px: int) -> UNet2DModel:
+def build(shape: Shape, heads: int, crop_px: int, head_channels: int | None = None) -> UNet2DModel:
     """The same network in diffusers, without weights (on the meta device).
 
     Args:
         shape: Shape of the U-Net.
-        heads: Attention heads; diffusers counts channels a head instead, so that levels with
-            attention must be equally wide.
+        heads: Attention heads, at every level with attention.
         crop_px: Side of the maps it was trained on.
+        head_channels: Channels of a head in place of ``heads``, which then grow with the width.
 
     Returns:
         The network.
 
     Raises:
-        PriorError: If the heads do not divide the width, or levels with attention differ.
+        PriorError: If the heads do not divide the width, or have other widths at other levels:
+            diffusers has one number of channels a head for all levels.
     """
     from diffusers.models.unets.unet_2d import UNet2DModel
 
-    # The middle has attention, and is as wide as the lowest level.
-    widths = {shape.channels[-1]} | {
-        c for c, has in zip(shape.channels, shape.attention, strict=True) if has
-    }
-    if len(widths) > 1 or shape.channels[-1] % heads:
+    channels_a_head = head_channels or _head_channels(shape, heads)
+    if any(width % channels_a_head for width in shape.attention_widths):
         raise PriorError(
-            found=f"attention at widths {sorted(widths)} with {heads} heads",
-            expected="attention at one width, which the number of heads divides",
-            way_out="correct --num_heads",
+            found=f"attention at widths {shape.attention_widths} with heads of "
+            f"{channels_a_head} channels",
+            expected="channels of a head that divide each of these widths",
+            way_out="correct --num_head_channels",
         )
     with torch.device("meta"):
         network: UNet2DModel = UNet2DModel(
@@ -138,8 +155,8 @@ def build(shape: Shape, heads: int, crop_px: int) -> UNet2DModel:
             up_block_types=tuple(
                 "AttnUpBlock2D" if has else "UpBlock2D" for has in reversed(shape.attention)
             ),
-            attention_head_dim=shape.channels[-1] // heads,
-            norm_num_groups=32,
+            attention_head_dim=channels_a_head,
+            norm_num_groups=_GROUPS,
             flip_sin_to_cos=True,
             freq_shift=0,
             downsample_padding=1,
@@ -147,13 +164,37 @@ def build(shape: Shape, heads: int, crop_px: int) -> UNet2DModel:
     return network
 
 
-def convert(weights: Mapping[str, Tensor], heads: int, crop_px: int) -> UNet2DModel:
+def _head_channels(shape: Shape, heads: int) -> int:
+    """Channels of a head where their number is the same at every level with attention."""
+    widths = shape.attention_widths
+    if len(widths) > 1:
+        raise PriorError(
+            found=f"attention at levels of {' and '.join(map(str, widths))} channels with "
+            f"{heads} heads at each",
+            expected="heads of as many channels at every level: diffusers' UNet2DModel has one "
+            "attention_head_dim",
+            way_out="give --num_head_channels if it was trained with that flag of "
+            "guided-diffusion; with --num_heads alone such a network cannot be imported",
+        )
+    if widths[0] % heads:
+        raise PriorError(
+            found=f"attention at widths {widths} with {heads} heads",
+            expected="a number of heads that divides the width",
+            way_out="correct --num_heads",
+        )
+    return widths[0] // heads
+
+
+def convert(
+    weights: Mapping[str, Tensor], heads: int, crop_px: int, head_channels: int | None = None
+) -> UNet2DModel:
     """The network of a guided-diffusion checkpoint in diffusers.
 
     Args:
         weights: guided-diffusion's state dict.
         heads: Attention heads: the tensors do not tell.
         crop_px: Side of the maps it was trained on.
+        head_channels: Channels of a head in place of ``heads``.
 
     Returns:
         The network, float32.
@@ -162,7 +203,8 @@ def convert(weights: Mapping[str, Tensor], heads: int, crop_px: int) -> UNet2DMo
         PriorError: On the first tensor that is missing, superfluous or of another shape.
     """
     shape = read_shape(weights)
-    network = build(shape, heads, crop_px)
+    network = build(shape, heads, crop_px, head_channels)
+    channels_a_head = int(network.config["attention_head_dim"])
     wanted = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     converted: dict[str, Tensor] = {}
     left = dict(weights)
@@ -182,7 +224,11 @@ def convert(weights: Mapping[str, Tensor], heads: int, crop_px: int) -> UNet2DMo
             raise _mismatch(old, None if found is None else tuple(found.shape), expected)
         value = found.float().squeeze(-1) if is_linear else found.float()
         # Queries, keys and values of one head stand together, head after head.
-        parts = value.reshape(heads, 3, -1, *value.shape[1:]).unbind(1) if len(names) == 3 else ()
+        parts = (
+            value.reshape(-1, 3, channels_a_head, *value.shape[1:]).unbind(1)
+            if len(names) == 3
+            else ()
+        )
         for name, part in zip(names, [p.flatten(0, 1) for p in parts] or [value], strict=True):
             converted[name] = part.contiguous()
     for key, value in left.items():

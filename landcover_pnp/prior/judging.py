@@ -122,6 +122,8 @@ def restore(
     x0 = torch.from_numpy(np.stack([one_hot(labels) for labels in real]))
     eps = torch.randn(x0.shape, generator=torch.Generator().manual_seed(seed))
     counts = torch.from_numpy(labelled)
+    shares = x0.transpose(0, 1)[:, counts].mean(1)
+    variance = float((shares * (1 - shares)).mean())
     rows = []
     for t in levels:
         x_t = prior.schedule.add_noise(x0, eps, t)
@@ -130,9 +132,10 @@ def restore(
         clean = prior.schedule.predict_clean(x_t, found, t)
         error = (found - eps).square().mean(1)[counts].mean()
         hits = [_hits(channels, x0, counts) for channels in (clean, x_t)]
-        rows.append((float(error), *hits))
-    mse, restored, visible = zip(*rows, strict=True)
-    return Restored(tuple(levels), mse, restored, visible)
+        # A constant clean map is wrong by x0's variance; its noise by that over (1 - abar) / abar.
+        abar = float(prior.schedule.alpha_bar(t))
+        rows.append((float(error), abar / (1 - abar) * variance, *hits))
+    return Restored(tuple(levels), *zip(*rows, strict=True))
 
 
 @dataclass(frozen=True, eq=False)

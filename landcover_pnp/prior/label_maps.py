@@ -111,7 +111,10 @@ def read_label_maps(folder: LabelFolder, resolution_m: float) -> list[LabelMap]:
             expected=f"working classes: {', '.join(map(str, WORKING.codes))}, or 0 for unlabelled",
             way_out="correct the right-hand sides of remap",
         )
-    paths = sorted(folder.path.rglob(folder.pattern))
+    try:
+        paths = sorted(path for path in folder.path.rglob(folder.pattern) if path.is_file())
+    except (NotImplementedError, ValueError):  # what pathlib says to absolute and empty patterns
+        paths = []
     if not paths:
         raise RasterError(
             found=f"no file {folder.pattern} in {folder.path}",

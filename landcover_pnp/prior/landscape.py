@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.stats import ks_2samp
 
-from landcover_pnp.legend import CLASS_COUNT, WORKING
+from landcover_pnp.legend import CLASS_COUNT, NO_DATA, WORKING
 
 LabelMaps = NDArray[np.uint8]
 """Label maps of one size (map, y, x), 0 = unlabelled."""
@@ -31,6 +31,7 @@ class Landscape:
         patch_density: (map,) patches a square kilometre.
         edge_density: (map,) metres of boundary a hectare.
         mean_patch: (map,) mean area of a patch, square metres.
+        unlabelled: Share of all pixels that have no class.
     """
 
     shares: NDArray[np.float64]
@@ -40,6 +41,7 @@ class Landscape:
     patch_density: NDArray[np.float64]
     edge_density: NDArray[np.float64]
     mean_patch: NDArray[np.float64]
+    unlabelled: float
 
 
 def describe(maps: LabelMaps, resolution_m: float) -> Landscape:
@@ -78,7 +80,8 @@ def describe(maps: LabelMaps, resolution_m: float) -> Landscape:
             counts[i] += n
         boundaries[i] = boundary.sum() / 2  # both sides counted it
         labelled[i] = np.count_nonzero(labels)
-    area_m2 = labelled * resolution_m**2
+    # A map without labels has no patches: its densities are 0.
+    area_m2 = np.maximum(labelled, 1) * resolution_m**2
     return Landscape(
         shares=_normalised(shares),
         adjacency=_normalised(adjacency[1:, 1:]),
@@ -86,7 +89,8 @@ def describe(maps: LabelMaps, resolution_m: float) -> Landscape:
         patch_edge=_normalised(edges),
         patch_density=counts / (area_m2 / 1e6),
         edge_density=boundaries * resolution_m / (area_m2 / 1e4),
-        mean_patch=area_m2 / counts,
+        mean_patch=labelled * resolution_m**2 / np.maximum(counts, 1),
+        unlabelled=float(np.mean(maps == NO_DATA)),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import time
 import warnings
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ import torch
 from rich.progress import track
 
 from landcover_pnp.errors import RunError, SettingsError
-from landcover_pnp.geotiff import completed
+from landcover_pnp.failpoints import failpoint
+from landcover_pnp.geotiff import completed, remove_partials, write_text
 from landcover_pnp.prior.crops import LabelSource
 from landcover_pnp.prior.datamodule import LabelMapsModule
 from landcover_pnp.prior.denoising import LEVELS, SETTINGS, DenoiserTraining, resumable
@@ -81,16 +81,18 @@ class Keeper(pl.Callback):
         self._rows.append(f"{trainer.global_step},{loss:.9g},{rate:.6g}\n")
         if len(self._rows) == 100:
             self._flush(trainer)
+        failpoint("step", str(trainer.global_step))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Writes logs, prior and a sheet of samples; the checkpoint follows."""
         self._flush(trainer)
         # Every process takes part in a checkpoint; the first one writes it.
-        partial = self.out / f".partial-{CHECKPOINT}"
-        trainer.save_checkpoint(partial)
+        written = self.out / f".partial-{CHECKPOINT}"
+        trainer.save_checkpoint(written)
         if trainer.is_global_zero and isinstance(pl_module, DenoiserTraining):
             self._keep(trainer.global_step, pl_module)
-            partial.replace(self.out / CHECKPOINT)
+            with completed(self.out / CHECKPOINT) as partial:
+                written.replace(partial)
 
     def _keep(self, step: int, pl_module: DenoiserTraining) -> None:
         losses = [sum(pl_module.loss_by_level) / LEVELS, *pl_module.loss_by_level]
@@ -112,7 +114,7 @@ class Keeper(pl.Callback):
 
 
 def train_prior(settings: TrainPriorSettings) -> TrainPriorSummary:
-    """Trains a prior and writes it to its folder, for the first time after a tenth of the steps.
+    """Trains a prior and writes it to its folder, for the first time after ``save_every`` steps.
 
     Args:
         settings: Label maps, network and training.
@@ -122,6 +124,7 @@ def train_prior(settings: TrainPriorSettings) -> TrainPriorSummary:
 
     Raises:
         LandcoverError: If label maps or settings do not fit, or the loss is not finite.
+        KeyboardInterrupt: After Ctrl-C; the same settings resume at the last validation.
     """
     start = time.monotonic()
     resolution_m = settings.denoiser.resolution_m
@@ -135,6 +138,7 @@ def train_prior(settings: TrainPriorSettings) -> TrainPriorSummary:
     maps = list(track(drawn, "drawing label maps", settings.synthetic_maps))
     data = LabelMapsModule([*sources, LabelSource(maps, settings.synthetic_weight)], settings)
     settings.out.mkdir(parents=True, exist_ok=True)
+    remove_partials(settings.out)
     trainer = pl.Trainer(
         max_steps=settings.steps,
         val_check_interval=min(settings.save_every, settings.steps),
@@ -150,13 +154,7 @@ def train_prior(settings: TrainPriorSettings) -> TrainPriorSummary:
         enable_checkpointing=False,
         enable_model_summary=False,
     )
-    with warnings.catch_warnings():
-        # Lightning's own business with its dependencies, its advice on loader processes (making
-        # crops takes a hundredth of a step) and on resuming, which ``datamodule`` sees to.
-        warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)
-        warnings.filterwarnings("ignore", ".*does not have many workers")
-        warnings.filterwarnings("ignore", ".*your dataloader is not resumable")
-        trainer.fit(training, data, ckpt_path=checkpoint, weights_only=True)
+    _fit(trainer, training, data, checkpoint)
     prior = training.prior()
     if trainer.is_global_zero:
         prior.save(settings.out)
@@ -174,6 +172,24 @@ def train_prior(settings: TrainPriorSettings) -> TrainPriorSummary:
     )
 
 
+def _fit(
+    trainer: pl.Trainer, training: DenoiserTraining, data: LabelMapsModule, checkpoint: Path | None
+) -> None:
+    """Trains to the last step, and validates what came after the last validation."""
+    with warnings.catch_warnings():
+        # Lightning's own business with its dependencies, its advice on loader processes (making
+        # crops takes a hundredth of a step) and on resuming, which ``datamodule`` sees to.
+        warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)
+        warnings.filterwarnings("ignore", ".*does not have many workers")
+        warnings.filterwarnings("ignore", ".*your dataloader is not resumable")
+        try:
+            trainer.fit(training, data, ckpt_path=checkpoint, weights_only=True)
+        except SystemExit as stop:  # what Lightning makes of Ctrl-C
+            raise KeyboardInterrupt from stop
+        if training.settings.steps % training.settings.save_every:
+            trainer.validate(training, data, verbose=False)
+
+
 def _checkpoint(settings: TrainPriorSettings) -> Path | None:
     """The checkpoint to resume from, if there is one and it is of the same settings."""
     path = settings.out / CHECKPOINT
@@ -181,9 +197,9 @@ def _checkpoint(settings: TrainPriorSettings) -> Path | None:
         return None
     try:
         found = torch.load(path, weights_only=True, map_location="cpu").get(SETTINGS, {})
-    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
+    except Exception as error:  # damaged bytes make torch raise almost anything
         raise RunError(
-            found=f"{path} is damaged: {error}",
+            found=f"{path} is damaged: {' '.join(str(error).split())}",
             expected="the checkpoint of a training that was stopped",
             way_out="delete it to start from the first step",
         ) from error
@@ -200,8 +216,8 @@ def _checkpoint(settings: TrainPriorSettings) -> Path | None:
 
 
 def _cut_log(path: Path, header: str, step: int) -> None:
-    """Keeps the lines of a log up to a step, or starts it."""
+    """Keeps the lines of a log up to a step, or starts it; a line cut short by a kill goes too."""
     lines = path.read_text().splitlines()[1:] if step and path.is_file() else []
-    kept = [line for line in lines if int(line.partition(",")[0]) <= step]
-    with completed(path) as partial:
-        partial.write_text("\n".join([header, *kept, ""]))
+    whole = [line for line in lines if line.count(",") == header.count(",")]
+    kept = [line for line in whole if int(line.partition(",")[0]) <= step]
+    write_text(path, "\n".join([header, *kept, ""]))

@@ -26,12 +26,14 @@ class Restored:
     Attributes:
         t: Noise levels.
         mse: Mean squared error of the noise.
+        blind: The same of a guess that knows nothing but the crops' class shares.
         restored: Share of labelled pixels whose class is the largest channel of E[x0 | x_t].
         visible: The same of x_t itself, without a prior.
     """
 
     t: tuple[int, ...]
     mse: tuple[float, ...]
+    blind: tuple[float, ...]
     restored: tuple[float, ...]
     visible: tuple[float, ...]
 
@@ -72,68 +74,128 @@ def report(prior: Prior, name: str, settings: JudgePriorSettings, verdict: Verdi
     Returns:
         The text.
     """
-    v, names = verdict, verdict.held_out
-    restored, agreement = v.restored, v.agreement
     parameters = sum(p.numel() for p in prior.network.parameters())
-    lines = [
-        f"# Prior {name} ({prior.fingerprint})",
-        "",
-        f"{parameters:,} parameters, {prior.resolution_m:g} m, crops of {prior.crop_px} pixels. "
-        f"Judged by {settings.crops} crops (classes balanced by half) of {len(names)} held-out "
-        f"maps and {settings.samples} samples of {settings.steps} steps, seed {settings.seed}.",
-        "",
-        "Held out: " + ", ".join(names) + ".",
+    return "\n".join(
+        [
+            f"# Prior {name} ({prior.fingerprint})",
+            "",
+            f"{parameters:,} parameters, {prior.resolution_m:g} m, crops of {prior.crop_px} "
+            f"pixels. Judged by {settings.crops} crops of {len(verdict.held_out)} held-out maps "
+            "(rare classes drawn more often: by the square root of their share) and "
+            f"{settings.samples} samples of {settings.steps} steps, seed {settings.seed}.",
+            "",
+            f"- Noise: mean squared error {np.mean(verdict.restored.mse):.4f} over the levels; a "
+            f"guess from class shares alone has {np.mean(verdict.restored.blind):.4f}.",
+            f"- Samples: distance {verdict.apart['all']:.3f} from the held-out crops; two halves "
+            f"of these are {verdict.floor['all']:.3f} apart.",
+            *_copies_line(verdict.agreement),
+            "",
+            "All of this is by these maps. Held-out maps of another landscape than the prior "
+            "learned are far from the samples of any prior; compare priors by the same maps only.",
+            "",
+            "Held out: " + ", ".join(verdict.held_out) + ".",
+            *_noise(verdict.restored),
+            *_looks(verdict),
+            *_copies(verdict.agreement, settings.training_crops),
+            "",
+            "![](samples.png)",
+            "",
+            "![](figures.png)",
+            "",
+        ]
+    )
+
+
+def _noise(restored: Restored) -> list[str]:
+    """Errors and restored shares by level."""
+    rows = zip(
+        restored.t,
+        restored.mse,
+        restored.blind,
+        restored.restored,
+        restored.visible,
+        strict=True,
+    )
+    return [
         "",
         "## Noise",
         "",
-        "| t | mse of the noise | pixels restored | visible in the noisy map |",
-        "|---:|---:|---:|---:|",
+        "The prior is given held-out crops with noise of level t. Restored: pixels whose class is "
+        "the largest channel of the clean map it predicts; visible: of the noisy map itself.",
+        "",
+        "| t | mse of the noise | guess from class shares | pixels restored | pixels visible |",
+        "|---:|---:|---:|---:|---:|",
         *(
-            f"| {t} | {mse:.4f} | {hit:.3f} | {plain:.3f} |"
-            for t, mse, hit, plain in zip(
-                restored.t, restored.mse, restored.restored, restored.visible, strict=True
-            )
+            f"| {t} | {mse:.4f} | {blind:.4f} | {hit:.3f} | {plain:.3f} |"
+            for t, mse, blind, hit, plain in rows
         ),
+    ]
+
+
+def _looks(verdict: Verdict) -> list[str]:
+    """Distances, and the metrics of samples beside those of held-out crops."""
+    samples, real = verdict.samples, verdict.real
+    means = [
+        f"| {text} | {np.mean(ours):.0f} | {np.mean(theirs):.0f} |"
+        for text, ours, theirs in (
+            ("patches per km2", samples.patch_density, real.patch_density),
+            ("boundary, m per ha", samples.edge_density, real.edge_density),
+            ("mean patch, m2", samples.mean_patch, real.mean_patch),
+        )
+    ]
+    shares = [
+        f"| share of {land_class} | {ours:.1%} | {theirs:.1%} |"
+        for land_class, ours, theirs in zip(WORKING.names, samples.shares, real.shares, strict=True)
+    ]
+    return [
         "",
         "## Samples",
         "",
-        "Distance from the held-out crops, 0 (alike) to 1; beside it, of two halves of those.",
+        "Distance from the held-out crops, 0 (alike) to 1 (nothing in common): total variation of "
+        "shares and histograms, Kolmogorov-Smirnov of what is known map by map. Beside it, of two "
+        "halves of the held-out crops: as near as so few crops can come.",
         "",
         "| | samples | two halves |",
         "|---|---:|---:|",
-        *(f"| {what} | {v.apart[what]:.3f} | {v.floor[what]:.3f} |" for what in v.apart),
+        *(f"| {what} | {d:.3f} | {verdict.floor[what]:.3f} |" for what, d in verdict.apart.items()),
         "",
         "| mean over the maps | samples | held out |",
         "|---|---:|---:|",
+        *means,
+        *shares,
+        f"| without a class | {samples.unlabelled:.1%} | {real.unlabelled:.1%} |",
     ]
-    for text, attribute in (
-        ("patches per km2", "patch_density"),
-        ("boundary, m per ha", "edge_density"),
-        ("mean patch, m2", "mean_patch"),
-    ):
-        values = [float(np.mean(getattr(look, attribute))) for look in (v.samples, v.real)]
-        lines.append(f"| {text} | {values[0]:.0f} | {values[1]:.0f} |")
-    for k, land_class in enumerate(WORKING.names):
-        values = [float(look.shares[k]) for look in (v.samples, v.real)]
-        lines.append(f"| share of {land_class} | {values[0]:.1%} | {values[1]:.1%} |")
-    if agreement:
-        lines += [
-            "",
-            "## Copies",
-            "",
-            f"Agreement with the likest of {settings.training_crops} training crops in any of "
-            f"eight positions, of maps that no class covers to more than {UNIFORM:.0%}.",
-            "",
-            "| | maps | median | largest |",
-            "|---|---:|---:|---:|",
-            *(
-                f"| {what} | {len(values)} | {np.median(values):.3f} | {values.max():.3f} |"
-                if len(values)
-                else f"| {what} | 0 | - | - |"
-                for what, values in agreement.items()
-            ),
-        ]
-    return "\n".join([*lines, "", "![](samples.png)", "", "![](figures.png)", ""])
+
+
+def _copies(agreement: Mapping[str, NDArray[np.float64]], training_crops: int) -> list[str]:
+    """Agreement with training crops; nothing where none were searched."""
+    if not agreement:
+        return []
+    return [
+        "",
+        "## Copies",
+        "",
+        f"Agreement with the likest of {training_crops} training crops in any of eight positions, "
+        f"of maps that no class covers to more than {UNIFORM:.0%}. Copies would agree more than "
+        "held-out crops do.",
+        "",
+        "| | maps | median | largest |",
+        "|---|---:|---:|---:|",
+        *(
+            f"| {what} | {len(values)} | {np.median(values):.3f} | {values.max():.3f} |"
+            if len(values)
+            else f"| {what} | 0 | - | - |"
+            for what, values in agreement.items()
+        ),
+    ]
+
+
+def _copies_line(agreement: Mapping[str, NDArray[np.float64]]) -> list[str]:
+    """The same in a line."""
+    if not agreement or not all(map(len, agreement.values())):
+        return []
+    medians = (f"{np.median(values):.3f} for {what}" for what, values in agreement.items())
+    return [f"- Copies: agreement with the likest training crop {', '.join(medians)} (medians)."]
 
 
 def figures(verdict: Verdict) -> Figure:
@@ -157,8 +219,10 @@ def figures(verdict: Verdict) -> Figure:
     for name, look in looks.items():
         for axes, values in ((sizes, look.patch_size), (edges, look.patch_edge)):
             axes.plot(values.sum(0), marker="o", label=name)
-    sizes.set(xlabel="area of a patch, octaves of pixels", ylabel="share of patches")
-    edges.set(xlabel="boundary of a patch, octaves of pixel sides", ylabel="share of patches")
+    octaves = np.arange(0, verdict.real.patch_size.shape[1], 2)
+    for axes, what in ((sizes, "area of a patch, pixels"), (edges, "boundary, 1 + pixel sides")):
+        axes.set(xlabel=f"{what}: from here to twice as many", ylabel="share of patches")
+        axes.set_xticks(octaves, [f"{2**octave:,}" for octave in octaves])
     width = 0.8 / len(looks)
     for i, (name, look) in enumerate(looks.items()):
         pairs.barh(

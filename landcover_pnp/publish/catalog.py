@@ -34,6 +34,9 @@ from landcover_pnp.runs import write_json
 ITEM = "item.json"
 """Name of the item in a folder of products."""
 
+PRIOR_ITEM = "prior-item.json"
+"""Name of the prior's item beside the collection."""
+
 _COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 _MEDIA_TYPES = {
     ".tif": _COG,
@@ -93,7 +96,10 @@ def write_item(run: FinishedRun, folder: Path, title: str) -> Path:
             "projection/v2.0.0",
             "raster/v2.0.0",
         ),
-        "id": slug(title),
+        # Several runs of a collection may have one title.
+        "id": "-".join([slug(title), run.provenance.get("LANDCOVER_INGREDIENTS", "")[:8]]).strip(
+            "-"
+        ),
         "geometry": geometry,
         "bbox": [min(longitudes), min(latitudes), max(longitudes), max(latitudes)],
         "properties": {
@@ -136,7 +142,8 @@ def write_collection(folder: Path, title: str, prior: Path | None = None) -> Cat
         Where it lies and how many runs it lists.
 
     Raises:
-        RasterError: If no run under the folder has been published.
+        RasterError: If no run under the folder has been published, or an item is damaged.
+        PriorError: If the prior cannot be opened.
     """
     paths = sorted(folder.glob(f"**/products/{ITEM}"))
     if not paths:
@@ -145,28 +152,21 @@ def write_collection(folder: Path, title: str, prior: Path | None = None) -> Cat
             expected="run folders with products",
             way_out="run `landcover publish RUN` for each of them first",
         )
-    items = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    items = [_read_item(path) for path in paths]
     boxes = list(zip(*(item["bbox"] for item in items), strict=True))
     times = sorted(item["properties"]["datetime"] for item in items)
+    listed = [(item["properties"]["title"], path) for item, path in zip(items, paths, strict=True)]
+    if prior is not None:
+        listed.append(("prior", write_prior_item(prior, folder / PRIOR_ITEM)))
     links = [
         {
             "rel": "item",
             "href": relative(path, folder),
             "type": "application/geo+json",
-            "title": item["properties"]["title"],
+            "title": title,
         }
-        for path, item in zip(paths, items, strict=True)
+        for title, path in listed
     ]
-    if prior is not None:
-        path = write_prior_item(prior, folder / "prior.json")
-        links.append(
-            {
-                "rel": "item",
-                "href": relative(path, folder),
-                "type": "application/geo+json",
-                "title": "prior",
-            }
-        )
     collection = {
         "type": "Collection",
         "stac_version": VERSION,
@@ -183,6 +183,23 @@ def write_collection(folder: Path, title: str, prior: Path | None = None) -> Cat
     }
     write_json(folder / "collection.json", collection)
     return CatalogSummary(folder / "collection.json", len(items))
+
+
+def _read_item(path: Path) -> dict[str, Any]:
+    """An item that ``write_item`` wrote."""
+    try:
+        item: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        (_, _, _, _), _ = (
+            item["bbox"],
+            (item["properties"]["title"], item["properties"]["datetime"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise RasterError(
+            found=f"{path} is damaged: {error}",
+            expected="a STAC item as `landcover publish` writes it",
+            way_out="publish this run again",
+        ) from error
+    return item
 
 
 def _asset(path: Path) -> dict[str, Any]:

@@ -14,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.enums import Resampling
+from rasterio.io import DatasetReader
+from rasterio.vrt import WarpedVRT
 
 from landcover_pnp.errors import GridError
-from landcover_pnp.geotiff import Band, write_cog, write_raster, write_text
+from landcover_pnp.geotiff import Band, make_folder, write_cog, write_raster, write_text
 from landcover_pnp.grid import Box
-from landcover_pnp.legend import CLASS_COUNT, NO_DATA, WORKING, LandClass, Legend
+from landcover_pnp.legend import CLASS_COUNT, NO_DATA, WORKING, LandClass, Legend, to_working
 from landcover_pnp.products import SOFTWARE
 from landcover_pnp.publish.page import Html, escaped, page, picture, swatch, table
 from landcover_pnp.publish.pictures import class_picture, thinned
@@ -31,12 +33,14 @@ from landcover_pnp.raster import (
     overlapping_bounds,
     read,
     read_mask,
+    require_projected,
 )
 
 UNCHANGED = 1
 """Value of the difference map where both maps have the same class."""
 
-Reader = Callable[[Box], tuple[NDArray[np.uint8], NDArray[np.uint8]]]
+Labels = NDArray[np.uint8]
+Reader = Callable[[Box], tuple[Labels, Labels]]
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,8 @@ def compare_maps(a: Path, b: Path, out: Path) -> Comparison:
         The transitions.
 
     Raises:
-        RasterError: If a map cannot be read.
+        RasterError: If a map cannot be read, or map A has no projected CRS in metres.
+        LegendError: If a map has codes of another legend.
         GridError: If the maps have no ground in common.
         RunError: If a result cannot be written.
     """
@@ -151,7 +156,9 @@ def _map_of(path: Path) -> Path:
 @contextmanager
 def _both(a: Path, b: Path) -> Iterator[tuple[GeoBox, Reader, list[str]]]:
     with open_raster(a, "map A") as first, open_raster(b, "map B") as second:
-        bands = label_band(first, "map A"), label_band(second, "map B")
+        for source, what in ((first, "map A"), (second, "map B")):
+            label_band(source, what)
+        require_projected(first, "map A")
         overlapping_bounds(second, "map B", first.bounds, first.crs)
         geobox = GeoBox.from_rio(first)
         notes = []
@@ -159,9 +166,12 @@ def _both(a: Path, b: Path) -> Iterator[tuple[GeoBox, Reader, list[str]]]:
             notes.append(f"{b} brought onto the grid of {a} by nearest neighbour")
         with on_grid(second, geobox, Resampling.nearest) as view:
 
-            def pairs(box: Box) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-                there = read(view, bands[1], box)
-                return read(first, bands[0], box), np.where(read_mask(view, box), there, NO_DATA)
+            def labels(source: DatasetReader | WarpedVRT, path: Path, box: Box) -> Labels:
+                codes = np.where(read_mask(source, box), read(source, 1, box), NO_DATA)
+                return to_working(codes, WORKING, str(path))
+
+            def pairs(box: Box) -> tuple[Labels, Labels]:
+                return labels(first, a, box), labels(view, b, box)
 
             yield geobox, pairs, notes
 
@@ -170,7 +180,7 @@ def _write_difference(
     out: Path, geobox: GeoBox, legend: Legend, pairs: Reader, extent: Box
 ) -> None:
     band = Band("uint8", ("difference",), nodata=NO_DATA, legend=legend, tags=SOFTWARE)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     with TemporaryDirectory(prefix=".partial-", dir=out) as scratch:
         plain = Path(scratch) / "difference.tif"
         parts = ((box, difference(*pairs(box))[None]) for box in blocks(extent))

@@ -48,8 +48,9 @@ class FinishedRun:
             summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
             settings = json.loads((run / "settings.json").read_text(encoding="utf-8"))
             datetime.fromisoformat(summary["finished"])
+            flat = ingredients(**settings)
             scene = Scene.open(run / "scene")
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise RasterError(
                 found=f"{run} holds no finished map ({error})",
                 expected="the folder of a run that `landcover map` has finished",
@@ -57,13 +58,18 @@ class FinishedRun:
             ) from error
         read = {path.stem: Record.read(path) for path in sorted((run / "tiles").glob("r*c*.json"))}
         records = {name: record for name, record in read.items() if record is not None}
-        return cls(run, scene, summary, ingredients(**settings), records)
+        return cls(run, scene, summary, flat, records)
 
     @property
     def title(self) -> str:
         """Name of the city where the scene has one, else of the folder."""
         city = self.settings.get("scene.enviroatlas.city")
         return str(city or self.folder.resolve().name)
+
+    @property
+    def student(self) -> bool:
+        """Whether the map is a student's, at the image's resolution."""
+        return "student.model" in self.settings
 
     @property
     def crs(self) -> CRS:

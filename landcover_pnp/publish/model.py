@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from landcover_pnp.prior.denoiser import WEIGHTS, Prior
 from landcover_pnp.publish.stac import (
     VERSION,
     described_classes,
@@ -24,13 +24,15 @@ def write_prior_item(prior: Path, path: Path) -> Path:
 
     Returns:
         The file.
+
+    Raises:
+        PriorError: As ``Prior.load``.
     """
-    card = json.loads((prior / "prior.json").read_text(encoding="utf-8"))
-    weights = prior / "diffusion_pytorch_model.safetensors"
-    names = list(card["legend"]["classes"])
-    side = int(card["crop_px"])
+    model = Prior.load(prior)
+    weights = prior / WEIGHTS
+    names = ["no data", *model.legend.names]
     shape = {
-        "shape": [-1, len(names), side, side],
+        "shape": [-1, model.channels, model.crop_px, model.crop_px],
         "dim_order": ["batch", "class", "height", "width"],
     }
     noisy = {
@@ -39,7 +41,7 @@ def write_prior_item(prior: Path, path: Path) -> Path:
         "input": {**shape, "data_type": "float32"},
     }
     noise = {
-        "name": card["prediction"],
+        "name": model.prediction,
         "tasks": ["generative"],
         "result": {**shape, "data_type": "float32"},
         "classification:classes": described_classes(names),
@@ -48,7 +50,7 @@ def write_prior_item(prior: Path, path: Path) -> Path:
         "type": "Feature",
         "stac_version": VERSION,
         "stac_extensions": extensions("mlm/v1.4.0", "file/v2.1.0", "classification/v2.0.0"),
-        "id": f"prior-{card['sha256'][:12]}",
+        "id": f"prior-{model.fingerprint}",
         "geometry": None,
         "properties": {
             "title": "Diffusion prior over land-cover label maps",
@@ -56,8 +58,8 @@ def write_prior_item(prior: Path, path: Path) -> Path:
             "datetime": None,
             "start_datetime": "1970-01-01T00:00:00Z",
             "end_datetime": "9999-12-31T23:59:59Z",
-            "license": card["licence"],
-            "mlm:name": "landcover-pnp prior",
+            "license": model.licence,
+            "mlm:name": "landcover-pnp-prior",
             "mlm:architecture": "UNet2DModel",
             "mlm:framework": "PyTorch",
             "mlm:tasks": ["generative"],

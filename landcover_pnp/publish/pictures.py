@@ -60,6 +60,16 @@ def truth_labels(scene: Scene, side_px: int) -> NDArray[np.uint8] | None:
 
 
 def error_labels(labels: NDArray[np.uint8], truth: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Where a map agrees with the truth: 1 the same class, 2 another, 0 where either is not."""
+    """Where a map agrees with the truth: 1 the same class, 2 another, 0 where either is not.
+
+    Args:
+        labels: (y, x) working classes.
+        truth: Working classes of the same ground, coarser where a student drew the map.
+
+    Returns:
+        (y, x) codes of ``products.ERRORS``.
+    """
+    rows, columns = (np.arange(n) * m // n for n, m in zip(labels.shape, truth.shape, strict=True))
+    truth = truth[np.ix_(rows, columns)]
     known = (labels != NO_DATA) & (truth != NO_DATA)
     return np.where(known, np.where(labels == truth, 1, 2), NO_DATA).astype(np.uint8)

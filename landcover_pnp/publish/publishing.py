@@ -9,11 +9,20 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.enums import Resampling
 
 from landcover_pnp.geotiff import Band, write_cog, write_raster, write_text
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import NO_DATA, WORKING
-from landcover_pnp.products import ERRORS, EXTRAS, PRODUCTS, SOFTWARE, Product, write_products
+from landcover_pnp.products import (
+    ERRORS,
+    EXTRAS,
+    PRODUCTS,
+    SOFTWARE,
+    Product,
+    drawn_by,
+    write_products,
+)
 from landcover_pnp.publish.catalog import write_item
 from landcover_pnp.publish.finished import FinishedRun
 from landcover_pnp.publish.folder import replaced
@@ -43,7 +52,7 @@ from landcover_pnp.publish.vectors import (
     write_layer_styles,
     write_polygons,
 )
-from landcover_pnp.raster import blocks, open_raster, read
+from landcover_pnp.raster import blocks, on_grid, open_raster, read
 from landcover_pnp.runs import locked
 from landcover_pnp.settings import PublishSettings
 
@@ -89,7 +98,8 @@ def publish_run(run: Path, settings: PublishSettings | None = None) -> PublishSu
     finished = FinishedRun.open(run)
     title = chosen.title or finished.title
     with locked(run), dated(finished.finished), replaced(run / FOLDER) as folder:
-        rasters = {**PRODUCTS, **{k: v for k, v in EXTRAS.items() if getattr(chosen, k)}}
+        wanted = {**PRODUCTS, **{k: v for k, v in EXTRAS.items() if getattr(chosen, k)}}
+        rasters = drawn_by(wanted, finished.student)
         write_products(run / "probabilities", folder, finished.provenance, rasters)
         polygons = _write_vectors(finished, folder, chosen)
         project = Project(
@@ -170,8 +180,11 @@ def _write_truth(run: FinishedRun, folder: Path) -> tuple[Layer, ...]:
         return np.zeros(box.shape, np.uint8) if labels is None else labels
 
     def errors(box: Box) -> NDArray[np.uint8]:
-        with open_raster(folder / "landcover.tif", "class map") as source:
-            return error_labels(read(source, 1, box), truth(box))
+        with (
+            open_raster(folder / "landcover.tif", "class map") as source,
+            on_grid(source, run.scene.geobox, Resampling.mode) as view,
+        ):
+            return error_labels(read(view, 1, box), truth(box))
 
     layers = []
     for stem, title, legend, pixels in (

@@ -16,7 +16,7 @@ import pandas as pd
 import pyogrio
 import shapely
 from odc.geo.crs import CRS
-from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
+from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, FieldError
 from rasterio.io import DatasetReader
 
 from landcover_pnp.errors import RunError
@@ -74,7 +74,7 @@ def write_polygons(
     total = PolygonCounts(0, 0, 0.0)
     with open_raster(classes, "class map") as labels, open_raster(confidence, "confidence") as sure:
         for number, part in enumerate(_windows(labels, sure, min_area_m2, simplify_m)):
-            _write(part, path, "landcover", append=number > 0, **_POLYGONS)
+            write_layer(part, path, "landcover", append=number > 0, geometry_type="Polygon")
             total = PolygonCounts(
                 total.polygons + len(part),
                 total.vertices + int(shapely.get_num_coordinates(part.geometry.array).sum()),
@@ -83,20 +83,33 @@ def write_polygons(
     return total
 
 
-def _write(frame: pd.DataFrame, path: Path, layer: str, **options: Any) -> None:
+def write_layer(frame: pd.DataFrame, path: Path, layer: str, **options: Any) -> None:
+    """Writes a table, with or without geometries, as a layer of a GeoPackage.
+
+    Args:
+        frame: The table.
+        path: The GeoPackage; other layers in it stay.
+        layer: Name of the layer.
+        **options: More for ``pyogrio.write_dataframe``.
+
+    Raises:
+        RunError: If it cannot be written.
+    """
+    # The version that QGIS 3.22 reads without a warning.
+    version = {"VERSION": "1.3"}
     try:
-        pyogrio.write_dataframe(frame, path, layer=layer, **options)
-    except (DataSourceError, DataLayerError, FeatureError, OSError) as error:
+        pyogrio.write_dataframe(
+            frame, path, layer=layer, driver="GPKG", dataset_options=version, **options
+        )
+        if not path.is_file():
+            raise OSError("it went elsewhere: OGR reads a ! in a path as the end of an archive")
+    except (DataSourceError, DataLayerError, FieldError, FeatureError, OSError) as error:
         raise RunError(
             found=f"{path} could not be written: {error}",
             expected="a complete file",
-            way_out="free disk space, then repeat the command",
+            way_out="free disk space or choose a folder without ! in its path, then repeat the "
+            "command",
         ) from error
-
-
-# The version that QGIS 3.22 reads without a warning.
-_GPKG: dict[str, Any] = {"driver": "GPKG", "dataset_options": {"VERSION": "1.3"}}
-_POLYGONS: dict[str, Any] = {**_GPKG, "geometry_type": "Polygon"}
 
 
 def _windows(
@@ -146,7 +159,7 @@ def write_boxes(
         geometry=[shapely.box(*bounds) for bounds in boxes.values()],
         crs=str(crs),
     )
-    _write(frame, path, layer, **_POLYGONS)
+    write_layer(frame, path, layer, geometry_type="Polygon")
 
 
 def write_layer_styles(path: Path, styles: Mapping[str, Style], now: datetime) -> None:
@@ -174,7 +187,7 @@ def write_layer_styles(path: Path, styles: Mapping[str, Style], now: datetime) -
         }
     )
     options = {"FID": "id", "DATETIME_PRECISION": "MILLISECOND"}
-    _write(rows, path, "layer_styles", layer_options=options, **_GPKG)
+    write_layer(rows, path, "layer_styles", layer_options=options)
 
 
 @contextmanager

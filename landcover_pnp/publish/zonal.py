@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import pyogrio
 import shapely
 from numpy.typing import NDArray
-from pyogrio.errors import DataSourceError
+from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio.features import geometry_mask
 from rasterio.io import DatasetReader
 
@@ -22,7 +23,9 @@ from landcover_pnp.grid import Box
 from landcover_pnp.legend import CLASS_COUNT, WORKING
 from landcover_pnp.products import classes
 from landcover_pnp.publish.finished import FinishedRun
+from landcover_pnp.publish.vectors import write_layer
 from landcover_pnp.raster import blocks, open_raster, read
+from landcover_pnp.sources.vectors import near_grid
 
 SHARES = {"tree_canopy": "trees and forest", "impervious": "impervious"}
 """Shares that are given with their uncertainty, and the class each stands for."""
@@ -98,18 +101,19 @@ def zone_table(run: FinishedRun, zones: geopandas.GeoDataFrame) -> geopandas.Geo
 
     Args:
         run: The run.
-        zones: Polygons in the CRS of the map.
+        zones: Polygons in any CRS.
 
     Returns:
-        The zones' own columns, then ``mapped_ha``, ``no_data_pct``, ``confidence_pct``,
-        ``<class>_ha`` and ``<class>_pct`` of the mapped area, and for canopy and impervious
-        ``_low_pct`` and ``_high_pct``; empty where a zone has no mapped pixel.
+        The zones' outlines and own columns (with an underscore where the name is taken), then
+        ``mapped_ha``, ``no_data_pct``, ``confidence_pct``, ``<class>_ha`` and ``<class>_pct`` of
+        the mapped area, and for canopy and impervious ``_low_pct`` and ``_high_pct``; empty where
+        a zone has no mapped pixel.
     """
     with open_raster(run.folder / "probabilities" / "map.tif", "probabilities") as source:
-        rows = [_row(_count(source, zone), source) for zone in zones.geometry]
+        local = near_grid(zones.geometry, run.scene.geobox)
+        rows = [_row(_count(source, zone), source) for zone in local]
     columns = list(rows[0]) if rows else []
-    own = [name for name in zones.columns if name not in columns]
-    table = zones[own].copy()
+    table = zones.rename(columns=_free_names(zones, columns))
     for name in columns:
         table[name] = [row[name] for row in rows]
     return table
@@ -118,7 +122,7 @@ def zone_table(run: FinishedRun, zones: geopandas.GeoDataFrame) -> geopandas.Geo
 def zonal(run: Path, path: Path, layer: str | None = None) -> ZonalSummary:
     """Writes the class areas by zone to ``RUN/zonal/``, as CSV and as GeoPackage.
 
-    Zones in another CRS are reprojected, invalid outlines repaired.
+    Zones may have any CRS and keep it; invalid outlines are repaired.
 
     Args:
         run: Folder of a finished run.
@@ -138,7 +142,7 @@ def zonal(run: Path, path: Path, layer: str | None = None) -> ZonalSummary:
     with completed(out / f"{path.stem}.csv") as partial:
         table.drop(columns=table.geometry.name).to_csv(partial, index=False)
     with completed(out / f"{path.stem}.gpkg") as partial:
-        pyogrio.write_dataframe(table, partial, layer="zones", driver="GPKG")
+        write_layer(table, partial, "zones")
     return ZonalSummary(
         len(table), out / f"{path.stem}.csv", out / f"{path.stem}.gpkg", tuple(notes)
     )
@@ -148,32 +152,31 @@ def _read_zones(
     path: Path, layer: str | None, run: FinishedRun
 ) -> tuple[geopandas.GeoDataFrame, list[str]]:
     try:
-        if layer is None and path.is_file() and len(pyogrio.list_layers(path)) > 1:
-            names = ", ".join(pyogrio.list_layers(path)[:, 0])
+        if layer is None and len(pyogrio.list_layers(path)) > 1:
+            names = ", ".join(sorted(pyogrio.list_layers(path)[:, 0]))
             raise _unusable(f"{path} has several layers: {names}", "name one with --layer")
         zones = geopandas.read_file(path, layer=layer)
-    except (DataSourceError, OSError, ValueError) as error:
+    except (DataSourceError, DataLayerError, OSError, ValueError) as error:
         raise _unusable(f"{path} cannot be read: {error}", "correct the path or --layer") from error
     if not isinstance(zones, geopandas.GeoDataFrame) or not len(zones):
         raise _unusable(f"{path} holds no shapes", "take a layer of polygons")
     if zones.crs is None:
         raise _unusable(f"{path} has no coordinate reference system", "assign it, e.g. in QGIS")
-    kinds = set(zones.geom_type.dropna()) - {"Polygon", "MultiPolygon", "GeometryCollection"}
-    if kinds:
+    kinds = set(zones.geom_type[shapely.get_dimensions(zones.geometry.array) < 2].dropna())
+    if kinds - {"Polygon"}:
         raise _unusable(f"{path} holds {', '.join(sorted(kinds))}", "take a layer of polygons")
     notes = []
-    crs = run.crs.proj
-    if zones.crs != crs:
-        notes.append(f"zones reprojected from {zones.crs.to_string()} to {crs.to_string()}")
-        zones = zones.to_crs(crs)
+    if zones.crs != run.crs.proj:
+        notes.append(f"zones reprojected from {zones.crs.to_string()} to {run.scene.geobox.crs}")
     invalid = ~zones.is_valid & zones.geometry.notna()
     if invalid.any():
         zones.loc[invalid, zones.geometry.name] = shapely.make_valid(
-            zones.geometry[invalid].array, method="structure"
+            zones.geometry[invalid].array, method="structure", keep_collapsed=False
         )
         _warn(f"outlines repaired of zones {_listed(invalid)}")
     extent = shapely.box(*run.bounds(run.scene.extent))
-    away = zones.geometry.isna() | zones.is_empty | ~zones.intersects(extent)
+    local = near_grid(zones.geometry, run.scene.geobox)
+    away = local.isna() | local.is_empty | ~local.intersects(extent)
     if away.any():
         _warn(f"zones without a pixel of the map: {_listed(away)}")
     return zones, notes
@@ -221,6 +224,19 @@ def _row(counts: ZoneCounts, source: DatasetReader) -> dict[str, float | None]:
         row[f"{share}_pct"] = percent(float(counts.mapped[c]))
         row[f"{share}_high_pct"] = percent(float(counts.mapped[c] + counts.elsewhere[c]))
     return row
+
+
+def _free_names(zones: geopandas.GeoDataFrame, taken: Sequence[str]) -> dict[str, str]:
+    """New names of those columns whose own is taken in a GeoPackage, whatever its case."""
+    known = {"fid", "geom", *(name.lower() for name in taken)}
+    names = {}
+    for name in zones.columns.drop(zones.geometry.name):
+        free = str(name)
+        while free.lower() in known:
+            free += "_"
+        known.add(free.lower())
+        names[name] = free
+    return names
 
 
 def _listed(where: Any) -> str:

@@ -49,14 +49,12 @@ from landcover_pnp.settings.scenes import (
     SyntheticSettings,
     TruthFile,
 )
+from landcover_pnp.settings.student import ForestSettings, StudentSettings, UNetSettings
 from landcover_pnp.settings.transfer import (
-    ForestSettings,
-    StudentSettings,
     TransferCity,
     TransferMethod,
     TransferProtocol,
     TransferSettings,
-    UNetSettings,
 )
 
 __all__ = [

@@ -9,6 +9,7 @@ from typing import Literal
 from landcover_pnp.settings.evidence import ClusterSettings, WeakLabelSettings
 from landcover_pnp.settings.inference import InferenceSettings, TileSettings
 from landcover_pnp.settings.scenes import SceneSettings, SyntheticSettings
+from landcover_pnp.settings.student import StudentSettings
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,8 @@ class MapSettings:
         weak_labels: Weak labels.
         clusters: Clusters.
         inference: Engine and prior.
+        student: Image model that learns from the engine's map and draws the final one, at the
+            image's own resolution; null leaves the engine's map.
         tiles: Tiles.
         seed: Seed of everything random.
         workers: Worker processes of one thread; 0 works in this process, without dask; null is
@@ -32,6 +35,7 @@ class MapSettings:
     weak_labels: WeakLabelSettings = field(default_factory=WeakLabelSettings)
     clusters: ClusterSettings = field(default_factory=ClusterSettings)
     inference: InferenceSettings = field(default_factory=InferenceSettings)
+    student: StudentSettings | None = None
     tiles: TileSettings = field(default_factory=TileSettings)
     seed: int = 0
     workers: int | None = None

@@ -6,6 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from landcover_pnp.settings.ranges import require_positive, require_within
+
+_ANY = float("inf")
+
 
 @dataclass(frozen=True)
 class NoiseSettings:
@@ -23,6 +27,12 @@ class NoiseSettings:
     beta_start: float = 1e-4
     beta_end: float = 2e-2
     schedule: Literal["linear", "cosine"] = "linear"
+
+    def __post_init__(self) -> None:
+        """Refuses what is no forward process."""
+        require_within(self, 1, _ANY, "steps")
+        require_positive(self, "beta_start")
+        require_within(self, self.beta_start, 1, "beta_end")
 
 
 @dataclass(frozen=True)
@@ -48,6 +58,11 @@ class DenoiserSettings:
     norm_groups: int = 16
     prediction: Literal["epsilon", "velocity"] = "velocity"
 
+    def __post_init__(self) -> None:
+        """Refuses sizes below 1."""
+        require_within(self, 1, _ANY, "crop_px", "layers_per_block", "head_channels", "norm_groups")
+        require_positive(self, "resolution_m")
+
 
 @dataclass(frozen=True)
 class LabelFolder:
@@ -71,6 +86,10 @@ class LabelFolder:
     resolution_m: float | None = None
     weight: float = 1.0
 
+    def __post_init__(self) -> None:
+        """Refuses sizes and weights that are not positive."""
+        require_positive(self, "resolution_m", "weight")
+
 
 @dataclass(frozen=True)
 class CropSettings:
@@ -90,6 +109,11 @@ class CropSettings:
     scale_jitter: float = 1.0
     resampling: Literal["mode", "nearest"] = "mode"
     learn_unlabelled: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuses a balance that is no share, and a scale below 1."""
+        require_within(self, 0, 1, "class_balance")
+        require_within(self, 1, _ANY, "scale_jitter")
 
 
 @dataclass(frozen=True)
@@ -152,6 +176,14 @@ class TrainPriorSettings:
     devices: int | str = 1
     strategy: str = "auto"
 
+    def __post_init__(self) -> None:
+        """Refuses numbers that no training can have."""
+        require_within(self, 1, _ANY, "steps", "batch_size", "save_every", "synthetic_width_m")
+        require_within(self, 0, _ANY, "synthetic_maps", "warmup_steps", "workers", "seed")
+        require_within(self, 0, _ANY, "learning_rate_end", "gradient_clip")
+        require_within(self, 0, 1, "ema_decay", "level_median", "val_share")
+        require_positive(self, "learning_rate", "synthetic_weight")
+
 
 @dataclass(frozen=True)
 class JudgePriorSettings:
@@ -183,6 +215,12 @@ class JudgePriorSettings:
     training_crops: int = 2048
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        """Refuses numbers that leave nothing to judge by; held-out crops are halved."""
+        require_within(self, 2, _ANY, "crops")
+        require_within(self, 1, _ANY, "samples", "steps", "training_crops")
+        require_within(self, 0, _ANY, "seed")
+
 
 @dataclass(frozen=True)
 class ImportPriorSettings:
@@ -191,6 +229,8 @@ class ImportPriorSettings:
     Attributes:
         out: Folder of the prior that is written.
         num_heads: Attention heads (.pth only).
+        num_head_channels: Channels of a head, in place of ``num_heads``: for attention at levels
+            of several widths (.pth only).
         crop_px: Side of its training crops (of a diffusers folder: where that does not say).
         resolution_m: Ground resolution of its label maps, metres.
         classes: Working class of each channel, 0 for no data.
@@ -201,12 +241,18 @@ class ImportPriorSettings:
 
     out: Path
     num_heads: int = 4
+    num_head_channels: int | None = None
     crop_px: int = 64
     resolution_m: float = 4.0
     classes: list[int] = field(default_factory=lambda: [0, 1, 2, 3, 4, 5])
     prediction: Literal["epsilon", "velocity"] = "epsilon"
     noise: NoiseSettings = field(default_factory=NoiseSettings)
     licence: str = "MIT"
+
+    def __post_init__(self) -> None:
+        """Refuses sizes below 1."""
+        require_within(self, 1, _ANY, "num_heads", "num_head_channels", "crop_px")
+        require_positive(self, "resolution_m")
 
 
 @dataclass(frozen=True)
@@ -241,3 +287,8 @@ class SamplePriorSettings:
     samples: int = 16
     steps: int = 100
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuses numbers that leave nothing to show."""
+        require_within(self, 1, _ANY, "samples", "steps")
+        require_within(self, 0, _ANY, "seed")

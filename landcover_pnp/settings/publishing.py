@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from landcover_pnp.settings.ranges import require_within
+
 
 @dataclass(frozen=True)
 class PublishSettings:
@@ -24,6 +26,10 @@ class PublishSettings:
     simplify_m: float = 12.0
     second_class: bool = False
     probabilities: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuses what is no area and no length."""
+        require_within(self, 0, 1e12, "min_area_m2", "simplify_m")
 
 
 @dataclass(frozen=True)

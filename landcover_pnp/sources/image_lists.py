@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,11 @@ def image_files(image: Path, root: Path | None = None) -> tuple[Path, ...]:
         found = sorted(p for p in image.iterdir() if p.suffix.lower() in SUFFIXES)
         return _some(found, image)
     if image.suffix.lower() == ".txt" and image.is_file():
-        lines = (line.strip() for line in image.read_text(encoding="utf-8").splitlines())
+        try:
+            text = image.read_text(encoding="utf-8-sig")  # Windows marks UTF-8 at the beginning
+        except UnicodeDecodeError as error:
+            raise _no_index(image, f"is no UTF-8 text: {error}") from error
+        lines = (line.strip() for line in text.splitlines())
         names = [line for line in lines if line and not line.startswith("#")]
     elif image.is_file() and image.suffix.lower() not in SUFFIXES:
         names = _indexed(image)
@@ -60,8 +64,9 @@ def _indexed(index: Path) -> list[str]:
         except ValueError as error:
             raise _no_index(index, f"is no JSON: {error}") from error
         features = content.get("features") if isinstance(content, dict) else None
-        if isinstance(features, list) and any("assets" in f for f in features):
-            return [_asset(item, index) for item in features]
+        items = [f for f in features if isinstance(f, dict)] if isinstance(features, list) else []
+        if any("assets" in item for item in items):
+            return [_asset(item, index) for item in items]
     layers = vector_layers(index)
     if not layers:
         raise _no_index(index, "is neither an image nor a vector file")
@@ -70,15 +75,21 @@ def _indexed(index: Path) -> list[str]:
     if column is None:
         raise _no_index(index, f"has the attributes {', '.join(columns) or 'none'}")
     table = pyogrio.read_dataframe(index, layer=layers[0], columns=[column], read_geometry=False)
+    if table[column].isna().any():
+        raise _no_index(index, f"has features without a value of {column}")
     return [str(name) for name in table[column]]
 
 
-def _asset(item: Any, index: Path) -> str:
-    assets = item.get("assets") or {}
+def _asset(item: Mapping[str, Any], index: Path) -> str:
+    assets = item.get("assets")
+    assets = assets if isinstance(assets, dict) else {}
     name = next((name for name in ASSETS if name in assets), None)
     if name is None:
         raise _no_index(index, f"has an item with the assets {', '.join(assets) or 'none'}")
-    return str(assets[name].get("href", ""))
+    href = assets[name].get("href") if isinstance(assets[name], dict) else None
+    if not isinstance(href, str):
+        raise _no_index(index, f"has an item whose asset {name} has no href")
+    return href
 
 
 def _no_index(index: Path, found: str) -> RasterError:
@@ -93,7 +104,11 @@ def _no_index(index: Path, found: str) -> RasterError:
 
 def _contained(name: str, root: Path, index: Path) -> Path:
     local = "://" not in name and "\0" not in name and not name.startswith("/vsi")
-    path = (root / name).resolve() if local else root
+    try:
+        path = (root / name).resolve() if local else root
+        path.exists()
+    except (OSError, RuntimeError):  # a name too long, a circle of links
+        path = root
     if path == root or not path.is_relative_to(root):
         raise RasterError(
             found=f"{index} names {name!r}, which is no file below {root}",

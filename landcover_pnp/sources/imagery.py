@@ -131,7 +131,7 @@ def plan_imagery(paths: Sequence[Path], crs: str | None = None) -> Imagery:
         except DamagedError as error:
             if len(paths) == 1:
                 raise
-            unusable[path.name] = error.found
+            unusable[str(path) if path.name in unusable else path.name] = error.found
             warnings.warn(f"left out: {error.found}", SuspiciouslyEmptyWarning, stacklevel=2)
     systems = sorted({image.crs.to_string() for image in images})
     chosen = [image for image in images if crs in (None, image.crs.to_string())]

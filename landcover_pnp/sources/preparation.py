@@ -22,6 +22,7 @@ from landcover_pnp.errors import GridError, RasterError
 from landcover_pnp.failpoints import failpoint
 from landcover_pnp.geotiff import Band, write_raster
 from landcover_pnp.grid import Box
+from landcover_pnp.hashes import HashBook
 from landcover_pnp.legend import LEGENDS, NO_DATA, count_values, nlcd_legend
 from landcover_pnp.raster import on_grid, open_raster
 from landcover_pnp.runs import Ingredients, Record, file_hashes, fingerprint, write_json
@@ -64,7 +65,7 @@ def prepare_scene(
         GridError: If NLCD has no data on the image.
     """
     start = time.monotonic()
-    made_of = plan.ingredients
+    made_of = plan.made_of(HashBook(folder.with_name(f"{folder.name}-inputs.json")).file_hash)
     record, differing = Record.standing(folder / "record.json", made_of)
     if record is not None:
         return Scene.open(folder)

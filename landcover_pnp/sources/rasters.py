@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import warnings
-from functools import cached_property
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +47,17 @@ class ScenePlan:
     area: shapely.Geometry | None
     notes: tuple[str, ...]
 
-    @cached_property
-    def ingredients(self) -> Ingredients:
-        """What the prepared scene depends on: the files' contents, grid and options."""
+    def made_of(self, hash_of: Callable[[Path], str] = file_hash) -> Ingredients:
+        """What the prepared scene depends on: the files' contents, grid and options.
+
+        Args:
+            hash_of: SHA-256 of a file; may remember it as long as the file stays the same.
+        """
         hashes = {}
         for name, path in input_files(self.files).items():
             # a shapefile is several files
             parts = path.parent.glob(path.stem + ".*") if path.suffix == ".shp" else [path]
-            hashes[name] = [file_hash(part) for part in sorted(parts)]
+            hashes[name] = [hash_of(part) for part in sorted(parts)]
         return ingredients(
             files=self.files,
             sha256=hashes,
@@ -68,7 +73,14 @@ def input_files(files: RasterFiles) -> dict[str, Path]:
         RasterError: As ``image_files``.
     """
     images = image_files(files.image, files.image_root)
-    named = {"image": images[0]} if len(images) == 1 else {f"image {p.name}": p for p in images}
+    named = {"image": images[0]}
+    if len(images) > 1:
+        folder = Path(os.path.commonpath([path.parent for path in images]))
+        times = Counter(path.name for path in images)
+        named = {
+            f"image {p.name if times[p.name] == 1 else p.relative_to(folder).as_posix()}": p
+            for p in images
+        }
     for name in (*WEAK_LAYERS, "nlcd", "truth", "area"):
         value: Any = getattr(files, name)
         path = getattr(value, "path", value)

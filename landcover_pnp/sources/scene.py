@@ -14,6 +14,7 @@ from rasterio.transform import Affine
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import LEGENDS, to_nlcd_codes, to_working
 from landcover_pnp.raster import blocks, label_band, open_raster, read
+from landcover_pnp.runs import Ingredients, Record
 
 WEAK_LAYERS = ("roads", "buildings", "water")
 """Optional layers of objects, stored as the share of a pixel they cover."""
@@ -57,6 +58,12 @@ class Scene:
         notes = tuple(content.pop("notes"))
         damaged = tuple((Box(*box), reason) for box, reason in content.pop("damaged"))
         return cls(folder=folder, geobox=geobox, notes=notes, damaged=damaged, **content)
+
+    @property
+    def made_of(self) -> Ingredients:
+        """The inputs' hashes and all settings that the layers depend on, those of truth too."""
+        record = Record.read(self.folder / "record.json")
+        return record.ingredients if record else {}
 
     @property
     def extent(self) -> Box:

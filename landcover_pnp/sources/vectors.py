@@ -7,6 +7,7 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pyogrio
 import shapely
 from numpy.typing import NDArray
@@ -111,11 +112,12 @@ def read_objects(
         RasterError: If the layer is ambiguous or unknown, or has no CRS.
     """
     frame = _read(path, layer, what, geobox)
+    frame = frame.set_geometry(near_grid(frame.geometry, geobox))
     frame = frame[frame.geometry.notna() & ~frame.geometry.is_empty]
     geometries = frame.geometry.to_numpy()
     widths = np.full(len(frame), width_m, float)
     if "width_m" in frame.columns:
-        given = frame["width_m"].to_numpy(float)
+        given = pd.to_numeric(frame["width_m"], errors="coerce").to_numpy(float)
         widths = np.where(np.isfinite(given) & (given > 0), given, widths)
     thin = shapely.get_dimensions(geometries) < 2
     geometries[thin] = shapely.buffer(geometries[thin], widths[thin] / 2)
@@ -197,5 +199,26 @@ def _read(path: Path, layer: str | None, what: str, geobox: GeoBox | None) -> gp
             expected="a vector file that says where it lies",
             way_out="assign it, for example with ogr2ogr -a_srs EPSG:4326",
         )
-    frame = gpd.read_file(path, layer=layer or layers[0], bbox=bbox)
-    return frame if geobox is None else frame.to_crs(str(geobox.crs))
+    return gpd.read_file(path, layer=layer or layers[0], bbox=bbox)
+
+
+def near_grid(geometries: gpd.GeoSeries, geobox: GeoBox) -> gpd.GeoSeries:
+    """Geometries in the CRS of a grid, cut to its surroundings where they had another.
+
+    A projection holds near its own meridian: an ocean's far shore would fold over the grid.
+
+    Args:
+        geometries: Geometries with a CRS.
+        geobox: The grid.
+
+    Returns:
+        As many geometries, empty where they lie elsewhere; the surroundings reach beyond the
+        grid by its own size on each side.
+    """
+    crs = str(geobox.crs)
+    if geometries.crs == crs:
+        return geometries
+    outline = shapely.segmentize(shapely.box(*geobox.extent.boundingbox.bbox), 10_000)
+    left, bottom, right, top = gpd.GeoSeries([outline], crs=crs).to_crs(geometries.crs).total_bounds
+    x, y = right - left, top - bottom
+    return geometries.clip_by_rect(left - x, bottom - y, right + x, top + y).to_crs(crs)

@@ -57,6 +57,10 @@ WRONG_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "2 bands": (image(pixels=colours(2)), "2 colour bands of uint8"),
     "5 bands": (image(pixels=colours(5)), "5 colour bands of uint8"),
     "float imagery": (image(pixels=colours().astype("float32")), "3 colour bands of float32"),
+    "float imagery with alpha": (
+        image(pixels=colours(4).astype("float32"), photometric="RGB", alpha="YES"),
+        "3 colour bands of float32",
+    ),
     "coarse imagery": (image(resolution_m=30.0), "at least as coarse as the imagery"),
     "all no data": (image(pixels=ALL_BLACK, nodata=0), "no data in the whole working area"),
     "all black": (image(pixels=ALL_BLACK), "every pixel is 0"),

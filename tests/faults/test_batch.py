@@ -1,13 +1,22 @@
 """Many cities: each on its own, one table, the same command resumes."""
 
 import csv
+import multiprocessing
+import os
+import shutil
+import signal
 from pathlib import Path
 
 import pytest
 from inputs import colours, write_scene, write_tif
 
 from landcover_pnp.cli import main
+from landcover_pnp.failpoints import PATTERN
 from landcover_pnp.settings import MapSettings
+
+# Processes of this kind start with everything imported.
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["landcover_pnp.batch"])
 
 
 def write_batch(folder: Path, *cities: Path) -> Path:
@@ -57,6 +66,39 @@ def test_cities_fail_each_for_itself(tmp_path: Path, capsys: pytest.CaptureFixtu
     again = {row["city"]: row for row in rows(tmp_path)}
     assert again["good"]["kept"] == table["good"]["tiles"]
     assert again["good"]["done"] == "0"
+
+
+def killed(config: Path, where: str) -> None:
+    os.environ[PATTERN] = where
+    main(["batch", str(config)])
+
+
+@pytest.mark.parametrize("where", ["*:r0000c0000_map.tif", "after-rename:cities.csv"])
+def test_a_killed_batch_goes_on_where_it_was(where: str, tmp_path: Path) -> None:
+    cities = [named(write_scene(tmp_path / name), name) for name in ("a", "b")]
+    config = write_batch(tmp_path, *cities)
+    assert main(["batch", str(config)]) == 0
+    whole = rows(tmp_path)
+    maps = {row["city"]: Path(row["landcover"]).read_bytes() for row in whole}
+    shutil.rmtree(tmp_path / "runs" / "a")  # so that there is something to be killed in
+
+    child = FORKS.Process(target=killed, args=(config, where))
+    child.start()
+    child.join(60)
+    assert child.exitcode == -signal.SIGKILL
+    assert [row["city"] for row in rows(tmp_path)] == ["a", "b"], "no row is lost on the way"
+
+    assert main(["batch", str(config)]) == 0
+    again = rows(tmp_path)
+    for row in again:
+        assert Path(row["landcover"]).read_bytes() == maps[row["city"]]
+        assert int(row["kept"]) + int(row["done"]) == int(row["tiles"])
+    unchanged = ("city", "exit_code", "area_km2", "tiles", "accuracy", "mean_iou", "landcover")
+    assert [[row[k] for k in unchanged] for row in again] == [
+        [row[k] for k in unchanged] for row in whole
+    ]
+    assert again[1]["done"] == "0"
+    assert again[0]["done"] == ("0" if where.startswith("after") else "1")
 
 
 def test_two_cities_cannot_share_a_run_folder(

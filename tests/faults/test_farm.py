@@ -136,6 +136,19 @@ def test_finished_tiles_are_forgotten(
     assert left == (0, 0)
 
 
+def test_a_scheduler_of_our_own_keeps_no_note_of_finished_tiles(tmp_path: Path) -> None:
+    from distributed import Scheduler
+
+    notes: list[str] = []
+    names = [f"good{i}" for i in range(60)]  # long enough for the worker's heartbeat
+    for _ in farm_out(partial(noted, tmp_path), names, Crew(workers=1), notes.append):
+        (scheduler,) = (s for s in Scheduler._instances if s.status.name == "running")
+        assert "spans" not in scheduler.extensions
+        assert len(scheduler.tasks) <= IN_HAND + 2
+    assert len(list(tmp_path.iterdir())) == len(names)
+    assert len(notes) == 1, "no worker was lost"
+
+
 def test_workers_that_do_not_share_the_folder_are_refused(
     cluster: tuple[str, subprocess.Popen], tmp_path: Path
 ) -> None:

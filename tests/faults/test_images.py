@@ -23,7 +23,7 @@ from landcover_pnp.settings import MapSettings, RasterFiles
 from landcover_pnp.sources.image_lists import image_files
 from landcover_pnp.sources.imagery import plan_imagery
 from landcover_pnp.sources.preparation import prepare_scene
-from landcover_pnp.sources.rasters import plan_scene
+from landcover_pnp.sources.rasters import input_files, plan_scene
 from landcover_pnp.sources.scene import Scene
 from landcover_pnp.summary import MapSummary
 
@@ -124,6 +124,55 @@ def test_what_is_no_index_is_refused(tmp_path: Path) -> None:
     for name, message in messages.items():
         with pytest.raises(RasterError, match=message):
             image_files(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"features": [{"assets": {"image": "a.tif"}}]}, "whose asset image has no href"),
+        ({"features": [{"assets": {"image": {"href": None}}}]}, "whose asset image has no href"),
+        ({"features": [{"assets": ["image"]}]}, "the assets none"),
+        ({"features": [{"assets": {"image": {"href": "a.tif"}}}, {}]}, "the assets none"),
+        ({"features": [None, 1]}, "neither an image nor a vector file"),
+        ([1], "neither an image nor a vector file"),
+    ],
+)
+def test_an_index_of_another_kind_is_refused(content: object, message: str, tmp_path: Path) -> None:
+    (tmp_path / "items.json").write_text(json.dumps(content))
+    with pytest.raises(RasterError, match=message):
+        image_files(tmp_path / "items.json")
+
+
+def test_lists_from_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "windows.txt").write_bytes("bäume 1.tif\r\n\r\n".encode("utf-8-sig"))
+    assert image_files(tmp_path / "windows.txt") == (tmp_path / "bäume 1.tif",)
+    (tmp_path / "old.txt").write_bytes("bäume.tif\n".encode("latin-1"))
+    with pytest.raises(RasterError, match="no UTF-8 text"):
+        image_files(tmp_path / "old.txt")
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    for name in ("circle", 5000 * "x"):
+        (tmp_path / "list.txt").write_text(name)
+        with pytest.raises(RasterError, match="no file below"):
+            image_files(tmp_path / "list.txt")
+    gap = gpd.GeoDataFrame(
+        {"location": ["a.tif", None]}, geometry=[shapely.Point(0, 0)] * 2, crs=4326
+    )
+    gap.to_file(tmp_path / "index.gpkg")
+    with pytest.raises(RasterError, match="without a value of location"):
+        image_files(tmp_path / "index.gpkg")
+
+
+def test_images_of_one_name_in_several_folders_are_all_known(tmp_path: Path) -> None:
+    for i, folder in enumerate(("east", "west")):
+        (tmp_path / folder).mkdir()
+        pixels = WHOLE[:, :, 120 * i : 120 * (i + 1)]
+        write_tif(tmp_path / folder / "x.tif", pixels, origin=(ORIGIN[0] + 120 * i, ORIGIN[1]))
+    (tmp_path / "all.txt").write_text("east/x.tif\nwest/x.tif\n")
+    files = RasterFiles(tmp_path / "all.txt", nlcd(tmp_path))
+    assert list(input_files(files)) == ["image east/x.tif", "image west/x.tif", "nlcd"]
+    before = plan_scene(files, 4.0).made_of()
+    write_tif(tmp_path / "east" / "x.tif", 255 - WHOLE[:, :, :120])
+    assert plan_scene(files, 4.0).made_of() != before
 
 
 OUTSIDE = st.sampled_from(

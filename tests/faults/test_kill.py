@@ -2,12 +2,14 @@
 
 import multiprocessing
 import os
+import re
 import signal
 from pathlib import Path
 
 import pytest
 from inputs import write_scene
 
+import landcover_pnp
 from landcover_pnp.configuration import load_settings
 from landcover_pnp.failpoints import ONCE, PATTERN, failpoint
 from landcover_pnp.mapping import map_city
@@ -18,6 +20,7 @@ FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["landcover_pnp.mapping"])
 
 FAILPOINTS = [
+    "before-rename:settings.json",
     "part-written:image.tif",
     "before-record:record.json",
     "scene-removed:scene",
@@ -31,8 +34,24 @@ FAILPOINTS = [
     "before-rename:landcover.tif",
     "after-rename:confidence.tif",
     "before-record:products.json",
+    "before-rename:preview.vrt",
     "before-rename:summary.json",
 ]
+
+
+ROOT = Path(landcover_pnp.__file__).parent
+ELSEWHERE = {"publish": "test_publish.py", "prior": "test_training.py"}
+"""Tests of the failpoints that a map run does not come by, by their subpackage."""
+
+
+def test_every_failpoint_kills_in_some_test() -> None:
+    for path in ROOT.rglob("*.py"):
+        package = path.relative_to(ROOT).parts[0]
+        tested = " ".join(FAILPOINTS)
+        if package in ELSEWHERE:
+            tested = (Path(__file__).parents[1] / "integration" / ELSEWHERE[package]).read_text()
+        for name in re.findall(r'failpoint\(\s*"(.+?)"', path.read_text()):
+            assert f"{name}:" in tested, f"nothing is killed at {name} of {path.name}"
 
 
 def mapped(config: Path, run: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import re
 import resource
 import shutil
 import signal
@@ -136,6 +137,7 @@ def test_a_full_disk(stage: str, config: Path, finished: Path, tmp_path: Path) -
     message = (tmp_path / "errors").read_text()
     assert "no room for" in message
     assert "free on its disk: File too large" in message
+    assert re.search(r"about 0\.\d MB more for the rest of the map, \d\.\d MB are there", message)
     assert "Traceback" not in message
     assert {"settings": "settings.json", "scene": "/scene/", "tiles": "/tiles/"}.get(
         stage, "/probabilities/"

@@ -36,6 +36,15 @@ class Knowing(Prior):
         return (x_t - abar.sqrt() * x0) / (1 - abar).sqrt()
 
 
+class Blind(Prior):
+    """A prior that knows class shares alone."""
+
+    def predict_noise(self, x_t: torch.Tensor, t: int | torch.Tensor) -> torch.Tensor:
+        shares = torch.from_numpy(one_hot(shore())).mean((1, 2))[:, None, None]
+        abar = self.schedule.alpha_bar(t).float()
+        return (x_t - abar.sqrt() * shares) / (1 - abar).sqrt()
+
+
 def shore() -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
     labels = np.full((8, 8), 5, np.uint8)
     labels[5:] = 1
@@ -56,6 +65,9 @@ def test_a_prior_that_knows_the_map_restores_it() -> None:
     assert min(found.restored) == 1
     assert min(ignorant.mse) > 0.5
     assert found.visible == ignorant.visible
+    blind = restore(Blind(plain.network, plain.schedule, 4.0, 8), real, labelled, 0)
+    assert blind.mse == pytest.approx(blind.blind, rel=1e-3)
+    assert found.blind == ignorant.blind == blind.blind
     assert list(found.visible) == sorted(found.visible, reverse=True)
 
 
@@ -80,7 +92,7 @@ def test_the_report_names_what_it_was_judged_by(labels: Path, tmp_path: Path) ->
     summary = judge_prior(tmp_path / "prior", replace(FEW, out=tmp_path / "out"), training)
     report = (summary.out / "report.md").read_text()
     assert report.count(f"{labels.name}/") == 1  # one of four maps is held out
-    for words in ("| 100 |", "| neighbours |", "share of water", "held-out crops"):
+    for words in ("| 100 |", "| neighbours |", "share of water", "held-out crops", "without a"):
         assert words in report
     assert {p.name for p in summary.out.iterdir()} == {"report.md", "samples.png", "figures.png"}
     assert 0 < summary.floor < summary.distance < 1
@@ -101,6 +113,26 @@ def test_the_command_judges_by_a_folder(
     assert main([*words, *few, "--labels", str(labels), "--legend", "working"]) == 0
     assert "distance" in capsys.readouterr().out
     assert "## Copies" not in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_samples_without_any_class_are_as_far_as_can_be(
+    labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny().save(tmp_path / "prior")
+    nothing = np.zeros((4, 8, 8), np.uint8)
+    monkeypatch.setattr("landcover_pnp.prior.judging.sample_maps", lambda *_: nothing)
+    settings = replace(FEW, out=tmp_path / "out", labels=labels)
+    summary = judge_prior(tmp_path / "prior", settings)
+    assert summary.distance > 0.7
+    report = (summary.out / "report.md").read_text()
+    assert "| without a class | 100.0% | 0.0% |" in report
+    assert "nan" not in report
+
+
+@pytest.mark.parametrize("name", ["crops", "samples", "steps", "seed"])
+def test_numbers_that_leave_nothing_to_judge_by_are_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name} is -1"):
+        replace(FEW, **{name: -1})
 
 
 def test_nothing_held_out_is_refused(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """Products of a finished run: complete, right, the same every time, replaced as a whole."""
 
 import hashlib
+import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -24,12 +26,13 @@ from pystac.validation.stac_validator import JsonSchemaSTACValidator
 from rio_cogeo.cogeo import cog_validate
 
 from landcover_pnp.cli import main
-from landcover_pnp.errors import RasterError
+from landcover_pnp.errors import PriorError, RasterError, ZonesWarning
 from landcover_pnp.legend import WORKING
 from landcover_pnp.products import EXTRAS, PRODUCTS
 from landcover_pnp.publish.catalog import write_collection
 from landcover_pnp.publish.model import write_prior_item
 from landcover_pnp.publish.publishing import publish_run
+from landcover_pnp.publish.zonal import zonal
 from landcover_pnp.settings import PublishSettings
 
 
@@ -102,14 +105,14 @@ def test_publishing_again_gives_the_same_bytes(run: Path) -> None:
 
 @pytest.mark.parametrize(
     "failpoint",
-    ["part-written:entropy.tif", "complete:*", "moved-away:*"],
+    ["part-written:entropy.tif", "complete:*", "moved-away:*", "replaced:*"],
 )
 def test_a_killed_publish_leaves_the_products_whole(run: Path, failpoint: str) -> None:
     before = hashes(publish_run(run, PublishSettings(title="old")).folder)
     command = [sys.executable, "-m", "landcover_pnp", "publish", str(run), "--title", "new"]
     env = {**os.environ, "LANDCOVER_FAILPOINT": failpoint}
     assert subprocess.run(command, env=env).returncode == -signal.SIGKILL
-    moved = failpoint.startswith("moved-away")
+    moved = failpoint.startswith(("moved-away", "replaced"))
     assert hashes(run / (".previous-products" if moved else "products")) == before
     publish_run(run, PublishSettings(title="new"))
     assert "<title>new</title>" in (run / "products" / "report.html").read_text()
@@ -198,6 +201,112 @@ def test_the_prior_is_a_model_for_stac(tmp_path: Path) -> None:
     assert "mlm:model" in (weights.roles or [])
 
 
+def test_runs_of_one_title_have_their_own_items(finished: Path, tmp_path: Path) -> None:
+    ids = set()
+    for place, core in (("a", 20), ("b", 30)):
+        run = Path(shutil.copytree(finished, tmp_path / place / "city"))
+        for path in (run / "tiles").glob("r*c*.json"):
+            record = json.loads(path.read_text())
+            record["ingredients"]["tiles.core_px"] = core
+            path.write_text(json.dumps(record))
+        publish_run(run)
+    collection = pystac.Collection.from_file(write_collection(tmp_path, "Cities").collection)
+    ids = {item.id for item in collection.get_items()}
+    assert len(ids) == 2
+    assert all(name.startswith("city-") for name in ids)
+
+
+def test_a_catalogue_of_damaged_things_is_refused(run: Path, tmp_path: Path) -> None:
+    publish_run(run)
+    with pytest.raises(PriorError, match="no prior in"):
+        write_collection(tmp_path, "Cities", tmp_path / "nowhere")
+    for text in ("{", "[]", '{"bbox": [1], "properties": {}}'):
+        (run / "products" / "item.json").write_text(text)
+        with pytest.raises(RasterError, match=r"item\.json is damaged"):
+            write_collection(tmp_path, "Cities")
+    assert not (tmp_path / "collection.json").exists()
+
+
+@pytest.mark.parametrize("file", ["summary.json", "settings.json"])
+def test_a_run_whose_files_are_something_else_is_refused(run: Path, file: str) -> None:
+    (run / file).write_text("[]")
+    with pytest.raises(RasterError, match="holds no finished map"):
+        publish_run(run)
+
+
+def test_what_to_open_is_said_in_three_lines(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["publish", str(run)]) == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.startswith(f"{run / 'products'}: ")
+    opened = [Path(line.partition(":")[2].strip()) for line in lines]
+    assert opened == [run / "products" / name for name in ("landcover.qgz", "report.html")]
+    assert all(path.is_file() for path in opened)
+
+
+def zoned(run: Path, path: Path, geometry: object, crs: int = 26917, **columns: list[object]):
+    """The table of zones of one geometry each, whatever their columns."""
+    count = len(next(iter(columns.values()), [0]))
+    zones = geopandas.GeoDataFrame(columns, geometry=[geometry] * count, crs=crs)
+    zones.to_file(path)
+    return geopandas.read_file(zonal(run, path).layer)
+
+
+WHOLE_MAP_HA = 5.76
+
+
+@pytest.mark.parametrize(
+    ("outline", "crs"),
+    [
+        (shapely.box(-180, -90, 180, 90), 4326),
+        (shapely.box(-170, -80, 170, 85), 4326),
+        (shapely.box(-120, 20, -60, 60), 4326),
+        (shapely.box(-2e7, -2e7, 2e7, 2e7), 3857),
+    ],
+)
+def test_zones_as_large_as_the_earth_hold_the_map(
+    run: Path, tmp_path: Path, outline: shapely.Polygon, crs: int
+) -> None:
+    table = zoned(run, tmp_path / "zones.gpkg", outline, crs, name=["all"])
+    assert table["mapped_ha"].tolist() == [WHOLE_MAP_HA]
+    assert table.crs.to_epsg() == crs
+    assert table.geometry[0].equals(outline)
+
+
+def test_columns_of_zones_are_kept_whatever_their_names(run: Path, tmp_path: Path) -> None:
+    ground = shapely.box(586_000, 4_475_760, 586_240, 4_476_000)
+    names = ["fid", "geom", "Name", "name", "mapped_ha", "Water_HA", "größe <&>"]
+    columns = {name: [f"{name} 1", f"{name} 2"] for name in names}
+    table = zoned(run, tmp_path / "Zön en #1.geojson", ground, **columns)
+    kept = ["fid_", "geom_", "Name", "name_", "mapped_ha_", "Water_HA_", "größe <&>"]
+    for before, after in zip(names, kept, strict=True):
+        assert table[after].tolist() == columns[before]
+    assert table["mapped_ha"].tolist() == [WHOLE_MAP_HA] * 2
+
+
+def test_zones_without_a_surface_have_no_area(run: Path, tmp_path: Path) -> None:
+    left, top = 586_000, 4_476_000
+    flat = shapely.Polygon([(left, top), (left + 80, top - 80), (left, top)])
+    with (
+        pytest.warns(ZonesWarning, match="outlines repaired of zones 0"),
+        pytest.warns(ZonesWarning, match="without a pixel of the map: 0"),
+    ):
+        table = zoned(run, tmp_path / "zones.gpkg", flat, name=["flat"])
+    assert table["mapped_ha"].tolist() == [0.0]
+
+
+def test_layers_of_zones_must_be_named_and_there(run: Path, tmp_path: Path) -> None:
+    ground = geopandas.GeoDataFrame(geometry=[shapely.box(0, 0, 1, 1)], crs=26917)
+    (tmp_path / "folder").mkdir()
+    for layer in ("a", "b"):
+        ground.to_file(tmp_path / "zones.gpkg", layer=layer)
+        ground.to_file(tmp_path / "folder" / f"{layer}.shp")
+    for path in (tmp_path / "zones.gpkg", tmp_path / "folder"):
+        with pytest.raises(RasterError, match="several layers: a, b"):
+            zonal(run, path)
+        with pytest.raises(RasterError, match="cannot be read"):
+            zonal(run, path, "c")
+
+
 def test_zones_in_another_crs_are_reprojected_and_broken_ones_repaired(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
@@ -221,6 +330,7 @@ def test_zones_in_another_crs_are_reprojected_and_broken_ones_repaired(
     table = geopandas.read_file(run / "zonal" / "zones.gpkg")
     assert table["name"].tolist() == zones["name"].tolist()
     assert table["mapped_ha"].tolist() == pytest.approx([2.88, 0.32, 0.0], abs=0.02)
+    assert table.crs.to_epsg() == 4326
     assert table["tree_canopy_pct"][0] > 95
     low, high = table["tree_canopy_low_pct"][0], table["tree_canopy_high_pct"][0]
     assert low <= table["tree_canopy_pct"][0] <= high
@@ -241,8 +351,6 @@ def test_unusable_zones_are_refused(
     geopandas.GeoDataFrame({"a": [1]}, geometry=[geometry], crs=26917).to_file(path)
     if crs is None:
         path.with_suffix(".prj").unlink()
-    from landcover_pnp.publish.zonal import zonal
-
     with pytest.raises(RasterError, match=says):
         zonal(run, path)
     assert not (run / "zonal").exists()

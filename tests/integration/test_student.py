@@ -7,7 +7,7 @@ from inputs import colours, two_halves, write_scene
 
 from landcover_pnp.cli import main
 from landcover_pnp.configuration import load_settings
-from landcover_pnp.errors import RasterError
+from landcover_pnp.errors import RasterError, WeakLabelsWarning
 from landcover_pnp.mapping import map_city
 from landcover_pnp.runs import file_hash
 from landcover_pnp.settings import ForestSettings, MapSettings, StudentSettings, UNetSettings
@@ -33,13 +33,23 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_recombination_is_bayes_rule() -> None:
     p, weak = np.random.default_rng(0).dirichlet(np.ones(5), (2, 3, 4)).transpose(0, 3, 1, 2)
     p, weak = p.astype(np.float32), weak.astype(np.float32)
-    share = p.mean(axis=(1, 2))
-    expected = p * weak / share[:, None, None]
-    np.testing.assert_allclose(recombine(p, weak, share), expected / expected.sum(0), rtol=1e-4)
+    share, water = p.mean(axis=(1, 2)), weak[0]
+    q = recombine(p, weak, share, water)
+    np.testing.assert_allclose(q.sum(axis=0), 1, rtol=1e-5)
+    expected = (p * weak / share[:, None, None])[1:]
+    np.testing.assert_allclose(q[1:] / q[1:].sum(0), expected / expected.sum(0), rtol=1e-4)
     # An image model that knows only class shares leaves the weak labels as they are.
     flat = np.broadcast_to(share[:, None, None], p.shape).astype(np.float32)
-    np.testing.assert_allclose(recombine(flat, weak, share), weak, rtol=1e-4)
-    assert not recombine(p, np.zeros_like(weak), share).any()
+    np.testing.assert_allclose(recombine(flat, weak, share, water), weak, rtol=1e-4)
+    assert not recombine(p, np.zeros_like(weak), share, water).any()
+
+
+def test_dark_pixels_make_no_water_that_the_teacher_has_not_mapped() -> None:
+    p, weak = np.full((2, 5, 3, 4), 0.2, np.float32)
+    p[0] = 0.9  # as sure as can be
+    water = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
+    q = recombine(p, weak, np.full(5, 0.2, np.float32), water)
+    np.testing.assert_allclose(q[0], water, atol=1e-6)
 
 
 def test_certain_pixels_weigh_one_and_uniform_ones_nothing() -> None:
@@ -81,6 +91,18 @@ def test_a_network_as_student(run: Path) -> None:
     with rasterio.open(run / "student.tif") as student:
         labels = student.read(1)
     assert (labels == two_halves(4, 2))[labels > 0].mean() > 0.95
+
+
+def test_greenness_does_not_count_where_the_image_has_no_colour(tmp_path: Path) -> None:
+    config = write_scene(tmp_path, image=np.repeat(colours(bands=1), 3, axis=0))
+    settings = load_settings(MapSettings, config, ["--weak_labels.repair.keep", "0.5"])
+    with pytest.warns(WeakLabelsWarning, match="no colour"):
+        map_city(settings, tmp_path / "run")
+    with pytest.warns(WeakLabelsWarning, match="no colour"):
+        train_student(QUICK, [tmp_path / "run"])
+    with rasterio.open(tmp_path / "run" / "student.tif") as student:
+        labels = student.read(1)
+    assert (labels == two_halves(4, 2)).mean() > 0.95  # the forest is not suppressed
 
 
 def test_a_large_city_is_sampled(run: Path) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -11,8 +15,11 @@ import numpy as np
 import pytest
 import rasterio
 import torch
+import yaml
 from rasterio.transform import from_origin
 
+from landcover_pnp.cli import main
+from landcover_pnp.configuration import plain
 from landcover_pnp.errors import PriorError, RunError, SettingsError
 from landcover_pnp.prior.crops import Crop
 from landcover_pnp.prior.datamodule import VALIDATION_CROPS
@@ -139,45 +146,73 @@ def test_a_loss_that_is_not_finite_stops_with_its_step_and_maps(
     assert f"{labels.path.name}/" in e.value.found
 
 
-class KilledError(Exception):
-    """Stands for a kill in the middle of a step."""
+def train(config: Path, out: Path, dies_at: str | None = None) -> int:
+    """Runs the command in a process of its own, killed at a failpoint; returns its exit code."""
+    env = {**os.environ, "LANDCOVER_FAILPOINT": dies_at or "none"}
+    command = [sys.executable, "-m", "landcover_pnp", "train-prior", str(config), "--out", str(out)]
+    return subprocess.run(command, env=env, capture_output=True).returncode
 
 
+@pytest.mark.slow
 def test_a_killed_and_resumed_training_has_the_same_loss_curve(
-    settings: TrainPriorSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: TrainPriorSettings, tmp_path: Path
 ) -> None:
     whole = replace(
         settings,
         out=tmp_path / "whole",
         steps=10,
-        save_every=5,
+        save_every=4,
         level_median=0.3,
         crops=CropSettings(class_balance=0.5, rotate=True, scale_jitter=1.2),
     )
     uninterrupted = train_prior(whole)
-    killed = replace(whole, out=tmp_path / "killed")
-    step = DenoiserTraining.training_step
-
-    def deadly(self: DenoiserTraining, crop: Crop) -> torch.Tensor:
-        if self.global_step == 8:
-            raise KilledError
-        return step(self, crop)
-
-    monkeypatch.setattr(DenoiserTraining, "training_step", deadly)
-    with pytest.raises(KilledError):
-        train_prior(killed)
-    monkeypatch.undo()
-    assert (killed.out / CHECKPOINT).is_file()
+    config, out = tmp_path / "killed.yaml", tmp_path / "killed"
+    config.write_text(yaml.safe_dump(plain(whole)))
+    assert train(config, out, dies_at="step:7") == -signal.SIGKILL
+    assert checkpoint_step(out) == 4
+    with (out / LOG).open("a") as file:  # a log ahead of the checkpoint, its last line cut short
+        file.write("5,0.1,0.1\n6,0.1,0.1\n7")
     with pytest.raises(SettingsError, match=r"other values of learning_rate \(0\.01\)"):
-        train_prior(replace(killed, learning_rate=1e-3))
-    resumed = train_prior(killed)
-    for log in (LOG, VALIDATION_LOG):
-        assert (killed.out / log).read_text() == (whole.out / log).read_text()
-    curve = np.loadtxt(killed.out / LOG, delimiter=",", skiprows=1)
+        train_prior(replace(whole, out=out, learning_rate=1e-3))
+    assert train(config, out) == 0
+    for name in (LOG, VALIDATION_LOG, WEIGHTS, CARD):
+        assert (out / name).read_bytes() == (whole.out / name).read_bytes(), name
+    curve = np.loadtxt(out / LOG, delimiter=",", skiprows=1)
     assert curve[:, 0].tolist() == list(range(1, 11))
-    assert resumed.fingerprint == uninterrupted.fingerprint
-    assert not (killed.out / CHECKPOINT).exists()
-    assert len(list((killed.out / "samples").glob("*.png"))) == 2
+    assert Prior.load(out).fingerprint == uninterrupted.fingerprint
+    assert not [path for path in out.iterdir() if path.name.startswith((".", CHECKPOINT))]
+    assert sorted(path.stem for path in (out / "samples").iterdir()) == [
+        "000004",
+        "000008",
+        "000010",
+    ]
+    assert np.loadtxt(out / VALIDATION_LOG, delimiter=",", skiprows=1)[:, 0].tolist() == [4, 8, 10]
+
+
+def test_ctrl_c_ends_as_every_command_does(
+    settings: TrainPriorSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(plain(settings)))
+
+    def pressed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(DenoiserTraining, "training_step", pressed)
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        assert (
+            main(["train-prior", str(tmp_path / "tiny.yaml"), "--out", str(tmp_path / "p")]) == 130
+        )
+    finally:
+        signal.signal(signal.SIGINT, handler)  # Lightning leaves it ignored
+    assert "Resume: landcover train-prior" in capsys.readouterr().err
+
+
+def checkpoint_step(out: Path) -> int:
+    return int(torch.load(out / CHECKPOINT, weights_only=True)["global_step"])
 
 
 def test_a_damaged_checkpoint_is_not_resumed(settings: TrainPriorSettings, tmp_path: Path) -> None:

@@ -1,18 +1,18 @@
 import dataclasses
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import rasterio
-from inputs import two_halves, write_scene, write_tif
+from inputs import ORIGIN, colours, two_halves, write_scene, write_tif
 
-from landcover_pnp import transfer_scores
 from landcover_pnp.errors import GridError, LegendError, RasterError, RequestError, SettingsError
 from landcover_pnp.settings import (
+    EnviroAtlasTile,
     ForestSettings,
     RasterFiles,
     StudentSettings,
@@ -21,7 +21,8 @@ from landcover_pnp.settings import (
     TransferSettings,
     TruthFile,
 )
-from landcover_pnp.transfer import run_transfer
+from landcover_pnp.transfer import scores
+from landcover_pnp.transfer.stage import run_transfer
 
 STUDENT = StudentSettings(rounds=1, forest=ForestSettings(trees=3, sample_px=1000))
 METHODS: Any = ["majority", "source_forest", "weak_labels", "evidence", "student"]
@@ -53,7 +54,7 @@ def settings(folder: Path, target: RasterFiles | None = None, **changes: Any) ->
 def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Everything that is opened in this process, in order, and when the scoring began."""
     names: list[str] = []
-    real, score = rasterio.open, transfer_scores.score_maps
+    real, score = rasterio.open, scores.score_maps
 
     def spy(path: Any, *args: Any, **words: Any) -> Any:
         names.append(str(path))
@@ -64,7 +65,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         return score(*args)
 
     monkeypatch.setattr(rasterio, "open", spy)
-    monkeypatch.setattr("landcover_pnp.transfer.score_maps", begin)
+    monkeypatch.setattr("landcover_pnp.transfer.stage.score_maps", begin)
     yield names
 
 
@@ -132,6 +133,48 @@ def test_a_synthetic_city_is_drawn(tmp_path: Path) -> None:
     drawn = TransferCity("desert", synthetic=SyntheticSettings("desert", 128, 1))
     plan = settings(tmp_path, targets=[drawn], methods=["weak_labels"])
     assert run_transfer(plan, tmp_path / "run").scored == 2
+
+
+def tiles_of_a_city(root: Path, names: Iterable[str]) -> EnviroAtlasTile:
+    """Tiles of a city in the data set's folders, each with half a forest."""
+    layers = {"a_naip": colours(), "b_nlcd": two_halves(41, 24)}
+    layers |= {"h_highres_labels": two_halves(40, 20)}
+    layers |= {name: np.zeros((240, 240), np.uint8) for name in ("c_roads", "d_water")}
+    folder = root / "town-test_tiles-debuffered"
+    folder.mkdir(parents=True)
+    for number, name in enumerate(names):
+        place = (ORIGIN[0] + 1000 * number, ORIGIN[1])
+        for layer, pixels in {**layers, "e_buildings": layers["c_roads"]}.items():
+            write_tif(folder / f"{name}_{layer}.tif", pixels, origin=place)
+    return EnviroAtlasTile(root, "town", "test")
+
+
+def test_several_tiles_several_seeds_and_half_a_city(tmp_path: Path) -> None:
+    town = TransferCity("town", enviroatlas=tiles_of_a_city(tmp_path / "data", ["a", "b"]))
+    run, methods = tmp_path / "run", ["evidence", "student", "half_city"]
+    plan = settings(
+        tmp_path, targets=[town], methods=methods, seeds=[0, 1], interval_over_seeds=True
+    )
+    summary = run_transfer(plan, run)
+    assert summary.maps == 2 * (1 + 2 + 2)
+    for tile in ("a", "b"):
+        for name in ("evidence", "student", "student-seed1"):
+            assert (run / "town" / "source" / tile / f"{name}.tif").is_file()
+        with rasterio.open(run / "town" / "any" / tile / "half_city.tif") as source:
+            half = source.read(1)
+        assert not half[:, :120].any()  # what was learnt from
+        assert (half[:, 120:] == 4).all()  # trees are all it has learnt of
+    results = json.loads((run / "results.json").read_text())
+    mapped = {(r["method"], r["seed"]): r["pixels"] for r in results["rows"] if r["city"] == "town"}
+    assert mapped["student", 1] == 2 * 240 * 240  # both tiles count
+    assert mapped["half_city", 0] == 240 * 240
+    assert {key for key in results["over_seeds"] if key.startswith("town")} == {
+        "town/source/student",
+        "town/any/half_city",
+    }
+    assert "Over seeds, student" in summary.table.read_text()
+    again = run_transfer(plan, run)
+    assert again.kept == again.maps == summary.maps
 
 
 @pytest.mark.parametrize(

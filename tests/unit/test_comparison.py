@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from inputs import write_tif
 
-from landcover_pnp.errors import GridError
+from landcover_pnp.errors import GridError, LegendError, RasterError, RequestError
 from landcover_pnp.legend import WORKING
 from landcover_pnp.publish.comparison import compare_maps, difference, difference_legend
 
@@ -65,6 +65,37 @@ def test_the_difference_map_has_the_legend_of_its_values(tmp_path: Path) -> None
     assert "trees and forest to impervious" in (tmp_path / "out" / "difference.qml").read_text()
     html = (tmp_path / "out" / "comparison.html").read_text()
     assert all(name in html for name in WORKING.names)
+
+
+@pytest.mark.parametrize("nodata", [255, -9999])
+def test_no_data_is_what_the_file_says_it_is(tmp_path: Path, nodata: int) -> None:
+    a, _ = maps(tmp_path)
+    marked = np.where(a == 0, nodata, a.astype(np.int16))
+    write_tif(tmp_path / "marked.tif", marked, nodata=nodata)
+    expected = compare_maps(tmp_path / "a.tif", tmp_path / "b.tif", tmp_path / "expected")
+    found = compare_maps(tmp_path / "marked.tif", tmp_path / "b.tif", tmp_path / "found")
+    np.testing.assert_array_equal(found.transitions, expected.transitions)
+
+
+def test_codes_of_another_legend_and_maps_without_metres_are_refused(tmp_path: Path) -> None:
+    a, _ = maps(tmp_path)
+    write_tif(tmp_path / "other.tif", np.where(a == 1, 9, a).astype(np.uint8), nodata=0)
+    for pair in (("other.tif", "a.tif"), ("a.tif", "other.tif")):
+        with pytest.raises(LegendError, match=r"9 \(\d+ px\)"):
+            compare_maps(*(tmp_path / name for name in pair), tmp_path / "out")
+    write_tif(tmp_path / "degrees.tif", a, 1e-5, crs="EPSG:4326", origin=(-80.0, 40.4))
+    write_tif(tmp_path / "nowhere.tif", a, crs=None)
+    for name, message in (("degrees.tif", "not in metres"), ("nowhere.tif", "no coordinate")):
+        with pytest.raises(RasterError, match=message):
+            compare_maps(tmp_path / name, tmp_path / name, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    maps(tmp_path)
+    for out in (tmp_path / "a.tif", tmp_path / "a.tif" / "below"):
+        with pytest.raises(RequestError, match="cannot be written to"):
+            compare_maps(tmp_path / "a.tif", tmp_path / "b.tif", out)
 
 
 def test_maps_of_different_ground_are_refused(tmp_path: Path) -> None:

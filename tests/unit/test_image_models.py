@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from landcover_pnp.baselines import qr_loss, rq_loss
-from landcover_pnp.image_models import Forest, ImageModel, Lesson, UNet, cross_entropy
+from landcover_pnp.image_models import Forest, ImageModel, Lesson
 from landcover_pnp.settings import ForestSettings, UNetSettings
+from landcover_pnp.transfer.baselines import qr_loss, rq_loss
+from landcover_pnp.unet import UNet, cross_entropy
 
 SMALL = UNetSettings(channels=[8, 16], steps=60, steps_more=20, batch_size=4, crop_px=8)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 from diffusers.models.unets.unet_2d import UNet2DModel
 from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from landcover_pnp.cli import main
@@ -136,7 +138,7 @@ class Parts(nn.Sequential):
 class GuidedUNet(nn.Module):
     """A small independent writing of guided-diffusion's U-Net (Dhariwal & Nichol 2021)."""
 
-    def __init__(self, shape: Shape, heads: int) -> None:
+    def __init__(self, shape: Shape, heads: int, head_channels: int | None = None) -> None:
         super().__init__()
         base, time = shape.channels[0], 4 * shape.channels[0]
         self.base = base
@@ -146,7 +148,8 @@ class GuidedUNet(nn.Module):
         widths, width = [base], base
 
         def block(before: int, after: int, has_attention: bool) -> list[nn.Module]:
-            attention = [GuidedAttention(after, heads)] if has_attention else []
+            number = after // head_channels if head_channels else heads
+            attention = [GuidedAttention(after, number)] if has_attention else []
             return [GuidedResBlock(before, after, time), *attention]
 
         for level, after in enumerate(shape.channels):
@@ -216,6 +219,28 @@ def test_any_shape_is_read_from_the_tensors_and_gives_equal_outputs(
         torch.testing.assert_close(network(x, t).sample, original(x, t), atol=2e-5, rtol=1e-4)
 
 
+def test_attention_at_levels_of_several_widths_needs_heads_of_one_size(tmp_path: Path) -> None:
+    shape = Shape(6, 6, (32, 64, 96), 1, (False, True, True))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        original = GuidedUNet(shape, 1, head_channels=16).eval()
+    torch.save(original.state_dict(), tmp_path / "unet.pth")
+    with pytest.raises(PriorError, match=r"64 and 96 channels with 4 heads at each") as refused:
+        import_prior(tmp_path / "unet.pth", ImportPriorSettings(tmp_path / "out"))
+    assert "--num_head_channels" in refused.value.way_out
+    with pytest.raises(PriorError, match=r"widths \[64, 96\] with heads of 20 channels"):
+        convert(original.state_dict(), 4, 64, 20)
+    import_prior(tmp_path / "unet.pth", ImportPriorSettings(tmp_path / "out", num_head_channels=16))
+    x = torch.randn(3, 6, 16, 16, generator=torch.Generator().manual_seed(1))
+    t = torch.tensor([1, 10, 999])
+    for network in (
+        Prior.load(tmp_path / "out").network,
+        UNet2DModel.from_pretrained(tmp_path / "out").eval(),
+    ):
+        with torch.no_grad():
+            torch.testing.assert_close(network(x, t).sample, original(x, t), atol=2e-5, rtol=1e-4)
+
+
 @needs_fixtures
 @pytest.mark.parametrize(
     ("change", "found", "expected"),
@@ -237,6 +262,12 @@ def test_any_shape_is_read_from_the_tensors_and_gives_equal_outputs(
         ),
         ({"out.2.weight": None}, "no tensor out.2.weight", "guided-diffusion"),
         ({"input_blocks.3.0.in_layers.2.weight": None}, "residual blocks", "equal depth"),
+        ({"out.2.weight": torch.tensor(1.0)}, r"out.2.weight of shape \(\)", "guided-diffusion"),
+        (
+            {"input_blocks.1.0.in_layers.2.weight": torch.zeros(48, 32, 3, 3)},
+            r"levels of \[48, 64\] channels",
+            "multiples of 32",
+        ),
     ],
 )
 def test_the_first_mismatch_is_named_with_both_shapes(
@@ -288,6 +319,41 @@ def test_a_truncated_checkpoint_is_refused(tmp_path: Path, share: float) -> None
     (tmp_path / "cut.pth").write_bytes(content[: int(share * len(content))])
     with pytest.raises(PriorError, match=r"truncated or no checkpoint|or is damaged"):
         import_prior(tmp_path / "cut.pth", settings(tmp_path / "out"))
+
+
+@needs_fixtures
+@pytest.mark.parametrize("zipped", [True, False])
+def test_damaged_bytes_are_refused(tiny: dict[str, Tensor], tmp_path: Path, zipped: bool) -> None:
+    small = {key: value for key, value in tiny.items() if value.numel() < 1000}
+    torch.save(small, tmp_path / "good.pth", _use_new_zipfile_serialization=zipped)
+    content, rng = (tmp_path / "good.pth").read_bytes(), np.random.default_rng(0)
+    for _ in range(100):
+        damaged = bytearray(content)
+        for place in rng.integers(0, 4000, rng.choice([1, 5, 50])):
+            damaged[place] = rng.integers(256)
+        (tmp_path / "damaged.pth").write_bytes(damaged)
+        with pytest.raises(PriorError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's, on what it finds in there
+            import_prior(tmp_path / "damaged.pth", settings(tmp_path / "out"))
+
+
+@needs_fixtures
+@pytest.mark.parametrize(
+    ("weight", "found"),
+    [
+        (torch.full((6,), float("nan")), "out.2.bias|conv_out.bias has values that are not finite"),
+        (torch.zeros(6, dtype=torch.complex64), "not names and tensors of real numbers"),
+        (torch.zeros(6, dtype=torch.int64), "not names and tensors of real numbers"),
+        (torch.zeros(6).to_sparse(), "not names and tensors of real numbers"),
+    ],
+)
+def test_weights_are_finite_real_numbers(
+    tiny: dict[str, Tensor], tmp_path: Path, weight: Tensor, found: str
+) -> None:
+    torch.save({**tiny, "out.2.bias": weight}, tmp_path / "unet.pth")
+    with pytest.raises(PriorError, match=found):
+        import_prior(tmp_path / "unet.pth", settings(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
 
 
 def test_other_checkpoints_are_refused(tmp_path: Path) -> None:
@@ -383,6 +449,47 @@ def test_foreign_folders_that_cannot_be_a_prior_are_refused(tmp_path: Path) -> N
     with pytest.raises(PriorError, match="UNet2DConditionModel"):
         import_prior(folder, settings(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
+
+
+CONFIG, PROCESS = "config.json", "scheduler_config.json"
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "found"),
+    [
+        (CONFIG, {"class_embed_type": "timestep"}, "class_embed_type 'timestep'"),
+        (CONFIG, {"sample_size": [16, 8]}, r"sample_size \[16, 8\]"),
+        (CONFIG, {"down_block_types": ["No", "No"]}, "config.json is damaged: No does not exist"),
+        (CONFIG, {"_class_name": None}, "nothing that diffusers writes"),
+        (PROCESS, {"rescale_betas_zero_snr": True}, "rescale_betas_zero_snr"),
+        (PROCESS, {"num_train_timesteps": 0}, "steps is 0"),
+        (PROCESS, {"num_train_timesteps": "many"}, "invalid literal"),
+        (PROCESS, {"beta_start": None}, "scheduler_config.json is damaged"),
+    ],
+)
+def test_a_folder_that_says_something_else_is_refused(
+    tmp_path: Path, file: str, change: Mapping[str, object], found: str
+) -> None:
+    unet().save_pretrained(tmp_path / "in")
+    DDPMScheduler().save_pretrained(tmp_path / "in")
+    told = json.loads((tmp_path / "in" / file).read_text())
+    (tmp_path / "in" / file).write_text(json.dumps({**told, **change}))
+    with pytest.raises(PriorError, match=found):
+        import_prior(tmp_path / "in", settings(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_tensor_too_many_and_a_list_are_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    unet().save_pretrained(folder)
+    DDPMScheduler().save_pretrained(folder)
+    weights = folder / "diffusion_pytorch_model.safetensors"
+    save_file({**load_file(weights), "extra": torch.zeros(3)}, weights)
+    with pytest.raises(PriorError, match=r"tensor extra of shape \(3,\)(?s:.*)no such tensor"):
+        import_prior(folder, settings(tmp_path / "out"))
+    (folder / CONFIG).write_text("[]")
+    with pytest.raises(PriorError, match="nothing that diffusers writes"):
+        import_prior(folder, settings(tmp_path / "out"))
 
 
 def test_diffusers_opens_what_is_exported(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from landcover_pnp.errors import RequestError
-from landcover_pnp.evaluation import Scores, cell_confusion, score
+from landcover_pnp.evaluation import Scores, score
+from landcover_pnp.examination import cell_confusion
 from landcover_pnp.intervals import bootstrap, over_seeds, paired_differences
 
 PIXELS = 100

@@ -4,26 +4,27 @@ import pytest
 from landcover_pnp.legend import NLCD
 from landcover_pnp.repair import (
     NOWHERE,
-    class_given_greenness,
+    Asphalt,
+    asphalt,
+    class_given_tone,
     colours,
-    greenness,
-    grey_point,
     places,
     repair_matrix,
+    tone,
 )
 from landcover_pnp.settings import RepairSettings
 from landcover_pnp.weak_labels import DEFINITIONS
 
 # Colours (R,G,B) of water, impervious, soil, trees, grass; the last two are green.
 COLOURS = np.array(
-    [[0.1, 0.1, 0.2], [0.5, 0.5, 0.5], [0.6, 0.5, 0.4], [0.15, 0.25, 0.15], [0.35, 0.42, 0.25]]
+    [[0.1, 0.1, 0.2], [0.5, 0.5, 0.5], [0.6, 0.5, 0.4], [0.15, 0.25, 0.15], [0.42, 0.5, 0.3]]
 )
 ROADS = len(NLCD.codes)
 LAWN, SHRUB, FOREST = (NLCD.codes.index(code) for code in (21, 52, 41))
 
 
 def desert(seed: int = 0, count: int = 6000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Features, greenness and places of a city whose shrubland is bare soil."""
+    """Features, tones and places of a city whose shrubland is bare soil."""
     rng = np.random.default_rng(seed)
     place = rng.choice([LAWN, SHRUB, FOREST, ROADS], count, p=[0.3, 0.4, 0.1, 0.2])
     shares = {
@@ -34,7 +35,7 @@ def desert(seed: int = 0, count: int = 6000) -> tuple[np.ndarray, np.ndarray, np
     }
     label = np.array([rng.choice(5, p=shares[p]) for p in place])
     pixels = (COLOURS[label] + rng.normal(0, 0.01, (count, 3))).T.astype(np.float32)[:, None]
-    return pixels[:, 0], greenness(pixels)[0], place
+    return pixels[:, 0], tone(pixels)[:, 0], place
 
 
 def test_bare_soil_called_shrubland_is_found_out() -> None:
@@ -79,19 +80,66 @@ def test_the_same_seed_gives_the_same_matrix() -> None:
     np.testing.assert_array_equal(one.matrix, other.matrix)
 
 
-def test_trees_are_green_and_roads_are_not() -> None:
-    fits = class_given_greenness(np.array([-0.05, 0.1]))
-    assert fits[0, 3] < fits[0, 4] < fits[0, 1]
-    assert fits[1, 3] > fits[1, 1]
-    assert ((fits > 0) & (fits <= 1)).all()
+def test_trees_are_green_and_dark_grass_is_green_and_bright_and_roads_are_not_green() -> None:
+    tones = np.array([[-0.05, 0.1, 0.1], [0.5, 0.2, 0.5]])
+    road, tree, lawn = class_given_tone(tones, Asphalt(0, 0.5))
+    assert road[3] < road[4] < road[1]
+    assert tree[3] > tree[4] > tree[1]
+    assert lawn[4] > lawn[3] > lawn[1]
+    for fits in (road, tree, lawn):
+        assert ((fits > 0) & (fits <= 1)).all()
+    unlit = class_given_tone(tones, Asphalt(0, None))
+    np.testing.assert_array_equal(unlit[1], unlit[2])  # no roads, no measure of light
+
+
+def test_shadows_make_no_water_where_none_is_expected() -> None:
+    features, tones, place = desert()
+    dark = np.random.default_rng(1).random(len(place)) < 0.2
+    features[:, dark & (place != ROADS)] = COLOURS[0][:, None]  # as dark as water is
+    repair = repair_matrix(features, tones, place, DEFINITIONS, RepairSettings(colours=12), seed=0)
+    dry = [LAWN, SHRUB, FOREST]
+    assert (repair.matrix[dry, 0] <= DEFINITIONS[dry, 0] + 1e-9).all()
+    np.testing.assert_allclose(repair.matrix.sum(axis=1), 1)
+
+
+def test_open_water_may_become_more_water() -> None:
+    features, tones, place = desert()
+    lake = NLCD.codes.index(11)
+    place[place == FOREST] = lake
+    features[:, place == lake] = COLOURS[0][:, None]
+    doubtful = DEFINITIONS.copy()
+    doubtful[lake] = 0.2
+    repair = repair_matrix(features, tones, place, doubtful, RepairSettings(colours=12), seed=0)
+    assert repair.matrix[lake, 0] > 0.3
+
+
+def test_an_image_without_colour_is_repaired_by_its_brightness_alone() -> None:
+    features, tones, place = desert()
+    tones[0] = np.random.default_rng(0).normal(0, 0.002, len(place))
+    assert asphalt(tones, place) is None
+    repair = repair_matrix(features, tones, place, DEFINITIONS, RepairSettings(colours=12), seed=0)
+    # Were greenness to count, nothing would be green, and the forest gone.
+    assert repair.matrix[FOREST].argmax() == 3
 
 
 @pytest.mark.parametrize("cast", [-0.03, 0.0, 0.02])
-def test_roads_tell_the_cast_of_the_camera(cast: float) -> None:
+def test_roads_tell_the_cast_of_the_camera_and_the_light(cast: float) -> None:
     place = np.repeat([LAWN, ROADS], 200)
-    green = np.where(place == ROADS, cast, 0.3)
-    assert grey_point(green, place) == pytest.approx(cast)
-    assert grey_point(green[:250], place[:250]) == 0  # too few roads
+    tones = np.where(place == ROADS, [[cast], [0.6]], [[0.3], [0.4]])
+    roads = asphalt(tones, place)
+    assert roads is not None
+    assert roads.greenness == pytest.approx(cast)
+    assert roads.brightness == pytest.approx(0.6)
+    assert asphalt(tones[:, :250], place[:250]) == Asphalt(0, None)  # too few roads
+
+
+@pytest.mark.parametrize("light", [0.5, 1.0, 1.5])
+def test_the_light_of_the_day_does_not_matter(light: float) -> None:
+    tones = np.array([[0.1, 0.1, -0.05], [0.2, 0.5, 0.4]])
+    darker = tones * [[1], [light]]
+    np.testing.assert_allclose(
+        class_given_tone(darker, Asphalt(0, 0.5 * light)), class_given_tone(tones, Asphalt(0, 0.5))
+    )
 
 
 def test_places_are_nlcd_classes_unless_an_object_covers_them() -> None:

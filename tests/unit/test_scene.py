@@ -1,5 +1,6 @@
 """Scenes from a user's own rasters and vectors: one grid, nothing shifted, nothing invented."""
 
+import dataclasses
 import warnings
 from pathlib import Path
 
@@ -251,3 +252,26 @@ def test_real_naip_and_nlcd(shared: Path, tmp_path: Path) -> None:
     assert scene.image_bands == 4
     assert scene.valid(scene.extent).mean() > 0.9
     assert set(np.unique(scene.nlcd(scene.extent))) > {21, 22, 41}
+
+
+@pytest.mark.parametrize("reach", [179.0, 60.0, 1.0])
+def test_a_sea_as_large_as_the_earth_covers_the_ground(
+    files: RasterFiles, tmp_path: Path, reach: float
+) -> None:
+    west, north = Transformer.from_crs(UTM, 4326, always_xy=True).transform(*ORIGIN)
+    sea = shapely.box(max(west - reach, -180), max(north - reach, -90), west + reach, 85)
+    gpd.GeoDataFrame(geometry=[sea], crs=4326).to_file(tmp_path / "sea.gpkg")
+    layer = LayerFile(tmp_path / "sea.gpkg")
+    scene = scene_of(dataclasses.replace(files, water=layer), tmp_path)
+    assert (scene.coverage("water", scene.extent) == 1).all()
+
+
+def test_widths_that_are_no_numbers_are_not_given(files: RasterFiles, tmp_path: Path) -> None:
+    x, y = ORIGIN
+    roads = [shapely.LineString([(x, y - d), (x + 240, y - d)]) for d in (60, 120, 180)]
+    frame = gpd.GeoDataFrame({"width_m": ["8 m", None, "8"]}, geometry=roads, crs=UTM)
+    frame.to_file(tmp_path / "roads.gpkg")
+    layer = LayerFile(tmp_path / "roads.gpkg", width_m=4.0)
+    scene = scene_of(dataclasses.replace(files, roads=layer), tmp_path)
+    cover = scene.coverage("roads", scene.extent).sum(axis=0) * 4
+    np.testing.assert_allclose(cover, 4 + 4 + 8, rtol=0.01)

@@ -5,19 +5,21 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from landcover_pnp.calibration import fit_temperature
-from landcover_pnp.evaluation import Examination, Scores, examine_map, sample_map
+from landcover_pnp.evaluation import Scores
+from landcover_pnp.examination import Examination, examine_map, sample_map
 from landcover_pnp.grid import Box
 from landcover_pnp.intervals import Interval, bootstrap, over_seeds, paired_differences
 from landcover_pnp.legend import LEGENDS, WORKING
 from landcover_pnp.raster import blocks, open_raster, read
-from landcover_pnp.settings import RasterFiles, TransferMethod, TransferSettings
+from landcover_pnp.settings import TransferMethod, TransferSettings
+from landcover_pnp.transfer.cities import City
+from landcover_pnp.transfer.maps import MethodMap
 
 
 def measures(scores: Scores) -> dict[str, float]:
@@ -33,54 +35,6 @@ COMPARED_WITH: tuple[TransferMethod, ...] = ("weak_labels", "evidence")
 """Methods that every other is compared with, on the same resampled cells."""
 
 _SAMPLE_PX = 200_000
-
-
-@dataclass(frozen=True)
-class City:
-    """A city's files.
-
-    Attributes:
-        name: Its name.
-        tiles: Files by tile; one tile has the name "".
-    """
-
-    name: str
-    tiles: Mapping[str, RasterFiles]
-
-    @property
-    def truth(self) -> Mapping[str, RasterFiles] | None:
-        """The tiles, if all have truth."""
-        return self.tiles if all(files.truth for files in self.tiles.values()) else None
-
-
-@dataclass(frozen=True)
-class MethodMap:
-    """One method's maps of one city.
-
-    Attributes:
-        city: Name of the city.
-        protocol: Where p(class | NLCD) comes from, ``any`` where it does not matter.
-        method: The method.
-        seed: Its seed.
-        maps: Class map by tile.
-        seconds: Processor time it took, without the map run it starts from.
-        memory_mb: Peak memory of the process by then.
-        kept: Whether an earlier run had made it.
-    """
-
-    city: str
-    protocol: str
-    method: TransferMethod
-    seed: int
-    maps: Mapping[str, Path]
-    seconds: float
-    memory_mb: float
-    kept: bool
-
-    def probabilities(self, tile: str) -> Path:
-        """The probabilities a map was made of."""
-        path = self.maps[tile]
-        return path.parent / "probabilities" / path.name
 
 
 @dataclass(frozen=True, eq=False)

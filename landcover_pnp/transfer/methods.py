@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from landcover_pnp.baselines import (
+from landcover_pnp import __version__
+from landcover_pnp.grid import Box
+from landcover_pnp.image_models import ImageModel
+from landcover_pnp.legend import CLASS_COUNT
+from landcover_pnp.runs import Ingredients, file_hash, ingredients
+from landcover_pnp.settings import StudentSettings, TransferMethod
+from landcover_pnp.sites import Predict, Site, chosen_places
+from landcover_pnp.student import image_model, teach
+from landcover_pnp.transfer.baselines import (
     majority,
     middle,
     qr_loss,
@@ -19,12 +28,7 @@ from landcover_pnp.baselines import (
     weak_lessons,
     with_channels,
 )
-from landcover_pnp.grid import Box
-from landcover_pnp.image_models import ImageModel, UNet
-from landcover_pnp.legend import CLASS_COUNT
-from landcover_pnp.settings import StudentSettings, TransferMethod
-from landcover_pnp.sites import Predict, Site, chosen_places
-from landcover_pnp.student import image_model, teach
+from landcover_pnp.unet import UNet
 
 FROM_RUN = ("weak_labels", "evidence", "map")
 """Methods that the map stage has carried out already."""
@@ -32,19 +36,7 @@ FROM_RUN = ("weak_labels", "evidence", "map")
 WITHOUT_MATRIX = ("majority", "source_forest", "source_unet", "half_city")
 """Methods that do not use p(class | NLCD): the same under every protocol, so made once."""
 
-LEARNS = (
-    "source_forest",
-    "source_unet",
-    "source_unet_weak",
-    "qr",
-    "rq",
-    "student",
-    "student_unet",
-    "student_finetuned",
-    "student_no_clusters",
-    "student_no_greenness",
-    "half_city",
-)
+LEARNS = tuple(m for m in get_args(TransferMethod) if m not in (*FROM_RUN, "majority"))
 """Methods whose result depends on the seed."""
 
 TITLES: dict[TransferMethod, str] = {
@@ -71,71 +63,102 @@ Predictor = Callable[[Site], tuple[Predict, int]]
 
 
 @dataclass(frozen=True, eq=False)
-class Sight:
-    """What a method may see.
+class Work:
+    """One method in one city under one protocol, and what it may see.
 
     Attributes:
-        source: Runs of the source city, with truth.
-        sites: Runs of the city to be mapped, under the protocol at hand; without truth, but for
-            ``half_city``.
+        method: The method.
+        seed: Seed of what is random.
+        source: Runs of the source city by tile, with truth.
+        sites: Runs of the city to be mapped by tile; without truth, but for ``half_city``.
         student: Settings of the students, and of forests and U-Nets.
     """
 
-    source: Sequence[Site]
-    sites: Sequence[Site]
+    method: TransferMethod
+    seed: int
+    source: Mapping[str, Site]
+    sites: Mapping[str, Site]
     student: StudentSettings
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the method learns from the source alone: once for all cities."""
+        return self.method == "majority" or self.method.startswith("source")
 
-def predictor(method: TransferMethod, sight: Sight, seed: int) -> Predictor:
-    """Teaches a method.
+    @property
+    def made_of(self) -> Ingredients:
+        """What the maps depend on: the runs they start from, and truth they learn from."""
 
-    Args:
-        method: One that is not in ``FROM_RUN``.
-        sight: What it may see.
-        seed: Seed of what is random.
+        def state(site: Site) -> str:
+            if self.method in WITHOUT_MATRIX:
+                return site.scene.fingerprint
+            text = (site.run / "probabilities" / "record.json").read_text("utf-8")
+            return text.partition('"fingerprint": "')[2][:16]
+
+        learns: Ingredients = {}
+        if self.method in LEARNS:
+            learns = {"student": self.student, "seed": self.seed}
+        if self.method not in FROM_RUN:
+            seen = self.sites if self.method == "half_city" else self.source
+            truths = {tile: site.fine.files.truth for tile, site in seen.items()}
+            learns["truth"] = {t: file_hash(f.path) for t, f in truths.items() if f is not None}
+        return ingredients(
+            version=__version__,
+            method=self.method,
+            source={tile: state(site) for tile, site in self.source.items()},
+            city={tile: state(site) for tile, site in self.sites.items()},
+            **learns,
+        )
+
+
+def predictor(work: Work) -> Predictor:
+    """Teaches a method that is not in ``FROM_RUN``.
 
     Returns:
         How it maps the sites.
     """
-    settings = dataclasses.replace(sight.student, seed=seed)
+    method, seed = work.method, work.seed
+    settings = dataclasses.replace(work.student, seed=seed)
+    source, sites = list(work.source.values()), list(work.sites.values())
     if method == "majority":
-        return partial(_constant, majority(_labels(sight.source)))
+        return partial(_constant, majority(_labels(source)))
     if method.startswith("student"):
-        return _student(method, sight, settings)
+        return _student(method, source, sites, settings)
     forest = dataclasses.replace(settings, model="forest")
     unet = dataclasses.replace(settings, model="unet")
     if method in ("qr", "rq"):
         loss = qr_loss if method == "qr" else rq_loss
-        model: ImageModel = UNet(settings.unet, sight.sites[0].scene.image_bands, loss)
-        model.fit(weak_lessons(chosen_places(sight.sites, settings.windows, seed)), seed)
+        model: ImageModel = UNet(settings.unet, sites[0].scene.image_bands, loss)
+        model.fit(weak_lessons(chosen_places(sites, settings.windows, seed)), seed)
         return partial(_plain, model)
     if method == "half_city":
-        places = chosen_places(sight.sites, settings.windows, seed)
-        model = image_model(forest, sight.sites)
-        model.fit(truth_lessons(places, left_half=True), seed)
+        model = image_model(forest, sites)
+        model.fit(truth_lessons(chosen_places(sites, settings.windows, seed), left_half=True), seed)
         return partial(_right_half, model)
-    places = chosen_places(sight.source, settings.windows, seed)
+    places = chosen_places(source, settings.windows, seed)
     if method == "source_unet_weak":
-        model = UNet(settings.unet, sight.source[0].scene.image_bands + CLASS_COUNT)
+        model = UNet(settings.unet, source[0].scene.image_bands + CLASS_COUNT)
         model.fit(truth_lessons(places, with_weak_labels=True), seed)
         return partial(_with_weak_labels, model)
-    model = image_model(forest if method == "source_forest" else unet, sight.source)
+    model = image_model(forest if method == "source_forest" else unet, source)
     model.fit(truth_lessons(places), seed)
     return partial(_plain, model)
 
 
-def _student(method: TransferMethod, sight: Sight, settings: StudentSettings) -> Predictor:
+def _student(
+    method: TransferMethod, source: Sequence[Site], sites: Sequence[Site], settings: StudentSettings
+) -> Predictor:
     if method in ("student_unet", "student_finetuned"):
         settings = dataclasses.replace(settings, model="unet")
     elif method == "student_no_clusters":
         settings = dataclasses.replace(settings, teacher="weak_labels")
     elif method == "student_no_greenness":
         settings = dataclasses.replace(settings, greenness=False)
-    model = image_model(settings, sight.sites)
+    model = image_model(settings, sites)
     if method == "student_finetuned":
-        places = chosen_places(sight.source, settings.windows, settings.seed)
+        places = chosen_places(source, settings.windows, settings.seed)
         model.fit(truth_lessons(places), settings.seed)
-    student = teach(sight.sites, model, settings)
+    student = teach(sites, model, settings)
     return lambda site: (student.predict(site), student.model.reach_px)
 
 

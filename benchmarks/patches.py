@@ -1,0 +1,138 @@
+"""Transfer to four EnviroAtlas patches of 256 m whose weak labels are given, not made of NLCD.
+
+Labels of Pittsburgh's real window only. The patches have no CRS and no NLCD; their weak labels are
+those of the program released with the paper, made with p(class | NLCD) of the patch's own city:
+protocol `target`. Methods without NLCD, as in `landcover transfer`, by the same functions and with
+the same intervals, bootstrap over cells of 30 m; `all` are the four patches together. Needs the
+folder ../shared.
+
+Usage: python benchmarks/patches.py
+"""
+
+import dataclasses
+import time
+import warnings
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import rasterio
+from affine import Affine
+from engine_scenes import REAL, ROOT, patch
+from numpy.typing import NDArray
+
+from landcover_pnp.configuration import load_settings
+from landcover_pnp.examination import Examination, examine_map
+from landcover_pnp.geotiff import write_raster
+from landcover_pnp.inference.engine import infer
+from landcover_pnp.inference.evidence import evidence_map
+from landcover_pnp.inference.tiles import BAND, PROBABILITY_ONE
+from landcover_pnp.intervals import bootstrap
+from landcover_pnp.legend import ENVIROATLAS
+from landcover_pnp.mapping import map_city
+from landcover_pnp.prior.denoiser import Prior
+from landcover_pnp.settings import (
+    InferenceSettings,
+    MapSettings,
+    RasterFiles,
+    SceneSettings,
+    StudentSettings,
+    TransferMethod,
+    TruthFile,
+)
+from landcover_pnp.sites import Site, map_site
+from landcover_pnp.transfer.methods import FROM_RUN, TITLES, Work, predictor
+from landcover_pnp.transfer.scores import measures
+
+PATCHES = ("austin_tx_dp0", "austin_tx_dp1", "unknown_dp2", "unknown_dp3")
+METHODS: tuple[TransferMethod, ...] = (
+    "majority",
+    "source_forest",
+    "source_unet",
+    "weak_labels",
+    "evidence",
+    "map",
+    "student",
+    "student_unet",
+    "student_finetuned",
+    "half_city",
+)
+SOMEWHERE = Affine(1, 0, 620_000, 0, -1, 3_350_000)
+
+
+def write(path: Path, pixels: NDArray[np.uint8], pixel_m: float) -> Path:
+    """A raster (band, y, x) of a place that is only where it is so that it has a CRS."""
+    count, height, width = pixels.shape
+    grid = {"crs": "EPSG:26914", "transform": SOMEWHERE * Affine.scale(pixel_m)}
+    shape = {"count": count, "height": height, "width": width, "dtype": "uint8"}
+    with rasterio.open(path, "w", driver="GTiff", **grid, **shape) as target:
+        target.write(pixels)
+    return path
+
+
+def patch_site(name: str, folder: Path) -> Site:
+    """A patch as a finished map run; NLCD is a dummy, and what was made of it is replaced."""
+    folder.mkdir(parents=True)
+    with rasterio.open(REAL / "ea-patches" / f"{name}_naip_256.tif") as source:
+        image = write(folder / "image.tif", source.read(), 1)
+    with rasterio.open(REAL / "ea-patches" / f"{name}_ea_64.tif") as source:
+        truth = write(folder / "truth.tif", source.read(), 4)
+    nlcd = write(folder / "nlcd.tif", np.full((1, 64, 64), 22, np.uint8), 4)
+    files = RasterFiles(image, nlcd, truth=TruthFile(truth))
+    map_city(MapSettings(SceneSettings(rasters=files), workers=0), folder / "run")
+    site = Site.open(folder / "run")
+    evidence = patch(REAL / "ea-patches", name).evidence
+    engine = InferenceSettings(engine="denoise")
+    maps = {
+        "weak_labels": evidence.weak_labels,
+        "evidence": evidence_map(
+            evidence.clusters, evidence.weak_labels, evidence.valid, engine.evidence
+        ),
+        "map": infer(evidence, engine, Prior.load(), seed=0),
+    }
+    box, geobox = site.scene.extent, site.scene.geobox
+    for method, p in maps.items():
+        stored = np.rint(p * PROBABILITY_ONE).astype(np.uint16)
+        path = site.run / "probabilities" / f"{method}.tif"
+        write_raster(path, geobox, BAND, [(box, stored)])
+    return site
+
+
+def examined(site: Site, probabilities: Path) -> Examination:
+    """Scores of a patch."""
+    truth = site.fine.files.truth
+    if truth is None:
+        raise ValueError("a patch without truth")
+    return examine_map(probabilities, truth.path, ENVIROATLAS, "five_classes", overlap=True)
+
+
+def main() -> None:
+    """Prints the table."""
+    warnings.simplefilter("ignore")
+    print(f"| method | {' | '.join(PATCHES)} | accuracy, all | mean IoU, all | s |")
+    print("|---|" + "---:|" * (len(PATCHES) + 3))
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        city = load_settings(MapSettings, ROOT / "configs/cities/ea_mini_pittsburgh_pa.yaml")
+        map_city(dataclasses.replace(city, workers=0), folder / "pittsburgh")
+        source = {"": Site.open(folder / "pittsburgh")}
+        sites = {name: patch_site(name, folder / name) for name in PATCHES}
+        for method in METHODS:
+            start, parts = time.process_time(), []
+            for site in sites.values():
+                path = site.run / "probabilities" / f"{method}.tif"
+                if method not in FROM_RUN:
+                    work = Work(method, 0, source, {"": site}, StudentSettings())
+                    map_site(site, *predictor(work)(site), folder / site.run.parent.name, method)
+                    path = folder / site.run.parent.name / "probabilities" / f"{method}.tif"
+                parts.append(examined(site, path))
+            seconds = time.process_time() - start
+            cells = [f"{e.scores.accuracy:.3f} / {e.scores.mean_iou:.3f}" for e in parts]
+            found = bootstrap(measures, sum(parts[1:], start=parts[0]).cells, seed=0)
+            intervals = (found["accuracy"], found["mean_iou"])
+            cells += ["{:.3f} [{:.3f}, {:.3f}]".format(*interval) for interval in intervals]
+            print(f"| {TITLES[method]} | {' | '.join(cells)} | {seconds:.0f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

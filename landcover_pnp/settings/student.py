@@ -1,0 +1,76 @@
+"""Settings of students: image models taught in the city itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class ForestSettings:
+    """A random forest on colour and texture.
+
+    Attributes:
+        trees: Number of trees.
+        leaf_px: Smallest number of pixels in a leaf.
+        features_share: Share of the features tried at each split.
+        sample_px: Fine pixels it learns from, spread over all windows.
+        radii_m: Radii of the boxes whose means and deviations it sees, metres.
+    """
+
+    trees: int = 40
+    leaf_px: int = 10
+    features_share: float = 0.35
+    sample_px: int = 20_000
+    radii_m: list[float] = field(default_factory=lambda: [1.5, 4.0, 10.0])
+
+
+@dataclass(frozen=True)
+class UNetSettings:
+    """A small U-Net.
+
+    Attributes:
+        channels: Feature channels by level, each half as fine as the one above; multiples of 8.
+        steps: Optimiser steps from scratch.
+        steps_more: Optimiser steps when it goes on from what it knows.
+        batch_size: Crops a step.
+        crop_px: Side of the crops, working pixels.
+        learning_rate: Largest learning rate of AdamW, of a one-cycle schedule.
+        jitter: Standard deviation of the random gain of each band.
+    """
+
+    channels: list[int] = field(default_factory=lambda: [16, 32, 48])
+    steps: int = 200
+    steps_more: int = 100
+    batch_size: int = 4
+    crop_px: int = 24
+    learning_rate: float = 3e-3
+    jitter: float = 0.05
+
+
+@dataclass(frozen=True)
+class StudentSettings:
+    """An image model taught in the city itself by the map of finished runs.
+
+    Attributes:
+        model: The image model.
+        teacher: What the first round learns: the map, or a baseline of the run.
+        rounds: Most rounds.
+        settled: The rounds end when one changes the class of less than this share of pixels.
+        greenness: Whether vegetation is expected to be green, and trees darker than grass: this
+            then counts as evidence, see ``repair.class_given_tone``.
+        windows: Most windows of 64 working pixels that it learns from, spread over all runs.
+        forest: The random forest.
+        unet: The U-Net.
+        seed: Seed of everything random.
+    """
+
+    model: Literal["forest", "unet"] = "forest"
+    teacher: Literal["map", "evidence", "weak_labels"] = "map"
+    rounds: int = 2
+    settled: float = 0.01
+    greenness: bool = True
+    windows: int = 100
+    forest: ForestSettings = field(default_factory=ForestSettings)
+    unet: UNetSettings = field(default_factory=UNetSettings)
+    seed: int = 0

@@ -1,0 +1,186 @@
+"""The student as a stage of a map run: taught once, then it draws the map tile by tile."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import joblib
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from landcover_pnp.errors import DiskFullError, LandcoverError, RunError
+from landcover_pnp.geotiff import completed, write_raster
+from landcover_pnp.grid import Box, Tile, TileGrid
+from landcover_pnp.inference.tiles import BAND, PROBABILITY_ONE, give_up
+from landcover_pnp.legend import CLASS_COUNT
+from landcover_pnp.raster import blocks, open_raster, read
+from landcover_pnp.runs import Ingredients, Record, file_hash, file_hashes
+from landcover_pnp.settings import StudentSettings
+from landcover_pnp.sites import WINDOW_PX, Site
+from landcover_pnp.student import Student, image_model, teach
+
+MODEL = "model.joblib"
+"""The taught student: written and read by the same run alone, and by its hash."""
+
+
+@dataclass(frozen=True)
+class StudentJob:
+    """All that a worker needs to draw any tile of a run by its student.
+
+    Attributes:
+        run: The run folder.
+        grid: The tiles, on the working grid.
+        model_hash: Hash of the taught student's file.
+        made_of: What the tiles depend on besides their position.
+    """
+
+    run: Path
+    grid: TileGrid
+    model_hash: str
+    made_of: Ingredients
+
+    @property
+    def out(self) -> Path:
+        """Folder of the student and of the tiles' files."""
+        return self.run / "student"
+
+    def made_of_tile(self, tile: Tile) -> Ingredients:
+        """What one tile's result depends on."""
+        return {**self.made_of, "model": self.model_hash, "core": list(tile.core)}
+
+    def raster(self, tile: Tile) -> Path:
+        """File of a tile's probabilities, its core alone."""
+        return self.out / f"{tile.id}.tif"
+
+    def rasters(self, tile: Tile) -> list[Path]:
+        """All files of a tile."""
+        return [self.raster(tile)]
+
+    def record(self, tile: Tile) -> Path:
+        """File of a tile's record, which appears after its raster."""
+        return self.out / f"{tile.id}.json"
+
+
+def taught(run: Path, settings: StudentSettings, made_of: Ingredients) -> Record:
+    """Teaches a student on a run's own map, unless that was done.
+
+    Args:
+        run: Folder of a run whose probabilities are blended.
+        settings: Model, rounds, windows.
+        made_of: What the student depends on.
+
+    Returns:
+        The record, with agreement and changes by round among its figures and the hash of
+        ``student/model.joblib``.
+
+    Raises:
+        RasterError: If the run's image cannot be read.
+        RunError: If the student cannot be written.
+    """
+    path = run / "student" / "record.json"
+    record, _ = Record.standing(path, made_of)
+    if record is None:
+        start = time.monotonic()
+        torch.set_num_threads(1)  # the order of floating-point sums, and with it the bytes
+        sites = [Site.open(run)]
+        student = teach(sites, image_model(settings, sites), settings)
+        with completed(path.parent / MODEL) as partial:
+            joblib.dump(student, partial)
+        figures = {
+            f"{what} in round {number}": value
+            for number, r in enumerate(student.rounds, start=1)
+            for what, value in (("changed", r.changed), ("agreement", r.agreement))
+        }
+        files = file_hashes(path.parent, [path.parent / MODEL])
+        record = Record("done", made_of, time.monotonic() - start, figures=figures, files=files)
+        record.write(path)
+    return record
+
+
+def student_tile(job: StudentJob, tile_id: str) -> Record:
+    """Draws a tile's core at the image's resolution and writes it, then its record.
+
+    Args:
+        job: What all tiles of the run share.
+        tile_id: Name of the tile.
+
+    Returns:
+        The record without ingredients, which are long: ``done``, or ``failed`` with the reason.
+
+    Raises:
+        DiskFullError: If there is no room for the tile, and hence for no other.
+    """
+    torch.set_num_threads(1)
+    start = time.monotonic()
+    tile = job.grid.tile_by_id(tile_id)
+    try:
+        student, site = _student(job.out / MODEL, job.model_hash), Site.open(job.run)
+        core = site.fine.fine(tile.core)
+        geobox = site.fine.geobox[core.within(site.fine.fine(site.scene.extent))]
+
+        def parts() -> Iterator[tuple[Box, NDArray[np.uint16]]]:
+            predict = student.predict(site)
+            for box in blocks(tile.core, 2 * WINDOW_PX):
+                p = site.predicted(predict, box, student.model.reach_px)
+                y, x = site.fine.fine(box).within(core)
+                yield (
+                    Box(y.start, y.stop, x.start, x.stop),
+                    np.rint(p * PROBABILITY_ONE).astype(np.uint16),
+                )
+
+        write_raster(job.raster(tile), geobox, BAND, parts())
+    except DiskFullError:
+        raise
+    except LandcoverError as error:
+        return give_up(job, tile_id, str(error), time.monotonic() - start)
+    files = file_hashes(job.out, job.rasters(tile))
+    made_of, seconds = job.made_of_tile(tile), time.monotonic() - start
+    Record("done", made_of, seconds, files=files).write(job.record(tile))
+    return Record("done", {}, seconds)
+
+
+def join_tiles(job: StudentJob, done: Collection[str], path: Path) -> Path:
+    """Writes all tiles' probabilities to one GeoTIFF.
+
+    Args:
+        job: The tiles.
+        done: Names of those that are there; the others are no data.
+        path: File to write: (class, fine y, fine x) uint16, 65535 = 1, all 0 = no data.
+
+    Returns:
+        The file.
+
+    Raises:
+        RunError: If the file cannot be written.
+    """
+    fine = Site.open(job.run).fine
+
+    def parts() -> Iterator[tuple[Box, NDArray[np.uint16]]]:
+        for tile in job.grid:
+            core = fine.fine(tile.core)
+            if tile.id not in done:
+                yield core, np.zeros((CLASS_COUNT, *core.shape), np.uint16)
+                continue
+            with open_raster(job.raster(tile), "tile") as source:
+                yield core, read(source, source.indexes, Box(0, core.shape[0], 0, core.shape[1]))
+
+    write_raster(path, fine.geobox, BAND, parts())
+    return path
+
+
+@lru_cache(maxsize=1)
+def _student(path: Path, expected: str) -> Student:
+    """The run's student, loaded once a process and only if it is the one this run has taught."""
+    if file_hash(path) != expected:
+        raise RunError(
+            found=f"{path} is not the student that this run has taught",
+            expected=f"a file with the hash {expected}",
+            way_out="remove it and repeat the command: the student is taught again",
+        )
+    student: Student = joblib.load(path)
+    return student

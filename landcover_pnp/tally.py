@@ -1,0 +1,96 @@
+"""The tally of work that is done tile by tile: what stands, what is done now, what failed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+from landcover_pnp.grid import Tile
+from landcover_pnp.inference.farm import Crew, Lost, farm_out
+from landcover_pnp.inference.tiles import Tiled, give_up
+from landcover_pnp.interruption import stoppable
+from landcover_pnp.progress import Watch
+from landcover_pnp.runs import Record
+
+Job = TypeVar("Job", bound=Tiled)
+
+
+@dataclass
+class Tally:
+    """What became of the tiles.
+
+    Attributes:
+        done: Names of the finished ones.
+        failed: Reason by name of the others.
+        uniform_px: Pixels of the finished ones of which nothing is known.
+    """
+
+    done: set[str] = field(default_factory=set)
+    failed: dict[str, str] = field(default_factory=dict)
+    uniform_px: int = 0
+
+    def add(self, name: str, record: Record) -> None:
+        """Enters a tile."""
+        if record.status == "done":
+            self.done.add(name)
+            self.uniform_px += int(record.figures.get("uniform_px", 0))
+        else:
+            self.failed[name] = record.reason
+
+    @property
+    def hash(self) -> str:
+        """Hash of the names of the finished tiles."""
+        return hashlib.sha256(" ".join(sorted(self.done)).encode()).hexdigest()
+
+
+def worked_off(
+    job: Job,
+    work: Callable[[Job, str], Record],
+    tiles: Sequence[Tile],
+    tally: Tally,
+    crew: Crew,
+    watch: Watch,
+) -> Iterator[None]:
+    """Does the work of every tile whose result does not stand, and enters each in the tally.
+
+    Args:
+        job: What all tiles share; pickled to the workers.
+        work: Does a tile by its name.
+        tiles: The tiles.
+        tally: Takes what became of them.
+        crew: Who does it.
+        watch: Sees every tile.
+
+    Yields:
+        After every tile that is finished now.
+
+    Raises:
+        KeyboardInterrupt: After Ctrl-C, when the tiles in hand are finished.
+        RunError: If the connection to the workers is lost.
+        DiskFullError: If there is no room for a tile.
+    """
+    todo, renewed = [], set[str]()
+    for tile in tiles:
+        record, differing = Record.standing(job.record(tile), job.made_of_tile(tile))
+        renewed.update(differing)
+        if record is None:
+            todo.append(tile.id)
+        else:
+            tally.add(tile.id, record)
+    kept = len(tiles) - len(todo)
+    watch.tiles(total=len(tiles), kept=kept)
+    if renewed:
+        watch.say(f"tiles made again, changed since the last run: {', '.join(sorted(renewed))}")
+    if kept:
+        watch.say(f"resuming: {kept} tiles done, {len(todo)} left")
+    with stoppable(watch.say) as stop:
+        for name, result in farm_out(partial(work, job), todo, crew, watch.say, stop):
+            record = give_up(job, name, result.reason) if isinstance(result, Lost) else result
+            tally.add(name, record)
+            watch.tile(name, record)
+            yield
+        if stop():
+            raise KeyboardInterrupt

@@ -1,0 +1,1 @@
+"""Domain transfer: one city's labels, other cities' maps, every method, every protocol."""

@@ -1,0 +1,143 @@
+"""The cities of a transfer run: their files, and what is checked before any work."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from landcover_pnp.configuration import plain
+from landcover_pnp.errors import SettingsError
+from landcover_pnp.runs import Record, file_hashes, ingredients, write_json
+from landcover_pnp.settings import (
+    EnviroAtlasTile,
+    RasterFiles,
+    SyntheticSettings,
+    TransferCity,
+    TransferSettings,
+)
+from landcover_pnp.sources.enviroatlas import list_tiles, tile_files
+from landcover_pnp.sources.rasters import plan_scene
+from landcover_pnp.sources.synthetic import write_city
+
+
+@dataclass(frozen=True)
+class City:
+    """A city's files.
+
+    Attributes:
+        name: Its name.
+        tiles: Files by tile; one tile has the name "".
+    """
+
+    name: str
+    tiles: Mapping[str, RasterFiles]
+
+    @property
+    def truth(self) -> Mapping[str, RasterFiles] | None:
+        """The tiles, if all have truth."""
+        return self.tiles if all(files.truth for files in self.tiles.values()) else None
+
+
+def without_truth(files: RasterFiles) -> RasterFiles:
+    """A scene's files as everything but the scoring sees them."""
+    return dataclasses.replace(files, truth=None)
+
+
+def open_city(city: TransferCity, drawn: Path) -> City:
+    """The files of a city's tiles; a synthetic city is drawn if it is not there yet.
+
+    Args:
+        city: Where its files come from.
+        drawn: Folder of drawn cities.
+
+    Raises:
+        SettingsError: If the city names no source of its files, or several.
+        RasterError: If the data set has no such city.
+    """
+    named = [s for s in (city.rasters, city.enviroatlas, city.synthetic) if s is not None]
+    if len(named) != 1:
+        raise SettingsError(
+            found=f"the city {city.name!r} with {len(named)} sources of its files",
+            expected="exactly one of rasters, enviroatlas and synthetic",
+            way_out="name the city's files in the configuration",
+        )
+    if city.rasters is not None:
+        return City(city.name, {"": city.rasters})
+    if city.enviroatlas is not None:
+        tile = city.enviroatlas
+        names = [tile.tile] if tile.tile else list_tiles(tile.root, tile.city, tile.split)
+        tiles = {name: tile_files(dataclasses.replace(tile, tile=name)) for name in names}
+        return City(city.name, tiles if len(tiles) > 1 else {"": tiles[names[0]]})
+    plan = city.synthetic or SyntheticSettings()
+    made_of, note = ingredients(city=plan), drawn / f"{city.name}.json"
+    record, _ = Record.standing(note, made_of)
+    if record is None:
+        start = time.monotonic()
+        summary = write_city(plan, drawn / city.name)
+        files = file_hashes(drawn, sorted(summary.folder.iterdir()))
+        record = Record("done", made_of, time.monotonic() - start, files=files)
+        record.write(note)
+    name = next((drawn / city.name).glob("*-test_tiles-debuffered")).name
+    tile = EnviroAtlasTile(drawn / city.name, name.removesuffix("-test_tiles-debuffered"))
+    return City(city.name, {"": tile_files(tile)})
+
+
+def source_configs(source: City, folder: Path) -> list[Path]:
+    """Writes configuration files of the source's tiles, for the protocol ``source``."""
+    paths = []
+    for tile, files in source.tiles.items():
+        path = folder / f"source{'-' * bool(tile)}{tile}.yaml"  # JSON is YAML
+        write_json(path, {"scene": {"rasters": plain(files)}})
+        paths.append(path)
+    return paths
+
+
+def require_sensible(settings: TransferSettings) -> None:
+    """Checks names and seeds.
+
+    Raises:
+        SettingsError: If cities cannot be told apart, or there are too few seeds.
+    """
+    names = [city.name for city in (settings.source, *settings.targets)]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    odd = [name for name in names if not name.replace("_", "").replace("-", "").isalnum()]
+    if twice or odd:
+        raise SettingsError(
+            found=f"cities named {', '.join(twice or odd)}" + (" twice" if twice else ""),
+            expected="different names of letters, digits, - and _: they become folders",
+            way_out="rename the cities",
+        )
+    if settings.interval_over_seeds and len(set(settings.seeds)) < 2:
+        raise SettingsError(
+            found=f"an interval over seeds is asked for, and there is {len(settings.seeds)} seed",
+            expected="at least two different seeds",
+            way_out="name several, such as --seeds '[0, 1]', or set interval_over_seeds to false",
+        )
+    if not settings.seeds:
+        raise SettingsError(
+            found="no seeds", expected="at least one seed", way_out="set seeds, such as [0]"
+        )
+
+
+def require_usable(cities: Sequence[City], resolution_m: float) -> None:
+    """Checks headers of all files but truth, before any work.
+
+    Args:
+        cities: The cities, the source first.
+        resolution_m: Pixel side of the working grid.
+
+    Raises:
+        RequestError: If a city's files cannot be used, or the source has no truth.
+    """
+    if cities[0].truth is None:
+        raise SettingsError(
+            found=f"the source city {cities[0].name} has no truth",
+            expected="labels of the source city",
+            way_out="give source.rasters.truth",
+        )
+    for city in cities:
+        for files in city.tiles.values():
+            plan_scene(without_truth(files), resolution_m)

@@ -1,0 +1,109 @@
+"""The class maps of a transfer run: made by a method, or kept from an earlier run."""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from landcover_pnp.geotiff import completed
+from landcover_pnp.runs import Record, file_hashes
+from landcover_pnp.settings import TransferMethod
+from landcover_pnp.sites import map_site, publish_map
+from landcover_pnp.transfer.methods import FROM_RUN, TITLES, Predictor, Work, predictor
+
+Taught = dict[tuple[TransferMethod, int], Predictor]
+"""What methods have learnt from the source alone, by method and seed: once for all cities."""
+
+
+@dataclass(frozen=True)
+class MethodMap:
+    """One method's maps of one city.
+
+    Attributes:
+        city: Name of the city.
+        protocol: Where p(class | NLCD) comes from, ``any`` where it does not matter.
+        method: The method.
+        seed: Its seed.
+        maps: Class map by tile.
+        seconds: Processor time it took, without the map run it starts from.
+        memory_mb: Peak memory of the process by then.
+        kept: Whether an earlier run had made it.
+    """
+
+    city: str
+    protocol: str
+    method: TransferMethod
+    seed: int
+    maps: Mapping[str, Path]
+    seconds: float
+    memory_mb: float
+    kept: bool
+
+    @property
+    def title(self) -> str:
+        """What the table calls it."""
+        return TITLES[self.method] + (f", seed {self.seed}" if self.seed else "")
+
+    def probabilities(self, tile: str) -> Path:
+        """The probabilities a map was made of."""
+        path = self.maps[tile]
+        return path.parent / "probabilities" / path.name
+
+
+def made_or_kept(work: Work, folder: Path, name: str, taught: Taught) -> tuple[Record, bool]:
+    """Makes a method's maps of a city, unless those of an earlier run can stand.
+
+    Args:
+        work: Method, city, seed.
+        folder: Folder of the city and protocol: maps, probabilities and the record go there.
+        name: Name of the files.
+        taught: What was learnt so far; grows.
+
+    Returns:
+        The maps' record, whose figures have ``memory_mb``, and whether they were kept.
+
+    Raises:
+        RunError: If a file cannot be written and read back.
+    """
+    made_of = work.made_of
+    record, _ = Record.standing(folder / f"{name}.json", made_of)
+    if record is not None:
+        return record, True
+    start = time.process_time()
+    paths = list(_write(work, folder, name, taught))
+    seconds = time.process_time() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    figures = {"memory_mb": peak / (1e6 if sys.platform == "darwin" else 1e3)}
+    files = file_hashes(folder, paths)
+    record = Record("done", made_of, seconds, figures=figures, files=files)
+    record.write(folder / f"{name}.json")
+    return record, False
+
+
+def _write(work: Work, folder: Path, name: str, taught: Taught) -> Iterator[Path]:
+    if work.method not in FROM_RUN:
+        predict = _learnt(work, taught)
+    for tile, site in work.sites.items():
+        probabilities = folder / tile / "probabilities" / f"{name}.tif"
+        if work.method in FROM_RUN:
+            with completed(probabilities) as partial:
+                shutil.copyfile(site.run / "probabilities" / f"{work.method}.tif", partial)
+            yield publish_map(folder / tile, name)
+        else:
+            yield map_site(site, *predict(site), folder / tile, name)
+        yield probabilities
+
+
+def _learnt(work: Work, taught: Taught) -> Predictor:
+    key = work.method, work.seed
+    if key in taught:
+        return taught[key]
+    predict = predictor(work)
+    if work.elsewhere:
+        taught[key] = predict
+    return predict

@@ -1,0 +1,168 @@
+"""The pictures of a transfer run's report: maps side by side, scores with their intervals."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from PIL import Image
+from rasterio.enums import Resampling
+
+from landcover_pnp.grid import Box
+from landcover_pnp.legend import LEGENDS, WORKING, to_working
+from landcover_pnp.publish.page import Html, escaped, hex_colour, picture
+from landcover_pnp.publish.pictures import class_picture, error_labels
+from landcover_pnp.raster import image_bands, on_grid, open_image, open_raster, read
+from landcover_pnp.settings import RasterFiles
+from landcover_pnp.transfer.cities import City
+from landcover_pnp.transfer.maps import MethodMap
+from landcover_pnp.transfer.scores import Row
+
+PANEL_PX = 280
+"""Longest side of a map's picture; larger maps are thinned out."""
+
+_ERRORS = np.array([(255, 255, 255, 0), (226, 226, 226, 255), (200, 30, 30, 255)], np.uint8)
+
+
+def maps_side_by_side(city: City, made: Sequence[MethodMap]) -> Html:
+    """Image and truth, then a row of maps for each protocol, each with its errors below.
+
+    Of a city of several tiles, the first.
+    """
+    tile, files = next(iter(city.tiles.items()))
+    geobox = _display_grid([m.maps[tile] for m in made])
+    truth = _truth(files, geobox)
+    panels = [("image", _image(files, geobox))]
+    if truth is not None:
+        panels.append(("truth", class_picture(truth, WORKING)))
+    parts = [_panels(panels)]
+    for protocol in dict.fromkeys(m.protocol for m in made):
+        panels = []
+        for m in made:
+            if m.protocol == protocol:
+                labels = _labels(m.maps[tile], geobox)
+                stacked = [class_picture(labels, WORKING)]
+                if truth is not None:
+                    stacked.append(_ERRORS[error_labels(labels, truth)])
+                panels.append((m.title, np.concatenate(stacked)))
+        parts += [Html(f"<h3>protocol {escaped(protocol)}</h3>"), _panels(panels)]
+    return Html("".join(parts))
+
+
+def _display_grid(maps: Sequence[Path]) -> GeoBox:
+    grids = []
+    for path in maps:
+        with open_raster(path, "map") as source:
+            grids.append(GeoBox.from_rio(source))
+    finest = max(grids, key=lambda grid: grid.shape[0])
+    return finest.zoom_out(max(1.0, max(finest.shape) / PANEL_PX))
+
+
+def _whole(geobox: GeoBox) -> Box:
+    return Box(0, geobox.shape[0], 0, geobox.shape[1])
+
+
+def _labels(path: Path, geobox: GeoBox) -> NDArray[np.uint8]:
+    with (
+        open_raster(path, "map") as source,
+        on_grid(source, geobox, Resampling.nearest) as view,
+    ):
+        return np.asarray(read(view, 1, _whole(geobox)))
+
+
+def _truth(files: RasterFiles, geobox: GeoBox) -> NDArray[np.uint8] | None:
+    if files.truth is None:
+        return None
+    return to_working(_labels(files.truth.path, geobox), LEGENDS[files.truth.legend], "truth")
+
+
+def _image(files: RasterFiles, geobox: GeoBox) -> NDArray[np.uint8]:
+    with open_image(files.image) as source:
+        bands = image_bands(source)[:3]
+        with on_grid(source, geobox, Resampling.average) as view:
+            values = read(view, bands, _whole(geobox)).astype(np.float64)
+    top = 255.0 if source.dtypes[0] == "uint8" else max(float(np.quantile(values, 0.995)), 1.0)
+    return np.asarray(np.moveaxis(np.clip(255 * values / top, 0, 255), 0, -1), np.uint8)
+
+
+def _panels(panels: Sequence[tuple[str, NDArray[np.uint8]]]) -> Html:
+    figures = "".join(
+        f'<figure style="display:inline-block;width:15rem;margin:.3rem">{picture(pixels, title)}'
+        f"<figcaption>{escaped(title)}</figcaption></figure>"
+        for title, pixels in panels
+    )
+    return Html(f"<div>{figures}</div>")
+
+
+def bars(scored: Sequence[Row]) -> Html:
+    """Accuracy and mean IoU of scored rows as bars with intervals, coloured by protocol."""
+    figure = Figure(figsize=(9.5, 0.8 + 0.24 * len(scored)), layout="constrained", dpi=90)
+    protocols = list(dict.fromkeys(row.made.protocol for row in scored))
+    panels = figure.subplots(1, 2, sharey=True)
+    for axis, (name, title) in zip(
+        panels, (("accuracy", "accuracy"), ("mean_iou", "mean IoU")), strict=True
+    ):
+        for position, row in enumerate(scored):
+            interval = row.measures[name]
+            colour = f"C{protocols.index(row.made.protocol)}"
+            axis.barh(position, interval.value, color=colour, alpha=0.55)
+            axis.plot([interval.low, interval.high], [position] * 2, color="0.2", linewidth=1.6)
+        axis.set_title(title)
+        axis.invert_yaxis() if axis is panels[0] else None
+        axis.grid(axis="x", alpha=0.3)
+    labels = [f"{row.made.title} ({row.made.protocol})" for row in scored]
+    panels[0].set_yticks(range(len(scored)), labels, fontsize=8)
+    return _drawn(figure, "accuracy and mean IoU with 95 % intervals")
+
+
+def details(rows: Sequence[Row]) -> Html:
+    """IoU by class with intervals, confusion and reliability: a line of panels a row."""
+    figure = Figure(figsize=(9.5, 2.7 * len(rows)), layout="constrained", dpi=90)
+    axes: Any = figure.subplots(len(rows), 3, squeeze=False)
+    for (left, middle, right), row in zip(axes, rows, strict=True):
+        examination = row.examination
+        if examination is None:
+            continue
+        for c in WORKING.classes:
+            interval = row.measures[f"iou_{c.code}"]
+            left.bar(c.code, np.nan_to_num(interval.value), color=hex_colour(c.colour))
+            left.plot([c.code] * 2, [interval.low, interval.high], color="0.2")
+        left.set_xticks(WORKING.codes, [name.split()[0] for name in WORKING.names], fontsize=7)
+        left.set_ylim(0, 1)
+        left.set_title(f"{row.made.title}, {row.made.protocol}: IoU", fontsize=9)
+        counts = examination.scores.confusion[1:, 1:].astype(np.float64)
+        share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        middle.imshow(share, cmap="Blues", vmin=0, vmax=1)
+        for y, x in np.ndindex(share.shape):
+            colour = "white" if share[y, x] > 0.6 else "0.2"
+            middle.text(
+                x, y, f"{share[y, x]:.2f}", ha="center", va="center", fontsize=6, color=colour
+            )
+        short = [name.split()[0] for name in WORKING.names]
+        middle.set_xticks(range(5), short, fontsize=6)
+        middle.set_yticks(range(5), short, fontsize=6)
+        middle.set_title("truth (rows) mapped as", fontsize=9)
+        right.plot([0, 1], [0, 1], color="0.7")
+        for part, name in ((examination.reliability, "as is"), (examination.tempered, "tempered")):
+            seen = part.pixels > 0
+            right.plot(
+                part.confidence[seen] / part.pixels[seen],
+                part.hits[seen] / part.pixels[seen],
+                marker=".",
+                label=f"{name}, error {part.error:.3f}",
+            )
+        right.legend(fontsize=7)
+        right.set_title("right, by confidence", fontsize=9)
+    return _drawn(figure, "IoU by class, confusion and reliability")
+
+
+def _drawn(figure: Figure, text: str) -> Html:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return Html(f"<figure>{picture(np.asarray(Image.open(buffer).convert('RGB')), text)}</figure>")

@@ -1,0 +1,192 @@
+"""The transfer stage: one city's labels, other cities' maps, every method, every protocol, scored.
+
+    <run>/<city>/<protocol>/<method>.tif      class maps (of several tiles: .../<tile>/<method>.tif)
+    <run>/<city>/<protocol>/probabilities/    what they were made of
+    <run>/<city>/<protocol>/run/              the map run they start from
+    <run>/results.json, table.md, report.html
+
+Truth of a target city is opened by the scoring alone, at the end; by the protocol ``target`` and
+the method ``half_city`` too, which say so by their names.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from landcover_pnp.geotiff import remove_partials
+from landcover_pnp.mapping import map_city
+from landcover_pnp.runs import locked, write_json
+from landcover_pnp.settings import (
+    MapSettings,
+    RasterFiles,
+    SceneSettings,
+    TransferSettings,
+    WeakLabelSettings,
+)
+from landcover_pnp.sites import Site
+from landcover_pnp.transfer.cities import (
+    City,
+    open_city,
+    require_sensible,
+    require_usable,
+    source_configs,
+    without_truth,
+)
+from landcover_pnp.transfer.maps import MethodMap, Taught, made_or_kept
+from landcover_pnp.transfer.methods import LEARNS, WITHOUT_MATRIX, Work
+from landcover_pnp.transfer.report import write_report
+from landcover_pnp.transfer.scores import score_maps
+
+NO_MATRIX = "any"
+"""Folder, in the protocol's place, of methods that do not use p(class | NLCD)."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class TransferSummary:
+    """What a transfer run did.
+
+    Attributes:
+        run: The run folder.
+        maps: Class maps there.
+        kept: How many of them an earlier run had made.
+        scored: Cities with truth.
+        table: Markdown table.
+        report: HTML report.
+        seconds: Time of this run.
+    """
+
+    run: Path
+    maps: int
+    kept: int
+    scored: int
+    table: Path
+    report: Path
+    seconds: float
+
+
+def run_transfer(settings: TransferSettings, run: Path, say: Say | None = None) -> TransferSummary:
+    """Maps the source and every target by every method under every protocol, and scores.
+
+    The same call again keeps what is finished and made of the same settings and inputs.
+
+    Args:
+        settings: Cities, protocols, methods, seeds.
+        run: Run folder.
+        say: Called with a sentence whenever there is news.
+
+    Returns:
+        Where everything lies.
+
+    Raises:
+        RequestError: If a city's files cannot be used; nothing is mapped then.
+        RunError: If a map cannot be written.
+    """
+    start = time.monotonic()
+    tell = say or (lambda _: None)
+    require_sensible(settings)
+    with locked(run):
+        remove_partials(run)
+        cities = [open_city(city, run / "cities") for city in (settings.source, *settings.targets)]
+        require_usable(cities, settings.resolution_m)
+        once: dict[tuple[str, ...], MethodMap] = {}
+        for protocol in settings.protocols:
+            for made in _Protocol(settings, run, protocol, cities, tell).maps():
+                # A method without p(class | NLCD) comes again, kept, under the next protocol.
+                once.setdefault((made.city, made.protocol, made.method, str(made.seed)), made)
+    # A new folder does not outlive a bad request; the maps shall outlive truth that is bad.
+    with locked(run):
+        results = score_maps(list(once.values()), cities, settings)
+        write_json(run / "results.json", results.content())
+        table, report = write_report(run, results, settings)
+    return TransferSummary(
+        run=run,
+        maps=len(once),
+        kept=sum(m.kept for m in once.values()),
+        scored=sum(city.truth is not None for city in cities),
+        table=table,
+        report=report,
+        seconds=time.monotonic() - start,
+    )
+
+
+class _Protocol:
+    """All maps of one protocol."""
+
+    def __init__(
+        self, settings: TransferSettings, run: Path, protocol: str, cities: Sequence[City], say: Say
+    ) -> None:
+        self.settings, self.run, self.protocol, self.say = settings, run, protocol, say
+        self.cities = cities
+        self._taught: Taught = {}
+
+    def maps(self) -> Iterator[MethodMap]:
+        source = self._sites(self.cities[0])
+        for city in self.cities:
+            if self.protocol == "target" and city.truth is None:
+                self.say(f"{city.name}: no truth, hence no protocol target")
+                continue
+            sites = source if city is self.cities[0] else self._sites(city)
+            for method in self.settings.methods:
+                seen = sites
+                if method == "half_city":
+                    if city.truth is None:
+                        continue
+                    seen = {t: _with_truth(site, city.tiles[t]) for t, site in sites.items()}
+                for seed in self.settings.seeds if method in LEARNS else self.settings.seeds[:1]:
+                    work = Work(method, seed, source, seen, self.settings.student)
+                    yield self._map(city, work)
+
+    def _sites(self, city: City) -> dict[str, Site]:
+        """The map runs of a city's tiles under this protocol."""
+        name, _, repaired = self.protocol.partition("_")
+        configs = source_configs(self.cities[0], self.run / "cities") if name == "source" else []
+        weak = WeakLabelSettings(
+            name,  # type: ignore[arg-type]
+            configs,
+            self.settings.repair if repaired else None,
+        )
+        sites = {}
+        for tile, files in city.tiles.items():
+            seen = files if name == "target" or city is self.cities[0] else without_truth(files)
+            mapped = MapSettings(
+                scene=SceneSettings(rasters=seen, resolution_m=self.settings.resolution_m),
+                weak_labels=weak,
+                clusters=self.settings.clusters,
+                inference=self.settings.inference,
+                tiles=self.settings.tiles,
+                workers=self.settings.workers,
+            )
+            folder = self.run / city.name / self.protocol / tile / "run"
+            summary = map_city(mapped, folder)
+            self.say(f"{city.name} {tile}, protocol {self.protocol}: {summary.seconds:.0f} s")
+            sites[tile] = Site.open(folder)
+        return sites
+
+    def _map(self, city: City, work: Work) -> MethodMap:
+        protocol = NO_MATRIX if work.method in WITHOUT_MATRIX else self.protocol
+        folder = self.run / city.name / protocol
+        first = work.seed == self.settings.seeds[0]
+        name = work.method if first else f"{work.method}-seed{work.seed}"
+        record, kept = made_or_kept(work, folder, name, self._taught)
+        if not kept:
+            self.say(f"{city.name}, {protocol}, {name}: {record.seconds:.0f} s")
+        return MethodMap(
+            city=city.name,
+            protocol=protocol,
+            method=work.method,
+            seed=work.seed,
+            maps={tile: folder / tile / f"{name}.tif" for tile in city.tiles},
+            seconds=record.seconds,
+            memory_mb=record.figures["memory_mb"],
+            kept=kept,
+        )
+
+
+def _with_truth(site: Site, files: RasterFiles) -> Site:
+    return dataclasses.replace(site, fine=dataclasses.replace(site.fine, files=files))

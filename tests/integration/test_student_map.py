@@ -1,0 +1,100 @@
+"""The student as a stage of a map run: finer maps, resumed like all other work."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from inputs import colours, write_scene
+
+from landcover_pnp.configuration import load_settings
+from landcover_pnp.journal import run_status
+from landcover_pnp.mapping import MapSummary, map_city
+from landcover_pnp.products import open_products
+from landcover_pnp.publish.publishing import publish_run
+from landcover_pnp.settings import MapSettings
+
+WORDS = [
+    *("--tiles.core_px", "30", "--tiles.ring_px", "8", "--workers", "0"),
+    *("--student.rounds", "1", "--student.forest.trees", "6", "--student.forest.sample_px", "2000"),
+]
+"""2 x 2 tiles on the 60 x 60 px of the standard scene, whose image is four times as fine."""
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    image = colours()
+    image[1, :, :120] += 20  # trees are green
+    return write_scene(tmp_path_factory.mktemp("scene"), image=image)
+
+
+@pytest.fixture(scope="module")
+def run(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("undisturbed") / "run"
+    assert mapped(config, folder).exit_code == 0
+    return folder
+
+
+def mapped(config: Path, run: Path, *words: str) -> MapSummary:
+    return map_city(load_settings(MapSettings, config, [*WORDS, *words]), run)
+
+
+def products(run: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(run.glob("*.tif"))}
+
+
+def test_the_map_has_the_image_s_resolution(run: Path) -> None:
+    with (
+        rasterio.open(run / "landcover.tif") as fine,
+        rasterio.open(run / "evidence.tif") as coarse,
+    ):
+        assert fine.res == (1, 1)
+        assert coarse.res == (4, 4)
+        assert fine.bounds == coarse.bounds
+        labels = fine.read(1)
+    assert (labels[:, :110] == 4).mean() > 0.95
+    assert (labels[:, 130:] == 2).mean() > 0.95
+    layers = open_products(run)
+    assert layers["evidence"].shape == layers["landcover"].shape == labels.shape
+    np.testing.assert_array_equal(layers["landcover"], labels)
+    assert run_status(run).left == 0
+
+
+@pytest.mark.slow
+def test_worker_processes_draw_the_same_bytes(config: Path, run: Path, tmp_path: Path) -> None:
+    mapped(config, tmp_path / "run", "--workers", "2")
+    assert products(tmp_path / "run") == products(run)
+
+
+@pytest.mark.parametrize("file", ["model.joblib", "r0000c0001.tif", "student.tif"])
+def test_a_killed_run_goes_on_where_it_was(
+    file: str, config: Path, run: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "landcover_pnp", "map", str(config), *WORDS]
+    command += ["--run", str(tmp_path / "run")]
+    environment = {**os.environ, "LANDCOVER_FAILPOINT": f"before-rename:{file}"}
+    killed = subprocess.run(command, env=environment, capture_output=True, timeout=120)
+    assert killed.returncode == -signal.SIGKILL
+    summary = mapped(config, tmp_path / "run")
+    assert (summary.progress.kept, summary.progress.done) == (4, 0)
+    assert products(tmp_path / "run") == products(run)
+
+
+def test_without_its_student_the_run_has_the_engine_s_map(config: Path, tmp_path: Path) -> None:
+    mapped(config, tmp_path / "run")
+    words = [*WORDS[:6], "--student", "null"]
+    summary = map_city(load_settings(MapSettings, config, words), tmp_path / "run")
+    assert summary.progress.kept == 4
+    with rasterio.open(tmp_path / "run" / "landcover.tif") as source:
+        assert source.res == (4, 4)
+
+
+def test_what_is_published_is_the_student_s(config: Path, tmp_path: Path) -> None:
+    mapped(config, tmp_path / "run")
+    folder = publish_run(tmp_path / "run").folder
+    with rasterio.open(folder / "landcover.tif") as published:
+        assert published.res == (1, 1)
