@@ -52,6 +52,7 @@ def run_demo(
         scene=SceneSettings(enviroatlas=target),
         weak_labels=WeakLabelSettings("source", [config]),
         inference=settings.inference,
+        student=settings.student,
         tiles=TileSettings(core_px=128),  # four tiles: something to do for every core
         seed=settings.seed,
         workers=settings.workers,

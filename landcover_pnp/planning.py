@@ -17,6 +17,9 @@ from landcover_pnp.sources.rasters import ScenePlan, plan_scene
 BYTES_PER_PX = 80
 """Size of a run folder per working pixel, measured by ``benchmarks/city_memory.py``."""
 
+BYTES_PER_FINE_PX = 16
+"""Size of a student's tiles, mosaic and products per pixel of the image, by a run of the demo."""
+
 
 @dataclass(frozen=True)
 class MapPlan:
@@ -27,18 +30,22 @@ class MapPlan:
         grid: The tiles.
         sources: Source cities of p(class | NLCD) by name.
         prior: The prior, where the engine needs one.
+        student: Whether a student draws the map at the image's resolution.
     """
 
     scene: ScenePlan
     grid: TileGrid
     sources: dict[str, ScenePlan]
     prior: Prior | None
+    student: bool
 
     @property
     def needed_bytes(self) -> int:
         """Estimate of the run folder's size."""
         height, width = self.grid.extent.shape
-        return BYTES_PER_PX * height * width
+        fine = abs(self.scene.geobox.resolution.x) / self.scene.imagery.res[0]
+        drawn = BYTES_PER_FINE_PX * fine**2 if self.student else 0
+        return round((BYTES_PER_PX + drawn) * height * width)
 
     def __str__(self) -> str:
         """The plan in one line."""
@@ -68,6 +75,7 @@ def plan_map(settings: MapSettings) -> MapPlan:
         TileGrid(scene.geobox, settings.tiles.core_px, settings.tiles.ring_px),
         plan_sources(settings.weak_labels),
         _prior(settings),
+        settings.student is not None,
     )
 
 

@@ -7,8 +7,8 @@ place draws a class and each class draws colours explains the counts of colours 
 
 the aspect model (Hofmann 1999, Probabilistic latent semantic analysis), fitted by EM from the given
 matrix, towards which p(l | place) stays drawn. Two things keep the classes from trading places
-where the given matrix is wrong: in every city vegetation is green and trees are darker than grass,
-and shadows and dark roofs, which look like water, cannot make more of it than the matrix gives to
+where the given matrix is wrong: in every city vegetation is green and grass is not dark; and
+shadows and dark roofs, which look like water, cannot make more of it than the matrix gives to
 places that are not wet.
 """
 
@@ -47,9 +47,9 @@ _WET = np.array([code in (11, 90, 95) for code in NLCD.codes] + [False, False, T
 
 _RADIUS_PX = 2
 _SLOPE = 0.015
-_CANOPY = 0.73
-_CANOPY_SLOPE = 0.06
-_CANOPY_FLOOR = 0.3
+_LAWN = 0.73
+_LAWN_SLOPE = 0.06
+_LAWN_FLOOR = 0.2
 _LARGEST_CAST = 0.04
 _FEWEST_ROADS_PX = 100
 _LEAST_COLOUR = 0.005
@@ -118,10 +118,11 @@ def class_given_tone(tones: NDArray[np.floating], roads: Asphalt) -> NDArray[np.
     """How well a tone fits each class, up to a factor.
 
     Trees are green; grass mostly, but it dries; impervious ground is grey and soil reddish, and
-    neither is clearly green. Trees throw shadows into their own crowns, so that they are darker
-    than grass: against the roads, the border lies between 0.64 and 0.82 in the cities looked at.
-    Water may have any tone. The curves were set on real imagery of Pittsburgh and Austin and on
-    synthetic cities, and are soft: nothing is excluded.
+    neither is clearly green. Grass is not dark, since it throws no shadows; trees are, but the
+    sunlit sides of their crowns may be as bright as grass. Against the roads' brightness, the
+    border of the two lies between 0.64 and 0.82 in the cities looked at. Water may have any tone.
+    The curves were set on real imagery of Pittsburgh and Austin and on synthetic cities, and are
+    soft: nothing is excluded.
 
     Args:
         tones: (2, n) of ``tone``.
@@ -147,8 +148,7 @@ def class_given_tone(tones: NDArray[np.floating], roads: Asphalt) -> NDArray[np.
     ]
     if roads.brightness:
         bright = tones[1].astype(np.float64) / roads.brightness
-        columns[3] *= falls(bright, _CANOPY, _CANOPY_SLOPE, _CANOPY_FLOOR)
-        columns[4] *= rises(bright, _CANOPY, _CANOPY_SLOPE, _CANOPY_FLOOR)
+        columns[4] *= rises(bright, _LAWN, _LAWN_SLOPE, _LAWN_FLOOR)
     return np.stack(columns, axis=1)
 
 

@@ -119,7 +119,7 @@ def student_tile(job: StudentJob, tile_id: str) -> Record:
     start = time.monotonic()
     tile = job.grid.tile_by_id(tile_id)
     try:
-        student, site = _student(job.out / MODEL, job.model_hash), Site.open(job.run)
+        student, site = _opened(job.run, job.model_hash)
         core = site.fine.fine(tile.core)
         geobox = site.fine.geobox[core.within(site.fine.fine(site.scene.extent))]
 
@@ -174,13 +174,13 @@ def join_tiles(job: StudentJob, done: Collection[str], path: Path) -> Path:
 
 
 @lru_cache(maxsize=1)
-def _student(path: Path, expected: str) -> Student:
-    """The run's student, loaded once a process and only if it is the one this run has taught."""
-    if file_hash(path) != expected:
+def _opened(run: Path, model_hash: str) -> tuple[Student, Site]:
+    """The run and its student, once a process; only the student that this run has taught."""
+    path = run / "student" / MODEL
+    if file_hash(path) != model_hash:
         raise RunError(
             found=f"{path} is not the student that this run has taught",
-            expected=f"a file with the hash {expected}",
+            expected=f"a file with the hash {model_hash}",
             way_out="remove it and repeat the command: the student is taught again",
         )
-    student: Student = joblib.load(path)
-    return student
+    return joblib.load(path), Site.open(run)

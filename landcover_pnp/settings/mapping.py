@@ -93,6 +93,7 @@ class DemoSettings:
         out: Folder of the city and of the run.
         city: The city.
         inference: Engine and prior.
+        student: Image model that draws the final map at 1 m; null leaves the engine's map.
         seed: Seed of the run.
         workers: Worker processes; null is one a core.
     """
@@ -102,5 +103,6 @@ class DemoSettings:
     inference: InferenceSettings = field(
         default_factory=lambda: InferenceSettings(engine="denoise")
     )
+    student: StudentSettings | None = field(default_factory=StudentSettings)
     seed: int = 0
     workers: int | None = None

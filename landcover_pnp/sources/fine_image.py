@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,11 +10,14 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.enums import Resampling
 
+from landcover_pnp.errors import SuspiciouslyEmptyWarning
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import LEGENDS, to_working
-from landcover_pnp.raster import image_bands, label_band, on_grid, open_image, open_raster, read
+from landcover_pnp.raster import label_band, on_grid, open_raster, read
 from landcover_pnp.raster import read_mask as data_mask
 from landcover_pnp.settings import RasterFiles
+from landcover_pnp.sources.image_lists import image_files
+from landcover_pnp.sources.imagery import Imagery, ImageryOnGrid, plan_imagery
 from landcover_pnp.sources.scene import Scene
 
 
@@ -24,22 +28,29 @@ class FineImage:
     Attributes:
         files: The files the scene was prepared from.
         scene: The scene: working grid, scale of the image, valid pixels.
-        factor: Fine pixels along a working pixel's side, at least 1.
+        imagery: The scene's images.
     """
 
     files: RasterFiles
     scene: Scene
-    factor: int
+    imagery: Imagery
 
     @classmethod
     def of(cls, files: RasterFiles, scene: Scene) -> FineImage:
-        """The finest grid that divides the working pixels and resolves about the image's own.
+        """Opens the images' headers once more.
 
         Raises:
-            RasterError: If the image is missing or cannot be opened.
+            RasterError: If an image is missing or cannot be opened.
         """
-        with open_image(files.image) as source:
-            return cls(files, scene, max(1, round(scene.resolution_m / source.res[0])))
+        paths = image_files(files.image, files.image_root)
+        with warnings.catch_warnings():  # said when the scene was prepared
+            warnings.simplefilter("ignore", SuspiciouslyEmptyWarning)
+            return cls(files, scene, plan_imagery(paths, files.image_crs))
+
+    @property
+    def factor(self) -> int:
+        """Fine pixels along a working pixel's side: their side is about the image's own."""
+        return max(1, round(self.scene.resolution_m / self.imagery.res[0]))
 
     @property
     def geobox(self) -> GeoBox:
@@ -59,10 +70,8 @@ class FineImage:
         Returns:
             (band, fine y, fine x) float32, 0..1; 0 where the image has no data.
         """
-        with open_image(self.files.image) as source:
-            bands = image_bands(source)
-            with on_grid(source, self.geobox, Resampling.bilinear) as view:
-                values = read(view, bands, self.fine(box))
+        with ImageryOnGrid.opened(self.imagery, self.geobox, Resampling.bilinear) as view:
+            values, _ = view.read(self.fine(box))
         return np.asarray(np.minimum(values / np.float32(self.scene.image_scale), 1), np.float32)
 
     def truth(self, box: Box) -> NDArray[np.uint8]:

@@ -179,19 +179,20 @@ def _plan_image(path: Path, *, several: bool) -> Image:
 
 
 class ImageryOnGrid:
-    """Imagery on a working grid, averaged window by window as it is read.
+    """Imagery on a grid, resampled window by window as it is read.
 
     Args:
         imagery: The images.
         geobox: The grid, in the images' CRS.
+        resampling: Rule by which image pixels make a grid pixel.
 
     Attributes:
         damaged: Boxes that no image covers because one cannot be used there, each with file,
             window and reason; grows as windows are read.
     """
 
-    def __init__(self, imagery: Imagery, geobox: GeoBox) -> None:
-        self._images, self._geobox = imagery.images, geobox
+    def __init__(self, imagery: Imagery, geobox: GeoBox, resampling: Resampling) -> None:
+        self._images, self._geobox, self._resampling = imagery.images, geobox, resampling
         self._boxes = [_box(image.bounds, geobox) for image in imagery.images]
         self._open: dict[int, tuple[ExitStack, WarpedVRT]] = {}
         self._seen: Counter[int] = Counter()
@@ -200,9 +201,11 @@ class ImageryOnGrid:
 
     @classmethod
     @contextmanager
-    def opened(cls, imagery: Imagery, geobox: GeoBox) -> Iterator[ImageryOnGrid]:
+    def opened(
+        cls, imagery: Imagery, geobox: GeoBox, resampling: Resampling = Resampling.average
+    ) -> Iterator[ImageryOnGrid]:
         """Opens imagery, and closes it when the block ends."""
-        view = cls(imagery, geobox)
+        view = cls(imagery, geobox, resampling)
         try:
             yield view
         finally:
@@ -278,7 +281,7 @@ class ImageryOnGrid:
                 self._close_oldest()
             stack = ExitStack()
             source = stack.enter_context(open_image(self._images[number].path))
-            view = stack.enter_context(on_grid(source, self._geobox, Resampling.average))
+            view = stack.enter_context(on_grid(source, self._geobox, self._resampling))
             self._open[number] = stack, view
         view = self._open[number][1]
         return read(view, self._images[number].bands, box), read_mask(view, box)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from inputs import colours, write_scene
+from inputs import ORIGIN, colours, write_scene, write_tif
 
 from landcover_pnp.configuration import load_settings
 from landcover_pnp.journal import run_status
@@ -82,6 +82,21 @@ def test_a_killed_run_goes_on_where_it_was(
     summary = mapped(config, tmp_path / "run")
     assert (summary.progress.kept, summary.progress.done) == (4, 0)
     assert products(tmp_path / "run") == products(run)
+
+
+def test_many_images_are_seen_as_one(config: Path, run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    with rasterio.open(config.parent / "image.tif") as whole:
+        pixels = whole.read()
+    for x, name in ((0, "west.tif"), (100, "east.tif")):
+        west, north = ORIGIN
+        write_tif(folder / name, pixels[:, :, x : x + 140], origin=(west + x, north))
+    mapped(config, tmp_path / "run", "--scene.rasters.image", str(folder))
+    with rasterio.open(tmp_path / "run" / "landcover.tif") as several:
+        labels = several.read(1)
+    with rasterio.open(run / "landcover.tif") as one:
+        np.testing.assert_array_equal(labels, one.read(1))
 
 
 def test_without_its_student_the_run_has_the_engine_s_map(config: Path, tmp_path: Path) -> None:

@@ -92,3 +92,35 @@ def test_keys_cover_every_group() -> None:
     names = set(keys(MapSettings))
     assert {"seed", "scene.rasters.roads.path", "inference.algorithm1.steps"} <= names
     assert set(typing.get_type_hints(MapSettings)) <= names
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--min_area_m2", "-1"], "min_area_m2 is -1"),
+        (["--simplify_m", ".nan"], "simplify_m is nan"),
+        (["--min_area_m2", "[1"], r"--min_area_m2 \[1 is no YAML"),
+    ],
+)
+def test_values_out_of_range_are_named(words: list[str], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        load_settings(PublishSettings, overrides=words)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("noise: {steps: 0}", "steps is 0"),
+        ("noise: {beta_start: 0.5, beta_end: 0.1}", "beta_end is 0.1"),
+        ("crops: {scale_jitter: 0.9}", "scale_jitter is 0.9"),
+        ("labels: [{path: a, weight: 0}]", "weight is 0"),
+        ("denoiser: {resolution_m: -4}", "resolution_m is -4"),
+        ("batch_size: 0", "batch_size is 0"),
+    ],
+)
+def test_values_of_groups_and_lists_have_ranges_too(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    (tmp_path / "c.yaml").write_text(f"out: a\n{text}\n")
+    with pytest.raises(SettingsError, match=message):
+        load_settings(TrainPriorSettings, tmp_path / "c.yaml")

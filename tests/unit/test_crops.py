@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from landcover_pnp.errors import SettingsError
-from landcover_pnp.prior.crops import LabelCrops, LabelSource, cut
+from landcover_pnp.prior.crops import Crop, LabelCrops, LabelSource, cut
 from landcover_pnp.prior.datamodule import LabelMapsModule
+from landcover_pnp.prior.denoising import DenoiserTraining
 from landcover_pnp.prior.label_maps import LabelMap, majority
 from landcover_pnp.settings import CropSettings, DenoiserSettings, TrainPriorSettings
 
@@ -164,3 +165,27 @@ def test_too_few_or_too_small_maps_are_refused() -> None:
         module([LabelSource([some_map(8, 8)])])
     with pytest.raises(SettingsError, match="map 7 covers 28 x 36 m"):
         module([LabelSource([some_map(8, 8), some_map(8, 8, 1), some_map(7, 9, 7)])])
+
+
+def test_labels_too_sparse_to_be_met_are_not_drawn_from() -> None:
+    sparse = np.zeros((400, 400), np.uint8)
+    sparse[1::4, 2::4] = 3  # between the pixels that are looked at
+    label_map = LabelMap(sparse, 1.0, "sparse")
+    with pytest.raises(SettingsError, match="hardly any label"):
+        crops_of(label_map)
+    sources = [LabelSource([label_map]), LabelSource([some_map(20, 20)])]
+    crops = LabelCrops(sources, 8, 4.0, 10, 0)
+    assert {int(crops[i].origin) for i in range(10)} == {1}
+
+
+def test_a_crop_without_a_label_counts_nothing() -> None:
+    fine = np.zeros((4000, 4000), np.uint8)
+    fine[2000, 2000] = 1  # one pixel of 0.25 m: no crop of 4 m sees it
+    crop = crops_of(LabelMap(fine, 0.25, "fine"))[0]
+    assert not crop.labelled.any()
+    training = DenoiserTraining(
+        TrainPriorSettings(Path(), denoiser=DenoiserSettings(8, 4.0, [8, 16], 1, 8, 4))
+    )
+    batch = Crop(crop.x0[None], crop.labelled[None], crop.origin[None])
+    draw = torch.Generator().manual_seed(0)
+    assert training._errors(training.network, batch, torch.tensor([500]), draw).tolist() == [0]

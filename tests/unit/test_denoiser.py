@@ -206,6 +206,17 @@ def test_channels_that_the_groups_do_not_divide_are_refused() -> None:
         build_network(DenoiserSettings(channels=[8, 16], norm_groups=3), 0)
 
 
+@pytest.mark.parametrize(
+    "change", [{"legend": None}, {"legend": "working"}, {"noise": {"steps": 0}}, {"noise": None}]
+)
+def test_a_card_that_says_something_else_is_refused(
+    folder: Path, change: dict[str, object]
+) -> None:
+    edit(folder / CARD, **change)
+    with pytest.raises(PriorError):
+        Prior.load(folder)
+
+
 def test_the_shipped_prior_is_small_and_fits_the_working_legend() -> None:
     prior = Prior.load()
     assert sum(p.numel() for p in prior.network.parameters()) <= 3_000_000

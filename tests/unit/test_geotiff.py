@@ -7,7 +7,7 @@ import pytest
 import rasterio
 from odc.geo.geobox import GeoBox
 
-from landcover_pnp.errors import RasterError, RunError
+from landcover_pnp.errors import RasterError, RequestError, RunError
 from landcover_pnp.geotiff import Band, completed, remove_partials, write_cog, write_raster
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import WORKING, LandClass
@@ -148,3 +148,26 @@ def test_the_view_on_a_grid_does_not_depend_on_the_window(tmp_path: Path) -> Non
         whole = read(view, 1, extent)
         for box in blocks(extent, 37):
             np.testing.assert_array_equal(read(view, 1, box), whole[box.within(extent)])
+
+
+def test_what_was_said_beside_the_older_file_goes_with_it(tmp_path: Path) -> None:
+    path, beside = tmp_path / "a.tif", tmp_path / "a.tif.aux.xml"
+    for said in ("classes", None):
+        with completed(path) as partial:
+            partial.write_text("pixels")
+            if said:
+                partial.with_name(partial.name + ".aux.xml").write_text(said)
+        assert beside.exists() == (said is not None)
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("os.access", lambda folder, _: Path(folder).name != "read-only")
+    for name in ("file", "file/below", "read-only"):
+        with (
+            pytest.raises(RequestError, match="cannot be written to"),
+            completed(tmp_path / name / "a.txt"),
+        ):
+            pytest.fail("nothing is to be written")

@@ -206,3 +206,10 @@ def test_drawn_maps_follow_the_seed() -> None:
     for a, b in zip(one, again, strict=True):
         np.testing.assert_array_equal(a.labels, b.labels)
     assert (one[0].labels != other.labels).any()
+
+
+@pytest.mark.parametrize("pattern", ["", "/labels/*.tif", "../*.tif", "**"])
+def test_patterns_that_find_no_file_are_refused(tmp_path: Path, pattern: str) -> None:
+    (tmp_path / "folder.tif").mkdir()
+    with pytest.raises(RasterError, match="no file"):
+        read_label_maps(LabelFolder(tmp_path, pattern), 4.0)

@@ -1,0 +1,30 @@
+"""The demo: the first thing that a newcomer runs."""
+
+from pathlib import Path
+
+import pytest
+
+from landcover_pnp.demo import run_demo
+from landcover_pnp.settings import (
+    DemoSettings,
+    ForestSettings,
+    InferenceSettings,
+    StudentSettings,
+    SyntheticSettings,
+)
+
+
+@pytest.mark.slow
+def test_a_small_demo_beats_its_weak_labels(tmp_path: Path) -> None:
+    settings = DemoSettings(
+        tmp_path,
+        city=SyntheticSettings(width_m=512),
+        inference=InferenceSettings(engine="evidence"),
+        student=StudentSettings(rounds=2, forest=ForestSettings(trees=10, sample_px=5000)),
+        workers=0,
+    )
+    summary = run_demo(settings)
+    assert summary.exit_code == 0
+    accuracy = {name: scores.accuracy for name, scores in summary.scores.items()}
+    assert accuracy["weak labels"] < accuracy["evidence"] < accuracy["map"]
+    assert (tmp_path / "run" / "overview.png").is_file()
