@@ -20,7 +20,6 @@ from landcover_pnp.errors import DiskFullError, LandcoverError, TileError
 from landcover_pnp.geotiff import Band, write_raster
 from landcover_pnp.grid import Box, Tile, TileGrid
 from landcover_pnp.inference.engine import Evidence, infer, needs_prior
-from landcover_pnp.inference.evidence import evidence_map
 from landcover_pnp.legend import NO_DATA, WORKING
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.runs import Ingredients, Record, file_hashes
@@ -222,9 +221,12 @@ def _probabilities(
     )
     evidence = Evidence(clusters, weak_p, valid, (tile.canvas.y0, tile.canvas.x0))
     prior = load_prior(job.inference.prior) if needs_prior(job.inference.engine) else None
+    alone = dataclasses.replace(job.inference, engine="evidence")
+    baseline = infer(evidence, alone, None, job.seed)
+    same = job.inference == alone
     results = {
-        "map": infer(evidence, job.inference, prior, job.seed),
-        "evidence": evidence_map(clusters, weak_p, valid, job.inference.evidence),
+        "map": baseline if same else infer(evidence, job.inference, prior, job.seed),
+        "evidence": baseline,
         "weak_labels": weak_p,
     }
     core = tile.core.within(tile.canvas)
