@@ -112,6 +112,7 @@ def _facts(run: FinishedRun) -> str:
         str(run.scene.geobox.crs),
         f"{run.summary['total']} tile{'s' * (run.summary['total'] != 1)}",
         f"engine {run.settings['inference.engine']}",
+        *([f"drawn by a student ({run.settings['student.model']})"] if run.student else []),
         f"mapped in {run.summary['seconds']:.0f} s",
         f"finished {run.finished:%Y-%m-%d %H:%M} UTC",
     ]

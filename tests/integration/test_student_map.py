@@ -113,3 +113,4 @@ def test_what_is_published_is_the_student_s(config: Path, tmp_path: Path) -> Non
     folder = publish_run(tmp_path / "run").folder
     with rasterio.open(folder / "landcover.tif") as published:
         assert published.res == (1, 1)
+    assert "drawn by a student (forest)" in (folder / "report.html").read_text(encoding="utf-8")
