@@ -2,8 +2,8 @@
 
 Usage: python benchmarks/student_denoise.py RUN ...
 
-Takes finished runs of `landcover map` with a student and a scene that has truth. Prints accuracy and
-mean IoU of evidence, of the student, and of the student's map after `denoise` at several noise
+Takes finished runs of `landcover map` with a student and a scene that has truth. Prints accuracy
+and mean IoU of evidence, of the student, and of the student's map after `denoise` at several noise
 levels t with two shares of the student in the result. Classes are matched to the student's
 shares in boxes at the end, so that rare ones survive.
 """
