@@ -94,9 +94,10 @@ def map_city(
         _infer(job, tiles, settings, watch, run / "preview.vrt")
         mosaic = _blend(job, tiles, run, watch)
         inferred = watch.progress
-        if settings.student:
-            mosaic = _draw(mosaic, settings.student, tiles, job, settings, run, watch)
-        products = _publish(job, scene, mosaic, settings.student is not None, run, watch)
+        student = settings.student if tiles.valid_px > tiles.uniform_px else None
+        if student:  # where nothing is known there is nothing to learn from
+            mosaic = _draw(mosaic, student, tiles, job, settings, run, watch)
+        products = _publish(job, scene, mosaic, student is not None, run, watch)
         truth = plan.scene.files.truth
         # An area of interest cuts the map, not the truth: the plan has compared their ground.
         scores = evaluate_run(run, truth, overlap=True) if truth else {}

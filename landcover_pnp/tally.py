@@ -25,17 +25,20 @@ class Tally:
     Attributes:
         done: Names of the finished ones.
         failed: Reason by name of the others.
+        valid_px: Pixels with data of the finished ones.
         uniform_px: Pixels of the finished ones of which nothing is known.
     """
 
     done: set[str] = field(default_factory=set)
     failed: dict[str, str] = field(default_factory=dict)
+    valid_px: int = 0
     uniform_px: int = 0
 
     def add(self, name: str, record: Record) -> None:
         """Enters a tile."""
         if record.status == "done":
             self.done.add(name)
+            self.valid_px += int(record.figures.get("valid_px", 0))
             self.uniform_px += int(record.figures.get("uniform_px", 0))
         else:
             self.failed[name] = record.reason

@@ -69,7 +69,8 @@ class FinishedRun:
     @property
     def student(self) -> bool:
         """Whether the map is a student's, at the image's resolution."""
-        return "student.model" in self.settings
+        drawn = self.folder / "probabilities" / "student.tif"
+        return "student.model" in self.settings and drawn.is_file()
 
     @property
     def crs(self) -> CRS:

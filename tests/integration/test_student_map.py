@@ -12,6 +12,7 @@ import rasterio
 from inputs import ORIGIN, colours, write_scene, write_tif
 
 from landcover_pnp.configuration import load_settings
+from landcover_pnp.errors import TileError
 from landcover_pnp.journal import run_status
 from landcover_pnp.mapping import MapSummary, map_city
 from landcover_pnp.products import open_products
@@ -106,6 +107,21 @@ def test_without_its_student_the_run_has_the_engine_s_map(config: Path, tmp_path
     assert summary.progress.kept == 4
     with rasterio.open(tmp_path / "run" / "landcover.tif") as source:
         assert source.res == (4, 4)
+
+
+def test_where_every_tile_failed_there_is_nothing_to_learn_from(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise TileError("a term that is not finite", "finite terms", "other settings")
+
+    monkeypatch.setattr("landcover_pnp.inference.tiles.infer", fails)
+    summary = mapped(config, tmp_path / "run")
+    assert summary.exit_code == 1
+    with rasterio.open(tmp_path / "run" / "landcover.tif") as source:
+        assert source.res == (4, 4)
+        assert not source.read(1).any()
+    publish_run(tmp_path / "run")
 
 
 def test_what_is_published_is_the_student_s(config: Path, tmp_path: Path) -> None:
