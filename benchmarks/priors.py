@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from engine_scenes import REAL, Case, cases
+from engines import smoothed
 from numpy.typing import NDArray
 
 from landcover_pnp.configuration import load_settings
@@ -89,12 +90,15 @@ def maps(priors: dict[str, Prior], levels: list[int]) -> None:
         found = cases(Path(name), SEED, 640)
     print("| | " + " | ".join(found) + " | mean |\n|---|" + "---:|" * (len(found) + 1))
     show("weak labels", found, [case.evidence.weak_labels for case in found.values()])
-    evidence = [infer(c.evidence, InferenceSettings(), None, SEED) for c in found.values()]
+    known = [case.evidence for case in found.values()]
+    evidence = [infer(e, InferenceSettings("evidence"), None, SEED) for e in known]
     show("evidence", found, evidence)
+    smooth = [smoothed(p, e.valid) for e, p in zip(known, evidence, strict=True)]
+    show("evidence, smoothed", found, smooth)
     for t in levels:
         settings = InferenceSettings(engine="denoise", denoise=DenoiseSettings(t=t))
         for name, prior in priors.items():
-            probabilities = [infer(c.evidence, settings, prior, SEED) for c in found.values()]
+            probabilities = [infer(e, settings, prior, SEED) for e in known]
             show(f"{name}, t = {t}", found, probabilities)
 
 

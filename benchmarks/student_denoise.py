@@ -4,8 +4,7 @@ Usage: python benchmarks/student_denoise.py RUN ...
 
 Takes finished runs of `landcover map` with a student and a scene that has truth. Prints accuracy
 and mean IoU of evidence, of the student, and of the student's map after `denoise` at several noise
-levels t with two shares of the student in the result. Classes are matched to the student's
-shares in boxes at the end, so that rare ones survive.
+levels t with two shares of the student in the result.
 """
 
 import sys
@@ -18,11 +17,10 @@ from numpy.typing import NDArray
 from landcover_pnp.evaluation import score
 from landcover_pnp.inference.canvas import Canvas
 from landcover_pnp.inference.denoise import denoise
-from landcover_pnp.inference.evidence import match_shares
 from landcover_pnp.legend import CLASS_COUNT
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.raster import open_raster, read
-from landcover_pnp.settings import DenoiseSettings, EvidenceSettings
+from landcover_pnp.settings import DenoiseSettings
 from landcover_pnp.sites import Site
 
 VIEW_PX = 256
@@ -57,12 +55,11 @@ def main(runs: list[Path]) -> None:
         show("student", p)
         start = np.where(valid, p, 1 / CLASS_COUNT).astype(np.float32)
         canvas = Canvas((0, 0), valid.shape, 0, VIEW_PX)
-        for t in (50, 100, 200):
+        for t in (100, 150, 200, 300):
             for share in (0.0, 0.5):
                 settings = DenoiseSettings(t=t, start_share=share)
                 padded = torch.from_numpy(np.pad(start, ((1, 0), (0, 0), (0, 0))))
                 q = denoise(padded, prior, canvas, settings)[1:].numpy() * valid
-                q = match_shares(q, p, valid, EvidenceSettings().match_radius_px)
                 show(f"t = {t}, share of the student {share}", q)
 
 

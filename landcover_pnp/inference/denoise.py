@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from landcover_pnp.inference.canvas import Canvas
-from landcover_pnp.inference.relaxation import as_probabilities
+from landcover_pnp.inference.relaxation import as_probabilities, one_hot
 from landcover_pnp.inference.step import Callback, Step, require_finite
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.settings import DenoiseSettings
@@ -23,9 +23,10 @@ def denoise(
 
     A denoiser trained on one-hot maps by mean squared error predicts the mean of all clean maps
     that could lie behind x_t (Ho et al. 2020, section 3.2; Efron 2011): at each pixel, class
-    probabilities. At small t they stay close to the map one starts from and only lose what the
-    prior has never seen; above about t = 300 of 1000 rare classes go. The cost is one forward
-    pass a draw, no gradient.
+    probabilities. What is noised is one-hot too, each pixel's likeliest class: mixed
+    probabilities are no map the prior was trained on. At small t the result stays close to the
+    map one starts from and only loses what the prior has never seen; above about t = 300 of 1000
+    rare classes go. The cost is one forward pass a draw, no gradient.
 
     The start keeps a share s in the result, clean^(1 - s) start^s: a logarithmic opinion pool
     (Genest & Zidek 1986), since a start that has seen the image knows what the prior does not.
@@ -43,11 +44,11 @@ def denoise(
     Raises:
         TileError: If the prior predicts values that are not finite; names the draw.
     """
-    total = torch.zeros_like(start)
+    labels, total = one_hot(start), torch.zeros_like(start)
     for draw in range(settings.draws):
         if callback:
             callback(Step(draw, settings.t, 0.0, {}, as_probabilities(total) if draw else start))
-        x_t = prior.schedule.add_noise(start, canvas.noise(draw, len(start)), settings.t)
+        x_t = prior.schedule.add_noise(labels, canvas.noise(draw, len(start)), settings.t)
         eps = canvas.predict_noise(prior, x_t, settings.t, draw)
         total += prior.schedule.predict_clean(x_t, eps, settings.t)
         last = f"draw {draw - 1}" if draw else "the start"

@@ -17,7 +17,7 @@ from landcover_pnp.inference.algorithm1 import algorithm1
 from landcover_pnp.inference.canvas import Canvas
 from landcover_pnp.inference.constraints import Constraint, named_constraints, require_names
 from landcover_pnp.inference.denoise import denoise
-from landcover_pnp.inference.evidence import evidence_map, match_shares, vote_rounds
+from landcover_pnp.inference.evidence import evidence_map
 from landcover_pnp.inference.guided import guided
 from landcover_pnp.inference.step import Callback, Step
 from landcover_pnp.legend import CLASS_COUNT
@@ -116,10 +116,9 @@ class Task:
     def start(self, name: str) -> Tensor:
         """(channel 6, y, x) float32 map to start from: the weak labels or an engine's map.
 
-        Of ``evidence`` these are the rounds of votes: the matching in small boxes comes last.
         Where it is not valid, every class is as likely. The callback sees nothing of this engine.
         """
-        starts = _ENGINES | {"weak_labels": lambda task: task.weak_labels, "evidence": _votes}
+        starts = _ENGINES | {"weak_labels": lambda task: task.weak_labels}
         start = starts[name](replace(self, callback=None))
         start = torch.where(self.valid, start, 1 / CLASS_COUNT)
         start[0] = 0  # some of the prior's engines leave a share to no data
@@ -232,23 +231,9 @@ def _evidence(task: Task) -> Tensor:
     return task.with_no_data(p)
 
 
-def _votes(task: Task) -> Tensor:
-    e = task.evidence
-    return task.with_no_data(
-        vote_rounds(e.clusters, e.weak_labels, e.valid, task.settings.evidence)
-    )
-
-
 def _denoise(task: Task) -> Tensor:
-    s, e = task.settings.denoise, task.evidence
-    p = denoise(task.start(s.start), task.prior, task.canvas, s, task.callback)
-    if s.weak_labels == "multiply":
-        return p * task.weak_labels
-    if s.weak_labels == "match":
-        classes = p[1:].cpu().numpy() * e.valid
-        radius_px = task.settings.evidence.match_radius_px
-        return task.with_no_data(match_shares(classes, e.weak_labels, e.valid, radius_px))
-    return p
+    s = task.settings.denoise
+    return denoise(task.start(s.start), task.prior, task.canvas, s, task.callback)
 
 
 def _guided(task: Task) -> Tensor:

@@ -24,32 +24,6 @@ def evidence_map(
     settings: EvidenceSettings,
     report: Report | None = None,
 ) -> NDArray[np.float32]:
-    """The map of clusters and weak labels: rounds of votes, then the shares of small boxes.
-
-    What a colour means holds over hundreds of metres, so the votes are counted in wide boxes;
-    a last matching in small ones puts each class where the weak labels have seen it.
-
-    Args:
-        clusters: (cluster, y, x) responsibilities, sum to 1 where valid.
-        weak_labels: (class, y, x) probabilities, sum to 1 where valid.
-        valid: (y, x) pixels that count in the boxes.
-        settings: Rounds, boxes, share of the weak labels.
-        report: Called with the number of each round and the probabilities before it.
-
-    Returns:
-        (class, y, x) float32 probabilities: sum to 1 where valid, 0 elsewhere.
-    """
-    p = vote_rounds(clusters, weak_labels, valid, settings, report)
-    return match_shares(p, weak_labels, valid, settings.match_radius_px)
-
-
-def vote_rounds(
-    clusters: NDArray[np.float32],
-    weak_labels: NDArray[np.float32],
-    valid: NDArray[np.bool_],
-    settings: EvidenceSettings,
-    report: Report | None = None,
-) -> NDArray[np.float32]:
     """Lets clusters vote on classes and matches the weak labels' block means, in turn.
 
     A cluster c votes in a box with the class shares of its pixels there, and a pixel x gets
@@ -61,6 +35,9 @@ def vote_rounds(
     labels keep, so that what they say of a pixel does not fade over the rounds. It then scales
     every class by box(weak_l) / box(p_l), so that the map keeps the weak labels' shares in each
     box while its pixels become certain.
+
+    What a colour means holds over hundreds of metres, so the votes are counted in wide boxes;
+    a last matching in small ones puts each class where the weak labels have seen it.
 
     Args:
         clusters: (cluster, y, x) responsibilities, sum to 1 where valid.
@@ -84,7 +61,7 @@ def vote_rounds(
             vote += box_sum(p * r_c, settings.radius_px) * (r_c / r_c_box)
         p = _normalised(p ** np.float32(1 - settings.weak_share) * kept * vote, valid)
         p = match_shares(p, weak, valid, settings.radius_px)
-    return p
+    return match_shares(p, weak, valid, settings.match_radius_px)
 
 
 def match_shares(

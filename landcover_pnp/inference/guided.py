@@ -10,7 +10,7 @@ from torch import Tensor
 
 from landcover_pnp.inference.canvas import Canvas
 from landcover_pnp.inference.constraints import Constraint, weight_at
-from landcover_pnp.inference.relaxation import as_probabilities, probabilities, sigma_at
+from landcover_pnp.inference.relaxation import as_probabilities, one_hot, probabilities, sigma_at
 from landcover_pnp.inference.step import Callback, Step, described, require_finite
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.settings import GuidedSettings
@@ -56,7 +56,7 @@ def guided(
         schedule.steps if start is None else settings.start_t, settings.steps
     )
     noise = canvas.noise(0, prior.channels)
-    x = noise if start is None else schedule.add_noise(start, noise, first)
+    x = noise if start is None else schedule.add_noise(one_hot(start), noise, first)
     x0, t = x, first
     for step, t_next in enumerate(following):
         eps = canvas.predict_noise(prior, x, t, step)

@@ -52,6 +52,15 @@ def as_probabilities(x0: Tensor) -> Tensor:
     return share / share.sum(0)
 
 
+def one_hot(p: Tensor) -> Tensor:
+    """The likeliest class of each pixel of (channel, y, x), as the maps a prior is trained on.
+
+    Classes that are equally likely share a pixel.
+    """
+    likeliest = (p == p.amax(0)).to(p.dtype)
+    return likeliest / likeliest.sum(0)
+
+
 def _phi(z: Tensor) -> Tensor:
     """Distribution function of the standard normal.
 

@@ -106,8 +106,8 @@ class GuidedSettings:
     """
 
     start: Literal["noise", "weak_labels", "evidence", "denoise"] = "evidence"
-    start_t: int = 200
-    steps: int = 10
+    start_t: int = 100
+    steps: int = 5
     stochasticity: float = 0.0
     constraint_steps: int = 5
     constraint_rate: float = 0.02
@@ -118,20 +118,16 @@ class DenoiseSettings:
     """A map noised a little and denoised by the prior, several times.
 
     Attributes:
-        start: What is noised: the weak labels, or the map of another engine.
+        start: What is noised, as one-hot labels: the weak labels, or the map of another engine.
         t: Noise level, out of the prior's T; above about 300 of 1000 rare classes go.
         draws: Noise draws that are averaged; each costs one forward pass.
         start_share: Share s of the start in the result, clean^(1 - s) start^s.
-        weak_labels: What the weak labels do to the result: ``match`` scales every class to its
-            share in the boxes of ``evidence.match_radius_px``, so that rare ones survive,
-            ``multiply`` takes the product of both, ``none`` leaves it.
     """
 
     start: Literal["weak_labels", "evidence", "guided", "algorithm1"] = "evidence"
-    t: int = 75
+    t: int = 200
     draws: int = 8
     start_share: float = 0.5
-    weak_labels: Literal["match", "multiply", "none"] = "match"
 
 
 @dataclass(frozen=True)
@@ -156,7 +152,7 @@ class InferenceSettings:
         constraints: The terms of ``guided`` and ``algorithm1``.
     """
 
-    engine: Literal["evidence", "denoise", "guided", "algorithm1"] = "evidence"
+    engine: Literal["evidence", "denoise", "guided", "algorithm1"] = "denoise"
     prior: Path | None = None
     view_px: int | None = None
     precision: Literal["float32", "bfloat16"] = "float32"

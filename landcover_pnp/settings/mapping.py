@@ -100,9 +100,7 @@ class DemoSettings:
 
     out: Path = Path("demo")
     city: SyntheticSettings = field(default_factory=SyntheticSettings)
-    inference: InferenceSettings = field(
-        default_factory=lambda: InferenceSettings(engine="denoise")
-    )
+    inference: InferenceSettings = field(default_factory=InferenceSettings)
     student: StudentSettings | None = field(default_factory=StudentSettings)
     seed: int = 0
     workers: int | None = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from landcover_pnp.errors import TileError
 from landcover_pnp.inference.canvas import Canvas
@@ -22,6 +23,7 @@ SMALL = DenoiserSettings(
     crop_px=16, channels=[8, 16], layers_per_block=1, head_channels=8, norm_groups=4
 )
 VIEW = 16
+ALONE = DenoiseSettings(draws=2, start_share=0)
 CANVAS = Canvas((3, -5), (40, 36), 0, VIEW)
 
 
@@ -61,11 +63,24 @@ def test_the_result_is_a_distribution(prior: Prior) -> None:
     torch.testing.assert_close(result.sum(0), torch.ones(CANVAS.shape))
 
 
+def test_what_is_noised_is_one_hot(prior: Prior) -> None:
+    soft = torch.rand(6, *CANVAS.shape, generator=torch.Generator().manual_seed(0)).softmax(0)
+    hot = functional.one_hot(soft.argmax(0), 6).permute(2, 0, 1).float()
+    of_soft, of_hot = (denoise(start, prior, CANVAS, ALONE) for start in (soft, hot))
+    torch.testing.assert_close(of_soft, of_hot)
+
+
+def test_classes_that_are_equally_likely_share_a_pixel(prior: Prior) -> None:
+    start = constant(0, 0.2, 0.2, 0.2, 0.2, 0.2).expand(6, *CANVAS.shape)
+    result = denoise(start, prior, CANVAS, replace(ALONE, t=1))
+    torch.testing.assert_close(result, start, rtol=0, atol=0.05)
+
+
 def test_little_noise_changes_little(prior: Prior) -> None:
-    start = torch.rand(6, *CANVAS.shape, generator=torch.Generator().manual_seed(0)).softmax(0)
+    start = torch.zeros(6, *CANVAS.shape)
+    start[3], start[4, 9:20, 5:30], start[3, 9:20, 5:30] = 1, 1, 0
     near, far = (
-        (denoise(start, prior, CANVAS, DenoiseSettings(t=t, draws=2)) - start).abs().mean()
-        for t in (1, 100)
+        (denoise(start, prior, CANVAS, replace(ALONE, t=t)) - start).abs().mean() for t in (1, 100)
     )
     assert near < 0.01 < far
 
@@ -78,7 +93,7 @@ def test_a_share_of_the_start_lies_between_both(prior: Prior) -> None:
     )
     torch.testing.assert_close(whole, start)
     mean = (clean * start).sqrt()
-    torch.testing.assert_close(half, mean / mean.sum(0))
+    torch.testing.assert_close(half, mean / mean.sum(0), rtol=0, atol=1e-4)
 
 
 def test_the_callback_sees_every_draw(prior: Prior) -> None:

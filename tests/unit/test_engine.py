@@ -12,7 +12,6 @@ import torch
 from landcover_pnp.errors import GridError, PriorError, SettingsError
 from landcover_pnp.inference.algorithm1 import time_at
 from landcover_pnp.inference.engine import Evidence, infer, needs_prior, require_usable
-from landcover_pnp.inference.evidence import vote_rounds
 from landcover_pnp.inference.step import Step
 from landcover_pnp.prior.denoiser import Prior, build_network
 from landcover_pnp.prior.noise import NoiseSchedule
@@ -143,24 +142,11 @@ def test_denoise_starts_where_it_is_told(start: str, prior: Prior) -> None:
     e = evidence()
     if start == "weak_labels":
         expected = e.weak_labels
-    elif start == "evidence":  # its last matching waits for the prior
-        expected = vote_rounds(e.clusters, e.weak_labels, e.valid, SETTINGS.evidence)
     else:
         expected = infer(e, replace(SETTINGS, engine=start), prior, seed=0)
     valid = evidence().valid
     found = steps[0].probabilities.numpy()[1:]
     np.testing.assert_allclose(found[:, valid], expected[:, valid], atol=1e-3)
-
-
-def test_matching_gives_boxes_the_weak_labels_shares(prior: Prior) -> None:
-    def miss(weak_labels: str) -> float:
-        told = replace(SETTINGS.denoise, t=400, start_share=0.0, weak_labels=weak_labels)
-        p = infer(evidence(), replace(SETTINGS, engine="denoise", denoise=told), prior, seed=0)
-        weak = np.where(evidence().valid, evidence().weak_labels, 0)
-        return float(np.abs(p.mean(axis=(1, 2)) - weak.mean(axis=(1, 2))).max())
-
-    assert miss("match") < miss("none") / 2
-    assert miss("multiply") != miss("none")
 
 
 @pytest.mark.parametrize("engine", ["guided", "algorithm1"])

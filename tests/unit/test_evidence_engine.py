@@ -11,7 +11,7 @@ from rasterio.vrt import WarpedVRT
 from scipy.ndimage import gaussian_filter
 
 from landcover_pnp.clusters import responsibilities, sample_centres
-from landcover_pnp.inference.evidence import evidence_map, match_shares, vote_rounds
+from landcover_pnp.inference.evidence import evidence_map, match_shares
 from landcover_pnp.legend import CLASS_COUNT, ENVIROATLAS, to_working
 from landcover_pnp.settings import ClusterSettings, EvidenceSettings, WeakLabelSettings
 from landcover_pnp.weak_labels import class_given_nlcd, cooccurrence, weak_labels
@@ -81,14 +81,14 @@ def test_without_clusters_and_pattern_the_weak_labels_stand(seed: int, iteration
 
 @settings(max_examples=20)
 @given(SEEDS)
-def test_a_round_looks_no_further_than_twice_the_radius(seed: int) -> None:
+def test_rounds_look_no_further_than_their_boxes(seed: int) -> None:
     rng = np.random.default_rng(seed)
     clusters, weak = (random_probabilities(rng, (n, 40, 44)) for n in (4, 5))
     valid = rng.random((40, 44)) < 0.9
-    option = EvidenceSettings(iterations=2, radius_px=3)
-    window, core = np.s_[:, 2:36, 5:41], np.s_[:, 12:-12, 12:-12]
-    whole = vote_rounds(clusters, weak, valid, option)[window]
-    alone = vote_rounds(clusters[window], weak[window], valid[window[1:]], option)
+    option = EvidenceSettings(iterations=2, radius_px=3, match_radius_px=2)
+    window, core = np.s_[:, 2:36, 5:41], np.s_[:, 14:-14, 14:-14]
+    whole = evidence_map(clusters, weak, valid, option)[window]
+    alone = evidence_map(clusters[window], weak[window], valid[window[1:]], option)
     np.testing.assert_allclose(alone[core], whole[core], atol=1e-4)
 
 
@@ -98,7 +98,7 @@ def test_matching_brings_the_shares_nearer(canvas: Canvas) -> None:
     clusters, weak, valid = canvas
     if not valid.any():
         return
-    p = vote_rounds(clusters, weak, valid, replace(SETTINGS, iterations=2))
+    p = evidence_map(clusters, weak, valid, replace(SETTINGS, iterations=2))
     matched = match_shares(p, weak, valid, radius_px=24)  # one box holds the canvas
     wanted, before, after = (q[:, valid].mean(axis=1) for q in (weak, p, matched))
     assert (wanted * np.log(before / after)).sum() <= 1e-5
