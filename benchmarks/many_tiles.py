@@ -14,7 +14,8 @@ from functools import partial
 
 import psutil
 
-from landcover_pnp.inference.farm import Crew, farm_out
+from landcover_pnp.inference.crew import Crew
+from landcover_pnp.inference.farm import Farm
 from landcover_pnp.runs import Record
 
 
@@ -37,13 +38,13 @@ def main(tiles: int) -> None:
     print("| tiles | driver, MB | largest worker, MB | driver, CPU ms a tile |")
     print("|---:|---:|---:|---:|", flush=True)
     before = time.process_time()
-    farm = farm_out(work, names, Crew(workers=2), lambda _: None)
-    for number, (_name, _record) in enumerate(farm, start=1):
-        if number % (tiles // 10) == 0:
-            driver, worker = memory_mb()
-            spent, before = time.process_time() - before, time.process_time()
-            cpu_ms = 1000 * spent / (tiles // 10)
-            print(f"| {number} | {driver:.0f} | {worker:.0f} | {cpu_ms:.1f} |", flush=True)
+    with Farm(Crew(workers=2), tiles, lambda _: None) as farm:
+        for number, _ in enumerate(farm.harvest(work, names), start=1):
+            if number % (tiles // 10) == 0:
+                driver, worker = memory_mb()
+                spent, before = time.process_time() - before, time.process_time()
+                cpu_ms = 1000 * spent / (tiles // 10)
+                print(f"| {number} | {driver:.0f} | {worker:.0f} | {cpu_ms:.1f} |", flush=True)
 
 
 if __name__ == "__main__":  # worker processes import this file too

@@ -16,6 +16,7 @@ from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 
 from landcover_pnp.grid import Box
+from landcover_pnp.ground import overlapping_bounds, require_same_ground
 from landcover_pnp.legend import (
     CLASS_COUNT,
     ENVIROATLAS,
@@ -26,16 +27,7 @@ from landcover_pnp.legend import (
     remap,
     to_working,
 )
-from landcover_pnp.raster import (
-    blocks,
-    label_band,
-    on_grid,
-    open_raster,
-    overlapping_bounds,
-    read,
-    read_mask,
-    require_same_ground,
-)
+from landcover_pnp.raster import blocks, label_band, on_grid, open_raster, read, read_mask
 
 Protocol = Literal["five_classes", "published"]
 """``five_classes`` counts shrubs and wetlands as trees and agriculture as grass; ``published``

@@ -66,17 +66,31 @@ class Legend:
             where: File or layer named in the message.
 
         Raises:
-            LegendError: If a value is neither 0 nor a class code; lists each with its count.
+            LegendError: If a value is neither 0 nor a class code; lists them with their counts.
         """
-        unknown = {v: n for v, n in sorted(counts.items()) if v not in (NO_DATA, *self.codes)}
+        unknown = {v: n for v, n in counts.items() if v not in (NO_DATA, *self.codes)}
         if unknown:
             raise LegendError(
-                found=f"unknown class codes in {where}: "
-                + ", ".join(f"{code} ({count} px)" for code, count in unknown.items()),
+                found=f"unknown class codes in {where}: {listed_counts(unknown)}",
                 expected=f"codes of the legend {self.name!r}: 0, "
                 + ", ".join(map(str, self.codes)),
                 way_out="name the legend the file really has, or remap its codes before use",
             )
+
+
+def listed_counts(counts: Mapping[int, int], most: int = 20) -> str:
+    """Values and their pixel counts as a message shows them.
+
+    Args:
+        counts: Pixel count by value.
+        most: How many values are shown, the most frequent ones.
+
+    Returns:
+        The values in their order; how many are left out, where they are more.
+    """
+    frequent = Counter(counts).most_common(most)
+    text = ", ".join(f"{value} ({count} px)" for value, count in sorted(frequent))
+    return text + (f" and {len(counts) - most} other values" if len(counts) > most else "")
 
 
 def count_values(labels: NDArray[np.integer]) -> Counter[int]:

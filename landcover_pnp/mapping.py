@@ -16,14 +16,9 @@ from landcover_pnp.configuration import plain
 from landcover_pnp.errors import WeakLabelsWarning
 from landcover_pnp.evaluation import Protocol, Scores, evaluate_map
 from landcover_pnp.geotiff import remove_partials
-from landcover_pnp.inference.farm import Crew
-from landcover_pnp.inference.tiles import (
-    METHODS,
-    Tiled,
-    TileJob,
-    remove_others,
-    tile_work,
-)
+from landcover_pnp.inference.crew import Crew
+from landcover_pnp.inference.farm import Farm
+from landcover_pnp.inference.tiles import METHODS, TileJob, remove_others, tile_work
 from landcover_pnp.journal import journal_of
 from landcover_pnp.legend import LEGENDS
 from landcover_pnp.mosaic import TileResults, blend_tiles
@@ -91,12 +86,14 @@ def map_city(
         matrix = protocol_matrix(settings.weak_labels, scene, plan.sources, run / "sources")
         job = _job(settings, plan, scene, matrix, run)
         tiles = Tally()
-        _infer(job, tiles, settings, watch, run / "preview.vrt")
-        mosaic = _blend(job, tiles, run, watch)
-        inferred = watch.progress
-        student = settings.student if tiles.valid_px > tiles.uniform_px else None
-        if student:  # where nothing is known there is nothing to learn from
-            mosaic = _draw(mosaic, student, tiles, job, settings, run, watch)
+        crew = Crew(settings.workers, settings.scheduler, shared=run.absolute())
+        with Farm(crew, len(job.grid), watch.say) as farm:
+            _infer(job, tiles, farm, watch, run / "preview.vrt")
+            mosaic = _blend(job, tiles, run, watch)
+            inferred = watch.progress
+            student = settings.student if tiles.valid_px > tiles.uniform_px else None
+            if student:  # where nothing is known there is nothing to learn from
+                mosaic = _draw(mosaic, student, tiles, job, farm, run, watch)
         products = _publish(job, scene, mosaic, student is not None, run, watch)
         truth = plan.scene.files.truth
         # An area of interest cuts the map, not the truth: the plan has compared their ground.
@@ -145,11 +142,11 @@ def _job(
     )
 
 
-def _infer(job: TileJob, tiles: Tally, settings: MapSettings, watch: Watch, preview: Path) -> None:
+def _infer(job: TileJob, tiles: Tally, farm: Farm, watch: Watch, preview: Path) -> None:
     shown = start = time.monotonic()
     remove_others(job)
     try:
-        for _ in worked_off(job, tile_work, list(job.grid), tiles, _crew(job, settings), watch):
+        for _ in worked_off(job, tile_work, list(job.grid), tiles, farm, watch):
             if time.monotonic() - shown >= PREVIEW_EVERY_S:
                 write_preview(preview, job.grid, job.out, tiles.done)
                 shown = time.monotonic()
@@ -165,10 +162,6 @@ def _infer(job: TileJob, tiles: Tally, settings: MapSettings, watch: Watch, prev
             WeakLabelsWarning,
             stacklevel=2,
         )
-
-
-def _crew(job: Tiled, settings: MapSettings) -> Crew:
-    return Crew(settings.workers, settings.scheduler, shared=job.out.parent)
 
 
 def _blend(job: TileJob, tiles: Tally, run: Path, watch: Watch) -> Ingredients:
@@ -190,7 +183,7 @@ def _draw(
     student: StudentSettings,
     tiles: Tally,
     inferred: TileJob,
-    settings: MapSettings,
+    farm: Farm,
     run: Path,
     watch: Watch,
 ) -> Ingredients:
@@ -204,7 +197,7 @@ def _draw(
     remove_others(job)
     start, drawn = time.monotonic(), Tally()
     wanted = [tile for tile in job.grid if tile.id in tiles.done]
-    for _ in worked_off(job, student_tile, wanted, drawn, _crew(job, settings), watch):
+    for _ in worked_off(job, student_tile, wanted, drawn, farm, watch):
         pass
     watch.stage("student's tiles", time.monotonic() - start)
     tiles.failed.update(drawn.failed)

@@ -12,22 +12,13 @@ from numpy.typing import NDArray
 from landcover_pnp.configuration import load_settings
 from landcover_pnp.errors import SettingsError, WeakLabelsWarning
 from landcover_pnp.raster import blocks
-from landcover_pnp.repair import (
-    NO_COLOUR,
-    NOWHERE,
-    OBJECTS,
-    Repair,
-    asphalt,
-    colours,
-    places,
-    repair_matrix,
-    tone,
-)
+from landcover_pnp.repair import NOWHERE, OBJECTS, ROADS, Repair, colours, places, repair_matrix
 from landcover_pnp.settings import MapSettings, RepairSettings, WeakLabelSettings
 from landcover_pnp.sources.enviroatlas import scene_files
 from landcover_pnp.sources.preparation import prepare_scene
 from landcover_pnp.sources.rasters import ScenePlan, plan_scene
 from landcover_pnp.sources.scene import Scene
+from landcover_pnp.tones import NO_COLOUR, asphalt, tone
 from landcover_pnp.weak_labels import DEFINITIONS, class_given_nlcd, cooccurrence
 
 DOUBTFUL_CHANGE = 0.2
@@ -123,7 +114,7 @@ def repair_scene(scene: Scene, matrix: NDArray[np.float64], settings: RepairSett
         if seen >= settings.sample_px:
             break
     features, tones, place = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
-    if asphalt(tones, place) is None:
+    if asphalt(tones, place == ROADS) is None:
         warnings.warn(NO_COLOUR, WeakLabelsWarning, stacklevel=2)
     return repair_matrix(features, tones, place, matrix, settings, _SEED)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +13,25 @@ import rasterio
 import rasterio.shutil
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from rasterio.coords import disjoint_bounds
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader, MemoryFile
 from rasterio.vrt import WarpedVRT
-from rasterio.warp import transform_bounds
 
-from landcover_pnp.errors import DamagedError, GridError, RasterError
+from landcover_pnp.errors import DamagedError, RasterError
 from landcover_pnp.grid import Box
 
 BLOCK_PX = 512
 """Side of the blocks in which rasters are read and verified."""
 
-
 CACHE_BYTES = 128 * 2**20
 """GDAL's block cache in one process: by default it grows with the machine's memory."""
+
+SOFT_SHARE = 0.02
+"""An alpha band is neither none nor full on no more of its pixels, those at soft edges."""
+
+_FILE = "LANDCOVER_PNP_FILE"
+"""Tag of a view in memory: the file it shows."""
 
 
 def small_cache() -> rasterio.Env:
@@ -63,7 +67,8 @@ def open_raster(path: Path, what: str) -> Iterator[DatasetReader]:
         raise DamagedError(
             found=f"{path} ({what}) is not a raster that can be opened: {error}",
             expected="a GeoTIFF, COG or JPEG 2000 file",
-            way_out="convert it, for example with gdal_translate",
+            way_out="convert it, for example with gdal_translate; if it should be one of these, or "
+            "a vector file, fetch it again: it may be cut short",
         ) from error
     with source:
         yield source
@@ -74,8 +79,7 @@ def open_image(path: Path) -> Iterator[DatasetReader]:
     """Opens an aerial image, with a near-infrared band that is tagged alpha set right.
 
     GDAL tags a fourth band as alpha where a writer did not say what it is, and most NAIP files
-    carry that tag on their near infrared: taken at its word, dark water would be no data. A
-    band with other values than none and full in the image's middle is no alpha.
+    carry that tag on their near infrared: taken at its word, dark water would be no data.
 
     Args:
         path: The file.
@@ -85,44 +89,43 @@ def open_image(path: Path) -> Iterator[DatasetReader]:
 
     Raises:
         RasterError: As ``open_raster``.
+        DamagedError: If nothing of a tagged band can be read.
     """
     with open_raster(path, "imagery") as source:
         tagged = source.count == 4 and source.colorinterp[3] == ColorInterp.alpha
-        if not tagged or np.dtype(source.dtypes[3]).kind not in "ui":
-            yield source
-            return
-        y, x = source.height // 2, source.width // 2
-        middle = Box(y, y, x, x).grow(BLOCK_PX // 2).clip(Box(0, source.height, 0, source.width))
-        values = np.unique(read(source, 4, middle))
-        if set(values.tolist()) <= {0, np.iinfo(values.dtype).max}:
+        if not tagged or _is_alpha(source, 4):
             yield source
             return
         with MemoryFile(filename=f"{path.name}.vrt") as memory:
             rasterio.shutil.copy(source, memory.name, driver="VRT")
             with rasterio.open(memory.name, "r+") as view:
                 view.colorinterp = [*source.colorinterp[:3], ColorInterp.undefined]
+                view.update_tags(**{_FILE: str(path)})
             with rasterio.open(memory.name) as view:
                 yield view
 
 
-def require_projected(source: DatasetReader, what: str) -> None:
-    """Refuses a raster without CRS or with a geographic one.
-
-    Raises:
-        RasterError: If pixels are not metres on the ground.
-    """
-    if source.crs is None:
-        raise RasterError(
-            found=f"{source.name} ({what}) has no coordinate reference system",
-            expected="a projected CRS in metres, such as a UTM zone",
-            way_out="assign it, for example with gdal_edit.py -a_srs EPSG:26917",
-        )
-    if not source.crs.is_projected or source.crs.linear_units_factor[1] != 1.0:
-        raise RasterError(
-            found=f"{source.name} ({what}) has the CRS {source.crs.to_string()}, not in metres",
-            expected="a projected CRS in metres, such as a UTM zone",
-            way_out="reproject it, for example with gdalwarp -t_srs EPSG:26917 -r bilinear",
-        )
+def _is_alpha(source: DatasetReader, index: int) -> bool:
+    """Whether a band is none or full but for soft edges, by the first part that tells."""
+    if np.dtype(source.dtypes[index - 1]).kind not in "ui":
+        return True
+    extent = Box(0, source.height, 0, source.width)
+    damage = None
+    for y, x in product((2, 1, 3), repeat=2):  # quarters of the sides, the middle first
+        at = Box(source.height * y // 4, source.height * y // 4, *(2 * [source.width * x // 4]))
+        try:
+            values = read(source, index, at.grow(BLOCK_PX // 2).clip(extent))
+        except DamagedError as error:
+            damage = damage or error
+            continue
+        full = values == np.iinfo(values.dtype).max
+        if np.mean((values != 0) & ~full) > SOFT_SHARE:
+            return False
+        if np.mean(full) > SOFT_SHARE:
+            return True
+    if damage is not None:
+        raise damage
+    return True
 
 
 def image_bands(source: DatasetReader) -> list[int]:
@@ -136,7 +139,7 @@ def image_bands(source: DatasetReader) -> list[int]:
     types = sorted({source.dtypes[i - 1] for i in bands})
     if len(bands) not in (3, 4) or types not in (["uint8"], ["uint16"]):
         raise RasterError(
-            found=f"{source.name} has {len(bands)} colour bands of {', '.join(types)}",
+            found=f"{name_of(source)} has {len(bands)} colour bands of {', '.join(types)}",
             expected="3 or 4 bands (R,G,B or R,G,B,NIR) of uint8 or uint16",
             way_out="select and scale the bands, for example with gdal_translate -b 1 -b 2 -b 3 "
             "-ot Byte -scale",
@@ -166,7 +169,7 @@ def label_band(source: DatasetReader, what: str) -> int:
     """
     if source.count != 1 or np.dtype(source.dtypes[0]).kind not in "ui":
         raise RasterError(
-            found=f"{source.name} ({what}) has {source.count} bands of {source.dtypes[0]}",
+            found=f"{name_of(source)} ({what}) has {source.count} bands of {source.dtypes[0]}",
             expected="one band of integer class values",
             way_out="select the band, for example with gdal_translate -b 1 -ot Byte",
         )
@@ -209,16 +212,38 @@ def read_mask(source: DatasetReader | WarpedVRT, box: Box) -> NDArray[np.bool_]:
     return np.asarray(mask, np.uint8) > 0
 
 
-def damaged(source: DatasetReader | WarpedVRT, box: Box, error: Exception) -> DamagedError:
-    """The error for pixels that cannot be read."""
-    name = source.src_dataset.name if isinstance(source, WarpedVRT) else source.name
-    cause = error.__cause__ or error
+def read_labels(source: DatasetReader | WarpedVRT, box: Box) -> NDArray[Any]:
+    """Reads classes.
+
+    Returns:
+        (y, x) integers of the raster's dtype, 0 where it has no data.
+
+    Raises:
+        RasterError: As ``read``.
+    """
+    labels: NDArray[Any] = read(source, 1, box)
+    labels[~read_mask(source, box)] = 0
+    return labels
+
+
+def damaged(source: DatasetReader | WarpedVRT, box: Box, error: BaseException) -> DamagedError:
+    """The error for pixels that cannot be read, with what first went wrong."""
+    cause = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
     return DamagedError(
-        found=f"{name} cannot be read at rows {box.y0} to {box.y1}, columns {box.x0} to {box.x1}: "
-        f"{cause}",
+        found=f"{name_of(source)} cannot be read at rows {box.y0} to {box.y1}, "
+        f"columns {box.x0} to {box.x1}: {cause}",
         expected="a file whose pixels can all be read",
         way_out="fetch the file again; `landcover check CONFIG` reads every pixel of all inputs",
     )
+
+
+def name_of(source: DatasetReader | WarpedVRT) -> str:
+    """The file that a dataset is, or is a view of, as messages name it."""
+    if isinstance(source, WarpedVRT):
+        source = source.src_dataset
+    return str(source.tags().get(_FILE, source.name))
 
 
 def on_grid(source: DatasetReader, geobox: GeoBox, resampling: Resampling) -> WarpedVRT:
@@ -246,69 +271,6 @@ def on_grid(source: DatasetReader, geobox: GeoBox, resampling: Resampling) -> Wa
         tolerance=0.001,
         add_alpha=not has_mask,
     )
-
-
-def overlapping_bounds(
-    source: DatasetReader, what: str, bounds: Sequence[float], crs: Any
-) -> tuple[float, ...]:
-    """Bounds of a raster in another CRS.
-
-    Args:
-        source: Open raster.
-        what: What it is meant to be, named in messages.
-        bounds: Left, bottom, right, top that it must overlap.
-        crs: rasterio CRS of ``bounds``, in which the result is given.
-
-    Returns:
-        Left, bottom, right, top of the raster.
-
-    Raises:
-        RasterError: If the raster has no CRS.
-        GridError: If it lies elsewhere.
-    """
-    if source.crs is None:
-        raise RasterError(
-            found=f"{source.name} ({what}) has no coordinate reference system",
-            expected="a raster that says where it lies",
-            way_out="assign it, for example with gdal_edit.py -a_srs EPSG:26917",
-        )
-    there: tuple[float, ...] = transform_bounds(source.crs, crs, *source.bounds)
-    if disjoint_bounds(there, tuple(bounds)):
-        raise GridError(
-            found=f"{source.name} ({what}) covers {listed(there)}, the map {listed(bounds)}, "
-            f"both in {crs.to_string()}: they do not overlap",
-            expected=f"{what} of the same ground",
-            way_out="name the file of this area; check both coordinate reference systems",
-        )
-    return there
-
-
-def require_same_ground(
-    source: DatasetReader, what: str, bounds: Sequence[float], crs: Any, tolerance_m: float
-) -> None:
-    """Refuses a raster that covers other ground than the map.
-
-    In another CRS the outlines are turned against each other: there an overlap is enough.
-
-    Raises:
-        RasterError: If the raster has no CRS.
-        GridError: If the outlines differ by more than the tolerance.
-    """
-    there = overlapping_bounds(source, what, bounds, crs)
-    off_m = max(abs(a - b) for a, b in zip(there, bounds, strict=True))
-    if source.crs == crs and off_m > tolerance_m:
-        raise GridError(
-            found=f"{source.name} ({what}) covers {listed(there)}, the map {listed(bounds)}, "
-            f"both in {crs.to_string()}",
-            expected=f"{what} of the same ground as the map, to within {tolerance_m:g} m",
-            way_out="take the file of this area; `landcover evaluate --overlap true` scores what "
-            "both cover",
-        )
-
-
-def listed(bounds: Iterable[float]) -> str:
-    """Bounds as a message shows them."""
-    return "(" + ", ".join(f"{v:.0f}" for v in bounds) + ")"
 
 
 def blocks(extent: Box, side: int = BLOCK_PX) -> Iterator[Box]:

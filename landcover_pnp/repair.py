@@ -7,7 +7,7 @@ place draws a class and each class draws colours explains the counts of colours 
 
 the aspect model (Hofmann 1999, Probabilistic latent semantic analysis), fitted by EM from the given
 matrix, towards which p(l | place) stays drawn. Two things keep the classes from trading places
-where the given matrix is wrong: in every city vegetation is green and grass is not dark; and
+where the given matrix is wrong: what each class looks like in every city, see ``tones``; and
 shadows and dark roofs, which look like water, cannot make more of it than the matrix gives to
 places that are not wet.
 """
@@ -15,7 +15,6 @@ places that are not wet.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from landcover_pnp.boxes import box_mean
 from landcover_pnp.legend import CLASS_COUNT, NLCD
 from landcover_pnp.settings import RepairSettings
+from landcover_pnp.tones import asphalt, class_given_colour, greenness
 
 _OBJECTS = np.array(
     [  # water, impervious, soil, trees, grass: what lies where a map shows objects
@@ -36,8 +36,8 @@ _OBJECTS = np.array(
 OBJECTS = ("roads", "buildings", "water")
 """The weak layers of objects, in the order in which they override NLCD as places."""
 
-NO_COLOUR = "the image has no colour, so its tones tell nothing about the classes"
-"""What students and repairs warn of where there is no ``asphalt``."""
+ROADS = len(NLCD.codes) + OBJECTS.index("roads")
+"""Place of pixels on mapped roads."""
 
 NOWHERE = -1
 """Place of pixels without NLCD or without data."""
@@ -46,13 +46,6 @@ _WET = np.array([code in (11, 90, 95) for code in NLCD.codes] + [False, False, T
 """(place, 1) whether water is expected there: open water, wetlands, mapped water."""
 
 _RADIUS_PX = 2
-_SLOPE = 0.015
-_LAWN = 0.73
-_LAWN_SLOPE = 0.06
-_LAWN_FLOOR = 0.2
-_LARGEST_CAST = 0.04
-_FEWEST_ROADS_PX = 100
-_LEAST_COLOUR = 0.005
 _TINY = 1e-9
 
 
@@ -68,88 +61,6 @@ class Repair:
 
     matrix: NDArray[np.float64]
     change: float
-
-
-@dataclass(frozen=True)
-class Asphalt:
-    """What a city's roads look like: the same grey everywhere, but for camera, haze and light.
-
-    Attributes:
-        greenness: Their median greenness, at most ``_LARGEST_CAST``; 0 where they are too few.
-        brightness: Their median brightness, 0..1; None where they are too few to tell.
-    """
-
-    greenness: float
-    brightness: float | None
-
-
-def greenness(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Normalised green-red difference (Tucker 1979): (band, y, x) R,G,... -> (y, x), -1..1."""
-    total = image[1] + image[0]
-    ratio = np.divide(image[1] - image[0], total, out=np.zeros_like(total), where=total > 0)
-    return np.asarray(ratio, np.float32)
-
-
-def tone(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Greenness and brightness of R,G,B: (band, y, x) in 0..1 -> (2, y, x)."""
-    return np.stack([greenness(image), image[:3].mean(axis=0)])
-
-
-def asphalt(tones: NDArray[np.floating], place: NDArray[np.intp]) -> Asphalt | None:
-    """The tone of a city's roads, against which vegetation is told.
-
-    Args:
-        tones: (2, n) of ``tone``.
-        place: (n,) of ``places``.
-
-    Returns:
-        Median tone; None where the image has no colour, so that tones tell nothing.
-    """
-    if tones[0].std() < _LEAST_COLOUR:
-        return None
-    roads = tones[:, place == len(NLCD.codes) + OBJECTS.index("roads")]
-    if roads.shape[1] < _FEWEST_ROADS_PX:
-        return Asphalt(0.0, None)
-    green, bright = np.median(roads, axis=1)
-    return Asphalt(float(np.clip(green, -_LARGEST_CAST, _LARGEST_CAST)), float(bright))
-
-
-def class_given_tone(tones: NDArray[np.floating], roads: Asphalt) -> NDArray[np.float64]:
-    """How well a tone fits each class, up to a factor.
-
-    Trees are green; grass mostly, but it dries; impervious ground is grey and soil reddish, and
-    neither is clearly green. Grass is not dark, since it throws no shadows; trees are, but the
-    sunlit sides of their crowns may be as bright as grass. Against the roads' brightness, the
-    border of the two lies between 0.64 and 0.82 in the cities looked at. Water may have any tone.
-    The curves were set on real imagery of Pittsburgh and Austin and on synthetic cities, and are
-    soft: nothing is excluded.
-
-    Args:
-        tones: (2, n) of ``tone``.
-        roads: The tone of the city's roads.
-
-    Returns:
-        (n, class) factors in 0..1.
-    """
-
-    def rises(x: NDArray[Any], middle: float, slope: float, floor: float) -> NDArray[np.float64]:
-        return np.asarray(floor + (1 - floor) / (1 + np.exp((middle - x) / slope)))
-
-    def falls(x: NDArray[Any], middle: float, slope: float, floor: float) -> NDArray[np.float64]:
-        return rises(-x, -middle, slope, floor)
-
-    green = tones[0].astype(np.float64) - roads.greenness
-    columns = [
-        np.ones_like(green),
-        falls(green, 0.05, _SLOPE, 0.05),
-        falls(green, 0.01, _SLOPE, 0.05),
-        rises(green, 0.01, _SLOPE, 0.05),
-        rises(green, 0.01, _SLOPE, 0.8),
-    ]
-    if roads.brightness:
-        bright = tones[1].astype(np.float64) / roads.brightness
-        columns[4] *= rises(bright, _LAWN, _LAWN_SLOPE, _LAWN_FLOOR)
-    return np.stack(columns, axis=1)
 
 
 def colours(image: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -209,7 +120,7 @@ def repair_matrix(
 
     Args:
         features: (feature, n) of ``colours``, of valid pixels.
-        tones: (2, n) of ``tone``, of the same.
+        tones: (2, n) of ``tones.tone``, of the same.
         place: (n,) of ``places``, none ``NOWHERE``.
         matrix: (nlcd class, class) the matrix to start from.
         settings: Number of colours, iterations, and how much of the given matrix stays.
@@ -228,10 +139,10 @@ def repair_matrix(
     occurring = counts.sum(axis=0) > 0
     counts = counts[:, occurring]
     means = np.stack([np.bincount(word, t, words)[occurring] for t in tones]) / counts.sum(axis=0)
-    roads = asphalt(tones, place)
+    roads = asphalt(tones, place == ROADS)
     fits = np.ones((means.shape[1], CLASS_COUNT))
     if roads is not None:
-        fits = class_given_tone(means, roads)
+        fits = class_given_colour(means, roads)
     found = _aspect_model(counts, given, fits, settings)[: len(matrix)]
     share = counts[: len(matrix)].sum(axis=1)
     moved = np.abs(found - matrix).sum(axis=1) / 2

@@ -6,46 +6,38 @@ the weak labels again,
 
     q(l | x) = p(l | image, x) weak(l | x) / p(l),
 
-Bayes' rule for an image and a weak label that are independent given the class. No truth is used.
-Water stays as the teacher has mapped it: shadows and dark roofs look like it, it is rare, and its
-few wrong pixels would teach more of their kind in each round.
+see ``recombination``. No truth is used.
 """
 
 from __future__ import annotations
 
 import copy
 import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from landcover_pnp.boxes import box_mean
-from landcover_pnp.errors import RasterError, WeakLabelsWarning
+from landcover_pnp.errors import RasterError
 from landcover_pnp.grid import Box
 from landcover_pnp.image_models import Forest, ImageModel, Lesson
 from landcover_pnp.legend import CLASS_COUNT
-from landcover_pnp.repair import (
-    NO_COLOUR,
-    OBJECTS,
-    Asphalt,
-    asphalt,
-    class_given_tone,
-    places,
-    tone,
+from landcover_pnp.recombination import (
+    Floats,
+    city_roads,
+    mapped_water,
+    recombine,
+    weak_evidence,
+    weighted_by_tone,
 )
 from landcover_pnp.runs import locked, write_json
 from landcover_pnp.settings import StudentSettings
-from landcover_pnp.sites import Place, Predict, Site, chosen_places, map_site
+from landcover_pnp.sites import Predict, Site, chosen_places, map_site
+from landcover_pnp.tones import Asphalt
 from landcover_pnp.unet import UNet
 
 _TINY = 1e-6
-_WATER = 0  # position on the class axis
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -194,7 +186,7 @@ def teach(sites: Sequence[Site], model: ImageModel, settings: StudentSettings) -
     weak = [weak_evidence(s, b, x, roads) for (s, b), x in zip(chosen, images, strict=True)]
     water = [mapped_water(site, box, settings.teacher) for site, box in chosen]
     current = [
-        site.pooled(_weighted(site, site.probabilities(settings.teacher, box), image, roads))
+        site.pooled(weighted_by_tone(site, site.probabilities(settings.teacher, box), image, roads))
         for (site, box), image in zip(chosen, images, strict=True)
     ]
     rounds: list[Round] = []
@@ -219,70 +211,6 @@ def teach(sites: Sequence[Site], model: ImageModel, settings: StudentSettings) -
     return Student(kept, kept_share, roads, settings.teacher, tuple(rounds))
 
 
-def city_roads(chosen: Sequence[Place]) -> Asphalt | None:
-    """Tone of the roads over windows of a city, see ``repair.asphalt``; warns without colour."""
-    tones, place = [], []
-    for site, box in chosen:
-        scene = site.scene
-        kinds = places(
-            scene.nlcd(box), {n: scene.coverage(n, box) for n in OBJECTS}, scene.valid(box)
-        )
-        tones.append(tone(scene.image(box)).reshape(2, -1))
-        place.append(kinds.ravel())
-    roads = asphalt(np.concatenate(tones, axis=1), np.concatenate(place))
-    if roads is None:
-        warnings.warn(NO_COLOUR, WeakLabelsWarning, stacklevel=2)
-    return roads
-
-
-def weak_evidence(site: Site, box: Box, image: Floats, roads: Asphalt | None) -> Floats:
-    """Weak labels of a window at the image's resolution, and what tones say of each class.
-
-    Args:
-        site: The run.
-        box: Working pixels.
-        image: (band, fine y, fine x) of the box.
-        roads: Tone of the roads; None where tones do not count.
-
-    Returns:
-        (class, fine y, fine x) float32, sums to 1, or 0 without data.
-    """
-    return _weighted(site, site.probabilities("weak_labels", box), image, roads)
-
-
-def mapped_water(site: Site, box: Box, teacher: str) -> Floats:
-    """p(water) of a run's map at the image's resolution: (fine y, fine x) float32."""
-    return site.upsampled(site.probabilities(teacher, box)[_WATER])
-
-
-def _weighted(site: Site, p: Floats, image: Floats, roads: Asphalt | None) -> Floats:
-    p = site.upsampled(p)
-    if roads is None:
-        return p
-    tones = tone(box_mean(image, site.fine.factor)).reshape(2, -1)
-    fits = class_given_tone(tones, roads).T.reshape(p.shape)
-    return _normalised(np.asarray(p * fits, np.float32))
-
-
-def recombine(p: Floats, weak: Floats, share: Floats, water: Floats) -> Floats:
-    """p(l | image) weak(l) / p(l) of the land, normalised beside the water.
-
-    Args:
-        p: (class, y, x) of the image model, sums to 1.
-        weak: (class, y, x) weak labels.
-        share: (class,) mean of ``p`` over the city.
-        water: (y, x) probability of water, which stays.
-
-    Returns:
-        (class, y, x) float32, sums to 1; 0 where the weak labels are.
-    """
-    land = np.asarray(p * weak / np.maximum(share, _TINY)[:, None, None], np.float32)
-    land[_WATER] = 0
-    q = _normalised(land) * (1 - water)
-    q[_WATER] = water * weak.any(axis=0)
-    return _normalised(q)
-
-
 def confidence_weight(q: Floats) -> Floats:
     """How sure a map is: 1 - entropy / log 5.
 
@@ -294,11 +222,6 @@ def confidence_weight(q: Floats) -> Floats:
     """
     entropy = -(q * np.log(np.maximum(q, _TINY))).sum(axis=0) / np.log(CLASS_COUNT)
     return np.asarray(np.where(q.any(axis=0), np.clip(1 - entropy, 0, 1), 0), np.float32)
-
-
-def _normalised(q: Floats) -> Floats:
-    mass = q.sum(axis=0)
-    return np.asarray(np.divide(q, mass, out=np.zeros_like(q), where=mass > 0), np.float32)
 
 
 def _agreement(predicted: Sequence[Floats], weak: Sequence[Floats]) -> tuple[Floats, float]:

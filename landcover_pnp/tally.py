@@ -9,7 +9,7 @@ from functools import partial
 from typing import TypeVar
 
 from landcover_pnp.grid import Tile
-from landcover_pnp.inference.farm import Crew, Lost, farm_out
+from landcover_pnp.inference.farm import Farm, Lost
 from landcover_pnp.inference.tiles import Tiled, give_up
 from landcover_pnp.interruption import stoppable
 from landcover_pnp.progress import Watch
@@ -54,7 +54,7 @@ def worked_off(
     work: Callable[[Job, str], Record],
     tiles: Sequence[Tile],
     tally: Tally,
-    crew: Crew,
+    farm: Farm,
     watch: Watch,
 ) -> Iterator[None]:
     """Does the work of every tile whose result does not stand, and enters each in the tally.
@@ -64,7 +64,7 @@ def worked_off(
         work: Does a tile by its name.
         tiles: The tiles.
         tally: Takes what became of them.
-        crew: Who does it.
+        farm: Does it.
         watch: Sees every tile.
 
     Yields:
@@ -72,7 +72,7 @@ def worked_off(
 
     Raises:
         KeyboardInterrupt: After Ctrl-C, when the tiles in hand are finished.
-        RunError: If the connection to the workers is lost.
+        RequestError, RunError: As ``Farm.harvest``.
         DiskFullError: If there is no room for a tile.
     """
     todo, renewed = [], set[str]()
@@ -90,7 +90,7 @@ def worked_off(
     if kept:
         watch.say(f"resuming: {kept} tiles done, {len(todo)} left")
     with stoppable(watch.say) as stop:
-        for name, result in farm_out(partial(work, job), todo, crew, watch.say, stop):
+        for name, result in farm.harvest(partial(work, job), todo, stop):
             record = give_up(job, name, result.reason) if isinstance(result, Lost) else result
             tally.add(name, record)
             watch.tile(name, record)

@@ -23,3 +23,9 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("no folder ../shared with real data beside the project")
     return SHARED
+
+
+@pytest.fixture
+def checkpoint(shared: Path) -> Path:
+    """A recorded checkpoint of guided-diffusion: widths 32 and 64, 2 heads, crops of 32 px."""
+    return shared / "fixtures" / "guided_diffusion_tiny.pth"

@@ -39,9 +39,11 @@ class LabelMapsModule(pl.LightningDataModule):
         self.settings = settings
         self.train, self.held_out = split_sources(sources, settings)
         if not self.held_out:
+            count = sum(len(source.maps) for source in sources)
             raise SettingsError(
-                found=f"{sum(len(s.maps) for s in sources)} label maps, no source with two or more",
-                expected="a source of two or more label maps, so that one can be held out",
+                found=f"{count} label maps, none of them held out: val_share is "
+                f"{settings.val_share:g}, a source of one map is learned from as a whole",
+                expected="val_share above 0, and a source of two or more label maps",
                 way_out="name more files in labels, or set synthetic_maps",
             )
         self._crops = self._cropped(self.train, settings.steps * settings.batch_size, 0)

@@ -1,4 +1,4 @@
-"""The prior: a U-Net that tells the noise in label maps, and its folder on disk."""
+"""The prior: a U-Net that tells the noise in label maps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import safetensors.torch
 import torch
@@ -19,18 +19,13 @@ from torch.nn import functional
 from landcover_pnp.errors import PriorError, SettingsError
 from landcover_pnp.geotiff import completed
 from landcover_pnp.legend import WORKING, Legend
+from landcover_pnp.prior.folder import CARD, CONFIG, WEIGHTS, Prediction, read_folder
 from landcover_pnp.prior.noise import NoiseSchedule
 from landcover_pnp.settings import DenoiserSettings, NoiseSettings
 
 if TYPE_CHECKING:
     # Importing diffusers takes seconds: engines without a prior do not wait for it.
     from diffusers.models.unets.unet_2d import UNet2DModel
-
-WEIGHTS, CONFIG, CARD = "diffusion_pytorch_model.safetensors", "config.json", "prior.json"
-"""The files of a prior: weights and architecture as diffusers names them, and the rest."""
-
-Prediction = Literal["epsilon", "velocity"]
-"""What a network puts out: the noise (Ho et al. 2020) or v (Salimans & Ho 2022)."""
 
 
 def build_network(settings: DenoiserSettings, seed: int) -> UNet2DModel:
@@ -191,22 +186,13 @@ class Prior:
             shipped = resources.files("landcover_pnp.prior").joinpath("shipped")
             with resources.as_file(shipped) as path:
                 return cls.load(path)
-        _require_files(folder)
-        card, config = _read_json(folder / CARD), _read_json(folder / CONFIG)
-        content = (folder / WEIGHTS).read_bytes()
-        found = hashlib.sha256(content).hexdigest()
-        if found != card.get("sha256"):
-            raise PriorError(
-                found=f"{folder / WEIGHTS} is damaged: {len(content)} bytes, sha256 {found}",
-                expected=f"sha256 {card.get('sha256')}, as {CARD} says",
-                way_out="copy or fetch the whole folder again",
-            )
-        _require_fit(folder, card, config)
+        files = read_folder(folder)
+        card = files.card
         try:
             # On the meta device no weights are drawn only to be overwritten.
             with torch.device("meta"):
-                network = UNet2DModel.from_config(config)
-            weights = {k: v.float() for k, v in safetensors.torch.load(content).items()}
+                network = UNet2DModel.from_config(files.config)
+            weights = {k: v.float() for k, v in safetensors.torch.load(files.weights).items()}
             network.load_state_dict(weights, assign=True)
             return cls(
                 network,
@@ -218,14 +204,7 @@ class Prior:
                 time_offset=int(card.get("time_offset", 0)),
                 licence=str(card["licence"]),
             )
-        except (
-            KeyError,
-            TypeError,
-            ValueError,
-            RuntimeError,
-            SettingsError,
-            safetensors.SafetensorError,
-        ) as error:
+        except Exception as error:  # diffusers raises whatever a wrong value leads to
             raise PriorError(
                 found=f"{folder}: weights, {CONFIG} and {CARD} do not fit together: {error}",
                 expected="the three files of one prior, as `landcover train-prior` writes them",
@@ -254,62 +233,3 @@ class Prior:
             "time": "the network is given t + time_offset for t = 1..T; t = 0 is the clean map",
             "time_offset": self.time_offset,
         }
-
-
-def _require_files(folder: Path) -> None:
-    """Refuses a path that is not a folder with the three files of a prior."""
-    files = [folder] if folder.is_file() else sorted(folder.glob("*"))
-    missing = [name for name in (CONFIG, CARD, WEIGHTS) if not (folder / name).is_file()]
-    if not missing:
-        return
-    pickles = [f.name for f in files if f.suffix in (".ckpt", ".pth", ".pt", ".bin", ".pkl")]
-    if pickles:
-        raise PriorError(
-            found=f"{folder} is no safetensors model: {', '.join(pickles)}",
-            expected=f"a folder with {CONFIG}, {CARD} and {WEIGHTS}",
-            way_out="such files can run code when they are opened and are never opened here; "
-            "use a prior that `landcover train-prior` wrote",
-        )
-    raise PriorError(
-        found=f"{folder} has no {', '.join(missing)}" if files else f"no prior in {folder}",
-        expected=f"a folder with {CONFIG}, {CARD} and {WEIGHTS}",
-        way_out="name the folder that `landcover train-prior` wrote, or none for the shipped one",
-    )
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """Reads a JSON object."""
-    try:
-        content = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise PriorError(
-            found=f"{path} is damaged: {error}",
-            expected="JSON as `landcover train-prior` writes it",
-            way_out="copy or fetch the whole folder again",
-        ) from error
-    return content if isinstance(content, dict) else {}
-
-
-def _require_fit(folder: Path, card: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    """Refuses a prior of another legend, number of channels or kind of output."""
-    classes = ["no data", *WORKING.names]
-    legend = card.get("legend")
-    if legend != {"name": WORKING.name, "classes": classes}:
-        raise PriorError(
-            found=f"{folder} is a prior of the legend {legend}",
-            expected=f"the legend {WORKING.name!r}: {classes}",
-            way_out="train a prior for this legend with `landcover train-prior`",
-        )
-    sides = (config.get("in_channels"), config.get("out_channels"))
-    if sides != (len(classes), len(classes)):
-        raise PriorError(
-            found=f"{folder / CONFIG} has {sides[0]} channels in and {sides[1]} out",
-            expected=f"{len(classes)} both ways: {', '.join(classes)}",
-            way_out="train a prior for this legend with `landcover train-prior`",
-        )
-    if card.get("prediction") not in get_args(Prediction):
-        raise PriorError(
-            found=f"{folder / CARD}: the network predicts {card.get('prediction')!r}",
-            expected=" or ".join(map(repr, get_args(Prediction))),
-            way_out="use a prior that `landcover train-prior` wrote",
-        )

@@ -26,9 +26,6 @@ LEVELS = 10
 LEVEL_SPREAD = 1.2
 """Standard deviation of the logit of t / T where ``level_median`` is set."""
 
-SETTINGS = "landcover_pnp_settings"
-"""Key of the settings in a checkpoint."""
-
 
 class DenoiserTraining(pl.LightningModule):
     """Denoising with a moving average of the weights.
@@ -134,8 +131,7 @@ class DenoiserTraining(pl.LightningModule):
         )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds the settings and what the last validation found."""
-        checkpoint[SETTINGS] = resumable(self.settings)
+        """Adds what the last validation found."""
         checkpoint["loss_by_level"] = self.loss_by_level
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -185,12 +181,6 @@ class DenoiserTraining(pl.LightningModule):
         words = (self.settings.seed, purpose, index, self.global_rank if purpose == 0 else 0)
         [seed] = np.random.SeedSequence(words).generate_state(1, np.uint64)
         return torch.Generator().manual_seed(int(seed) >> 1)
-
-
-def resumable(settings: TrainPriorSettings) -> dict[str, str]:
-    """What must be the same for a training to be resumed, as text by key."""
-    free = ("out", "workers", "save_every")
-    return {key: str(value) for key, value in asdict(settings).items() if key not in free}
 
 
 def _load_start(network: torch.nn.Module, settings: TrainPriorSettings) -> None:

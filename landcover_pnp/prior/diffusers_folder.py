@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 
 from landcover_pnp.errors import PriorError, SettingsError
-from landcover_pnp.prior.denoiser import CONFIG, WEIGHTS, Prediction
+from landcover_pnp.prior.folder import CONFIG, WEIGHTS, Prediction
 from landcover_pnp.settings import NoiseSettings
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from landcover_pnp.errors import SettingsError
-from landcover_pnp.geotiff import completed
+from landcover_pnp.geotiff import completed, write_text
 from landcover_pnp.legend import WORKING
 from landcover_pnp.prior.crops import LabelCrops, LabelSource
 from landcover_pnp.prior.datamodule import split_sources
@@ -92,8 +92,7 @@ def judge_prior(
     ):
         with completed(settings.out / name) as partial:
             picture.savefig(partial, format="png", metadata={"Software": None})
-    with completed(settings.out / "report.md") as partial:
-        partial.write_text(report(prior, prior_folder.name, settings, verdict))
+    write_text(settings.out / "report.md", report(prior, prior_folder.name, settings, verdict))
     return JudgePriorSummary(
         settings.out,
         prior.fingerprint,

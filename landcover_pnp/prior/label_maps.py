@@ -14,15 +14,17 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from landcover_pnp.errors import LegendError, RasterError, SettingsError
 from landcover_pnp.grid import Box
+from landcover_pnp.ground import require_projected
 from landcover_pnp.legend import (
     ENVIROATLAS,
     LEGENDS,
     NO_DATA,
     WORKING,
     count_values,
+    listed_counts,
     to_working,
 )
-from landcover_pnp.raster import label_band, open_raster, read, read_mask, require_projected
+from landcover_pnp.raster import label_band, open_raster, read, read_mask
 from landcover_pnp.settings import LabelFolder
 from landcover_pnp.sources.synthetic import synthetic_label_map
 from landcover_pnp.sources.synthetic.style import Look
@@ -153,7 +155,7 @@ def _read_map(path: Path, folder: LabelFolder, resolution_m: float) -> LabelMap:
             extent = Box(0, source.height, 0, source.width)
             codes = read(source, label_band(source, "labels"), extent)
             has_data = read_mask(source, extent)
-            width, height = source.res
+            width, height = map(abs, source.res)  # south up, a side is negative
     if folder.resolution_m is not None:
         width = height = folder.resolution_m
     if abs(width - height) > 0.01 * width:
@@ -186,11 +188,10 @@ def _translated(codes: NDArray[np.integer], folder: LabelFolder, path: Path) -> 
     if not folder.remap:
         return to_working(codes, LEGENDS[folder.legend], str(path))
     table = {NO_DATA: NO_DATA, **folder.remap}
-    unknown = {code: n for code, n in sorted(count_values(codes).items()) if code not in table}
+    unknown = {code: n for code, n in count_values(codes).items() if code not in table}
     if unknown:
         raise LegendError(
-            found=f"unknown class codes in {path}: "
-            + ", ".join(f"{code} ({n} px)" for code, n in unknown.items()),
+            found=f"unknown class codes in {path}: {listed_counts(unknown)}",
             expected="codes of its remap: " + ", ".join(map(str, sorted(table))),
             way_out="add them to remap; 0 on the right-hand side stands for unlabelled",
         )

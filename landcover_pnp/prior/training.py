@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 import warnings
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Literal
 
 import pytorch_lightning as pl
 import torch
 from rich.progress import track
 
 from landcover_pnp.errors import RunError, SettingsError
-from landcover_pnp.failpoints import failpoint
-from landcover_pnp.geotiff import completed, remove_partials, write_text
+from landcover_pnp.geotiff import make_folder, remove_partials
 from landcover_pnp.prior.crops import LabelSource
 from landcover_pnp.prior.datamodule import LabelMapsModule
-from landcover_pnp.prior.denoising import LEVELS, SETTINGS, DenoiserTraining, resumable
+from landcover_pnp.prior.denoiser import Prior
+from landcover_pnp.prior.denoising import LEVELS, DenoiserTraining
+from landcover_pnp.prior.folder import CARD, CONFIG, WEIGHTS
+from landcover_pnp.prior.keeping import CHECKPOINT, MADE_OF, Keeper
 from landcover_pnp.prior.label_maps import draw_label_maps, read_label_maps
-from landcover_pnp.prior.sampling import sample_maps, samples_picture
+from landcover_pnp.runs import Ingredients, Record, changed, file_hashes, ingredients
 from landcover_pnp.settings import TrainPriorSettings
 
-LOG, VALIDATION_LOG, CHECKPOINT = "log.csv", "validation.csv", "unfinished.ckpt"
-"""Files beside the prior; the checkpoint goes when the training is finished."""
-
-SHEET_STEPS = 50
-"""Denoising steps of the samples drawn during a training."""
+RECORD = "record.json"
+"""File beside a finished prior: what it depends on and what its training came to."""
 
 
 @dataclass(frozen=True)
@@ -33,17 +35,19 @@ class TrainPriorSummary:
     """What a training came to.
 
     Attributes:
+        state: Whether this call trained it, or found it finished and did nothing.
         out: Folder of the prior.
         fingerprint: Its fingerprint.
         parameters: Number of weights.
         train_maps: Label maps it learned from.
         val_maps: Label maps held out.
         steps: Optimiser steps.
-        seconds: Wall time, label maps included.
+        seconds: Wall time, label maps included; of its last call, where it was resumed.
         loss: Mean squared error of the noise on held-out maps, mean over t.
         loss_by_level: The same for each tenth of the noise levels, t rising.
     """
 
+    state: Literal["trained", "finished before, nothing done"]
     out: Path
     fingerprint: str
     parameters: int
@@ -55,66 +59,11 @@ class TrainPriorSummary:
     loss_by_level: tuple[float, ...]
 
 
-class Keeper(pl.Callback):
-    """Keeps what a training has come to: a log of every step and, at validations, the prior.
-
-    Args:
-        out: Folder of the prior; ``log.csv`` (step, loss, learning rate), ``validation.csv``
-            (step, loss, loss by tenth of the noise levels) and ``samples/`` lie in it.
-    """
-
-    def __init__(self, out: Path) -> None:
-        self.out = out
-        self._rows: list[str] = []
-
-    def on_train_start(self, trainer: pl.Trainer, *_: object) -> None:
-        """Starts the logs, or cuts them where a resumed training goes on."""
-        if trainer.is_global_zero:
-            levels = ",".join(f"level_{k}" for k in range(1, LEVELS + 1))
-            _cut_log(self.out / LOG, "step,loss,learning_rate", trainer.global_step)
-            _cut_log(self.out / VALIDATION_LOG, f"step,loss,{levels}", trainer.global_step)
-
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
-        """Notes the step; a hundred are written at once."""
-        loss = float(trainer.callback_metrics["loss"])
-        rate = trainer.optimizers[0].param_groups[0]["lr"]
-        self._rows.append(f"{trainer.global_step},{loss:.9g},{rate:.6g}\n")
-        if len(self._rows) == 100:
-            self._flush(trainer)
-        failpoint("step", str(trainer.global_step))
-
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Writes logs, prior and a sheet of samples; the checkpoint follows."""
-        self._flush(trainer)
-        # Every process takes part in a checkpoint; the first one writes it.
-        written = self.out / f".partial-{CHECKPOINT}"
-        trainer.save_checkpoint(written)
-        if trainer.is_global_zero and isinstance(pl_module, DenoiserTraining):
-            self._keep(trainer.global_step, pl_module)
-            with completed(self.out / CHECKPOINT) as partial:
-                written.replace(partial)
-
-    def _keep(self, step: int, pl_module: DenoiserTraining) -> None:
-        losses = [sum(pl_module.loss_by_level) / LEVELS, *pl_module.loss_by_level]
-        with (self.out / VALIDATION_LOG).open("a") as file:
-            file.write(f"{step}," + ",".join(f"{x:.6g}" for x in losses) + "\n")
-        prior = pl_module.prior()
-        prior.save(self.out)
-        sheet = self.out / "samples" / f"{step:06d}.png"
-        seed = pl_module.settings.seed
-        with completed(sheet) as partial:
-            picture = samples_picture({"samples": sample_maps(prior, 16, SHEET_STEPS, seed)})
-            picture.savefig(partial, format="png")
-
-    def _flush(self, trainer: pl.Trainer) -> None:
-        if trainer.is_global_zero:
-            with (self.out / LOG).open("a") as file:
-                file.writelines(self._rows)
-        self._rows.clear()
-
-
 def train_prior(settings: TrainPriorSettings) -> TrainPriorSummary:
     """Trains a prior and writes it to its folder, for the first time after ``save_every`` steps.
+
+    A training that was stopped is resumed at its last validation, one that is finished is left
+    as it is; both only where settings and label maps are the same.
 
     Args:
         settings: Label maps, network and training.
@@ -123,7 +72,8 @@ def train_prior(settings: TrainPriorSettings) -> TrainPriorSummary:
         What it came to.
 
     Raises:
-        LandcoverError: If label maps or settings do not fit, or the loss is not finite.
+        LandcoverError: If label maps or settings do not fit, the loss is not finite, or the
+            folder holds a training of other settings or label maps (names them).
         KeyboardInterrupt: After Ctrl-C; the same settings resume at the last validation.
     """
     start = time.monotonic()
@@ -132,12 +82,17 @@ def train_prior(settings: TrainPriorSettings) -> TrainPriorSummary:
         LabelSource(read_label_maps(folder, resolution_m), folder.weight)
         for folder in settings.labels
     ]
+    made_of = _made_of(settings, sources)
+    finished = _finished(settings.out, made_of)
+    if finished is not None:
+        return finished
     training = DenoiserTraining(settings)
-    checkpoint = _checkpoint(settings)
+    checkpoint = _checkpoint(settings.out, made_of)
     drawn = draw_label_maps(settings.synthetic_maps, settings.synthetic_width_m, settings.seed)
-    maps = list(track(drawn, "drawing label maps", settings.synthetic_maps))
-    data = LabelMapsModule([*sources, LabelSource(maps, settings.synthetic_weight)], settings)
-    settings.out.mkdir(parents=True, exist_ok=True)
+    if settings.synthetic_maps:
+        drawn = track(drawn, "drawing label maps", settings.synthetic_maps)
+    data = LabelMapsModule([*sources, LabelSource(list(drawn), settings.synthetic_weight)], settings)
+    make_folder(settings.out)
     remove_partials(settings.out)
     trainer = pl.Trainer(
         max_steps=settings.steps,
@@ -149,17 +104,15 @@ def train_prior(settings: TrainPriorSettings) -> TrainPriorSummary:
         devices=settings.devices,
         strategy=settings.strategy,
         use_distributed_sampler=False,
-        callbacks=[Keeper(settings.out)],
+        callbacks=[Keeper(settings.out, made_of)],
         logger=False,
         enable_checkpointing=False,
         enable_model_summary=False,
     )
     _fit(trainer, training, data, checkpoint)
     prior = training.prior()
-    if trainer.is_global_zero:
-        prior.save(settings.out)
-        (settings.out / CHECKPOINT).unlink(missing_ok=True)
-    return TrainPriorSummary(
+    summary = TrainPriorSummary(
+        state="trained",
         out=settings.out,
         fingerprint=prior.fingerprint,
         parameters=sum(p.numel() for p in prior.network.parameters()),
@@ -169,6 +122,55 @@ def train_prior(settings: TrainPriorSettings) -> TrainPriorSummary:
         seconds=time.monotonic() - start,
         loss=sum(training.loss_by_level) / LEVELS,
         loss_by_level=tuple(training.loss_by_level),
+    )
+    if trainer.is_global_zero:
+        prior.save(settings.out)
+        _record(summary, made_of)
+        (settings.out / CHECKPOINT).unlink(missing_ok=True)
+    return summary
+
+
+def _made_of(settings: TrainPriorSettings, sources: Sequence[LabelSource]) -> Ingredients:
+    """What a training depends on; where its files lie is not among it."""
+    digest = hashlib.sha256()
+    for label_map in (m for source in sources for m in source.maps):
+        digest.update(repr((label_map.labels.shape, label_map.resolution_m)).encode())
+        digest.update(label_map.labels.tobytes())
+    apart = ("out", "labels", "start", "workers", "save_every")
+    return ingredients(
+        **{f.name: getattr(settings, f.name) for f in fields(settings) if f.name not in apart},
+        label_maps=digest.hexdigest(),
+        label_weights=[source.weight for source in sources],
+        start=None if settings.start is None else Prior.load(settings.start).fingerprint,
+    )
+
+
+def _record(summary: TrainPriorSummary, made_of: Ingredients) -> None:
+    """Writes that a training is finished, and what it came to."""
+    told = asdict(summary)
+    figures = {name: told[name] for name in ("parameters", "train_maps", "val_maps", "steps")}
+    levels = {f"loss_{k}": loss for k, loss in enumerate(summary.loss_by_level)}
+    files = file_hashes(summary.out, [summary.out / name for name in (WEIGHTS, CONFIG, CARD)])
+    record = Record("done", made_of, summary.seconds, figures={**figures, **levels}, files=files)
+    record.write(summary.out / RECORD)
+
+
+def _finished(out: Path, made_of: Ingredients) -> TrainPriorSummary | None:
+    """What a finished training of the same settings and label maps came to; None without one."""
+    record, differing = Record.standing(out / RECORD, made_of)
+    if differing:
+        raise _other_training(out, "a finished", differing, out / RECORD)
+    if record is None:
+        return None
+    levels = tuple(record.figures[f"loss_{k}"] for k in range(LEVELS))
+    return TrainPriorSummary(
+        state="finished before, nothing done",
+        out=out,
+        fingerprint=Prior.load(out).fingerprint,
+        **{name: int(n) for name, n in record.figures.items() if not name.startswith("loss_")},
+        seconds=record.seconds,
+        loss=sum(levels) / LEVELS,
+        loss_by_level=levels,
     )
 
 
@@ -190,34 +192,28 @@ def _fit(
             trainer.validate(training, data, verbose=False)
 
 
-def _checkpoint(settings: TrainPriorSettings) -> Path | None:
-    """The checkpoint to resume from, if there is one and it is of the same settings."""
-    path = settings.out / CHECKPOINT
+def _checkpoint(out: Path, made_of: Ingredients) -> Path | None:
+    """The checkpoint to resume from, if there is one and it is of the same training."""
+    path = out / CHECKPOINT
     if not path.is_file():
         return None
     try:
-        found = torch.load(path, weights_only=True, map_location="cpu").get(SETTINGS, {})
+        found = torch.load(path, weights_only=True, map_location="cpu").get(MADE_OF, {})
     except Exception as error:  # damaged bytes make torch raise almost anything
         raise RunError(
             found=f"{path} is damaged: {' '.join(str(error).split())}",
             expected="the checkpoint of a training that was stopped",
             way_out="delete it to start from the first step",
         ) from error
-    wanted = resumable(settings)
-    changed = [key for key in wanted if found.get(key) != wanted[key]]
-    if changed:
-        raise SettingsError(
-            found=f"{settings.out} holds an unfinished training with other values of "
-            + ", ".join(f"{key} ({found.get(key)})" for key in changed),
-            expected="the same settings, to resume it",
-            way_out=f"restore them, choose another out, or delete {path} to start anew",
-        )
+    differing = [f"{key} ({found.get(key)})" for key in changed(found, made_of)]
+    if differing:
+        raise _other_training(out, "an unfinished", differing, path)
     return path
 
 
-def _cut_log(path: Path, header: str, step: int) -> None:
-    """Keeps the lines of a log up to a step, or starts it; a line cut short by a kill goes too."""
-    lines = path.read_text().splitlines()[1:] if step and path.is_file() else []
-    whole = [line for line in lines if line.count(",") == header.count(",")]
-    kept = [line for line in whole if int(line.partition(",")[0]) <= step]
-    write_text(path, "\n".join([header, *kept, ""]))
+def _other_training(out: Path, what: str, differing: Sequence[str], path: Path) -> SettingsError:
+    return SettingsError(
+        found=f"{out} holds {what} training with other values of {', '.join(differing)}",
+        expected="the same settings and label maps, to go on with it",
+        way_out=f"restore them, choose another out, or delete {path} to train anew",
+    )

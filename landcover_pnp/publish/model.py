@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from landcover_pnp.prior.denoiser import WEIGHTS, Prior
+from landcover_pnp.prior.denoiser import Prior
+from landcover_pnp.prior.folder import WEIGHTS
 from landcover_pnp.publish.stac import (
     VERSION,
     described_classes,

@@ -58,7 +58,7 @@ class StudentSettings:
         rounds: Most rounds.
         settled: The rounds end when one changes the class of less than this share of pixels.
         greenness: Whether vegetation is expected to be green, and grass not to be dark: this
-            then counts as evidence, see ``repair.class_given_tone``.
+            then counts as evidence, see ``tones.class_given_tone``.
         windows: Most windows of 64 working pixels that it learns from, spread over all runs.
         forest: The random forest.
         unet: The U-Net.

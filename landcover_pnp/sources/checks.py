@@ -11,11 +11,23 @@ import numpy as np
 from landcover_pnp.errors import LandcoverError
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import ENVIROATLAS, LEGENDS, Legend, count_values, nlcd_legend
-from landcover_pnp.raster import blocks, image_bands, open_image, open_raster, read, read_mask
+from landcover_pnp.raster import (
+    blocks,
+    image_bands,
+    label_band,
+    open_image,
+    open_raster,
+    read,
+    read_labels,
+    read_mask,
+)
 from landcover_pnp.settings import RasterFiles
 from landcover_pnp.sources.rasters import input_files, plan_scene
 from landcover_pnp.sources.scene import WEAK_LAYERS
-from landcover_pnp.sources.vectors import count_features, vector_layers
+from landcover_pnp.sources.vector_files import count_features, vector_layers
+
+MOST_VALUES = 20
+"""Values of a layer that its report names, the most frequent ones."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +83,7 @@ def _read_layer(layer: str, path: Path, files: RasterFiles) -> str:
     is_image = layer.startswith("image")
     with open_image(path) if is_image else open_raster(path, layer) as source:
         extent = Box(0, source.height, 0, source.width)
-        size = f"{source.width} x {source.height} px of {source.res[0]:g} m"
+        size = f"{source.width} x {source.height} px of {abs(source.res[0]):g} m"
         if is_image:
             bands = image_bands(source)
             valid, darkest, brightest = 0, np.inf, -np.inf
@@ -84,9 +96,10 @@ def _read_layer(layer: str, path: Path, files: RasterFiles) -> str:
                 f"{size}, {len(bands)} bands of {source.dtypes[0]}, {darkest} to {brightest}, "
                 f"{share:.1%} with data"
             )
+        label_band(source, layer)
         counts: Counter[int] = Counter()
         for box in blocks(extent):
-            counts.update(count_values(read(source, 1, box)))
+            counts.update(count_values(read_labels(source, box)))
     return f"{size}, " + _listed(counts, _legend(layer, path, counts, files))
 
 
@@ -103,6 +116,8 @@ def _legend(layer: str, path: Path, counts: Counter[int], files: RasterFiles) ->
 def _listed(counts: Counter[int], legend: Legend | None) -> str:
     names = {c.code: f"{c.code} {c.name}" for c in legend.classes} if legend else {}
     total = sum(counts.values())
-    shares = (f"{names.get(v, v)} {n / total:.1%}" for v, n in sorted(counts.items()))
+    frequent = sorted(counts.most_common(MOST_VALUES))
     kind = f"legend {legend.name}: " if legend else "values "
-    return kind + ", ".join(shares)
+    shares = ", ".join(f"{names.get(v, v)} {n / total:.1%}" for v, n in frequent)
+    others = len(counts) - len(frequent)
+    return kind + shares + (f" and {others} others" if others else "")

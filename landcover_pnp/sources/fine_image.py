@@ -13,11 +13,11 @@ from rasterio.enums import Resampling
 from landcover_pnp.errors import SuspiciouslyEmptyWarning
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import LEGENDS, to_working
-from landcover_pnp.raster import label_band, on_grid, open_raster, read
-from landcover_pnp.raster import read_mask as data_mask
+from landcover_pnp.raster import label_band, on_grid, open_raster, read_labels
 from landcover_pnp.settings import RasterFiles
 from landcover_pnp.sources.image_lists import image_files
-from landcover_pnp.sources.imagery import Imagery, ImageryOnGrid, plan_imagery
+from landcover_pnp.sources.image_windows import ImageryOnGrid
+from landcover_pnp.sources.imagery import Imagery, plan_imagery
 from landcover_pnp.sources.scene import Scene
 
 
@@ -92,5 +92,5 @@ class FineImage:
         with open_raster(self.files.truth.path, "truth") as source:
             label_band(source, "truth")
             with on_grid(source, self.geobox, Resampling.nearest) as view:
-                labels = np.where(data_mask(view, fine), read(view, 1, fine), 0)
+                labels = read_labels(view, fine)
         return to_working(labels, LEGENDS[self.files.truth.legend], "truth")

@@ -10,7 +10,7 @@ from typing import Any
 import pyogrio
 
 from landcover_pnp.errors import RasterError
-from landcover_pnp.sources.vectors import vector_layers
+from landcover_pnp.sources.vector_files import vector_layers
 
 SUFFIXES = (".tif", ".tiff", ".jp2", ".j2k")
 """Names under which a folder's images are found."""
@@ -60,7 +60,7 @@ def image_files(image: Path, root: Path | None = None) -> tuple[Path, ...]:
 def _indexed(index: Path) -> list[str]:
     if index.suffix.lower() in (".json", ".geojson"):
         try:
-            content = json.loads(index.read_text(encoding="utf-8"))
+            content = json.loads(index.read_text(encoding="utf-8-sig"))
         except ValueError as error:
             raise _no_index(index, f"is no JSON: {error}") from error
         features = content.get("features") if isinstance(content, dict) else None

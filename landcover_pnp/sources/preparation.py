@@ -27,10 +27,11 @@ from landcover_pnp.legend import LEGENDS, NO_DATA, count_values, nlcd_legend
 from landcover_pnp.raster import on_grid, open_raster
 from landcover_pnp.runs import Ingredients, Record, file_hashes, fingerprint, write_json
 from landcover_pnp.settings import LayerFile
-from landcover_pnp.sources.imagery import ImageryOnGrid
+from landcover_pnp.sources.image_windows import ImageryOnGrid
 from landcover_pnp.sources.rasters import ScenePlan
 from landcover_pnp.sources.scene import WEAK_LAYERS, Scene
-from landcover_pnp.sources.vectors import block_means, read_objects, vector_layers
+from landcover_pnp.sources.vector_files import vector_layers
+from landcover_pnp.sources.vectors import block_means, read_objects
 
 SUBPIXELS = 4
 """Subpixels along a working pixel's side at which objects are tested: 1 m at 4 m."""
@@ -195,12 +196,12 @@ def _write_labels(
 
         def parts() -> Iterator[tuple[Box, NDArray[Any]]]:
             for box in raster.blocks(extent):
-                labels = raster.read(view, 1, box)
-                labels[~raster.read_mask(view, box)] = 0
+                labels = raster.read_labels(view, box)
                 counts.update(count_values(labels))
                 yield box, labels[None]
 
-        band = Band(source.dtypes[0], (path.stem,), nodata=0)
+        # The view's type, not the file's: int8 is seen as int16.
+        band = Band(view.dtypes[0], (path.stem,), nodata=0)
         write_raster(path, geobox, band, parts())
     return counts
 

@@ -15,18 +15,15 @@ from odc.geo.geobox import GeoBox
 from rasterio.io import DatasetReader
 
 from landcover_pnp.errors import AlignmentWarning, GridError
-from landcover_pnp.raster import (
-    label_band,
-    open_raster,
-    overlapping_bounds,
-    require_same_ground,
-)
+from landcover_pnp.ground import bounds_of, overlapping_bounds, require_same_ground
+from landcover_pnp.raster import label_band, open_raster
 from landcover_pnp.runs import Ingredients, file_hash, ingredients
 from landcover_pnp.settings import RasterFiles
 from landcover_pnp.sources.image_lists import image_files
 from landcover_pnp.sources.imagery import Imagery, plan_imagery
 from landcover_pnp.sources.scene import WEAK_LAYERS
-from landcover_pnp.sources.vectors import read_area, vector_layers
+from landcover_pnp.sources.vector_files import vector_layers
+from landcover_pnp.sources.vectors import read_area, require_overlap
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +102,7 @@ def plan_scene(files: RasterFiles, resolution_m: float) -> ScenePlan:
     """
     notes = []
     image = plan_imagery(image_files(files.image, files.image_root), files.image_crs)
-    if not image.res[0] <= resolution_m * 1.001:
+    if image.res[0] > resolution_m * 1.001:
         raise GridError(
             found=f"a working grid of {resolution_m:g} m for imagery of {image.res[0]:g} m",
             expected="a working grid at least as coarse as the imagery",
@@ -124,6 +121,7 @@ def plan_scene(files: RasterFiles, resolution_m: float) -> ScenePlan:
         geobox = _cropped(geobox, area)
     for name, path in input_files(files).items():
         if name in WEAK_LAYERS and vector_layers(path) is not None:
+            require_overlap(path, getattr(files, name).layer, name, geobox)
             notes.append(f"{name} drawn from vectors")
         elif name in (*WEAK_LAYERS, "nlcd", "truth"):
             with open_raster(path, name) as source:
@@ -157,16 +155,12 @@ def _overlap_note(source: DatasetReader, name: str, image: Imagery, geobox: GeoB
         require_same_ground(source, name, image.bounds, image.crs, tolerance_m=resolution_m)
     if source.crs != image.crs:
         return f"{name} warped from {source.crs.to_string()} at {source.res[0]:g} m"
+    there, here = bounds_of(source), image.bounds
     shift = [
         ((a - b) / r + 0.5) % 1 - 0.5
-        for a, b, r in zip(
-            (source.bounds.left, source.bounds.top),
-            (image.bounds.left, image.bounds.top),
-            image.res,
-            strict=True,
-        )
+        for a, b, r in zip((there.left, there.top), (here.left, here.top), image.res, strict=True)
     ]
-    if source.res == image.res and max(map(abs, shift)) > 0.01:
+    if tuple(map(abs, source.res)) == image.res and max(map(abs, shift)) > 0.01:
         warnings.warn(
             f"{source.name} ({name}) lies {shift[0]:.2f}, {shift[1]:.2f} image pixels off the "
             "image's grid; it is resampled",

@@ -1,23 +1,24 @@
-"""Vector files: layers of objects drawn on the working grid, and the area of interest."""
+"""Objects of vector files drawn on the working grid, and the area of interest."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import pyogrio
 import shapely
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from pyogrio.errors import DataSourceError
 from rasterio.features import rasterize
 from rasterio.transform import Affine
 
 from landcover_pnp.errors import GridError, RasterError
 from landcover_pnp.grid import Box
+from landcover_pnp.ground import apart, listed
+from landcover_pnp.sources.vector_files import AREA, layer_bounds, read_layer, vector_layers
 
 
 @dataclass(frozen=True)
@@ -79,17 +80,31 @@ def block_means(fine: NDArray[np.generic], factor: int) -> NDArray[np.float32]:
     return np.asarray(grouped.mean(axis=(1, 3), dtype=np.float32))
 
 
-def vector_layers(path: Path) -> list[str] | None:
-    """Names of the layers of a vector file; None if OGR does not take it for one."""
-    try:
-        return [str(name) for name, _ in pyogrio.list_layers(path)]
-    except DataSourceError:
-        return None
+def require_overlap(path: Path, layer: str | None, what: str, geobox: GeoBox) -> None:
+    """Refuses objects that all lie elsewhere: their file is of another place or its CRS is wrong.
 
+    Args:
+        path: A file ``vector_layers`` takes for one.
+        layer: Its layer; None where there is only one.
+        what: Name of the layer in messages.
+        geobox: The working grid.
 
-def count_features(path: Path) -> int:
-    """Number of features in all layers of a vector file, each of them read."""
-    return sum(len(pyogrio.read_dataframe(path, layer=name)) for name in vector_layers(path) or [])
+    Raises:
+        RasterError: If the layer is ambiguous or unknown, or has no CRS.
+        GridError: If there are objects, and none near the grid.
+    """
+    crs, there = layer_bounds(path, layer, what)
+    if there is None:
+        return
+    here = _outline(geobox, crs)
+    if not np.isfinite(here).all() or apart(there, here):
+        raise GridError(
+            found=f"{path} ({what}) covers {listed(there)}, the map {listed(here)}, both in "
+            f"{crs.to_string()}: they do not overlap",
+            expected=f"{what} of the same ground, or a file without any",
+            way_out="name the file of this area, or correct its CRS; coordinates of GeoJSON are "
+            "always degrees",
+        )
 
 
 def read_objects(
@@ -109,9 +124,9 @@ def read_objects(
         The layer in the grid's CRS.
 
     Raises:
-        RasterError: If the layer is ambiguous or unknown, or has no CRS.
+        RasterError: If the layer is ambiguous or unknown, cannot be read or has no CRS.
     """
-    frame = _read(path, layer, what, geobox)
+    frame = read_layer(path, layer, what, geobox)
     frame = frame.set_geometry(near_grid(frame.geometry, geobox))
     frame = frame[frame.geometry.notna() & ~frame.geometry.is_empty]
     geometries = frame.geometry.to_numpy()
@@ -140,11 +155,11 @@ def read_area(path: Path, geobox: GeoBox) -> shapely.Geometry:
     """
     if vector_layers(path) is None:
         raise RasterError(
-            found=f"{path} (area of interest) is missing or no vector file",
+            found=f"{path} ({AREA}) is missing or no vector file",
             expected="a polygon file, such as GeoPackage, GeoJSON or shapefile",
             way_out="correct the path; relative paths count from the configuration's folder",
         )
-    frame = _read(path, None, "area of interest", None)
+    frame = read_layer(path, None, AREA)
     frame = frame[frame.geometry.notna() & ~frame.geometry.is_empty]
     degrees = frame.to_crs(4326).total_bounds
     if len(frame) and degrees[2] - degrees[0] > 180:
@@ -174,32 +189,19 @@ def read_area(path: Path, geobox: GeoBox) -> shapely.Geometry:
             found=f"the area of interest in {path} does not touch the imagery: its bounds are "
             f"({listed[0]}), the imagery's ({listed[1]}), both in EPSG:4326",
             expected="an area that overlaps the imagery",
-            way_out="check its CRS, and whether x and y are swapped",
+            way_out="check its CRS, and whether x and y are swapped; coordinates of GeoJSON are "
+            "always degrees",
         )
     return area
 
 
-def _read(path: Path, layer: str | None, what: str, geobox: GeoBox | None) -> gpd.GeoDataFrame:
-    layers = vector_layers(path) or []
-    if (layer is None and len(layers) != 1) or (layer is not None and layer not in layers):
-        raise RasterError(
-            found=f"{path} ({what}) has the layers {', '.join(layers) or 'none'}"
-            + (f", not {layer!r}" if layer else ""),
-            expected="the name of one of its layers",
-            way_out="set `layer` of this file in the configuration",
-        )
-    bbox = None
-    if geobox is not None:
-        outline = shapely.box(*geobox.extent.boundingbox.bbox)
-        bbox = gpd.GeoDataFrame(geometry=[outline], crs=str(geobox.crs))
-    info = pyogrio.read_info(path, layer=layer or layers[0])
-    if info["crs"] is None:
-        raise RasterError(
-            found=f"{path} ({what}) has no coordinate reference system",
-            expected="a vector file that says where it lies",
-            way_out="assign it, for example with ogr2ogr -a_srs EPSG:4326",
-        )
-    return gpd.read_file(path, layer=layer or layers[0], bbox=bbox)
+def _outline(geobox: GeoBox, crs: Any) -> tuple[float, float, float, float]:
+    """Left, bottom, right, top of a grid in another CRS; not finite where it has no place there."""
+    outline = shapely.segmentize(shapely.box(*geobox.extent.boundingbox.bbox), 10_000)
+    left, bottom, right, top = (
+        gpd.GeoSeries([outline], crs=str(geobox.crs)).to_crs(crs).total_bounds.tolist()
+    )
+    return left, bottom, right, top
 
 
 def near_grid(geometries: gpd.GeoSeries, geobox: GeoBox) -> gpd.GeoSeries:
@@ -218,7 +220,6 @@ def near_grid(geometries: gpd.GeoSeries, geobox: GeoBox) -> gpd.GeoSeries:
     crs = str(geobox.crs)
     if geometries.crs == crs:
         return geometries
-    outline = shapely.segmentize(shapely.box(*geobox.extent.boundingbox.bbox), 10_000)
-    left, bottom, right, top = gpd.GeoSeries([outline], crs=crs).to_crs(geometries.crs).total_bounds
+    left, bottom, right, top = _outline(geobox, geometries.crs)
     x, y = right - left, top - bottom
     return geometries.clip_by_rect(left - x, bottom - y, right + x, top + y).to_crs(crs)

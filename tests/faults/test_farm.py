@@ -13,7 +13,8 @@ import pytest
 from work import noted
 
 from landcover_pnp.errors import DiskFullError, RequestError, RunError
-from landcover_pnp.inference.farm import IN_HAND, TRIES, Crew, Lost, farm_out
+from landcover_pnp.inference.crew import Crew
+from landcover_pnp.inference.farm import IN_HAND, TRIES, Farm, Lost
 
 TESTS = Path(__file__).parents[1]
 ENVIRONMENT = {
@@ -56,7 +57,8 @@ def harvest(
     names: list[str], crew: Crew, folder: Path, notes: list[str] | None = None
 ) -> dict[str, str | Lost]:
     tell = (notes if notes is not None else []).append
-    return dict(farm_out(partial(noted, folder), names, crew, tell))
+    with Farm(crew, len(names), tell) as farm:
+        return dict(farm.harvest(partial(noted, folder), names))
 
 
 def tries(folder: Path, name: str) -> int:
@@ -107,9 +109,9 @@ def test_a_full_disk_stops_the_farm(cluster: tuple[str, subprocess.Popen], tmp_p
 def test_stop_begins_nothing_new(cluster: tuple[str, subprocess.Popen], tmp_path: Path) -> None:
     names = [f"good{i}" for i in range(40)]
     seen: list[str] = []
-    work, crew = partial(noted, tmp_path), Crew(scheduler=cluster[0], shared=tmp_path)
-    for name, _ in farm_out(work, names, crew, lambda _: None, lambda: len(seen) >= 3):
-        seen.append(name)
+    with Farm(Crew(scheduler=cluster[0], shared=tmp_path), 40, print) as farm:
+        for name, _ in farm.harvest(partial(noted, tmp_path), names, lambda: len(seen) >= 3):
+            seen.append(name)
     assert 3 <= len(seen) < 12
     assert len(list(tmp_path.iterdir())) == len(seen), "what was begun is finished"
 
@@ -121,32 +123,21 @@ def test_finished_tiles_are_forgotten(
     from distributed import Client
 
     most = 0
-    work, crew = partial(noted, tmp_path), Crew(scheduler=cluster[0], shared=tmp_path)
+    names = [f"good{i}" for i in range(150)]
+    crew = Crew(scheduler=cluster[0], shared=tmp_path)
     with Client(cluster[0]) as witness:
-        for number, _ in enumerate(
-            farm_out(work, [f"good{i}" for i in range(150)], crew, lambda _: None)
-        ):
-            if number % 10 == 0:
-                known = witness.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks))
-                most = max(most, known)
+        with Farm(crew, len(names), print) as farm:
+            for number, _ in enumerate(farm.harvest(partial(noted, tmp_path), names)):
+                if number % 10 == 0:
+                    known = witness.run_on_scheduler(
+                        lambda dask_scheduler: len(dask_scheduler.tasks)
+                    )
+                    most = max(most, known)
         left = witness.run_on_scheduler(
             lambda dask_scheduler: (len(dask_scheduler.tasks), len(dask_scheduler.task_groups))
         )
     assert most <= 2 * IN_HAND + 2, "two threads, and what is on its way to be forgotten"
     assert left == (0, 0)
-
-
-def test_a_scheduler_of_our_own_keeps_no_note_of_finished_tiles(tmp_path: Path) -> None:
-    from distributed import Scheduler
-
-    notes: list[str] = []
-    names = [f"good{i}" for i in range(60)]  # long enough for the worker's heartbeat
-    for _ in farm_out(partial(noted, tmp_path), names, Crew(workers=1), notes.append):
-        (scheduler,) = (s for s in Scheduler._instances if s.status.name == "running")
-        assert "spans" not in scheduler.extensions
-        assert len(scheduler.tasks) <= IN_HAND + 2
-    assert len(list(tmp_path.iterdir())) == len(names)
-    assert len(notes) == 1, "no worker was lost"
 
 
 def test_workers_that_do_not_share_the_folder_are_refused(
@@ -157,7 +148,7 @@ def test_workers_that_do_not_share_the_folder_are_refused(
 
 
 def test_no_scheduler_at_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("landcover_pnp.inference.farm.CONNECT_S", 0.5)
+    monkeypatch.setattr("landcover_pnp.inference.crew.CONNECT_S", 0.5)
     with pytest.raises(RequestError, match="no dask scheduler answers at tcp://127"):
         harvest(["good"], Crew(scheduler="tcp://127.0.0.1:9"), tmp_path)
 
@@ -170,13 +161,13 @@ def test_a_lost_scheduler_is_said(
     cluster: tuple[str, subprocess.Popen], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last test here: it ends the cluster."""
-    monkeypatch.setattr("landcover_pnp.inference.farm.CONNECT_S", 2)
-    work, crew = partial(noted, tmp_path), Crew(scheduler=cluster[0], shared=tmp_path)
-    farm = farm_out(work, [f"good{i}" for i in range(4000)], crew, lambda _: None)
-    next(farm)
-    cluster[1].send_signal(signal.SIGKILL)
-    start = time.monotonic()
-    with pytest.raises(RunError, match="connection to the dask scheduler was lost"):
-        for _ in farm:
-            pass
-    assert time.monotonic() - start < 60
+    monkeypatch.setattr("landcover_pnp.inference.crew.CONNECT_S", 2)
+    names = [f"good{i}" for i in range(4000)]
+    with Farm(Crew(scheduler=cluster[0], shared=tmp_path), len(names), print) as farm:
+        results = farm.harvest(partial(noted, tmp_path), names)
+        next(results)
+        cluster[1].send_signal(signal.SIGKILL)
+        start = time.monotonic()
+        with pytest.raises(RunError, match="connection to the dask scheduler was lost"):
+            list(results)
+        assert time.monotonic() - start < 60

@@ -7,12 +7,13 @@ from inputs import colours, two_halves, write_scene
 
 from landcover_pnp.cli import main
 from landcover_pnp.configuration import load_settings
-from landcover_pnp.errors import RasterError, WeakLabelsWarning
+from landcover_pnp.errors import RasterError, SettingsError, WeakLabelsWarning
 from landcover_pnp.mapping import map_city
+from landcover_pnp.recombination import recombine
 from landcover_pnp.runs import file_hash
 from landcover_pnp.settings import ForestSettings, MapSettings, StudentSettings, UNetSettings
 from landcover_pnp.sites import Site, chosen_places
-from landcover_pnp.student import confidence_weight, recombine, train_student
+from landcover_pnp.student import confidence_weight, train_student
 
 QUICK = StudentSettings(rounds=2, forest=ForestSettings(trees=6, sample_px=2000))
 
@@ -109,6 +110,28 @@ def test_a_large_city_is_sampled(run: Path) -> None:
     sites = [Site.open(run)] * 3
     assert len(chosen_places(sites, 100, seed=0)) == 3
     assert len(chosen_places(sites, 2, seed=0)) == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--rounds", "0"],
+        ["--windows", "0"],
+        ["--settled", "-0.1"],
+        ["--seed", "-1"],
+        ["--forest.trees", "0"],
+        ["--forest.sample_px", "0"],
+        ["--forest.features_share", "1.5"],
+        ["--forest.radii_m", "[]"],
+        ["--unet.channels", "[12]"],
+        ["--unet.channels", "[]"],
+        ["--unet.steps", "0"],
+        ["--unet.learning_rate", "0"],
+    ],
+)
+def test_a_student_that_cannot_learn_is_refused(words: list[str]) -> None:
+    with pytest.raises(SettingsError, match=words[0].rpartition(".")[2].strip("-")):
+        load_settings(StudentSettings, overrides=words)
 
 
 def test_a_folder_without_a_map_run_is_refused(tmp_path: Path) -> None:

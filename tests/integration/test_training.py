@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,16 +24,13 @@ from landcover_pnp.configuration import plain
 from landcover_pnp.errors import PriorError, RunError, SettingsError
 from landcover_pnp.prior.crops import Crop
 from landcover_pnp.prior.datamodule import VALIDATION_CROPS
-from landcover_pnp.prior.denoiser import CARD, CONFIG, WEIGHTS, Prior
+from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.prior.denoising import DenoiserTraining
+from landcover_pnp.prior.folder import CARD, CONFIG, WEIGHTS
+from landcover_pnp.prior.keeping import CHECKPOINT, LOG, VALIDATION_LOG
 from landcover_pnp.prior.label_maps import one_hot
 from landcover_pnp.prior.sampling import sample_maps, sample_prior
-from landcover_pnp.prior.training import (
-    CHECKPOINT,
-    LOG,
-    VALIDATION_LOG,
-    train_prior,
-)
+from landcover_pnp.prior.training import RECORD, train_prior
 from landcover_pnp.settings import (
     CropSettings,
     DenoiserSettings,
@@ -84,6 +82,7 @@ def trained(settings: TrainPriorSettings) -> Prior:
     prior = Prior.load(settings.out)
     assert summary.fingerprint == prior.fingerprint
     assert (summary.train_maps, summary.val_maps, summary.steps) == (2, 1, 80)
+    assert summary.state == "trained"
     assert len(summary.loss_by_level) == 10
     assert summary.loss < 0.19  # an untrained network of velocities has 0.23
     return prior
@@ -135,6 +134,36 @@ def test_the_same_seed_trains_the_same_prior(settings: TrainPriorSettings, tmp_p
     for name in (WEIGHTS, CONFIG, CARD):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
     assert Prior.load(tmp_path / "one").fingerprint != other.fingerprint
+
+
+def test_a_finished_training_is_left_as_it_is(
+    settings: TrainPriorSettings, labels: LabelFolder, tmp_path: Path
+) -> None:
+    shutil.copytree(labels.path, tmp_path / "labels")
+    few = replace(
+        settings,
+        out=tmp_path / "prior",
+        labels=[replace(labels, path=tmp_path / "labels")],
+        steps=2,
+        warmup_steps=1,
+    )
+    first = train_prior(few)
+    written = {path: path.stat().st_mtime_ns for path in few.out.rglob("*")}
+    (tmp_path / "labels").rename(tmp_path / "moved")
+    few = replace(few, labels=[replace(labels, path=tmp_path / "moved")], workers=1, save_every=1)
+    again = train_prior(few)
+    assert again == replace(first, state="finished before, nothing done")
+    assert {path: path.stat().st_mtime_ns for path in few.out.rglob("*")} == written
+
+    with pytest.raises(SettingsError, match="a finished training with other values of seed"):
+        train_prior(replace(few, seed=1))
+    (tmp_path / "moved" / "2.tif").unlink()
+    with pytest.raises(SettingsError, match="other values of label_maps") as refused:
+        train_prior(few)
+    assert RECORD in refused.value.way_out
+    assert {path: path.stat().st_mtime_ns for path in few.out.rglob("*")} == written
+    (few.out / RECORD).unlink()
+    assert train_prior(few).state == "trained"
 
 
 def test_a_loss_that_is_not_finite_stops_with_its_step_and_maps(

@@ -129,6 +129,22 @@ def test_a_city_without_truth_is_mapped_and_not_scored(tmp_path: Path) -> None:
     assert not (tmp_path / "run" / "target" / "target").exists()
 
 
+def test_a_city_that_no_protocol_maps_is_reported_so(tmp_path: Path) -> None:
+    target = dataclasses.replace(files(tmp_path / "target"), truth=None)
+    plan = settings(tmp_path, target, protocols=["target"], methods=["evidence"])
+    summary = run_transfer(plan, tmp_path / "run")
+    assert (summary.maps, summary.scored) == (1, 1)
+    assert "No map: " in summary.report.read_text()
+    assert "## target\n\nNo map: " in summary.table.read_text()
+
+
+def test_the_sources_matrix_is_counted_on_the_runs_grid(tmp_path: Path) -> None:
+    plan = settings(tmp_path, methods=["weak_labels"], resolution_m=8.0)
+    run_transfer(plan, tmp_path / "run")
+    scene = json.loads((tmp_path / "run" / "cities" / "source.yaml").read_text())["scene"]
+    assert scene["resolution_m"] == 8.0
+
+
 def test_a_synthetic_city_is_drawn(tmp_path: Path) -> None:
     drawn = TransferCity("desert", synthetic=SyntheticSettings("desert", 128, 1))
     plan = settings(tmp_path, targets=[drawn], methods=["weak_labels"])
@@ -200,12 +216,16 @@ def test_requests_that_make_no_sense(tmp_path: Path) -> None:
     nameless = dataclasses.replace(plan, targets=[TransferCity("nothing")])
     blind = dataclasses.replace(plan.targets[0].rasters, image=tmp_path / "none.tif")
     no_image = dataclasses.replace(plan, targets=[TransferCity("target", rasters=blind)])
+    idle = dataclasses.replace(plan, methods=[])
+    lawless = dataclasses.replace(plan, protocols=[])
     unlabelled = dataclasses.replace(plan.source.rasters, truth=None)
     no_labels = dataclasses.replace(plan, source=TransferCity("source", rasters=unlabelled))
     for wrong, error, message in (
         (twice, SettingsError, "twice"),
         (seeds, SettingsError, "two different seeds"),
         (nameless, SettingsError, "exactly one"),
+        (idle, SettingsError, "no methods"),
+        (lawless, SettingsError, "no protocols"),
         (no_image, RasterError, "no file"),
         (no_labels, SettingsError, "no truth"),
     ):

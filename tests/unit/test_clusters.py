@@ -9,8 +9,9 @@ from numpy.typing import DTypeLike, NDArray
 from scipy.ndimage import gaussian_filter
 from sklearn.base import clone
 
-from landcover_pnp.clusters import LocalGaussianMixture, responsibilities, sample_centres
+from landcover_pnp.clusters import responsibilities, sample_centres
 from landcover_pnp.errors import GridError, RasterError
+from landcover_pnp.local_mixture import LocalGaussianMixture
 from landcover_pnp.settings import ClusterSettings
 
 SEEDS = st.integers(0, 2**32 - 1)

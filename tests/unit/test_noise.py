@@ -210,3 +210,10 @@ def test_noise_is_standard_normal_and_uncorrelated() -> None:
 
 def test_an_empty_window_is_empty() -> None:
     assert noise_field(0, 0, 6, ((5, 5), (0, 9))).shape == (6, 0, 9)
+
+
+def test_the_cosine_schedule_keeps_little_noise_longer() -> None:
+    linear, cosine = (NoiseSchedule(NoiseSettings(schedule=s)) for s in ("linear", "cosine"))
+    t = torch.arange(1001)
+    assert (cosine.alpha_bar(t).diff() < 0).all()
+    assert (cosine.alpha_bar(t[100:900]) > linear.alpha_bar(t[100:900])).all()

@@ -1,25 +1,15 @@
 import numpy as np
-import pytest
 
 from landcover_pnp.legend import NLCD
-from landcover_pnp.repair import (
-    NOWHERE,
-    Asphalt,
-    asphalt,
-    class_given_tone,
-    colours,
-    places,
-    repair_matrix,
-    tone,
-)
+from landcover_pnp.repair import NOWHERE, ROADS, colours, places, repair_matrix
 from landcover_pnp.settings import RepairSettings
+from landcover_pnp.tones import asphalt, tone
 from landcover_pnp.weak_labels import DEFINITIONS
 
 # Colours (R,G,B) of water, impervious, soil, trees, grass; the last two are green.
 COLOURS = np.array(
     [[0.1, 0.1, 0.2], [0.5, 0.5, 0.5], [0.6, 0.5, 0.4], [0.15, 0.25, 0.15], [0.42, 0.5, 0.3]]
 )
-ROADS = len(NLCD.codes)
 LAWN, SHRUB, FOREST = (NLCD.codes.index(code) for code in (21, 52, 41))
 
 
@@ -80,20 +70,6 @@ def test_the_same_seed_gives_the_same_matrix() -> None:
     np.testing.assert_array_equal(one.matrix, other.matrix)
 
 
-def test_trees_are_green_grass_is_not_dark_and_roads_are_not_green() -> None:
-    tones = np.array([[-0.05, 0.1, 0.1], [0.5, 0.2, 0.5]])
-    road, tree, lawn = class_given_tone(tones, Asphalt(0, 0.5))
-    assert road[3] < road[4] < road[1]
-    assert tree[3] > tree[4] > tree[1]
-    assert lawn[4] > lawn[1]
-    assert tree[4] < lawn[4]
-    assert tree[3] == lawn[3]  # sunlit crowns are bright
-    for fits in (road, tree, lawn):
-        assert ((fits > 0) & (fits <= 1)).all()
-    unlit = class_given_tone(tones, Asphalt(0, None))
-    np.testing.assert_array_equal(unlit[1], unlit[2])  # no roads, no measure of light
-
-
 def test_shadows_make_no_water_where_none_is_expected() -> None:
     features, tones, place = desert()
     dark = np.random.default_rng(1).random(len(place)) < 0.2
@@ -118,30 +94,10 @@ def test_open_water_may_become_more_water() -> None:
 def test_an_image_without_colour_is_repaired_by_its_brightness_alone() -> None:
     features, tones, place = desert()
     tones[0] = np.random.default_rng(0).normal(0, 0.002, len(place))
-    assert asphalt(tones, place) is None
+    assert asphalt(tones, place == ROADS) is None
     repair = repair_matrix(features, tones, place, DEFINITIONS, RepairSettings(colours=12), seed=0)
     # Were greenness to count, nothing would be green, and the forest gone.
     assert repair.matrix[FOREST].argmax() == 3
-
-
-@pytest.mark.parametrize("cast", [-0.03, 0.0, 0.02])
-def test_roads_tell_the_cast_of_the_camera_and_the_light(cast: float) -> None:
-    place = np.repeat([LAWN, ROADS], 200)
-    tones = np.where(place == ROADS, [[cast], [0.6]], [[0.3], [0.4]])
-    roads = asphalt(tones, place)
-    assert roads is not None
-    assert roads.greenness == pytest.approx(cast)
-    assert roads.brightness == pytest.approx(0.6)
-    assert asphalt(tones[:, :250], place[:250]) == Asphalt(0, None)  # too few roads
-
-
-@pytest.mark.parametrize("light", [0.5, 1.0, 1.5])
-def test_the_light_of_the_day_does_not_matter(light: float) -> None:
-    tones = np.array([[0.1, 0.1, -0.05], [0.2, 0.5, 0.4]])
-    darker = tones * [[1], [light]]
-    np.testing.assert_allclose(
-        class_given_tone(darker, Asphalt(0, 0.5 * light)), class_given_tone(tones, Asphalt(0, 0.5))
-    )
 
 
 def test_places_are_nlcd_classes_unless_an_object_covers_them() -> None:
@@ -156,3 +112,12 @@ def test_near_infrared_is_one_colour_more() -> None:
     image = np.random.default_rng(0).random((4, 8, 9)).astype(np.float32)
     valid = np.ones((8, 9), bool)
     assert len(colours(image, valid)) == len(colours(image[:3], valid)) + 2
+
+
+def test_dry_ground_called_grassland_is_found_out() -> None:
+    features, tones, place = desert()
+    herbs = NLCD.codes.index(71)
+    place[place == SHRUB] = herbs  # its bare soil, redder than the roads
+    assert DEFINITIONS[herbs].argmax() == 4
+    repair = repair_matrix(features, tones, place, DEFINITIONS, RepairSettings(colours=12), seed=0)
+    assert repair.matrix[herbs].argmax() == 2

@@ -1,0 +1,95 @@
+"""What each rule of a student is worth: the default student without it, accuracy / mean IoU.
+
+At the image's resolution, on the real window of Pittsburgh (where the folder ../shared is there)
+and on synthetic cities of 512 m: those of seed 11, on which the rules were chosen, and two of seed
+21. Students learn from `evidence`. p(class | NLCD): Pittsburgh's own, or the NLCD definitions,
+repaired.
+
+Usage: python benchmarks/student_rules.py [CITY ...]
+"""
+
+import dataclasses
+import sys
+import warnings
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, get_args
+from unittest.mock import patch
+
+import numpy as np
+from student_sites import REPAIRED, TARGET, evidence_of, mapped, pittsburgh, scored, synthetic
+
+from landcover_pnp import recombination, student
+from landcover_pnp.evaluation import Scores
+from landcover_pnp.settings import RasterFiles, StudentSettings, WeakLabelSettings
+from landcover_pnp.sites import Place, Site
+from landcover_pnp.sources.synthetic.style import Look
+from landcover_pnp.tones import Asphalt
+
+Floats = recombination.Floats
+DEFAULT = StudentSettings(teacher="evidence")
+
+
+def roads_without_brightness(chosen: Sequence[Place]) -> Asphalt | None:
+    """The city's roads as if they were too few to tell the light."""
+    roads = student.city_roads(chosen)
+    return roads and dataclasses.replace(roads, brightness=None)
+
+
+def bayes(p: Floats, weak: Floats, share: Floats, _: Floats) -> Floats:
+    """``recombine`` with water like any other class."""
+    q = p * weak / np.maximum(share, 1e-6)[:, None, None]
+    return np.asarray(q / np.maximum(q.sum(axis=0), 1e-12), np.float32)
+
+
+RULES: dict[str, tuple[StudentSettings, dict[str, Any]]] = {
+    "student": (DEFAULT, {}),
+    "without greenness and brightness": (dataclasses.replace(DEFAULT, greenness=False), {}),
+    "without brightness": (DEFAULT, {"city_roads": roads_without_brightness}),
+    "without the teacher's water": (DEFAULT, {"recombine": bayes}),
+    "one round": (dataclasses.replace(DEFAULT, rounds=1), {}),
+    "three rounds": (dataclasses.replace(DEFAULT, rounds=3), {}),
+}
+
+
+def cities(folder: Path) -> dict[str, tuple[RasterFiles, WeakLabelSettings]]:
+    """Files and p(class | NLCD) by the columns' names."""
+    found = {}
+    real = pittsburgh()
+    if real is not None:
+        found |= {"Pittsburgh, own": (real, TARGET), "Pittsburgh, definitions": (real, REPAIRED)}
+    looks: tuple[Look, ...] = get_args(Look)
+    drawn = [(look, 11) for look in looks] + [(look, 21) for look in looks[2:]]
+    for look, seed in drawn:
+        found[f"{look}, {seed}"] = synthetic(look, seed, folder), REPAIRED
+    return found
+
+
+def scores_of(site: Site, settings: StudentSettings, changed: dict[str, Any]) -> Scores:
+    """Scores of a student in whose module some functions are others."""
+    with ExitStack() as stack:
+        for name, function in changed.items():
+            stack.enter_context(patch.object(student, name, function))
+        taught = student.teach([site], student.image_model(settings, [site]), settings)
+        return scored(site, taught.predict(site), taught.model.reach_px)
+
+
+def main(wanted: list[str]) -> None:
+    """Prints the table, a row a city."""
+    warnings.simplefilter("ignore")
+    print(f"| city | `evidence` | {' | '.join(RULES)} |\n|---|" + "---:|" * (len(RULES) + 1))
+    with TemporaryDirectory() as name:
+        for city, (files, weak_labels) in cities(Path(name)).items():
+            if wanted and city not in wanted:
+                continue
+            site = mapped(files, weak_labels, Path(name) / city.replace(", ", "-"))
+            rows = [scored(site, evidence_of(site), 0)]
+            rows += [scores_of(site, *rule) for rule in RULES.values()]
+            cells = " | ".join(f"{s.accuracy:.3f} / {s.mean_iou:.3f}" for s in rows)
+            print(f"| {city} | {cells} |", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,74 @@
+"""Cities for the benchmarks of students: mapped by `evidence`, with truth to score with."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from engine_scenes import REAL, ROOT
+from numpy.typing import NDArray
+
+from landcover_pnp.configuration import load_settings
+from landcover_pnp.evaluation import Scores, score
+from landcover_pnp.grid import Box
+from landcover_pnp.mapping import map_city
+from landcover_pnp.raster import blocks
+from landcover_pnp.settings import (
+    EnviroAtlasTile,
+    InferenceSettings,
+    MapSettings,
+    RasterFiles,
+    RepairSettings,
+    SceneSettings,
+    SyntheticSettings,
+    WeakLabelSettings,
+)
+from landcover_pnp.sites import Predict, Site
+from landcover_pnp.sources.enviroatlas import scene_files, tile_files
+from landcover_pnp.sources.synthetic import write_city
+from landcover_pnp.sources.synthetic.style import Look
+
+TARGET = WeakLabelSettings("target")
+REPAIRED = WeakLabelSettings("definitions", repair=RepairSettings())
+
+
+def synthetic(look: Look, seed: int, folder: Path) -> RasterFiles:
+    """The files of a synthetic city of 512 m, drawn into a folder."""
+    root = folder / f"{look}-{seed}"
+    return tile_files(
+        EnviroAtlasTile(root, write_city(SyntheticSettings(look, 512, seed), root).city)
+    )
+
+
+def pittsburgh() -> RasterFiles | None:
+    """The files of the real window of Pittsburgh, 500 m; None without the folder ../shared."""
+    config = ROOT / "configs" / "cities" / "ea_mini_pittsburgh_pa.yaml"
+    return scene_files(load_settings(MapSettings, config).scene) if REAL.is_dir() else None
+
+
+def mapped(files: RasterFiles, weak_labels: WeakLabelSettings, run: Path) -> Site:
+    """A city as a finished run of `evidence`."""
+    scene, engine = SceneSettings(rasters=files), InferenceSettings(engine="evidence")
+    map_city(MapSettings(scene, weak_labels=weak_labels, inference=engine, workers=0), run)
+    return Site.open(run)
+
+
+def scored(site: Site, predict: Predict, reach_px: int) -> Scores:
+    """Scores of a prediction at the image's resolution."""
+
+    def parts() -> Iterator[Scores]:
+        for box in blocks(site.scene.extent, 128):
+            p = site.predicted(predict, box, reach_px)
+            labels = np.where(p.any(axis=0), p.argmax(axis=0) + 1, 0)
+            yield score(labels, site.fine.truth(box), "five_classes")
+
+    first, *others = parts()
+    return sum(others, start=first)
+
+
+def evidence_of(site: Site) -> Predict:
+    """The map of `evidence`, each working pixel repeated."""
+
+    def predict(_: NDArray[np.float32], box: Box) -> NDArray[np.float32]:
+        return site.upsampled(site.probabilities("evidence", box))
+
+    return predict

@@ -1,0 +1,143 @@
+"""Where a raster lies: its CRS and outline, beside those of the ground that is mapped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from rasterio.coords import BoundingBox
+from rasterio.io import DatasetReader
+from rasterio.warp import transform_bounds
+
+from landcover_pnp.errors import GridError, RasterError
+from landcover_pnp.raster import name_of
+
+
+def bounds_of(source: DatasetReader) -> BoundingBox:
+    """Bounds of a raster, stored north up, south up or turned.
+
+    Returns:
+        Left, bottom, right, top in the raster's CRS, left < right and bottom < top.
+    """
+    left, bottom, right, top = source.bounds
+    return BoundingBox(min(left, right), min(bottom, top), max(left, right), max(bottom, top))
+
+
+def require_projected(source: DatasetReader, what: str) -> None:
+    """Refuses a raster without CRS or with one that is not in metres.
+
+    Args:
+        source: Open raster.
+        what: What it is meant to be, named in messages.
+
+    Raises:
+        RasterError: If pixels are not metres on the ground.
+    """
+    if source.crs is None:
+        raise _no_system(source, what, "a projected CRS in metres, such as a UTM zone")
+    if not source.crs.is_projected or source.crs.linear_units_factor[1] != 1.0:
+        raise RasterError(
+            found=f"{name_of(source)} ({what}) has the CRS {source.crs.to_string()}, not in metres",
+            expected="a projected CRS in metres, such as a UTM zone",
+            way_out="reproject it, for example with gdalwarp -t_srs EPSG:26917, images with "
+            "-r bilinear and classes with -r mode",
+        )
+
+
+def overlapping_bounds(
+    source: DatasetReader, what: str, bounds: Sequence[float], crs: Any
+) -> tuple[float, ...]:
+    """Bounds of a raster in another CRS.
+
+    Args:
+        source: Open raster.
+        what: What it is meant to be, named in messages.
+        bounds: Left, bottom, right, top that it must overlap.
+        crs: rasterio CRS of ``bounds``, in which the result is given.
+
+    Returns:
+        Left, bottom, right, top of the raster.
+
+    Raises:
+        RasterError: If the raster has no CRS, or one that is nowhere on the earth.
+        GridError: If it lies elsewhere.
+    """
+    if source.crs is None or not (source.crs.is_projected or source.crs.is_geographic):
+        raise _no_system(source, what, "a raster that says where it lies")
+    own = bounds_of(source)
+    there: tuple[float, ...] = transform_bounds(source.crs, crs, *own)
+    if not np.isfinite(there).all():
+        raise _elsewhere(
+            f"{name_of(source)} ({what}) covers {listed(own)} in {source.crs.to_string()}, which "
+            f"has no place in {crs.to_string()}, the CRS of the map",
+            what,
+        )
+    if apart(there, bounds):
+        raise _elsewhere(
+            f"{name_of(source)} ({what}) covers {listed(there)}, the map {listed(bounds)}, "
+            f"both in {crs.to_string()}: they do not overlap",
+            what,
+        )
+    return there
+
+
+def apart(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether two bounds, left, bottom, right, top in one CRS, have no point in common."""
+    return one[0] > other[2] or other[0] > one[2] or one[1] > other[3] or other[1] > one[3]
+
+
+def require_same_ground(
+    source: DatasetReader, what: str, bounds: Sequence[float], crs: Any, tolerance_m: float
+) -> None:
+    """Refuses a raster that covers other ground than the map.
+
+    In another CRS the outlines are turned against each other: there an overlap is enough.
+
+    Args:
+        source: Open raster.
+        what: What it is meant to be, named in messages.
+        bounds: Left, bottom, right, top of the map.
+        crs: rasterio CRS of ``bounds``.
+        tolerance_m: By how much a side may differ, metres.
+
+    Raises:
+        RasterError: As ``overlapping_bounds``.
+        GridError: If the outlines differ by more than the tolerance.
+    """
+    there = overlapping_bounds(source, what, bounds, crs)
+    off_m = max(abs(a - b) for a, b in zip(there, bounds, strict=True))
+    if source.crs == crs and off_m > tolerance_m:
+        raise GridError(
+            found=f"{name_of(source)} ({what}) covers {listed(there)}, the map {listed(bounds)}, "
+            f"both in {crs.to_string()}",
+            expected=f"{what} of the same ground as the map, to within {tolerance_m:g} m",
+            way_out="take the file of this area; `landcover evaluate --overlap true` scores what "
+            "both cover",
+        )
+
+
+def listed(bounds: Iterable[float]) -> str:
+    """Bounds as a message shows them: degrees to the fifth decimal, metres without."""
+    values = list(bounds)
+    digits = 5 if max(map(abs, values)) <= 360 else 0
+    return "(" + ", ".join(f"{v:.{digits}f}" for v in values) + ")"
+
+
+def _no_system(source: DatasetReader, what: str, expected: str) -> RasterError:
+    has = "no coordinate reference system"
+    if source.crs is not None:
+        has = f"the CRS {source.crs.to_string()}, which is nowhere on the earth"
+    return RasterError(
+        found=f"{name_of(source)} ({what}) has {has}",
+        expected=expected,
+        way_out="assign it, for example with gdal_edit.py -a_srs EPSG:26917",
+    )
+
+
+def _elsewhere(found: str, what: str) -> GridError:
+    return GridError(
+        found=found,
+        expected=f"{what} of the same ground",
+        way_out="name the file of this area; check both coordinate reference systems",
+    )

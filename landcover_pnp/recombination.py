@@ -1,0 +1,98 @@
+"""Recombination: p(class | image) with the weak labels again, and with what tones say.
+
+    q(l | x) = p(l | image, x) weak(l | x) / p(l),
+
+Bayes' rule for an image and a weak label that are independent given the class, at the image's
+resolution. Water stays as a teacher has mapped it: shadows and dark roofs look like it, it is rare,
+and its few wrong pixels would teach a student more of their kind in each round.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landcover_pnp.boxes import box_mean
+from landcover_pnp.errors import WeakLabelsWarning
+from landcover_pnp.grid import Box
+from landcover_pnp.repair import OBJECTS, ROADS, places
+from landcover_pnp.sites import Place, Site
+from landcover_pnp.tones import NO_COLOUR, Asphalt, asphalt, class_given_tone, tone
+
+Floats = NDArray[np.float32]
+
+_TINY = 1e-6
+_WATER = 0  # position on the class axis
+
+
+def city_roads(chosen: Sequence[Place]) -> Asphalt | None:
+    """Tone of the roads over windows of a city, see ``tones.asphalt``; warns without colour."""
+    tones, on_road = [], []
+    for site, box in chosen:
+        scene = site.scene
+        kinds = places(
+            scene.nlcd(box), {n: scene.coverage(n, box) for n in OBJECTS}, scene.valid(box)
+        )
+        tones.append(tone(scene.image(box)).reshape(2, -1))
+        on_road.append(kinds.ravel() == ROADS)
+    roads = asphalt(np.concatenate(tones, axis=1), np.concatenate(on_road))
+    if roads is None:
+        warnings.warn(NO_COLOUR, WeakLabelsWarning, stacklevel=2)
+    return roads
+
+
+def weak_evidence(site: Site, box: Box, image: Floats, roads: Asphalt | None) -> Floats:
+    """Weak labels of a window at the image's resolution, and what tones say of each class.
+
+    Args:
+        site: The run.
+        box: Working pixels.
+        image: (band, fine y, fine x) of the box.
+        roads: Tone of the roads; None where tones do not count.
+
+    Returns:
+        (class, fine y, fine x) float32, sums to 1, or 0 without data.
+    """
+    return weighted_by_tone(site, site.probabilities("weak_labels", box), image, roads)
+
+
+def mapped_water(site: Site, box: Box, teacher: str) -> Floats:
+    """p(water) of a run's map at the image's resolution: (fine y, fine x) float32."""
+    return site.upsampled(site.probabilities(teacher, box)[_WATER])
+
+
+def weighted_by_tone(site: Site, p: Floats, image: Floats, roads: Asphalt | None) -> Floats:
+    """(class, y, x) probabilities of a window times what tones say, as in ``weak_evidence``."""
+    p = site.upsampled(p)
+    if roads is None:
+        return p
+    tones = tone(box_mean(image, site.fine.factor)).reshape(2, -1)
+    fits = class_given_tone(tones, roads).T.reshape(p.shape)
+    return _normalised(np.asarray(p * fits, np.float32))
+
+
+def recombine(p: Floats, weak: Floats, share: Floats, water: Floats) -> Floats:
+    """p(l | image) weak(l) / p(l) of the land, normalised beside the water.
+
+    Args:
+        p: (class, y, x) of the image model, sums to 1.
+        weak: (class, y, x) weak labels.
+        share: (class,) mean of ``p`` over the city.
+        water: (y, x) probability of water, which stays.
+
+    Returns:
+        (class, y, x) float32, sums to 1; 0 where the weak labels are.
+    """
+    land = np.asarray(p * weak / np.maximum(share, _TINY)[:, None, None], np.float32)
+    land[_WATER] = 0
+    q = _normalised(land) * (1 - water)
+    q[_WATER] = water * weak.any(axis=0)
+    return _normalised(q)
+
+
+def _normalised(q: Floats) -> Floats:
+    mass = q.sum(axis=0)
+    return np.asarray(np.divide(q, mass, out=np.zeros_like(q), where=mass > 0), np.float32)

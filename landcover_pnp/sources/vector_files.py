@@ -1,0 +1,150 @@
+"""Vector files, read: their layers, where they lie, their features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pyogrio
+import shapely
+from odc.geo.geobox import GeoBox
+from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, GeometryError
+from rasterio.crs import CRS
+
+from landcover_pnp.errors import DamagedError, RasterError
+
+AREA = "area of interest"
+"""What messages call the file of the area."""
+
+
+def vector_layers(path: Path) -> list[str] | None:
+    """Names of the layers of a vector file; None if OGR does not take it for one."""
+    try:
+        return [str(name) for name, _ in pyogrio.list_layers(path)]
+    except DataSourceError:
+        return None
+
+
+def count_features(path: Path) -> int:
+    """Number of features in all layers of a vector file, each of them read.
+
+    Raises:
+        DamagedError: If a layer cannot be read.
+    """
+    count = 0
+    with _readable(path):
+        for name in vector_layers(path) or []:
+            features, bounds = _extent(path, name)
+            # By place, as a map reads them: in order, OGR passes over damaged shapes.
+            pyogrio.read_dataframe(path, layer=name, bbox=bounds)
+            count += features
+    return count
+
+
+def layer_bounds(
+    path: Path, layer: str | None, what: str
+) -> tuple[CRS, tuple[float, float, float, float] | None]:
+    """Where the features of a layer lie.
+
+    Args:
+        path: A file ``vector_layers`` takes for one.
+        layer: Its layer; None where there is only one.
+        what: What the file is meant to be, named in messages.
+
+    Returns:
+        The layer's CRS, and left, bottom, right, top in it; None where it has no features or
+        they say nothing.
+
+    Raises:
+        RasterError: If the layer is ambiguous or unknown, or has no CRS.
+        DamagedError: If it cannot be read.
+    """
+    name = _layer(path, layer, what)
+    system = _system(path, name, what)
+    with _readable(path):
+        return system, _extent(path, name)[1]
+
+
+def _extent(path: Path, layer: str) -> tuple[int, tuple[float, float, float, float] | None]:
+    """Number of features, and their bounds where they say something."""
+    info = pyogrio.read_info(path, layer=layer, force_feature_count=True, force_total_bounds=True)
+    features, bounds = info["features"], info["total_bounds"]
+    says = features and bounds is not None and np.isfinite(bounds).all()
+    return features, bounds if says else None
+
+
+def read_layer(
+    path: Path, layer: str | None, what: str, geobox: GeoBox | None = None
+) -> gpd.GeoDataFrame:
+    """Features of a layer.
+
+    Args:
+        path: A file ``vector_layers`` takes for one.
+        layer: Its layer; None where there is only one.
+        what: What the file is meant to be, named in messages.
+        geobox: Grid whose outline the features must touch; None reads all.
+
+    Returns:
+        The features in the layer's CRS.
+
+    Raises:
+        RasterError: If the layer is ambiguous or unknown, or has no CRS.
+        DamagedError: If it cannot be read.
+    """
+    name = _layer(path, layer, what)
+    _system(path, name, what)
+    bbox = None
+    if geobox is not None:
+        outline = shapely.box(*geobox.extent.boundingbox.bbox)
+        bbox = gpd.GeoDataFrame(geometry=[outline], crs=str(geobox.crs))
+    with _readable(path):
+        return gpd.read_file(path, layer=name, bbox=bbox)
+
+
+def _layer(path: Path, layer: str | None, what: str) -> str:
+    layers = vector_layers(path) or []
+    if layer is None and len(layers) == 1:
+        return layers[0]
+    if layer is None or layer not in layers:
+        raise RasterError(
+            found=f"{path} ({what}) has the layers {', '.join(layers) or 'none'}"
+            + (f", not {layer!r}" if layer else ""),
+            expected="one layer" if what == AREA else "the name of one of its layers",
+            way_out="write the polygons to a file of their own"
+            if what == AREA
+            else "set `layer` of this file in the configuration",
+        )
+    return layer
+
+
+def _system(path: Path, layer: str, what: str) -> CRS:
+    """The CRS of a layer, checked to be one on the earth."""
+    with _readable(path):
+        crs = pyogrio.read_info(path, layer=layer)["crs"]
+    system = None if crs is None else CRS.from_user_input(crs)
+    if system is None or not (system.is_geographic or system.is_projected):
+        has = "no coordinate reference system"
+        if system is not None:
+            has = f"the CRS {system.to_string()}, which is nowhere on the earth"
+        raise RasterError(
+            found=f"{path} ({what}) has {has}",
+            expected="a vector file that says where it lies",
+            way_out="assign it, for example with ogr2ogr -a_srs EPSG:4326",
+        )
+    return system
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turns what OGR says about a damaged file into an error of ours."""
+    try:
+        yield
+    except (DataSourceError, DataLayerError, FeatureError, GeometryError) as error:
+        raise DamagedError(
+            found=f"{path} cannot be read: {error}",
+            expected="a vector file whose features can all be read",
+            way_out="fetch the file again, or repair it with ogr2ogr -skipfailures",
+        ) from error

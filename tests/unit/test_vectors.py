@@ -1,0 +1,128 @@
+"""Vector files as they come: odd shapes are drawn, files that say nothing true are refused."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import pytest
+import shapely
+from inputs import ORIGIN, UTM, colours, two_halves, write_tif
+from odc.geo.geobox import GeoBox
+
+from landcover_pnp.errors import DamagedError, GridError, RasterError
+from landcover_pnp.grid import Box
+from landcover_pnp.settings import LayerFile, RasterFiles
+from landcover_pnp.sources.checks import check_scene
+from landcover_pnp.sources.rasters import plan_scene
+from landcover_pnp.sources.vectors import read_area, read_objects, require_overlap
+
+X, Y = ORIGIN
+GRID = GeoBox.from_bbox((X, Y - 240, X + 240, Y), UTM, resolution=4)
+HOUSE = shapely.box(X + 61, Y - 101, X + 161, Y - 61)
+"""100 m x 40 m."""
+
+LOCAL = 'LOCAL_CS["a building site",UNIT["metre",1]]'
+
+
+def write(path: Path, shapes: list[Any], crs: str | None = UTM, **kwargs: Any) -> Path:
+    gpd.GeoDataFrame(geometry=shapes, crs=crs).to_file(path, **kwargs)
+    return path
+
+
+def area_m2(path: Path) -> float:
+    """Ground that the objects of a file cover, square metres."""
+    require_overlap(path, None, "roads", GRID)
+    objects = read_objects(path, None, 8.0, GRID, "roads")
+    return float(objects.coverage(GRID, Box(0, 60, 0, 60), 4).sum()) * 16
+
+
+@pytest.mark.parametrize(
+    ("shapes", "expected"),
+    [
+        ([shapely.force_3d(HOUSE, 5.0)], 4000),
+        ([HOUSE, None, shapely.Polygon()], 4000),
+        ([None], 0),
+        ([], 0),
+        ([shapely.Polygon([(X, Y), (X + 100, Y - 100), (X + 100, Y), (X, Y - 100)])], 5000),
+        ([shapely.GeometryCollection([shapely.LineString([(X, Y - 200), (X + 240, Y - 200)])])],
+         1920),
+        ([shapely.Point(X + 101, Y - 101)], 50),
+    ],
+    ids=["heights", "gaps", "no shape", "empty", "bow tie", "collection", "one point"],
+)  # fmt: skip
+def test_odd_shapes_are_drawn(shapes: list[Any], expected: float, tmp_path: Path) -> None:
+    assert area_m2(write(tmp_path / "a.gpkg", shapes)) == pytest.approx(expected, rel=0.05)
+
+
+def test_curves_are_drawn(tmp_path: Path) -> None:
+    ring = ", ".join(f"{X + 100 + dx} {Y - 100 + dy}"
+                     for dx, dy in ((-40, 0), (0, 40), (40, 0), (0, -40), (-40, 0)))  # fmt: skip
+    (tmp_path / "a.csv").write_text(f'WKT\n"CURVEPOLYGON(CIRCULARSTRING({ring}))"\n')
+    (tmp_path / "a.vrt").write_text(
+        '<OGRVRTDataSource><OGRVRTLayer name="a"><SrcDataSource relativeToVRT="1">a.csv'
+        f"</SrcDataSource><LayerSRS>{UTM}</LayerSRS></OGRVRTLayer></OGRVRTDataSource>"
+    )
+    assert area_m2(tmp_path / "a.vrt") == pytest.approx(3.1416 * 40**2, rel=0.01)
+
+
+@pytest.mark.parametrize("away_m", [300.0, 5e4, 5e6])
+def test_objects_that_all_lie_elsewhere_are_refused(away_m: float, tmp_path: Path) -> None:
+    away = write(tmp_path / "a.gpkg", [shapely.transform(HOUSE, lambda c: c + away_m)])
+    files = RasterFiles(
+        write_tif(tmp_path / "image.tif", colours()),
+        write_tif(tmp_path / "nlcd.tif", two_halves(41, 24)),
+        roads=LayerFile(away),
+    )
+    with pytest.raises(GridError, match=r"a\.gpkg \(roads\) covers .* do not overlap"):
+        plan_scene(files, 4.0)
+
+
+def test_metres_written_as_geojson_are_refused(tmp_path: Path) -> None:
+    feature = {"type": "Feature", "properties": {}, "geometry": shapely.geometry.mapping(HOUSE)}
+    path = tmp_path / "a.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    with pytest.raises(GridError, match=r"covers \(586061, .*both in EPSG:4326") as refused:
+        area_m2(path)
+    assert "GeoJSON are always degrees" in refused.value.way_out
+    with pytest.raises(GridError, match="does not touch the imagery"):
+        read_area(path, GRID)
+
+
+@pytest.mark.parametrize(
+    ("crs", "message"),
+    [(LOCAL, "which is nowhere on the earth"), (None, "has no coordinate reference system")],
+)
+@pytest.mark.filterwarnings("ignore:'crs' was not provided")
+def test_a_file_that_lies_nowhere_is_refused(crs: str | None, message: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.gpkg", [HOUSE], crs)
+    with pytest.raises(RasterError, match=message):
+        area_m2(path)
+    with pytest.raises(RasterError, match=message):
+        read_area(path, GRID)
+
+
+def test_a_cut_file_is_refused_and_found_by_check(tmp_path: Path) -> None:
+    houses = [shapely.transform(HOUSE, lambda c, i=i: c + i / 100) for i in range(300)]
+    path = write(tmp_path / "a.shp", houses)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(DamagedError, match=r"a\.shp cannot be read"):
+        area_m2(path)
+    files = RasterFiles(
+        write_tif(tmp_path / "image.tif", colours()),
+        write_tif(tmp_path / "nlcd.tif", two_halves(41, 24)),
+        roads=LayerFile(path),
+    )
+    reports = {report.layer: report for report in check_scene(files, 4.0)}
+    assert isinstance(reports["roads"].error, DamagedError)
+
+
+def test_an_area_of_several_layers_cannot_be_chosen_from(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.gpkg", [HOUSE])
+    write(path, [HOUSE], layer="more")
+    with pytest.raises(RasterError, match="has the layers a, more") as refused:
+        read_area(path, GRID)
+    assert "a file of their own" in refused.value.way_out
+    with pytest.raises(RasterError, match="has the layers a, more") as refused:
+        area_m2(path)
+    assert "`layer`" in refused.value.way_out
