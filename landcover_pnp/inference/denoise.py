@@ -11,6 +11,9 @@ from landcover_pnp.inference.step import Callback, Step, require_finite
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.settings import DenoiseSettings
 
+_WATER = 1
+"""Channel of water, behind no data."""
+
 
 def denoise(
     start: Tensor,
@@ -56,3 +59,23 @@ def denoise(
     clean = as_probabilities(total / settings.draws)
     s = settings.start_share
     return as_probabilities(clean ** (1 - s) * start.clamp_min(1e-9) ** s)
+
+
+def keep_water(p: Tensor, start: Tensor) -> Tensor:
+    """The land of one map beside the water of another.
+
+    Water is known from maps, and its ponds and streams are small enough for a prior to take
+    them for specks.
+
+    Args:
+        p: (channel 6, y, x) float32 probabilities.
+        start: The same, whose water stays.
+
+    Returns:
+        (channel 6, y, x) float32 probabilities, sum to 1.
+    """
+    water, land = start[_WATER], p.clone()
+    land[_WATER] = 0
+    kept = as_probabilities(land) * (1 - water)
+    kept[_WATER] = water
+    return kept

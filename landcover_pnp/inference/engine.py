@@ -16,7 +16,7 @@ from landcover_pnp.errors import GridError, PriorError, SettingsError, nearest
 from landcover_pnp.inference.algorithm1 import algorithm1
 from landcover_pnp.inference.canvas import Canvas
 from landcover_pnp.inference.constraints import Constraint, named_constraints, require_names
-from landcover_pnp.inference.denoise import denoise
+from landcover_pnp.inference.denoise import denoise, keep_water
 from landcover_pnp.inference.evidence import evidence_map
 from landcover_pnp.inference.guided import guided
 from landcover_pnp.inference.step import Callback, Step
@@ -233,7 +233,8 @@ def _evidence(task: Task) -> Tensor:
 
 def _denoise(task: Task) -> Tensor:
     s = task.settings.denoise
-    return denoise(task.start(s.start), task.prior, task.canvas, s, task.callback)
+    start = task.start(s.start)
+    return keep_water(denoise(start, task.prior, task.canvas, s, task.callback), start)
 
 
 def _guided(task: Task) -> Tensor:

@@ -115,7 +115,7 @@ class GuidedSettings:
 
 @dataclass(frozen=True)
 class DenoiseSettings:
-    """A map noised a little and denoised by the prior, several times.
+    """A map noised a little and denoised by the prior, several times; its water stays.
 
     Attributes:
         start: What is noised, as one-hot labels: the weak labels, or the map of another engine.

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from landcover_pnp.errors import TileError
 from landcover_pnp.inference.canvas import Canvas
-from landcover_pnp.inference.denoise import denoise
+from landcover_pnp.inference.denoise import denoise, keep_water
 from landcover_pnp.inference.step import Step
 from landcover_pnp.prior.denoiser import Prior, build_network
 from landcover_pnp.prior.noise import NoiseSchedule
@@ -113,6 +113,15 @@ def test_tiles_agree_where_they_overlap(prior: Prior) -> None:
     torch.testing.assert_close(
         tile[:, 48 - 10 : 80 - 10, 48 - 20 : 80 - 20], whole[:, inner, inner], rtol=0, atol=1e-5
     )
+
+
+def test_water_stays_and_land_keeps_its_shares() -> None:
+    generator = torch.Generator().manual_seed(0)
+    p, start = torch.rand(2, 6, *CANVAS.shape, generator=generator).softmax(1)
+    kept = keep_water(p, start)
+    torch.testing.assert_close(kept[1], start[1])
+    torch.testing.assert_close(kept.sum(0), torch.ones(CANVAS.shape))
+    torch.testing.assert_close(kept[3] / kept[4], p[3] / p[4])
 
 
 def test_a_prior_that_is_not_finite_stops_the_tile(prior: Prior) -> None:
