@@ -2,8 +2,8 @@
 
 At the image's resolution, on the real window of Pittsburgh (where the folder ../shared is there)
 and on synthetic cities of 512 m: those of seed 11, on which the rules were chosen, and two of seed
-21. Students learn from `evidence`. p(class | NLCD): Pittsburgh's own, or the NLCD definitions,
-repaired.
+21. Students are forests of 30 trees that learn from `evidence`. p(class | NLCD) is Pittsburgh's own
+or that of the NLCD definitions, repaired.
 
 Usage: python benchmarks/student_rules.py [CITY ...]
 """
@@ -23,18 +23,23 @@ from student_sites import REPAIRED, TARGET, evidence_of, mapped, pittsburgh, sco
 
 from landcover_pnp import recombination, student
 from landcover_pnp.evaluation import Scores
-from landcover_pnp.settings import RasterFiles, StudentSettings, WeakLabelSettings
+from landcover_pnp.settings import (
+    ForestSettings,
+    RasterFiles,
+    StudentSettings,
+    WeakLabelSettings,
+)
 from landcover_pnp.sites import Place, Site
 from landcover_pnp.sources.synthetic.style import Look
 from landcover_pnp.tones import Asphalt
 
 Floats = recombination.Floats
-DEFAULT = StudentSettings(teacher="evidence")
+DEFAULT = StudentSettings(teacher="evidence", forest=ForestSettings(trees=30, sample_px=12_000))
 
 
 def roads_without_brightness(chosen: Sequence[Place]) -> Asphalt | None:
     """The city's roads as if they were too few to tell the light."""
-    roads = student.city_roads(chosen)
+    roads = recombination.city_roads(chosen)
     return roads and dataclasses.replace(roads, brightness=None)
 
 

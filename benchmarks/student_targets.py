@@ -1,6 +1,6 @@
 """How a U-Net student learns targets coarser than its image: pooling or upsampling them.
 
-Three ways: its probabilities pooled over each working pixel (the package's), its logits pooled, and
+Three ways: its probabilities pooled over each working pixel, its logits pooled (the package's), and
 the targets upsampled to the image's pixels. Accuracy / mean IoU at the image's resolution and
 processor seconds of teaching, by seed, on the real window of Pittsburgh (where the folder ../shared
 is there; its own p(class | NLCD)) and on two synthetic cities of 512 m, seed 21 (NLCD definitions,
@@ -33,14 +33,14 @@ from landcover_pnp.unet import UNet
 SEEDS = (0, 1)
 
 
-class PooledLogits(unet._Training):
-    """Training whose logits are averaged over a working pixel, not the probabilities."""
+class PooledProbabilities(unet._Training):
+    """Training whose probabilities are averaged over a working pixel, not the logits."""
 
     def training_step(self, batch: tuple[Tensor, Tensor, Tensor], _: int) -> Tensor:
         """Loss of a batch."""
         image, target, weight = batch
         k = image.shape[-1] // weight.shape[-1]
-        return self.loss(functional.avg_pool2d(self.net(image), k).softmax(dim=1), target, weight)
+        return self.loss(functional.avg_pool2d(self.net(image).softmax(dim=1), k), target, weight)
 
 
 class Upsampled(UNet):
@@ -61,20 +61,18 @@ class Upsampled(UNet):
         self.settings = given
 
 
-def pooled_logits(settings: UNetSettings, bands: int) -> UNet:
-    """A U-Net that is always trained with ``PooledLogits``."""
+class Pooled(UNet):
+    """A U-Net trained with ``PooledProbabilities``."""
 
-    class Model(UNet):
-        def fit(self, lessons: Sequence[Lesson], seed: int) -> None:
-            with patch.object(unet, "_Training", PooledLogits):
-                super().fit(lessons, seed)
-
-    return Model(settings, bands)
+    def fit(self, lessons: Sequence[Lesson], seed: int) -> None:
+        """Trains on the same crops."""
+        with patch.object(unet, "_Training", PooledProbabilities):
+            super().fit(lessons, seed)
 
 
 WAYS: dict[str, Callable[[UNetSettings, int], UNet]] = {
-    "probabilities pooled": UNet,
-    "logits pooled": pooled_logits,
+    "probabilities pooled": Pooled,
+    "logits pooled": UNet,
     "targets upsampled": Upsampled,
 }
 

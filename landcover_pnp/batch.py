@@ -81,8 +81,8 @@ def map_cities(
     """Maps cities one after the other; one that cannot be mapped does not stop the others.
 
     The same call again keeps what is finished, as ``map_city`` does, and in the table the rows of
-    cities that it has not come to yet. Images of a city in several
-    coordinate reference systems, such as two UTM zones, become a map each.
+    cities that it has not come to yet. Images of a city in several coordinate reference systems,
+    such as two UTM zones, become a map each.
 
     Args:
         settings: The cities' configuration files and the folder of the runs.
@@ -100,7 +100,7 @@ def map_cities(
     for config in settings.cities:
         try:
             parts = _by_zone(config.stem, load_settings(MapSettings, config))
-        except LandcoverError as error:
+        except Exception as error:  # whatever a city's files do, the others are to be mapped
             rows.append(_without_map(config.stem, error))
             parts = {}
         for name, city in parts.items():
@@ -118,7 +118,7 @@ def _map(
 ) -> CityResult:
     try:
         summary = map_city(city, run, lambda progress: report(name, progress))
-    except Exception as error:  # whatever a city's files do, the others are to be mapped
+    except Exception as error:
         return _without_map(name, error)
     scores = summary.scores.get("map")
     progress = summary.progress

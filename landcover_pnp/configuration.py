@@ -61,16 +61,35 @@ def plain(settings: Any) -> Any:
     return str(settings.absolute()) if isinstance(settings, Path) else settings
 
 
-def settings_parser(settings: type[Any], **texts: Any) -> ArgumentParser:
+def settings_parser(settings: type[Any], block: str | None = None, **texts: Any) -> ArgumentParser:
     """Parser of a stage's settings as options ``--group.key value``.
 
     Args:
-        settings: Frozen dataclass of the stage.
+        settings: Frozen dataclass of the stage, or of a block of its settings.
+        block: The block's name.
         **texts: ``prog``, ``usage``, ``description`` of the help text.
     """
     parser = ArgumentParser(exit_on_error=False, **texts)
-    parser.add_class_arguments(settings)
+    parser.add_class_arguments(settings, block)
     return parser
+
+
+def settings_block(settings: type[Any], name: str) -> type[Any]:
+    """Dataclass of a block of settings, by its dotted name.
+
+    Raises:
+        SettingsError: If there is no such block.
+    """
+    blocks = {key: _dataclass_in(kind) for key, kind in keys(settings).items()}
+    inner: type[Any] | None = blocks.get(name)
+    if inner is None:
+        known = [key for key, kind in blocks.items() if kind is not None]
+        raise SettingsError(
+            found=f"no block of settings {name!r}",
+            expected="one of " + ", ".join(known) if known else "no block: there are none",
+            way_out=nearest(name, known),
+        )
+    return inner
 
 
 def keys(settings: type[Any], prefix: str = "") -> dict[str, Any]:

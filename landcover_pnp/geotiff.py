@@ -178,7 +178,7 @@ def write_raster(
                     target.write(pixels, window=box.window)
                     if band.legend:
                         counts.update(count_values(pixels))
-                    written.append((box, zlib.crc32(np.ascontiguousarray(pixels).tobytes())))
+                    written.append((box, _checksum(pixels)))
                     failpoint("part-written", path.name)
             if band.legend:
                 pixel_m2 = abs(geobox.resolution.x * geobox.resolution.y)
@@ -187,13 +187,16 @@ def write_raster(
             failpoint("closed", path.name)
             with rasterio.open(partial) as target:
                 for box, checksum in written:
-                    pixels = target.read(window=box.window)
-                    if zlib.crc32(np.ascontiguousarray(pixels).tobytes()) != checksum:
+                    if _checksum(target.read(window=box.window)) != checksum:
                         raise _unverified(path, f"rows {box.y0} to {box.y1} differ")
     except (RasterioError, OSError) as error:
         size = height * width * len(band.descriptions) * np.dtype(band.dtype).itemsize
         full = disk_full(path, size)
         raise full or _unverified(path, str(error.__cause__ or error)) from error
+
+
+def _checksum(pixels: NDArray[Any]) -> int:
+    return zlib.crc32(np.ascontiguousarray(pixels).tobytes())
 
 
 def write_cog(path: Path, source: Path, overview_resampling: str) -> None:

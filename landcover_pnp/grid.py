@@ -14,7 +14,7 @@ from rasterio.windows import Window
 
 from landcover_pnp.errors import GridError
 
-_TILE_ID = re.compile(r"r(\d{4})c(\d{4})")
+_TILE_ID = re.compile(r"r([0-9]{4})c([0-9]{4})")
 
 
 class Box(NamedTuple):
@@ -122,8 +122,8 @@ class TileGrid:
     def shape(self) -> tuple[int, int]:
         """Number of tile rows and columns.
 
-        A last core narrower than the ring is joined to its neighbour, since its own ring
-        would reach past that neighbour's core.
+        What is left of a side after whole cores makes a core of its own from half a core on;
+        less is joined to the last one, whose neighbour's ring would else reach past it.
         """
         return _count(self.extent.y1, self.core_px), _count(self.extent.x1, self.core_px)
 
@@ -201,7 +201,6 @@ class TileGrid:
 
 
 def _count(size: int, core_px: int) -> int:
-    # A remainder under half a core is joined to the last tile: rings never exceed half a core.
     return max(1, (size + core_px // 2) // core_px)
 
 

@@ -42,12 +42,25 @@ class Journal:
         with suppress(OSError), (self.folder / NAME).open("a", encoding="utf-8") as file:
             file.write(line + "\n")
 
+    def mend(self) -> None:
+        """Ends a line that a power cut has cut short: the next one is to stand by itself."""
+        with suppress(OSError), (self.folder / NAME).open("rb+") as file:
+            file.seek(-1, os.SEEK_END)
+            if file.read() != b"\n":
+                file.write(b"\n")
+
     def events(self) -> Iterator[dict[str, Any]]:
-        """All lines, oldest first; a line cut short by a power cut is left out."""
-        with (self.folder / NAME).open(encoding="utf-8") as file:
+        """All lines, oldest first; what a power cut left of a line is left out."""
+        with suppress(FileNotFoundError), (self.folder / NAME).open("rb") as file:
             for line in file:
                 with suppress(ValueError):
                     yield json.loads(line)
+
+    @property
+    def begun(self) -> datetime | None:
+        """When the last process began; None without a journal."""
+        starts = [event["time"] for event in self.events() if event["event"] == "start"]
+        return datetime.fromisoformat(starts[-1]) if starts else None
 
 
 @contextmanager
@@ -62,6 +75,7 @@ def journal_of(folder: Path) -> Iterator[Journal]:
     """
     journal = Journal(folder)
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    journal.mend()
     journal.write("start", pid=os.getpid(), host=socket.gethostname(), command=command)
     try:
         yield journal

@@ -196,6 +196,7 @@ def _draw(
     job = StudentJob(run.absolute(), inferred.grid, model_hash, made_of)
     remove_others(job)
     start, drawn = time.monotonic(), Tally()
+    watch.say("the student draws the map, tile by tile")
     wanted = [tile for tile in job.grid if tile.id in tiles.done]
     for _ in worked_off(job, student_tile, wanted, drawn, farm, watch):
         pass

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from landcover_pnp.grid import Box, Tile, TileGrid
 from landcover_pnp.inference.tiles import BAND
 from landcover_pnp.legend import CLASS_COUNT
 from landcover_pnp.raster import open_raster, read
+
+HELD_BYTES = 128_000_000
+"""Decoded tiles held while they are blended: 48 with canvases of 512 px."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +35,31 @@ class TileResults:
     folder: Path
     done: Collection[str]
 
-    def blended(self, tile: Tile, method: str) -> NDArray[np.float32]:
+    def stored(self, tile: Tile, method: str) -> NDArray[np.uint16]:
+        """Probabilities of a tile that is there, as its raster holds them.
+
+        Args:
+            tile: The tile.
+            method: One of ``tiles.METHODS``.
+
+        Returns:
+            (class, y, x) uint16 on the tile's canvas, 65535 = 1, all 0 = no data.
+        """
+        height, width = tile.canvas.shape
+        with open_raster(self.folder / f"{tile.id}_{method}.tif", "tile") as source:
+            pixels: NDArray[np.uint16] = read(source, source.indexes, Box(0, height, 0, width))
+        return pixels
+
+    def blended(
+        self, tile: Tile, stored: Callable[[Tile], NDArray[np.uint16]]
+    ) -> NDArray[np.float32]:
         """Probabilities in a tile's core, blended with the neighbours' overlap.
 
         Weights of missing neighbours are shared out among those that are there.
 
         Args:
             tile: The tile.
-            method: One of ``tiles.METHODS``.
+            stored: Gives the stored probabilities of a tile, by one method.
 
         Returns:
             (class, y, x) float32, sums to 1; 0 everywhere where there is no data.
@@ -51,15 +72,17 @@ class TileResults:
             if neighbour.id not in self.done or part.is_empty:
                 continue
             y, x = part.within(neighbour.canvas)
-            with open_raster(self.folder / f"{neighbour.id}_{method}.tif", "tile") as source:
-                p = read(source, source.indexes, Box(y.start, y.stop, x.start, x.stop))
-            total[:, *part.within(tile.core)] += p * self.grid.blend_weights(neighbour)[y, x]
+            weights = self.grid.blend_weights(neighbour)[y, x]
+            total[:, *part.within(tile.core)] += stored(neighbour)[:, y, x] * weights
         mass = total.sum(axis=0)
         return np.asarray(np.divide(total, mass, out=total, where=mass > 0))
 
 
 def blend_tiles(results: TileResults, method: str, path: Path) -> Path:
     """Writes the blended probabilities of all tiles to one GeoTIFF.
+
+    A tile has a part in up to nine cores. It is decoded once where two rows of tiles fit into
+    ``HELD_BYTES``, else once for each of the three rows that it touches.
 
     Args:
         results: The tiles.
@@ -72,10 +95,13 @@ def blend_tiles(results: TileResults, method: str, path: Path) -> Path:
     Raises:
         RunError: If the file cannot be written.
     """
+    canvas_px = results.grid.core_px + 2 * results.grid.ring_px
+    held = HELD_BYTES // (CLASS_COUNT * canvas_px**2 * np.dtype(np.uint16).itemsize)
+    stored = lru_cache(max(held, 9))(partial(results.stored, method=method))
 
     def parts() -> Iterator[tuple[Box, NDArray[Any]]]:
         for tile in results.grid:
-            p = results.blended(tile, method)
+            p = results.blended(tile, stored)
             yield tile.core, np.rint(p * np.iinfo(np.uint16).max).astype(np.uint16)
 
     write_raster(path, results.grid.geobox, BAND, parts())

@@ -89,7 +89,7 @@ def open_image(path: Path) -> Iterator[DatasetReader]:
 
     Raises:
         RasterError: As ``open_raster``.
-        DamagedError: If nothing of a tagged band can be read.
+        DamagedError: If a tagged band is damaged and what can be read of it does not tell.
     """
     with open_raster(path, "imagery") as source:
         tagged = source.count == 4 and source.colorinterp[3] == ColorInterp.alpha
@@ -112,9 +112,10 @@ def _is_alpha(source: DatasetReader, index: int) -> bool:
     extent = Box(0, source.height, 0, source.width)
     damage = None
     for y, x in product((2, 1, 3), repeat=2):  # quarters of the sides, the middle first
-        at = Box(source.height * y // 4, source.height * y // 4, *(2 * [source.width * x // 4]))
+        y0, x0 = source.height * y // 4, source.width * x // 4
+        part = Box(y0, y0, x0, x0).grow(BLOCK_PX // 2).clip(extent)
         try:
-            values = read(source, index, at.grow(BLOCK_PX // 2).clip(extent))
+            values = read(source, index, part)
         except DamagedError as error:
             damage = damage or error
             continue

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import socket
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any, Literal
 
 from landcover_pnp.errors import RequestError, RunLockedError
 from landcover_pnp.failpoints import failpoint
-from landcover_pnp.geotiff import completed
+from landcover_pnp.geotiff import completed, make_folder
 
 Ingredients = dict[str, Any]
 """What a result depends on: flat names such as ``inference.engine`` with JSON values."""
@@ -151,22 +152,24 @@ def locked(folder: Path) -> Iterator[None]:
 
     Raises:
         RunLockedError: If another process holds it; names pid, host and start.
+        RequestError, DiskFullError: As ``geotiff.make_folder``.
     """
     fresh = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     lock = folder / ".lock"
     claim = folder / f".partial-lock-{os.getpid()}"
     me = Owner(os.getpid(), socket.gethostname(), now())
     claim.write_text(json.dumps(dataclasses.asdict(me)), encoding="utf-8")
     try:
         # A link appears with its content or not at all, and never replaces another's lock.
-        while True:
-            try:
-                lock.hardlink_to(claim)
-                break
-            except FileExistsError:
-                _refuse_if_alive(lock)
-                lock.unlink(missing_ok=True)
+        with _one_at_a_time(folder):
+            while True:
+                try:
+                    lock.hardlink_to(claim)
+                    break
+                except FileExistsError:
+                    _refuse_if_alive(lock)
+                    lock.unlink(missing_ok=True)
     finally:
         claim.unlink()
     try:
@@ -179,6 +182,21 @@ def locked(folder: Path) -> Iterator[None]:
         lock.unlink(missing_ok=True)
         if folder.exists() and not any(folder.iterdir()):
             folder.rmdir()
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Keeps others from a folder's lock while one judges it stale and takes it over.
+
+    Of no effect on file systems that cannot lock a folder, such as NFS.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @dataclass(frozen=True)

@@ -201,9 +201,10 @@ class _Training(lightning.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor, Tensor], _: int) -> Tensor:
         image, target, weight = batch
-        # Targets say which share of a working pixel is what: the mean over its fine pixels.
+        # Targets say what a working pixel is as a whole, so its fine pixels answer together: by
+        # mean logits, which teach more than mean probabilities (benchmarks/student_targets.py).
         k = image.shape[-1] // weight.shape[-1]
-        p = functional.avg_pool2d(self.net(image).softmax(dim=1), k)
+        p = functional.avg_pool2d(self.net(image), k).softmax(dim=1)
         return self.loss(p, target, weight)
 
     def configure_optimizers(self) -> Any:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
-from landcover_pnp.configuration import settings_parser
+from landcover_pnp.configuration import load_settings, settings_block, settings_parser
 from landcover_pnp.errors import SettingsError
+
+S = TypeVar("S")
 
 
 class Command(NamedTuple):
@@ -18,7 +22,7 @@ class Command(NamedTuple):
     Attributes:
         run: Carries it out, given its words; returns the exit code.
         settings: Dataclass of its options.
-        argument: Name of its argument, empty for none.
+        argument: Names of its arguments, empty for none.
         summary: One sentence of help.
         options: Options of its own that are no settings, by name: their help.
     """
@@ -29,17 +33,33 @@ class Command(NamedTuple):
     summary: str
     options: Mapping[str, str] = {}
 
-    def help(self, name: str) -> str:
-        """The help text: usage, every option with its meaning, type and default."""
-        usage = " ".join(filter(None, ["landcover", name, self.argument, "[--KEY VALUE ...]"]))
-        parser = settings_parser(self.settings, prog=f"landcover {name}", usage=usage)
-        parser.description = self.summary
+    def help(self, name: str, block: str | None = None) -> str:
+        """The help text: usage, every option with its meaning, type and default.
+
+        Args:
+            name: Name of the command.
+            block: Name of an optional block of settings, such as ``student``, to explain alone.
+
+        Raises:
+            SettingsError: If the command has no such block.
+        """
+        options = "[--KEY VALUE ...]" if dataclasses.fields(self.settings) else ""
+        usage = " ".join(filter(None, ["landcover", name, self.argument, options]))
+        settings = settings_block(self.settings, block) if block else self.settings
+        parser = settings_parser(settings, block, prog=f"landcover {name}", usage=usage)
+        if block is None:
+            parser.description = self.summary
+            for option, text in self.options.items():
+                parser.add_argument(f"--{option}", help=text, default=argparse.SUPPRESS)
+            parser.add_argument(
+                "--strict",
+                action="store_true",
+                help="treat warnings as errors",
+                default=argparse.SUPPRESS,
+            )
         if self.argument == "CONFIG":
             parser.epilog = "The keys may stand in the YAML file CONFIG too; options win."
-        for option, text in self.options.items():
-            parser.add_argument(f"--{option}", help=text)
-        parser.add_argument("--strict", action="store_true", help="treat warnings as errors")
-        return str(parser.format_help())
+        return re.sub(r"<class\s+'(\w+)'>", r"\1", parser.format_help()).rstrip()
 
 
 def arguments(
@@ -56,7 +76,7 @@ def arguments(
         The argument, the own options, and the words left for the settings.
 
     Raises:
-        SettingsError: If the argument is missing.
+        SettingsError: If the argument or an option's value is missing.
     """
     if not words or words[0].startswith("-"):
         raise SettingsError(
@@ -64,11 +84,39 @@ def arguments(
             expected=f"{name} as the command's first word",
             way_out="see --help",
         )
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     for option, default in options.items():
         parser.add_argument(f"--{option}", default=default)
-    own, rest = parser.parse_known_args(words[1:])
+    try:
+        own, rest = parser.parse_known_args(words[1:])
+    except argparse.ArgumentError as error:
+        raise SettingsError(
+            found=f"option {error.argument_name} without a value",
+            expected=f"{error.argument_name} VALUE",
+            way_out="add the value",
+        ) from error
     return words[0], vars(own), rest
+
+
+def given(names: str, words: list[str], settings: type[S]) -> tuple[list[Path], S]:
+    """Arguments and settings of a command that has no options but its settings.
+
+    Args:
+        names: Names of the command's arguments, all of them files or folders.
+        words: The command's words.
+        settings: Dataclass of its options.
+
+    Returns:
+        The arguments and the settings.
+
+    Raises:
+        SettingsError: If an argument is missing or an option is wrong.
+    """
+    paths = []
+    for name in names.split():
+        word, _, words = arguments(name, words)
+        paths.append(Path(word))
+    return paths, load_settings(settings, overrides=words)
 
 
 def say(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -11,6 +12,9 @@ from landcover_pnp import __version__
 from landcover_pnp.cli import maps, priors, publishing, runs, transfer
 from landcover_pnp.cli.command import Command, complain, say
 from landcover_pnp.errors import LandcoverError, LandcoverWarning, SettingsError, nearest
+
+HELP = re.compile(r"-h|--((?P<block>.+)\.)?help")
+"""A word that asks for help on a command, or on a block of its settings."""
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C."""
@@ -41,8 +45,8 @@ def main(words: Sequence[str] | None = None) -> int:
                 expected="one of " + ", ".join(COMMANDS),
                 way_out=nearest(name, COMMANDS),
             )
-        if "-h" in rest or "--help" in rest:
-            say(command.help(name))
+        for asked in filter(None, map(HELP.fullmatch, rest)):
+            say(command.help(name, asked["block"]))
             return 0
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
@@ -62,9 +66,9 @@ def main(words: Sequence[str] | None = None) -> int:
 COMMANDS: dict[str, Command] = {
     **maps.COMMANDS,
     **runs.COMMANDS,
-    **priors.COMMANDS,
     **publishing.COMMANDS,
     **transfer.COMMANDS,
+    **priors.COMMANDS,
 }
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from landcover_pnp.cli.command import Command, arguments, complain, say
+from landcover_pnp.cli.command import Command, arguments, complain, given, say
 from landcover_pnp.configuration import load_settings
 from landcover_pnp.settings import BatchSettings, DemoSettings, EvaluateSettings, MapSettings
 
@@ -41,14 +42,13 @@ def _batch(words: list[str]) -> int:
 
 
 def _evaluate(words: list[str]) -> int:
-    run, _, rest = arguments("RUN", words)
-    settings = load_settings(EvaluateSettings, overrides=rest)
+    (run,), settings = given("RUN", words, EvaluateSettings)
     from landcover_pnp.evaluation import table
     from landcover_pnp.mapping import evaluate_run
     from landcover_pnp.settings import TruthFile
 
     truth = TruthFile(settings.truth, settings.legend)
-    scores = evaluate_run(Path(run), truth, settings.protocol, overlap=settings.overlap)
+    scores = evaluate_run(run, truth, settings.protocol, overlap=settings.overlap)
     mapped = scores["map"]
     say(
         f"{run} against {settings.truth}: {mapped.pixels} truth pixels, protocol "
@@ -95,6 +95,7 @@ def show_map(work: Callable[[Any], Any]) -> int:
     for path in summary.products:
         say(f"{path.stem:<12} {path}")
     say(f"overview     {summary.overview}")
+    say(f"\nfor QGIS, and a report: {shlex.join(['landcover', 'publish', str(summary.run)])}")
     return int(summary.exit_code)
 
 

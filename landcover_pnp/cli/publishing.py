@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from landcover_pnp.cli.command import Command, arguments, say
-from landcover_pnp.configuration import load_settings
+from landcover_pnp.cli.command import Command, given, say
 from landcover_pnp.settings import (
     CatalogSettings,
     CompareSettings,
@@ -16,11 +13,10 @@ from landcover_pnp.settings import (
 
 
 def _publish(words: list[str]) -> int:
-    run, _, rest = arguments("RUN", words)
-    settings = load_settings(PublishSettings, overrides=rest)
+    (run,), settings = given("RUN", words, PublishSettings)
     from landcover_pnp.publish.publishing import publish_run
 
-    summary = publish_run(Path(run), settings)
+    summary = publish_run(run, settings)
     say(
         f"{summary.folder}: {len(summary.files)} files, {summary.polygons.polygons} polygons of "
         f"{summary.polygons.vertices} vertices; the folder can be moved as a whole\n"
@@ -33,24 +29,21 @@ def _publish(words: list[str]) -> int:
 
 
 def _report(words: list[str]) -> int:
-    run, _, rest = arguments("RUN", words)
-    settings = load_settings(ReportSettings, overrides=rest)
+    (run,), settings = given("RUN", words, ReportSettings)
     from landcover_pnp.publish.finished import FinishedRun
     from landcover_pnp.publish.report import write_report
 
-    finished = FinishedRun.open(Path(run))
-    path = Path(run) / "report.html"
-    say(str(write_report(finished, Path(run), path, settings.title or finished.title)))
+    finished = FinishedRun.open(run)
+    title = settings.title or finished.title
+    say(str(write_report(finished, run, run / "report.html", title)))
     return 0
 
 
 def _zonal(words: list[str]) -> int:
-    run, _, rest = arguments("RUN", words)
-    zones, _, rest = arguments("ZONES", rest)
-    settings = load_settings(ZonalSettings, overrides=rest)
+    (run, zones), settings = given("RUN ZONES", words, ZonalSettings)
     from landcover_pnp.publish.zonal import zonal
 
-    summary = zonal(Path(run), Path(zones), settings.layer)
+    summary = zonal(run, zones, settings.layer)
     for note in summary.notes:
         say(note)
     say(f"{summary.zones} zones\n{summary.table}\n{summary.layer}")
@@ -58,12 +51,10 @@ def _zonal(words: list[str]) -> int:
 
 
 def _compare(words: list[str]) -> int:
-    a, _, rest = arguments("RUN_A", words)
-    b, _, rest = arguments("RUN_B", rest)
-    settings = load_settings(CompareSettings, overrides=rest)
+    (a, b), settings = given("RUN_A RUN_B", words, CompareSettings)
     from landcover_pnp.publish.comparison import compare_maps
 
-    comparison = compare_maps(Path(a), Path(b), settings.out)
+    comparison = compare_maps(a, b, settings.out)
     for note in comparison.notes:
         say(note)
     say(f"{comparison.changed:.2%} of the common ground has another class in {b}")
@@ -75,11 +66,10 @@ def _compare(words: list[str]) -> int:
 
 
 def _catalog(words: list[str]) -> int:
-    folder, _, rest = arguments("FOLDER", words)
-    settings = load_settings(CatalogSettings, overrides=rest)
+    (folder,), settings = given("FOLDER", words, CatalogSettings)
     from landcover_pnp.publish.catalog import write_collection
 
-    summary = write_collection(Path(folder), settings.title, settings.prior)
+    summary = write_collection(folder, settings.title, settings.prior)
     say(f"{summary.items} runs\n{summary.collection}")
     return 0
 
@@ -89,16 +79,24 @@ COMMANDS = {
         _publish,
         PublishSettings,
         "RUN",
-        "Make a run's products: rasters, polygons, QGIS project, catalogue item, report.",
+        "Make a run's products: rasters, polygons, QGIS project, report; to RUN/products.",
     ),
-    "report": Command(_report, ReportSettings, "RUN", "Write a run's report as one HTML file."),
+    "report": Command(
+        _report, ReportSettings, "RUN", "Write a run's report alone, to RUN/report.html."
+    ),
     "zonal": Command(
-        _zonal, ZonalSettings, "RUN ZONES", "Sum up a run's classes by the zones of a vector file."
+        _zonal,
+        ZonalSettings,
+        "RUN ZONES",
+        "Sum up a run's classes by the zones of a vector file; to RUN/zonal.",
     ),
     "compare": Command(
         _compare, CompareSettings, "RUN_A RUN_B", "Map what differs between two runs."
     ),
     "catalog": Command(
-        _catalog, CatalogSettings, "FOLDER", "List all published runs of a folder for STAC."
+        _catalog,
+        CatalogSettings,
+        "FOLDER",
+        "List all published runs of a folder for STAC; to FOLDER/collection.json.",
     ),
 }

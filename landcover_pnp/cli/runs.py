@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from landcover_pnp.cli.command import Command, arguments, complain, say
+from landcover_pnp.cli.command import Command, arguments, complain, given, say
 from landcover_pnp.configuration import load_settings
 from landcover_pnp.errors import SettingsError
 from landcover_pnp.settings import MapSettings, NoSettings
 
 
 def _status(words: list[str]) -> int:
-    run, _, rest = arguments("RUN", words)
-    load_settings(NoSettings, overrides=rest)
+    (run,), _ = given("RUN", words, NoSettings)
     from landcover_pnp.journal import run_status
 
-    status = run_status(Path(run))
+    status = run_status(run)
     holder = status.holder
     if holder:
         say(f"at work: process {holder.pid} on {holder.host} since {holder.start}")
@@ -27,7 +26,7 @@ def _status(words: list[str]) -> int:
         f"{status.total} tiles: {status.kept + status.done} done, {len(status.failed)} failed, "
         f"{status.left} left" + (f"; last stage done: {status.stage}" if status.stage else "")
     )
-    if status.seconds_per_tile is not None:
+    if status.seconds_per_tile is not None and status.left:
         left_min = status.left * status.seconds_per_tile / 60
         say(f"{status.seconds_per_tile:.2f} s a tile, about {left_min:.0f} min left for the tiles")
     for name, reason in sorted(status.failed.items()):
@@ -52,11 +51,10 @@ def _resume(words: list[str]) -> int:
 
 
 def _verify(words: list[str]) -> int:
-    run, _, rest = arguments("RUN", words)
-    load_settings(NoSettings, overrides=rest)
+    (run,), _ = given("RUN", words, NoSettings)
     from landcover_pnp.integrity import verify_run
 
-    verdict = verify_run(Path(run))
+    verdict = verify_run(run)
     for name, fault in verdict.faults.items():
         complain(f"{name}: {fault}")
     say(

@@ -40,7 +40,8 @@ def build_network(settings: DenoiserSettings, seed: int) -> UNet2DModel:
         channel 0 for no data.
 
     Raises:
-        SettingsError: If the channels do not fit the group normalisation.
+        SettingsError: If there is no such network, above all where the channels do not fit the
+            group normalisation.
     """
     from diffusers.models.unets.unet_2d import UNet2DModel
 
@@ -62,11 +63,11 @@ def build_network(settings: DenoiserSettings, seed: int) -> UNet2DModel:
                 freq_shift=0,
                 downsample_padding=1,
             )
-        except ValueError as error:
+        except Exception as error:  # diffusers raises whatever a wrong value leads to
             raise SettingsError(
                 found=f"channels {settings.channels} with norm_groups {settings.norm_groups}: "
                 f"{error}",
-                expected="channels that norm_groups divides",
+                expected="one or more levels of channels that norm_groups divides",
                 way_out="change denoiser.channels or denoiser.norm_groups",
             ) from error
     return network

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -103,7 +104,7 @@ def _read_pth(path: Path) -> Mapping[str, Tensor]:
         weights = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise PriorError(
-            found=f"{path} holds more than tensors, or is damaged: {_first_line(error)}",
+            found=f"{path} holds more than tensors, or is damaged: {_without_advice(error)}",
             expected="a state dict: names and tensors only",
             way_out="nothing in it was executed; fetch it again, or save the state dict alone "
             "with torch.save(model.state_dict(), ...) where you trust the file",
@@ -192,6 +193,12 @@ def _summary(out: Path, prior: Prior) -> ImportPriorSummary:
     parameters = sum(p.numel() for p in prior.network.parameters())
     channels = "-".join(map(str, prior.network.config["block_out_channels"]))
     return ImportPriorSummary(out, prior.fingerprint, parameters, channels)
+
+
+def _without_advice(error: pickle.UnpicklingError) -> str:
+    """What torch says is wrong, without its advice to open the file in spite of that."""
+    said = re.search(r"(Trying to load|Unsupported|Can only) [^\n]*", str(error))
+    return said[0] if said else "torch does not open it"
 
 
 def _first_line(error: Exception) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from landcover_pnp.errors import SettingsError
-from landcover_pnp.geotiff import completed, write_text
+from landcover_pnp.geotiff import completed, make_folder, write_text
 from landcover_pnp.legend import WORKING
 from landcover_pnp.prior.crops import LabelCrops, LabelSource
 from landcover_pnp.prior.datamodule import split_sources
@@ -70,6 +70,7 @@ def judge_prior(
     prior = Prior.load(prior_folder)
     train, held_out = _sources(prior, settings, training)
     crops = _crops(prior, held_out, settings.crops, settings.seed)
+    make_folder(settings.out)  # refused now rather than after the work
     real = crops.labels
     restored = restore(prior, real, crops.labelled, settings.seed)
     samples = sample_maps(prior, settings.samples, settings.steps, settings.seed)

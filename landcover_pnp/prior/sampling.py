@@ -17,8 +17,8 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from landcover_pnp.geotiff import completed
-from landcover_pnp.legend import WORKING
+from landcover_pnp.geotiff import completed, make_folder
+from landcover_pnp.legend import NO_DATA, WORKING
 from landcover_pnp.prior.crops import LabelCrops, LabelSource
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.prior.label_maps import draw_label_maps, read_label_maps
@@ -94,6 +94,7 @@ def sample_prior(settings: SamplePriorSettings) -> SamplePriorSummary:
     crops = LabelCrops(
         [LabelSource(maps)], prior.crop_px, prior.resolution_m, settings.samples, settings.seed
     )
+    make_folder(settings.out.parent)  # refused now rather than after the work
     real = np.stack([crops[i].x0.argmax(0).numpy() for i in range(settings.samples)])
     samples = sample_maps(prior, settings.samples, settings.steps, settings.seed)
     with completed(settings.out) as partial:
@@ -137,9 +138,14 @@ def samples_picture(panels: Mapping[str, NDArray[np.uint8]]) -> Figure:
             )
         for axes in part.axes:
             axes.set_axis_off()
+        patches = [Patch(color=colours[c.code]) for c in WORKING.classes]
+        shares = _shares(maps)
+        if (maps == NO_DATA).any():
+            patches.append(Patch(facecolor=colours[NO_DATA], edgecolor="grey"))
+            shares["no class"] = float(np.mean(maps == NO_DATA))
         part.legend(
-            [Patch(color=colours[c.code]) for c in WORKING.classes],
-            [f"{name} {share:.0%}" for name, share in _shares(maps).items()],
+            patches,
+            [f"{name} {share:.0%}" for name, share in shares.items()],
             loc="lower center",
             ncols=3,
             frameon=False,

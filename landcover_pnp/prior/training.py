@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from rich.progress import track
 
 from landcover_pnp.errors import RunError, SettingsError
@@ -88,28 +91,12 @@ def train_prior(settings: TrainPriorSettings) -> TrainPriorSummary:
         return finished
     training = DenoiserTraining(settings)
     checkpoint = _checkpoint(settings.out, made_of)
-    drawn = draw_label_maps(settings.synthetic_maps, settings.synthetic_width_m, settings.seed)
-    if settings.synthetic_maps:
-        drawn = track(drawn, "drawing label maps", settings.synthetic_maps)
-    data = LabelMapsModule([*sources, LabelSource(list(drawn), settings.synthetic_weight)], settings)
-    make_folder(settings.out)
-    remove_partials(settings.out)
-    trainer = pl.Trainer(
-        max_steps=settings.steps,
-        val_check_interval=min(settings.save_every, settings.steps),
-        num_sanity_val_steps=0,
-        gradient_clip_val=settings.gradient_clip,
-        precision=settings.precision,
-        accelerator=settings.accelerator,
-        devices=settings.devices,
-        strategy=settings.strategy,
-        use_distributed_sampler=False,
-        callbacks=[Keeper(settings.out, made_of)],
-        logger=False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-    )
-    _fit(trainer, training, data, checkpoint)
+    with _quiet():
+        trainer = _trainer(settings, made_of)
+        data = LabelMapsModule([*sources, _drawn(settings)], settings)
+        make_folder(settings.out)
+        remove_partials(settings.out)
+        _fit(trainer, training, data, checkpoint)
     prior = training.prior()
     summary = TrainPriorSummary(
         state="trained",
@@ -128,6 +115,14 @@ def train_prior(settings: TrainPriorSettings) -> TrainPriorSummary:
         _record(summary, made_of)
         (settings.out / CHECKPOINT).unlink(missing_ok=True)
     return summary
+
+
+def _drawn(settings: TrainPriorSettings) -> LabelSource:
+    """Synthetic label maps, with a bar that shows how far their drawing is."""
+    count = settings.synthetic_maps
+    maps = draw_label_maps(count, settings.synthetic_width_m, settings.seed)
+    shown = track(maps, "drawing label maps", count) if count else maps
+    return LabelSource(list(shown), settings.synthetic_weight)
 
 
 def _made_of(settings: TrainPriorSettings, sources: Sequence[LabelSource]) -> Ingredients:
@@ -174,22 +169,66 @@ def _finished(out: Path, made_of: Ingredients) -> TrainPriorSummary | None:
     )
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps what Lightning tells of itself from the user."""
+    logger = logging.getLogger("pytorch_lightning")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            # Its own business with its dependencies, its advice on loader processes (making crops
+            # takes a hundredth of a step) and on resuming, which ``datamodule`` sees to.
+            warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)
+            warnings.filterwarnings("ignore", ".*does not have many workers")
+            warnings.filterwarnings("ignore", ".*your dataloader is not resumable")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _trainer(settings: TrainPriorSettings, made_of: Ingredients) -> pl.Trainer:
+    """Lightning's trainer.
+
+    Raises:
+        SettingsError: If this machine has no such devices.
+    """
+    try:
+        return pl.Trainer(
+            max_steps=settings.steps,
+            max_epochs=1,  # of all steps
+            val_check_interval=min(settings.save_every, settings.steps),
+            num_sanity_val_steps=0,
+            gradient_clip_val=settings.gradient_clip,
+            precision=settings.precision,
+            accelerator=settings.accelerator,
+            devices=settings.devices,
+            strategy=settings.strategy,
+            use_distributed_sampler=False,
+            callbacks=[Keeper(settings.out, made_of)],
+            logger=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+        )
+    except (MisconfigurationException, TypeError, ValueError) as error:
+        raise SettingsError(
+            found=f"accelerator {settings.accelerator}, devices {settings.devices}, strategy "
+            f"{settings.strategy}: {error}",
+            expected="what Lightning finds on this machine",
+            way_out="correct them, or leave them out: one device is then chosen",
+        ) from error
+
+
 def _fit(
     trainer: pl.Trainer, training: DenoiserTraining, data: LabelMapsModule, checkpoint: Path | None
 ) -> None:
     """Trains to the last step, and validates what came after the last validation."""
-    with warnings.catch_warnings():
-        # Lightning's own business with its dependencies, its advice on loader processes (making
-        # crops takes a hundredth of a step) and on resuming, which ``datamodule`` sees to.
-        warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)
-        warnings.filterwarnings("ignore", ".*does not have many workers")
-        warnings.filterwarnings("ignore", ".*your dataloader is not resumable")
-        try:
-            trainer.fit(training, data, ckpt_path=checkpoint, weights_only=True)
-        except SystemExit as stop:  # what Lightning makes of Ctrl-C
-            raise KeyboardInterrupt from stop
-        if training.settings.steps % training.settings.save_every:
-            trainer.validate(training, data, verbose=False)
+    try:
+        trainer.fit(training, data, ckpt_path=checkpoint, weights_only=True)
+    except SystemExit as stop:  # what Lightning makes of Ctrl-C
+        raise KeyboardInterrupt from stop
+    if training.settings.steps % training.settings.save_every:
+        trainer.validate(training, data, verbose=False)
 
 
 def _checkpoint(out: Path, made_of: Ingredients) -> Path | None:

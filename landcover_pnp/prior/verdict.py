@@ -80,7 +80,7 @@ def report(prior: Prior, name: str, settings: JudgePriorSettings, verdict: Verdi
             f"# Prior {name} ({prior.fingerprint})",
             "",
             f"{parameters:,} parameters, {prior.resolution_m:g} m, crops of {prior.crop_px} "
-            f"pixels. Judged by {settings.crops} crops of {len(verdict.held_out)} held-out maps "
+            f"pixels. Judged by {settings.crops} held-out crops "
             "(rare classes drawn more often: by the square root of their share) and "
             f"{settings.samples} samples of {settings.steps} steps, seed {settings.seed}.",
             "",
@@ -93,7 +93,7 @@ def report(prior: Prior, name: str, settings: JudgePriorSettings, verdict: Verdi
             "All of this is by these maps. Held-out maps of another landscape than the prior "
             "learned are far from the samples of any prior; compare priors by the same maps only.",
             "",
-            "Held out: " + ", ".join(verdict.held_out) + ".",
+            f"Held out ({len(verdict.held_out)}): " + ", ".join(verdict.held_out) + ".",
             *_noise(verdict.restored),
             *_looks(verdict),
             *_copies(verdict.agreement, settings.training_crops),

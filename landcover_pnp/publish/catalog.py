@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rasterio.crs import CRS
 from rasterio.warp import transform_geom
@@ -75,13 +75,7 @@ def write_item(run: FinishedRun, folder: Path, title: str) -> Path:
     Returns:
         The file.
     """
-    geobox = run.scene.geobox
-    left, bottom, right, top = run.bounds(run.scene.extent)
-    ring = [(left, bottom), (right, bottom), (right, top), (left, top), (left, bottom)]
-    outline = {"type": "Polygon", "coordinates": [ring]}
-    geometry = transform_geom(
-        CRS.from_user_input(str(run.crs)), CRS.from_epsg(4326), outline, precision=7
-    )
+    geometry = _outline(run)
     longitudes, latitudes = zip(*geometry["coordinates"][0], strict=True)
     finished = run.finished.strftime("%Y-%m-%dT%H:%M:%SZ")
     code = f"EPSG:{run.crs.epsg}" if run.crs.epsg else None
@@ -108,9 +102,7 @@ def write_item(run: FinishedRun, folder: Path, title: str) -> Path:
             "created": finished,
             "proj:code": code,
             "proj:wkt2": run.crs.proj.to_wkt(),
-            "proj:bbox": [left, bottom, right, top],
-            "proj:shape": list(geobox.shape),
-            "proj:transform": list(geobox.transform)[:6],
+            "proj:bbox": list(run.bounds(run.scene.extent)),
             "processing:software": {"landcover-pnp": __version__},
             "processing:lineage": lineage,
             **{
@@ -128,6 +120,16 @@ def write_item(run: FinishedRun, folder: Path, title: str) -> Path:
     }
     write_json(folder / ITEM, item)
     return folder / ITEM
+
+
+def _outline(run: FinishedRun) -> dict[str, Any]:
+    """The map's extent as a polygon in longitudes and latitudes, GeoJSON."""
+    left, bottom, right, top = run.bounds(run.scene.extent)
+    ring = [(left, bottom), (right, bottom), (right, top), (left, top), (left, bottom)]
+    outline = {"type": "Polygon", "coordinates": [ring]}
+    there, here = CRS.from_user_input(str(run.crs)), CRS.from_epsg(4326)
+    polygon: dict[str, Any] = transform_geom(there, here, outline, precision=7)
+    return polygon
 
 
 def write_collection(folder: Path, title: str, prior: Path | None = None) -> CatalogSummary:
@@ -153,9 +155,9 @@ def write_collection(folder: Path, title: str, prior: Path | None = None) -> Cat
             way_out="run `landcover publish RUN` for each of them first",
         )
     items = [_read_item(path) for path in paths]
-    boxes = list(zip(*(item["bbox"] for item in items), strict=True))
-    times = sorted(item["properties"]["datetime"] for item in items)
-    listed = [(item["properties"]["title"], path) for item, path in zip(items, paths, strict=True)]
+    boxes = list(zip(*(item.bbox for item in items), strict=True))
+    times = sorted(item.datetime for item in items)
+    listed = [(item.title, path) for item, path in zip(items, paths, strict=True)]
     if prior is not None:
         listed.append(("prior", write_prior_item(prior, folder / PRIOR_ITEM)))
     links = [
@@ -185,21 +187,27 @@ def write_collection(folder: Path, title: str, prior: Path | None = None) -> Cat
     return CatalogSummary(folder / "collection.json", len(items))
 
 
-def _read_item(path: Path) -> dict[str, Any]:
+class _Item(NamedTuple):
+    """What the collection says of an item."""
+
+    title: str
+    datetime: str
+    bbox: tuple[float, float, float, float]
+
+
+def _read_item(path: Path) -> _Item:
     """An item that ``write_item`` wrote."""
     try:
-        item: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        (_, _, _, _), _ = (
-            item["bbox"],
-            (item["properties"]["title"], item["properties"]["datetime"]),
-        )
+        content = json.loads(path.read_text(encoding="utf-8"))
+        properties = content["properties"]
+        left, bottom, right, top = map(float, content["bbox"])
+        return _Item(properties["title"], properties["datetime"], (left, bottom, right, top))
     except (ValueError, KeyError, TypeError) as error:
         raise RasterError(
             found=f"{path} is damaged: {error}",
             expected="a STAC item as `landcover publish` writes it",
             way_out="publish this run again",
         ) from error
-    return item
 
 
 def _asset(path: Path) -> dict[str, Any]:
@@ -214,6 +222,9 @@ def _asset(path: Path) -> dict[str, Any]:
         titles = {stem: product.title for stem, product in products.items()}
         asset["title"] = titles.get(path.stem, path.stem)
         with open_raster(path, "product") as source:
+            # Of each raster its own: a student's map is finer than image and baselines.
+            asset["proj:shape"] = list(source.shape)
+            asset["proj:transform"] = list(source.transform)[:6]
             asset["bands"] = [
                 {
                     "name": name or f"band {number}",

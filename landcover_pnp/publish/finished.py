@@ -13,7 +13,7 @@ from odc.geo.crs import CRS
 
 from landcover_pnp.errors import RasterError
 from landcover_pnp.grid import Box, TileGrid
-from landcover_pnp.journal import NAME, Journal
+from landcover_pnp.journal import Journal
 from landcover_pnp.products import provenance_tags
 from landcover_pnp.runs import Ingredients, Record, ingredients
 from landcover_pnp.sources.scene import Scene
@@ -42,12 +42,12 @@ class FinishedRun:
         """Opens a run folder.
 
         Raises:
-            RasterError: If there is no finished map in it.
+            RasterError: If there is no finished map in it, or it is being made anew.
         """
         try:
             summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
             settings = json.loads((run / "settings.json").read_text(encoding="utf-8"))
-            datetime.fromisoformat(summary["finished"])
+            finished = datetime.fromisoformat(summary["finished"])
             flat = ingredients(**settings)
             scene = Scene.open(run / "scene")
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -56,6 +56,14 @@ class FinishedRun:
                 expected="the folder of a run that `landcover map` has finished",
                 way_out="repeat `landcover map CONFIG --run` with this folder, or correct the path",
             ) from error
+        begun = Journal(run).begun
+        if begun is not None and begun > finished:
+            raise RasterError(
+                found=f"{run} holds a map of {finished}, but a run that began at {begun} to make "
+                "it anew has not finished",
+                expected="the folder of a run that `landcover map` has finished",
+                way_out=f"wait for it, or go on with it by `landcover resume {run}`",
+            )
         read = {path.stem: Record.read(path) for path in sorted((run / "tiles").glob("r*c*.json"))}
         records = {name: record for name, record in read.items() if record is not None}
         return cls(run, scene, summary, flat, records)
@@ -65,6 +73,11 @@ class FinishedRun:
         """Name of the city where the scene has one, else of the folder."""
         city = self.settings.get("scene.enviroatlas.city")
         return str(city or self.folder.resolve().name)
+
+    @property
+    def probabilities(self) -> Path:
+        """File of the map's class probabilities."""
+        return self.folder / "probabilities" / ("student.tif" if self.student else "map.tif")
 
     @property
     def student(self) -> bool:
@@ -91,12 +104,11 @@ class FinishedRun:
     def stages(self) -> dict[str, float]:
         """Seconds by stage of the process that finished the run, as its journal tells."""
         seconds: dict[str, float] = {}
-        if (self.folder / NAME).is_file():
-            for event in Journal(self.folder).events():
-                if event["event"] == "start":
-                    seconds = {}
-                elif event["event"] == "stage":
-                    seconds[event["stage"]] = event["seconds"]
+        for event in Journal(self.folder).events():
+            if event["event"] == "start":
+                seconds = {}
+            elif event["event"] == "stage":
+                seconds[event["stage"]] = event["seconds"]
         return seconds
 
     @property
@@ -113,6 +125,7 @@ class FinishedRun:
         made_of = {k: v for k, v in shared.items() if k not in ("core", "canvas")}
         return {
             **(provenance_tags(made_of) if made_of else {}),
+            **({"LANDCOVER_STUDENT": self.settings["student.model"]} if self.student else {}),
             "LANDCOVER_COMMAND": self.summary["command"],
             "TIFFTAG_DATETIME": self.finished.strftime("%Y:%m:%d %H:%M:%S"),
         }

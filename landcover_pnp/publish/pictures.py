@@ -23,7 +23,8 @@ def thinned(path: Path, side_px: int) -> NDArray[Any]:
     """A raster read at no more than ``side_px`` a side, by nearest neighbour: (band, y, x)."""
     with rasterio.open(path) as source:
         factor = max(1.0, max(source.height, source.width) / side_px)
-        shape = (source.count, round(source.height / factor), round(source.width / factor))
+        height, width = (max(1, round(side / factor)) for side in source.shape)
+        shape = (source.count, height, width)
         return np.asarray(source.read(out_shape=shape, resampling=Resampling.nearest))
 
 

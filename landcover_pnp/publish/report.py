@@ -105,10 +105,11 @@ def class_rows(classes: Path, confidence: Path) -> list[tuple[object, ...]]:
 
 
 def _facts(run: FinishedRun) -> str:
-    height, width = run.scene.geobox.shape
+    with open_raster(run.probabilities, "probabilities") as source:
+        pixels = f"{source.width} x {source.height} px of {abs(source.res[0]):g} m"
     facts = [
         f"{run.summary['area_km2']:.2f} km2",
-        f"{width} x {height} px of {run.scene.resolution_m:g} m",
+        pixels,
         str(run.scene.geobox.crs),
         f"{run.summary['total']} tile{'s' * (run.summary['total'] != 1)}",
         f"engine {run.settings['inference.engine']}",

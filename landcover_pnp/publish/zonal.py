@@ -109,7 +109,7 @@ def zone_table(run: FinishedRun, zones: geopandas.GeoDataFrame) -> geopandas.Geo
         the mapped area, and for canopy and impervious ``_low_pct`` and ``_high_pct``; empty where
         a zone has no mapped pixel.
     """
-    with open_raster(run.folder / "probabilities" / "map.tif", "probabilities") as source:
+    with open_raster(run.probabilities, "probabilities") as source:
         local = near_grid(zones.geometry, run.scene.geobox)
         rows = [_row(_count(source, zone), source) for zone in local]
     columns = list(rows[0]) if rows else []

@@ -181,7 +181,8 @@ class TrainPriorSettings:
         require_within(self, 1, _ANY, "steps", "batch_size", "save_every", "synthetic_width_m")
         require_within(self, 0, _ANY, "synthetic_maps", "warmup_steps", "workers", "seed")
         require_within(self, 0, _ANY, "learning_rate_end", "gradient_clip")
-        require_within(self, 0, 1, "ema_decay", "level_median", "val_share")
+        require_within(self, 0, 1, "ema_decay", "val_share")
+        require_within(self, 0.001, 0.999, "level_median")
         require_positive(self, "learning_rate", "synthetic_weight")
 
 

@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from landcover_pnp.errors import SettingsError
+from landcover_pnp.settings.ranges import require_positive, require_within
+
+_ANY = float("inf")
+
 
 @dataclass(frozen=True)
 class ForestSettings:
@@ -23,6 +28,14 @@ class ForestSettings:
     features_share: float = 0.35
     sample_px: int = 20_000
     radii_m: list[float] = field(default_factory=lambda: [1.5, 4.0, 10.0])
+
+    def __post_init__(self) -> None:
+        """Refuses a forest that cannot learn."""
+        require_within(self, 1, _ANY, "trees", "leaf_px", "sample_px")
+        require_within(self, 0, 1, "features_share")
+        require_positive(self, "features_share")
+        if not self.radii_m or min(self.radii_m) < 0:
+            raise _refused(f"radii_m is {self.radii_m}", "at least one radius, 0 or more")
 
 
 @dataclass(frozen=True)
@@ -46,6 +59,16 @@ class UNetSettings:
     crop_px: int = 24
     learning_rate: float = 3e-3
     jitter: float = 0.05
+
+    def __post_init__(self) -> None:
+        """Refuses a network that cannot be built or learns nothing."""
+        require_within(self, 1, _ANY, "steps", "steps_more", "batch_size", "crop_px")
+        require_positive(self, "learning_rate")
+        require_within(self, 0, _ANY, "jitter")
+        if not self.channels or any(width < 8 or width % 8 for width in self.channels):
+            raise _refused(
+                f"channels is {self.channels}", "multiples of 8, which are normalised in groups"
+            )
 
 
 @dataclass(frozen=True)
@@ -74,3 +97,13 @@ class StudentSettings:
     forest: ForestSettings = field(default_factory=ForestSettings)
     unet: UNetSettings = field(default_factory=UNetSettings)
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuses a student that learns nothing."""
+        require_within(self, 1, _ANY, "rounds", "windows")
+        require_within(self, 0, _ANY, "settled", "seed")
+
+
+def _refused(found: str, expected: str) -> SettingsError:
+    way_out = "correct the value in the configuration or on the command line"
+    return SettingsError(found=found, expected=expected, way_out=way_out)

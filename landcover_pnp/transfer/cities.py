@@ -85,21 +85,28 @@ def open_city(city: TransferCity, drawn: Path) -> City:
     return City(city.name, {"": tile_files(tile)})
 
 
-def source_configs(source: City, folder: Path) -> list[Path]:
-    """Writes configuration files of the source's tiles, for the protocol ``source``."""
+def source_configs(source: City, resolution_m: float, folder: Path) -> list[Path]:
+    """Writes configuration files of the source's tiles, for the protocol ``source``.
+
+    Args:
+        source: The city.
+        resolution_m: Pixel side of the working grid, on which pairs of labels are counted.
+        folder: Where the files go.
+    """
     paths = []
     for tile, files in source.tiles.items():
         path = folder / f"source{'-' * bool(tile)}{tile}.yaml"  # JSON is YAML
-        write_json(path, {"scene": {"rasters": plain(files)}})
+        write_json(path, {"scene": {"rasters": plain(files), "resolution_m": resolution_m}})
         paths.append(path)
     return paths
 
 
 def require_sensible(settings: TransferSettings) -> None:
-    """Checks names and seeds.
+    """Checks names, seeds, and that there is something to do.
 
     Raises:
-        SettingsError: If cities cannot be told apart, or there are too few seeds.
+        SettingsError: If cities cannot be told apart, there are too few seeds, or no protocol or
+            method is named.
     """
     names = [city.name for city in (settings.source, *settings.targets)]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -116,10 +123,13 @@ def require_sensible(settings: TransferSettings) -> None:
             expected="at least two different seeds",
             way_out="name several, such as --seeds '[0, 1]', or set interval_over_seeds to false",
         )
-    if not settings.seeds:
-        raise SettingsError(
-            found="no seeds", expected="at least one seed", way_out="set seeds, such as [0]"
-        )
+    for name in ("protocols", "methods", "seeds"):
+        if not getattr(settings, name):
+            raise SettingsError(
+                found=f"no {name}",
+                expected=f"at least one of the {name}",
+                way_out=f"set {name}, or leave them out of the configuration",
+            )
 
 
 def require_usable(cities: Sequence[City], resolution_m: float) -> None:

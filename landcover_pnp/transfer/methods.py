@@ -15,7 +15,7 @@ from landcover_pnp import __version__
 from landcover_pnp.grid import Box
 from landcover_pnp.image_models import ImageModel
 from landcover_pnp.legend import CLASS_COUNT
-from landcover_pnp.runs import Ingredients, file_hash, ingredients
+from landcover_pnp.runs import Ingredients, Record, file_hash, fingerprint, ingredients
 from landcover_pnp.settings import StudentSettings, TransferMethod
 from landcover_pnp.sites import Predict, Site, chosen_places
 from landcover_pnp.student import image_model, teach
@@ -92,8 +92,8 @@ class Work:
         def state(site: Site) -> str:
             if self.method in WITHOUT_MATRIX:
                 return site.scene.fingerprint
-            text = (site.run / "probabilities" / "record.json").read_text("utf-8")
-            return text.partition('"fingerprint": "')[2][:16]
+            record = Record.read(site.run / "probabilities" / "record.json")
+            return fingerprint(record.ingredients) if record else ""
 
         learns: Ingredients = {}
         if self.method in LEARNS:

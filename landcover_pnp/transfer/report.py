@@ -20,6 +20,8 @@ from landcover_pnp.transfer.scores import Results, Row
 DOUBTFUL_DISAGREEMENT = 0.25
 """Share of pixels on which two protocols differ above which the report warns."""
 
+_NO_MAP = "No map: all protocols and methods asked for need truth, and there is none."
+
 _ABLATION = (
     ("everything", "student"),
     ("without greenness", "student_no_greenness"),
@@ -78,7 +80,8 @@ def _conditions(settings: TransferSettings, results: Results) -> list[str]:
         "absent from the means. Intervals: 95 %, bootstrap over cells of 30 m; they know nothing "
         "of errors that reach further than a cell. Calibration error before and after a "
         f"temperature fitted on {source}. Cost: processor time of the method on top of the map "
-        f"run. Engine of the map: {settings.inference.engine}; seeds "
+        f"run. Engine of the map: {settings.inference.engine}; students learn from "
+        f"{settings.student.teacher.replace('_', ' ')}; seeds "
         f"{', '.join(map(str, settings.seeds))}.",
         "Protocols, where p(class | NLCD) comes from: source, the source city's labels; "
         "definitions, the NLCD legend's texts; target, the city's own truth (a leak, as "
@@ -103,6 +106,8 @@ def _city(city: City, results: Results, *, is_source: bool) -> list[Html]:
     rows = _rows(city, results)
     note = " (source: its labels were used)" if is_source else ""
     parts = [Html(f"<h2>{escaped(city.name + note)}</h2>")]
+    if not rows:
+        return [*parts, Html(f"<p>{_NO_MAP}</p>")]
     scored = [row for row in rows if row.examination is not None]
     parts.append(maps_side_by_side(city, [row.made for row in rows]))
     if scored:
@@ -166,9 +171,10 @@ def _gain(interval: Interval) -> str:
 
 
 def _markdown(city: City, results: Results) -> str:
-    scored = [row for row in _rows(city, results) if row.examination is not None]
+    rows = _rows(city, results)
+    scored = [row for row in rows if row.examination is not None]
     if not scored:
-        return f"## {city.name}\n\nNo truth: maps only."
+        return f"## {city.name}\n\n{'No truth: maps only.' if rows else _NO_MAP}"
     lines = [f"## {city.name}", "", " | ".join(["| " + _HEAD[0], *_HEAD[1:]]) + " |"]
     lines.append("|---|---|" + "---:|" * (len(_HEAD) - 2))
     lines += ["| " + " | ".join(_cells(row)) + " |" for row in scored]

@@ -145,7 +145,8 @@ class _Protocol:
     def _sites(self, city: City) -> dict[str, Site]:
         """The map runs of a city's tiles under this protocol."""
         name, _, repaired = self.protocol.partition("_")
-        configs = source_configs(self.cities[0], self.run / "cities") if name == "source" else []
+        source, grid_m = self.cities[0], self.settings.resolution_m
+        configs = source_configs(source, grid_m, self.run / "cities") if name == "source" else []
         weak = WeakLabelSettings(
             name,  # type: ignore[arg-type]
             configs,
@@ -153,9 +154,9 @@ class _Protocol:
         )
         sites = {}
         for tile, files in city.tiles.items():
-            seen = files if name == "target" or city is self.cities[0] else without_truth(files)
+            seen = files if name == "target" or city is source else without_truth(files)
             mapped = MapSettings(
-                scene=SceneSettings(rasters=seen, resolution_m=self.settings.resolution_m),
+                scene=SceneSettings(rasters=seen, resolution_m=grid_m),
                 weak_labels=weak,
                 clusters=self.settings.clusters,
                 inference=self.settings.inference,

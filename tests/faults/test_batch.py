@@ -35,6 +35,19 @@ def rows(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def test_what_nobody_expected_of_a_city_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: object) -> None:
+        raise ZeroDivisionError("as expected")
+
+    monkeypatch.setattr("landcover_pnp.batch.image_systems", breaks)
+    cities = [named(write_scene(tmp_path / name), name) for name in ("a", "b")]
+    assert main(["batch", str(write_batch(tmp_path, *cities))]) == 1
+    reasons = [row["reason"] for row in rows(tmp_path)]
+    assert reasons == ["unexpected ZeroDivisionError: as expected"] * 2
+
+
 def test_cities_fail_each_for_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good = named(write_scene(tmp_path / "a"), "good")
     bad = named(write_scene(tmp_path / "b"), "bad")

@@ -8,8 +8,10 @@ from pathlib import Path
 import dask
 import psutil
 import pytest
+from inputs import write_scene
 from work import noted
 
+from landcover_pnp.cli import main
 from landcover_pnp.errors import RunError
 from landcover_pnp.inference.crew import DASK, Crew
 from landcover_pnp.inference.farm import IN_HAND, Farm
@@ -107,3 +109,32 @@ def test_a_scheduler_of_our_own_keeps_no_note_of_finished_tiles(tmp_path: Path) 
             assert len(scheduler.tasks) <= IN_HAND + 2
     assert len(list(tmp_path.iterdir())) == len(names)
     assert len(notes) == 1, "no worker was lost"
+
+
+@pytest.mark.slow
+def test_a_map_whose_workers_vanish_is_finished_by_resume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(DASK, "distributed.deploy.lost-worker-timeout", "1 s")
+    run, over = tmp_path / "run", threading.Event()
+    words = ["--tiles.core_px", "12", "--tiles.ring_px", "4", "--clusters.iterations", "200"]
+
+    def kill() -> None:
+        while not over.wait(0.1):
+            if list((run / "tiles").glob("r*.json")):
+                kill_workers()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        config = str(write_scene(tmp_path))
+        assert main(["map", config, *words, "--run", str(run), "--workers", "2"]) == 1
+    finally:
+        over.set()
+        killer.join()
+    assert "all worker processes have died" in capsys.readouterr().err
+    done = len(list((run / "tiles").glob("r*.json")))
+    assert 0 < done < 25
+    assert main(["resume", str(run), "--workers", "0"]) == 0
+    assert f"({done} kept, 0 failed)" in capsys.readouterr().out
+    assert main(["verify", str(run)]) == 0

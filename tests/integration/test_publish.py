@@ -156,6 +156,15 @@ def test_a_folder_without_a_map_is_refused(tmp_path: Path, capsys: pytest.Captur
     assert not list(tmp_path.iterdir())
 
 
+def test_a_map_that_is_being_made_anew_is_not_published(run: Path) -> None:
+    publish_run(run)
+    with (run / "journal.jsonl").open("a") as journal:
+        journal.write('{"time": "2200-01-01T00:00:00+00:00", "event": "start"}\n')
+    with pytest.raises(RasterError, match="began at 2200"):
+        publish_run(run)
+    assert (run / "products").is_dir()
+
+
 class Offline(JsonSchemaSTACValidator):
     """Validates by the schemas that come with pystac; those of extensions are on the web."""
 

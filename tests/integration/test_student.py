@@ -26,7 +26,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     image[1, :, :120] += 20  # trees are green
     image[:, :40, :40] = 0
     config = write_scene(folder, image=image)
-    words = ["--scene.rasters.black_is_no_data", "true"]
+    words = ["--scene.rasters.black_is_no_data", "true", "--inference.engine", "evidence"]
     map_city(load_settings(MapSettings, config, [*words, "--workers", "0"]), folder / "run")
     return folder / "run"
 

@@ -1,22 +1,27 @@
 """The student as a stage of a map run: finer maps, resumed like all other work."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import geopandas
 import numpy as np
 import pytest
 import rasterio
+import shapely
 from inputs import ORIGIN, colours, write_scene, write_tif
 
 from landcover_pnp.configuration import load_settings
 from landcover_pnp.errors import TileError
 from landcover_pnp.journal import run_status
+from landcover_pnp.legend import WORKING
 from landcover_pnp.mapping import MapSummary, map_city
 from landcover_pnp.products import open_products
 from landcover_pnp.publish.publishing import publish_run
+from landcover_pnp.publish.zonal import zonal
 from landcover_pnp.settings import MapSettings
 
 WORDS = [
@@ -129,4 +134,16 @@ def test_what_is_published_is_the_student_s(config: Path, tmp_path: Path) -> Non
     folder = publish_run(tmp_path / "run").folder
     with rasterio.open(folder / "landcover.tif") as published:
         assert published.res == (1, 1)
-    assert "drawn by a student (forest)" in (folder / "report.html").read_text(encoding="utf-8")
+        assert published.tags()["LANDCOVER_STUDENT"] == "forest"
+        counts = np.bincount(published.read(1).ravel(), minlength=6)[1:]
+        ground = shapely.box(*published.bounds)
+    report = (folder / "report.html").read_text(encoding="utf-8")
+    assert "240 x 240 px of 1 m" in report
+    assert "drawn by a student (forest)" in report
+    assets = json.loads((folder / "item.json").read_text())["assets"]
+    shapes = {name: assets[name]["proj:shape"] for name in ("landcover", "evidence")}
+    assert shapes == {"landcover": [240, 240], "evidence": [60, 60]}
+    geopandas.GeoDataFrame(geometry=[ground], crs=26917).to_file(tmp_path / "zone.gpkg")
+    zone = geopandas.read_file(zonal(tmp_path / "run", tmp_path / "zone.gpkg").layer)
+    hectares = [zone[f"{name.split(' ')[0]}_ha"][0] for name in WORKING.names]
+    assert hectares == pytest.approx(counts / 1e4)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import matplotlib.image
 import numpy as np
@@ -164,6 +164,29 @@ def test_a_finished_training_is_left_as_it_is(
     assert {path: path.stat().st_mtime_ns for path in few.out.rglob("*")} == written
     (few.out / RECORD).unlink()
     assert train_prior(few).state == "trained"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"devices": "nonsense"}, "devices nonsense"),
+        ({"strategy": "nonsense"}, "strategy nonsense"),
+        ({"val_share": 0.0}, "val_share is 0"),
+        ({"denoiser": DenoiserSettings(crop_px=8, channels=[])}, "one or more levels"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(
+    settings: TrainPriorSettings, change: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(SettingsError, match=message):
+        train_prior(replace(settings, out=tmp_path / "prior", **change))
+    assert not (tmp_path / "prior").exists()
+
+
+@pytest.mark.parametrize("median", [0.0, 1.0])
+def test_no_level_lies_below_none_or_all(settings: TrainPriorSettings, median: float) -> None:
+    with pytest.raises(SettingsError, match="level_median"):
+        replace(settings, level_median=median)
 
 
 def test_a_loss_that_is_not_finite_stops_with_its_step_and_maps(

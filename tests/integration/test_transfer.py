@@ -14,6 +14,7 @@ from landcover_pnp.errors import GridError, LegendError, RasterError, RequestErr
 from landcover_pnp.settings import (
     EnviroAtlasTile,
     ForestSettings,
+    InferenceSettings,
     RasterFiles,
     StudentSettings,
     SyntheticSettings,
@@ -44,6 +45,7 @@ def settings(folder: Path, target: RasterFiles | None = None, **changes: Any) ->
         [TransferCity("target", rasters=target)],
         protocols=["source"],
         methods=METHODS,
+        inference=InferenceSettings(engine="evidence"),
         student=STUDENT,
         workers=0,
     )

@@ -7,6 +7,7 @@ import pickle
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -169,8 +170,18 @@ def test_another_number_of_channels_is_refused(folder: Path) -> None:
         Prior.load(folder)
 
 
-def test_weights_of_another_architecture_are_refused(folder: Path) -> None:
-    edit(folder / CONFIG, block_out_channels=[8, 32])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"block_out_channels": [8, 32]},
+        {"block_out_channels": []},
+        {"attention_head_dim": 0},
+        {"down_block_types": ["No", "No"]},
+        {"layers_per_block": "many"},
+    ],
+)
+def test_weights_of_another_architecture_are_refused(folder: Path, change: dict[str, Any]) -> None:
+    edit(folder / CONFIG, **change)
     with pytest.raises(PriorError, match="do not fit together"):
         Prior.load(folder)
 

@@ -1,8 +1,11 @@
 """Blending: tiles that agree give exactly what they agree on; what is missing stays empty."""
 
+from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pytest
 import rasterio
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from odc.geo.geobox import GeoBox
 
 from landcover_pnp.geotiff import write_raster
-from landcover_pnp.grid import Box, TileGrid
+from landcover_pnp.grid import Box, Tile, TileGrid
 from landcover_pnp.inference.tiles import BAND, METHODS, PROBABILITY_ONE
 from landcover_pnp.mosaic import TileResults, blend_tiles
 from landcover_pnp.products import (
@@ -58,12 +61,32 @@ def test_tiles_that_agree_are_returned_as_they_are(tmp_path: Path) -> None:
     np.testing.assert_array_equal(blended.any(axis=0), whole_map().any(axis=0))
 
 
+@pytest.mark.parametrize(("held_bytes", "times"), [(10**6, 1), (0, 3)])
+def test_a_tile_is_decoded_once_or_in_little_memory_three_times(
+    held_bytes: int, times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results, decoded = write_tiles(tmp_path, whole_map()), Counter[str]()
+    blend_tiles(results, "map", tmp_path / "before.tif")
+    stored = TileResults.stored
+
+    def counted(self: TileResults, tile: Tile, method: str) -> np.ndarray:
+        decoded[tile.id] += 1
+        return stored(self, tile, method)
+
+    monkeypatch.setattr(TileResults, "stored", counted)
+    monkeypatch.setattr("landcover_pnp.mosaic.HELD_BYTES", held_bytes)
+    blend_tiles(results, "map", tmp_path / "whole.tif")
+    assert (tmp_path / "whole.tif").read_bytes() == (tmp_path / "before.tif").read_bytes()
+    assert decoded.keys() == results.done
+    assert max(decoded.values()) <= times
+
+
 def test_a_missing_tile_is_no_data_in_its_core_alone(tmp_path: Path) -> None:
     results = write_tiles(tmp_path, whole_map())
     missing = GRID.tile(1, 1)
     without = TileResults(GRID, tmp_path, results.done - {missing.id})
     for tile in GRID:
-        blended = without.blended(tile, "map")
+        blended = without.blended(tile, partial(without.stored, method="map"))
         if tile == missing:
             assert not blended.any()
         else:

@@ -1,14 +1,17 @@
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landcover_pnp.errors import RunLockedError
+from landcover_pnp import runs
+from landcover_pnp.errors import RequestError, RunLockedError
 from landcover_pnp.runs import Record, changed, fingerprint, ingredients, locked
 from landcover_pnp.settings import Algorithm1Settings, InferenceSettings
 
@@ -76,6 +79,40 @@ def test_a_stale_lock_is_taken_over(tmp_path: Path) -> None:
         assert json.loads((tmp_path / "run" / ".lock").read_text())["pid"] == os.getpid()
 
 
+def test_of_two_processes_that_find_a_stale_lock_one_takes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rival comes when the lock has been judged stale and is not yet removed."""
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    owner = {"pid": dead.pid, "host": socket.gethostname(), "start": "yesterday"}
+    (tmp_path / ".lock").write_text(json.dumps(owner))
+    program = (
+        "import sys; from pathlib import Path; from landcover_pnp.runs import locked\n"
+        "folder = Path(sys.argv[1])\n"
+        "with locked(folder): (folder / 'taken').touch(); sys.stdin.read()"
+    )
+    rivals: list[subprocess.Popen[str]] = []
+    judge = runs._refuse_if_alive
+
+    def judged(lock: Path) -> None:
+        judge(lock)
+        words = [sys.executable, "-c", program, str(tmp_path)]
+        pipes = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        rivals.append(subprocess.Popen(words, **pipes))
+        for _ in range(40):
+            if (tmp_path / "taken").exists():
+                break
+            time.sleep(0.05)
+
+    monkeypatch.setattr(runs, "_refuse_if_alive", judged)
+    with locked(tmp_path):
+        (rival,) = rivals
+        _, said = rival.communicate("", timeout=60)
+        assert "RunLockedError" in said
+        assert not (tmp_path / "taken").exists()
+
+
 def test_a_lock_of_another_host_is_respected(tmp_path: Path) -> None:
     owner = {"pid": 1, "host": "elsewhere", "start": "yesterday"}
     (tmp_path / ".lock").write_text(json.dumps(owner))
@@ -85,6 +122,13 @@ def test_a_lock_of_another_host_is_respected(tmp_path: Path) -> None:
     ):
         pass
     assert (tmp_path / ".lock").exists()
+
+
+@pytest.mark.parametrize("name", ["file", "file/run"])
+def test_a_run_folder_that_cannot_be_made_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RequestError, match="cannot be written to"), locked(tmp_path / name):
+        pass
 
 
 def test_an_empty_run_folder_does_not_stay(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from landcover_pnp.errors import DamagedError, GridError, RasterError
 from landcover_pnp.grid import Box
 from landcover_pnp.settings import LayerFile, RasterFiles
 from landcover_pnp.sources.checks import check_scene
+from landcover_pnp.sources.image_lists import image_files
 from landcover_pnp.sources.rasters import plan_scene
 from landcover_pnp.sources.vectors import read_area, read_objects, require_overlap
 
@@ -126,3 +127,10 @@ def test_an_area_of_several_layers_cannot_be_chosen_from(tmp_path: Path) -> None
     with pytest.raises(RasterError, match="has the layers a, more") as refused:
         area_m2(path)
     assert "`layer`" in refused.value.way_out
+
+
+def test_an_index_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    item = {"type": "Feature", "assets": {"image": {"href": "a.tif"}}}
+    text = json.dumps({"type": "FeatureCollection", "features": [item]})
+    (tmp_path / "items.json").write_text(text, encoding="utf-8-sig")
+    assert image_files(tmp_path / "items.json") == (tmp_path / "a.tif",)
