@@ -2,13 +2,14 @@
 
 Accuracy / mean IoU of `evidence` at 4 m on synthetic cities of 512 m (seeds 11 and 21) and, where
 the folder ../shared is there, the real window of Pittsburgh. Matrices: the NLCD definitions, and
-the true ones of two cities of seed 11. No label of the mapped city is used but for the scores.
+the true ones of two cities of the first seed. The mapped city gives no label but for the scores.
 `by pixel` is the repair without what is expected of whole colours alone.
 
-Usage: python benchmarks/repair.py
+Usage: python benchmarks/repair.py [SEED ...]
 """
 
 import itertools
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import get_args
@@ -45,10 +46,10 @@ ROOT = Path(__file__).parents[1]
 REAL = ROOT / "configs" / "cities" / "ea_mini_pittsburgh_pa.yaml"
 
 
-def scenes(folder: Path) -> dict[str, Scene]:
+def scenes(folder: Path, seeds: list[int]) -> dict[str, Scene]:
     """The prepared scenes by name."""
     found = {}
-    for seed, look in itertools.product((11, 21), get_args(Look)):
+    for seed, look in itertools.product(seeds, get_args(Look)):
         city = write_city(SyntheticSettings(look, 512, seed), folder)
         files = tile_files(EnviroAtlasTile(folder, city.city))
         name = f"{look}, {seed}"
@@ -77,15 +78,15 @@ def evidence_scores(scene: Scene, matrix: NDArray[np.float64]) -> Scores:
     return score(np.where(valid, p.argmax(axis=0) + 1, 0), scene.truth(box), "five_classes")
 
 
-def main() -> None:
+def main(seeds: list[int]) -> None:
     """Prints the table."""
     print("| city | matrix of | as given | by pixel | repaired | moved |")
     print("|---|---|---:|---:|---:|---:|")
     with TemporaryDirectory() as folder:
-        cities = scenes(Path(folder))
+        cities = scenes(Path(folder), seeds)
         matrices = {"definitions": DEFINITIONS}
         for look in ("humid_east", "desert"):
-            matrices[look] = own_matrix(cities[f"{look}, 11"])
+            matrices[look] = own_matrix(cities[f"{look}, {seeds[0]}"])
         for city, scene in cities.items():
             for given, matrix in matrices.items():
                 if city.startswith(given):
@@ -99,4 +100,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main([int(word) for word in sys.argv[1:]] or [11, 21])

@@ -63,6 +63,13 @@ class Journal:
         return datetime.fromisoformat(starts[-1]) if starts else None
 
 
+def command_line() -> str:
+    """The command this process was started by, without the program's folder."""
+    program = Path(sys.argv[0])
+    as_module = program.parts[-2:] == ("landcover_pnp", "__main__.py")
+    return shlex.join(["landcover" if as_module else program.name, *sys.argv[1:]])
+
+
 @contextmanager
 def journal_of(folder: Path) -> Iterator[Journal]:
     """Opens a run's journal, and writes down the process that begins and how it broke off.
@@ -74,9 +81,8 @@ def journal_of(folder: Path) -> Iterator[Journal]:
         The journal; a run that comes to its end writes ``end`` itself.
     """
     journal = Journal(folder)
-    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     journal.mend()
-    journal.write("start", pid=os.getpid(), host=socket.gethostname(), command=command)
+    journal.write("start", pid=os.getpid(), host=socket.gethostname(), command=command_line())
     try:
         yield journal
     except BaseException as error:

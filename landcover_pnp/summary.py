@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from landcover_pnp.evaluation import Scores
+from landcover_pnp.journal import command_line
 from landcover_pnp.progress import Progress
 from landcover_pnp.runs import now, write_json
 
@@ -62,7 +61,7 @@ class MapSummary:
                 "area_km2": self.area_km2,
                 "seconds": round(self.seconds, 1),
                 "finished": now(),
-                "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+                "command": command_line(),
                 "scores": {
                     name: {"accuracy": s.accuracy, "mean_iou": s.mean_iou}
                     for name, s in self.scores.items()

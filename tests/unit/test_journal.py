@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from landcover_pnp.journal import NAME, Journal, journal_of, run_status
+from landcover_pnp.journal import NAME, Journal, command_line, journal_of, run_status
 
 
 @pytest.mark.parametrize("rest", [b'{"time": "20', b"\x00" * 40, b"\xff\xfe"])
@@ -26,3 +26,19 @@ def test_a_folder_without_a_journal_has_no_events(tmp_path: Path) -> None:
     assert journal.begun is None
     with journal_of(tmp_path):
         assert journal.begun is not None
+
+
+@pytest.mark.parametrize(
+    ("program", "named"),
+    [
+        ("/opt/a b/bin/landcover", "landcover"),
+        ("/opt/a b/landcover_pnp/__main__.py", "landcover"),
+        ("pipelines/demo.py", "demo.py"),
+        ("-c", "-c"),
+    ],
+)
+def test_a_command_is_written_down_as_it_can_be_given_again(
+    program: str, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", [program, "map", "my city.yaml"])
+    assert command_line() == f"{named} map 'my city.yaml'"
