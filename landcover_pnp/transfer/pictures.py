@@ -93,8 +93,8 @@ def _image(files: RasterFiles, geobox: GeoBox) -> NDArray[np.uint8]:
 
 def _panels(panels: Sequence[tuple[str, NDArray[np.uint8]]]) -> Html:
     figures = "".join(
-        f'<figure style="display:inline-block;width:15rem;margin:.3rem">{picture(pixels, title)}'
-        f"<figcaption>{escaped(title)}</figcaption></figure>"
+        '<figure style="display:inline-block;vertical-align:top;width:15rem;margin:.3rem">'
+        f"{picture(pixels, title)}<figcaption>{escaped(title)}</figcaption></figure>"
         for title, pixels in panels
     )
     return Html(f"<div>{figures}</div>")
