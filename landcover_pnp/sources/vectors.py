@@ -102,8 +102,8 @@ def require_overlap(path: Path, layer: str | None, what: str, geobox: GeoBox) ->
             found=f"{path} ({what}) covers {listed(there)}, the map {listed(here)}, both in "
             f"{crs.to_string()}: they do not overlap",
             expected=f"{what} of the same ground, or a file without any",
-            way_out="name the file of this area, or correct its CRS; coordinates of GeoJSON are "
-            "always degrees",
+            way_out="name the file of this area, correct its CRS (coordinates of GeoJSON are "
+            f"always degrees), or leave {what} out where this area has none",
         )
 
 
