@@ -36,7 +36,7 @@ def city_roads(chosen: Sequence[Place]) -> Asphalt | None:
         kinds = places(
             scene.nlcd(box), {n: scene.coverage(n, box) for n in OBJECTS}, scene.valid(box)
         )
-        tones.append(tone(scene.image(box)).reshape(2, -1))
+        tones.append(tone(scene.image(box)).reshape(3, -1))
         on_road.append(kinds.ravel() == ROADS)
     roads = asphalt(np.concatenate(tones, axis=1), np.concatenate(on_road))
     if roads is None:
@@ -69,7 +69,7 @@ def weighted_by_tone(site: Site, p: Floats, image: Floats, roads: Asphalt | None
     p = site.upsampled(p)
     if roads is None:
         return p
-    tones = tone(box_mean(image, site.fine.factor)).reshape(2, -1)
+    tones = tone(box_mean(image, site.fine.factor)).reshape(3, -1)
     fits = class_given_tone(tones, roads).T.reshape(p.shape)
     return _normalised(np.asarray(p * fits, np.float32))
 

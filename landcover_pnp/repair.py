@@ -120,7 +120,7 @@ def repair_matrix(
 
     Args:
         features: (feature, n) of ``colours``, of valid pixels.
-        tones: (2, n) of ``tones.tone``, of the same.
+        tones: (3, n) of ``tones.tone``, of the same.
         place: (n,) of ``places``, none ``NOWHERE``.
         matrix: (nlcd class, class) the matrix to start from.
         settings: Number of colours, iterations, and how much of the given matrix stays.

@@ -1,13 +1,14 @@
-"""Tones: how green and how bright a pixel is, measured against the city's own roads.
+"""Tones: how green, how bright and how red a pixel is, measured against the city's own roads.
 
 Asphalt is the same grey everywhere, so what differs from city to city, camera, haze and light, is
 told from the mapped roads and taken off. What is left says something about the classes in every
-city: vegetation is green, and grass, which throws no shadows, is not dark.
+city: vegetation is green, grass, which throws no shadows, is not dark, and bare soil is redder
+than asphalt.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,16 @@ _GROVE_FLOOR = 0.6
 _REDDEST_LAWN = -0.03
 _REDDEST_LAWN_SLOPE = 0.01
 _REDDEST_LAWN_FLOOR = 0.3
+_REDDEST_PAVING = 0.045
+_LEAST_RED_SOIL = 0.04
+_REDNESS_SLOPE = 0.01
+_PAVING_FLOOR = 0.3
+_SOIL_FLOOR = 0.1
 _LARGEST_CAST = 0.04
+_LARGEST_RED_CAST = 0.1
 _FEWEST_ROADS_PX = 100
 _LEAST_COLOUR = 0.005
-_TREES, _GRASS = 3, 4  # positions on the class axis
+_IMPERVIOUS, _SOIL, _TREES, _GRASS = 1, 2, 3, 4  # positions on the class axis
 
 
 @dataclass(frozen=True)
@@ -37,29 +44,34 @@ class Asphalt:
     Attributes:
         greenness: Their median greenness, at most ``_LARGEST_CAST``; 0 where they are too few.
         brightness: Their median brightness, 0..1; None where they are too few to tell.
+        redness: Their median redness, 0 to ``_LARGEST_RED_CAST``, since a blue one is haze or
+            shade on the road; None where they are too few.
     """
 
     greenness: float
     brightness: float | None
+    redness: float | None
 
 
 def greenness(image: NDArray[np.float32]) -> NDArray[np.float32]:
     """Normalised green-red difference (Tucker 1979): (band, y, x) R,G,... -> (y, x), -1..1."""
-    total = image[1] + image[0]
-    ratio = np.divide(image[1] - image[0], total, out=np.zeros_like(total), where=total > 0)
-    return np.asarray(ratio, np.float32)
+    return _normalised_difference(image[1], image[0])
 
 
 def tone(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Greenness and brightness of R,G,B: (band, y, x) in 0..1 -> (2, y, x)."""
-    return np.stack([greenness(image), image[:3].mean(axis=0)])
+    """Greenness, brightness and redness of R,G,B: (band, y, x) in 0..1 -> (3, y, x).
+
+    Redness is the normalised red-blue difference: iron oxides in soil take away blue.
+    """
+    redness = _normalised_difference(image[0], image[2])
+    return np.stack([greenness(image), image[:3].mean(axis=0), redness])
 
 
 def asphalt(tones: NDArray[np.floating], on_road: NDArray[np.bool_]) -> Asphalt | None:
     """The tone of a city's roads, against which vegetation is told.
 
     Args:
-        tones: (2, n) of ``tone``.
+        tones: (3, n) of ``tone``.
         on_road: (n,) whether a mapped road covers the pixel.
 
     Returns:
@@ -69,23 +81,28 @@ def asphalt(tones: NDArray[np.floating], on_road: NDArray[np.bool_]) -> Asphalt 
         return None
     roads = tones[:, on_road]
     if roads.shape[1] < _FEWEST_ROADS_PX:
-        return Asphalt(0.0, None)
-    green, bright = np.median(roads, axis=1)
-    return Asphalt(float(np.clip(green, -_LARGEST_CAST, _LARGEST_CAST)), float(bright))
+        return Asphalt(0.0, None, None)
+    green, bright, red = np.median(roads, axis=1)
+    return Asphalt(
+        float(np.clip(green, -_LARGEST_CAST, _LARGEST_CAST)),
+        float(bright),
+        float(np.clip(red, 0, _LARGEST_RED_CAST)),
+    )
 
 
 def class_given_tone(tones: NDArray[np.floating], roads: Asphalt) -> NDArray[np.float64]:
     """How well a tone fits each class, up to a factor.
 
     Trees are green; grass mostly, but it dries; impervious ground is grey and soil reddish, and
-    neither is clearly green. Grass is not dark, since it throws no shadows; trees are, but the
-    sunlit sides of their crowns may be as bright as grass. Against the roads' brightness, the
-    border of the two lies between 0.64 and 0.82 in the cities looked at. Water may have any tone.
-    The curves were set on real imagery of Pittsburgh and Austin and on synthetic cities, and are
-    soft: nothing is excluded.
+    neither is clearly green. What is no redder than the roads is rather not soil, and what is far
+    redder rather not impervious, but for roofs of tiles. Grass is not dark, since it throws no
+    shadows; trees are, but the sunlit sides of their crowns may be as bright as grass. Against
+    the roads' brightness, the border of the two lies between 0.64 and 0.82 in the cities looked
+    at. Water may have any tone. The curves were set on real imagery of Pittsburgh and Austin and
+    on synthetic cities, and are soft: nothing is excluded.
 
     Args:
-        tones: (2, n) of ``tone``.
+        tones: (3, n) of ``tone``.
         roads: The tone of the city's roads.
 
     Returns:
@@ -102,6 +119,10 @@ def class_given_tone(tones: NDArray[np.floating], roads: Asphalt) -> NDArray[np.
     if roads.brightness:
         bright = tones[1].astype(np.float64) / roads.brightness
         columns[_GRASS] *= _rises(bright, _LAWN, _LAWN_SLOPE, _LAWN_FLOOR)
+    if roads.redness is not None:
+        red = tones[2].astype(np.float64) - roads.redness
+        columns[_IMPERVIOUS] *= _falls(red, _REDDEST_PAVING, _REDNESS_SLOPE, _PAVING_FLOOR)
+        columns[_SOIL] *= _rises(red, _LEAST_RED_SOIL, _REDNESS_SLOPE, _SOIL_FLOOR)
     return np.stack(columns, axis=1)
 
 
@@ -110,22 +131,30 @@ def class_given_colour(tones: NDArray[np.floating], roads: Asphalt) -> NDArray[n
 
     More can be said of it than of a pixel, see ``class_given_tone``: a single crown is sunlit and
     a single lawn bare, but a colour of many pixels that is as bright as lawns is rather not
-    trees, and one that is redder than the roads is rather soil than grass.
+    trees, and one that is redder than the roads is rather soil than grass. Soil against paving is
+    left to single pixels: a colour that roofs and soil share would go to one of them as a whole.
 
     Args:
-        tones: (2, n) mean of ``tone`` by colour.
+        tones: (3, n) mean of ``tone`` by colour.
         roads: The tone of the city's roads.
 
     Returns:
         (n, class) factors in 0..1.
     """
-    fits = class_given_tone(tones, roads)
+    fits = class_given_tone(tones, replace(roads, redness=None))
     green = tones[0].astype(np.float64) - roads.greenness
     fits[:, _GRASS] *= _rises(green, _REDDEST_LAWN, _REDDEST_LAWN_SLOPE, _REDDEST_LAWN_FLOOR)
     if roads.brightness:
         bright = tones[1].astype(np.float64) / roads.brightness
         fits[:, _TREES] *= _falls(bright, _LAWN, _LAWN_SLOPE, _GROVE_FLOOR)
     return fits
+
+
+def _normalised_difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(a - b) / (a + b), and 0 where both are 0."""
+    total = a + b
+    ratio = np.divide(a - b, total, out=np.zeros_like(total), where=total > 0)
+    return np.asarray(ratio, np.float32)
 
 
 def _rises(x: NDArray[Any], middle: float, slope: float, floor: float) -> NDArray[np.float64]:
