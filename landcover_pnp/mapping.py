@@ -76,7 +76,7 @@ def map_city(
     if not run.exists():
         require_space(run, plan.needed_bytes)
     needed = need_named(run, plan.needed_bytes)
-    with small_cache(), locked(run), journal_of(run) as journal, needed:
+    with small_cache(), locked(run) as keep, journal_of(run) as journal, needed:
         watch = Watch(journal, report or (lambda _: None))
         watch.say(str(plan))
         remove_partials(run)
@@ -89,6 +89,7 @@ def map_city(
         crew = Crew(settings.workers, settings.scheduler, shared=run.absolute())
         with Farm(crew, len(job.grid), watch.say) as farm:
             _infer(job, tiles, farm, watch, run / "preview.vrt")
+            keep()  # hours of work: truth or an image that cannot be read may still turn up
             mosaic = _blend(job, tiles, run, watch)
             inferred = watch.progress
             student = settings.student if tiles.valid_px > tiles.uniform_px else None

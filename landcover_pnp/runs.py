@@ -9,7 +9,8 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -141,7 +142,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[Callable[[], None]]:
     """Holds a run folder for this process.
 
     A lock whose process no longer lives on this machine is stale and taken over.
@@ -149,6 +150,10 @@ def locked(folder: Path) -> Iterator[None]:
     Args:
         folder: The run folder; made if it does not exist, and then removed again with all in
             it where the request turns out to be a bad one.
+
+    Yields:
+        A function to be called once there is work that outlives a request that turns out to be
+        a bad one later.
 
     Raises:
         RunLockedError: If another process holds it; names pid, host and start.
@@ -166,22 +171,29 @@ def locked(folder: Path) -> Iterator[None]:
             while True:
                 try:
                     lock.hardlink_to(claim)
+                    _HELD.add(folder.absolute())
                     break
                 except FileExistsError:
                     _refuse_if_alive(lock)
                     lock.unlink(missing_ok=True)
     finally:
         claim.unlink()
+    kept = threading.Event()
     try:
-        yield
+        yield kept.set
     except RequestError:
-        if fresh:
+        if fresh and not kept.is_set():
             shutil.rmtree(folder)
         raise
     finally:
         lock.unlink(missing_ok=True)
+        _HELD.discard(folder.absolute())
         if folder.exists() and not any(folder.iterdir()):
             folder.rmdir()
+
+
+_HELD = set[Path]()
+"""Folders that this process holds."""
 
 
 @contextmanager
@@ -220,9 +232,12 @@ def owner(folder: Path) -> Owner | None:
         holder = Owner(**json.loads((folder / ".lock").read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
-    if holder.host == socket.gethostname() and not _lives(holder.pid):
-        return None
-    return holder
+    if holder.host != socket.gethostname():
+        return holder
+    # A container that is started again keeps its name and counts its processes anew: the lock of
+    # the one that was killed then bears our own number.
+    mine = holder.pid == os.getpid() and folder.absolute() not in _HELD
+    return None if mine or not _lives(holder.pid) else holder
 
 
 def _refuse_if_alive(lock: Path) -> None:

@@ -90,17 +90,15 @@ def run_transfer(settings: TransferSettings, run: Path, say: Say | None = None) 
     start = time.monotonic()
     tell = say or (lambda _: None)
     require_sensible(settings)
-    with locked(run):
+    with locked(run) as keep:
         remove_partials(run)
         cities = [open_city(city, run / "cities") for city in (settings.source, *settings.targets)]
         require_usable(cities, settings.resolution_m)
         once: dict[tuple[str, ...], MethodMap] = {}
         for protocol in settings.protocols:
-            for made in _Protocol(settings, run, protocol, cities, tell).maps():
+            for made in _Protocol(settings, run, protocol, cities, tell, keep).maps():
                 # A method without p(class | NLCD) comes again, kept, under the next protocol.
                 once.setdefault((made.city, made.protocol, made.method, str(made.seed)), made)
-    # A new folder does not outlive a bad request; the maps shall outlive truth that is bad.
-    with locked(run):
         results = score_maps(list(once.values()), cities, settings)
         write_json(run / "results.json", results.content())
         table, report = write_report(run, results, settings)
@@ -119,10 +117,16 @@ class _Protocol:
     """All maps of one protocol."""
 
     def __init__(
-        self, settings: TransferSettings, run: Path, protocol: str, cities: Sequence[City], say: Say
+        self,
+        settings: TransferSettings,
+        run: Path,
+        protocol: str,
+        cities: Sequence[City],
+        say: Say,
+        keep: Callable[[], None],
     ) -> None:
         self.settings, self.run, self.protocol, self.say = settings, run, protocol, say
-        self.cities = cities
+        self.cities, self._keep = cities, keep
         self._taught: Taught = {}
 
     def maps(self) -> Iterator[MethodMap]:
@@ -165,6 +169,7 @@ class _Protocol:
             )
             folder = self.run / city.name / self.protocol / tile / "run"
             summary = map_city(mapped, folder)
+            self._keep()  # whatever truth or another city turns out to be
             self.say(f"{city.name} {tile}, protocol {self.protocol}: {summary.seconds:.0f} s")
             sites[tile] = Site.open(folder)
         return sites

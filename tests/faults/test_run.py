@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from inputs import colours, write_scene, write_tif
+from inputs import colours, two_halves, write_scene, write_tif
 
 from landcover_pnp.cli import main
 from landcover_pnp.configuration import load_settings, plain
@@ -158,6 +158,18 @@ def test_too_little_room_is_said_before_the_start(
     with pytest.raises(RequestError, match=r"0\.0 MB free .*\n.*about 0\.\d MB for this map"):
         mapped(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_map_outlives_truth_that_cannot_be_scored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One wrong pixel, of no account on the working grid: the scoring alone meets it."""
+    labels = two_halves(40, 20)
+    labels[0, 0] = 99
+    config, run = write_scene(tmp_path, truth=labels), tmp_path / "run"
+    assert main(["map", str(config), "--run", str(run)]) == 2
+    assert "99 (1 px)" in capsys.readouterr().err
+    assert (run / "landcover.tif").is_file()
 
 
 def test_nothing_changed_means_nothing_done(config: Path, run: Path) -> None:

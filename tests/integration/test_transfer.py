@@ -98,6 +98,16 @@ def test_a_target_whose_truth_is_rubbish_is_mapped_all_the_same(tmp_path: Path) 
     assert maps == {"weak_labels", "evidence", "student"}
 
 
+def test_maps_outlive_truth_that_cannot_be_learnt_from(tmp_path: Path) -> None:
+    labels = two_halves(40, 20)
+    labels[0, 0] = 99
+    target = files(tmp_path / "target", truth=labels)
+    plan = settings(tmp_path, target, methods=["evidence", "half_city"])
+    with pytest.raises(LegendError, match="99"):
+        run_transfer(plan, tmp_path / "run")
+    assert (tmp_path / "run" / "target" / "source" / "evidence.tif").is_file()
+
+
 def test_maps_table_and_report(tmp_path: Path) -> None:
     run, plan = tmp_path / "run", settings(tmp_path, protocols=["source", "definitions"])
     said: list[str] = []

@@ -79,6 +79,26 @@ def test_a_stale_lock_is_taken_over(tmp_path: Path) -> None:
         assert json.loads((tmp_path / "run" / ".lock").read_text())["pid"] == os.getpid()
 
 
+def test_a_lock_that_a_killed_container_left_is_taken_over(tmp_path: Path) -> None:
+    """Started again, it has the same name, and its first process the same number."""
+    owner = {"pid": os.getpid(), "host": socket.gethostname(), "start": "yesterday"}
+    (tmp_path / ".lock").write_text(json.dumps(owner))
+    with locked(tmp_path):
+        with pytest.raises(RunLockedError), locked(tmp_path):
+            pass
+        assert json.loads((tmp_path / ".lock").read_text())["start"] != "yesterday"
+
+
+def test_a_new_folder_goes_with_a_bad_request_unless_there_is_work_to_keep(tmp_path: Path) -> None:
+    for name, kept in (("bad", False), ("late", True)):
+        with pytest.raises(RequestError), locked(tmp_path / name) as keep:
+            (tmp_path / name / "work").touch()
+            if kept:
+                keep()
+            raise RequestError("found", "expected", "way out")
+        assert (tmp_path / name / "work").exists() == kept
+
+
 def test_of_two_processes_that_find_a_stale_lock_one_takes_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
