@@ -13,21 +13,19 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.enums import Resampling
 from rasterio.io import DatasetReader
-from rasterio.vrt import WarpedVRT
 
 from landcover_pnp.grid import Box
 from landcover_pnp.ground import overlapping_bounds, require_same_ground
 from landcover_pnp.legend import (
     CLASS_COUNT,
     ENVIROATLAS,
-    NO_DATA,
     WORKING,
     Legend,
     count_values,
     remap,
     to_working,
 )
-from landcover_pnp.raster import blocks, label_band, on_grid, open_raster, read, read_mask
+from landcover_pnp.raster import blocks, label_band, on_grid, open_raster, read_labels
 
 Protocol = Literal["five_classes", "published"]
 """``five_classes`` counts shrubs and wetlands as trees and agriculture as grass; ``published``
@@ -150,7 +148,7 @@ def evaluate_map(
         with on_grid(labels, GeoBox.from_rio(source), Resampling.nearest) as view:
             for box in blocks(extent(source)):
                 total += score(
-                    _labels(view, box), truth_classes(source, box, legend, protocol), protocol
+                    read_labels(view, box), truth_classes(source, box, legend, protocol), protocol
                 )
     return total
 
@@ -177,17 +175,13 @@ def require_comparable(
         require_same_ground(source, "truth", mapped.bounds, mapped.crs, mapped.res[0])
     counts: Counter[int] = Counter()
     for box in blocks(extent(source)):
-        counts.update(count_values(read(source, 1, box)))
+        counts.update(count_values(read_labels(source, box)))
     legend.require_known(counts, source.name)
 
 
 def extent(source: DatasetReader) -> Box:
     """All pixels of a raster."""
     return Box(0, source.height, 0, source.width)
-
-
-def _labels(view: WarpedVRT, box: Box) -> NDArray[np.uint8]:
-    return np.where(read_mask(view, box), read(view, 1, box), np.uint8(NO_DATA))
 
 
 def truth_classes(
@@ -204,7 +198,7 @@ def truth_classes(
     Returns:
         (y, x) uint8, 0 = no data, or truth that is none of the five classes.
     """
-    codes = np.where(read_mask(source, box), read(source, 1, box), NO_DATA)
+    codes = read_labels(source, box)
     if protocol == "published" and legend.name == ENVIROATLAS.name:
         return remap(codes, legend, _PUBLISHED, "truth")
     return to_working(codes, legend, "truth")

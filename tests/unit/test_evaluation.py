@@ -71,6 +71,16 @@ def test_a_map_is_scored_at_the_resolution_of_the_truth(tmp_path: Path) -> None:
     assert scores.accuracy == pytest.approx(1 - 10 / 240**2)
 
 
+def test_declared_no_data_of_the_truth_is_no_truth(tmp_path: Path) -> None:
+    labels = write_tif(tmp_path / "map.tif", two_halves(4, 2), nodata=0)
+    truth = two_halves(40, 20)
+    truth[:60] = 255
+    declared = write_tif(tmp_path / "truth.tif", truth, nodata=255)
+    scores = evaluate_map(labels, declared, ENVIROATLAS, "five_classes")
+    assert scores.pixels == 180 * 240
+    assert scores.accuracy == 1
+
+
 def test_the_published_protocol_ignores_shrubs_as_truth(tmp_path: Path) -> None:
     labels = write_tif(tmp_path / "map.tif", two_halves(4, 4), nodata=0)
     truth = write_tif(tmp_path / "truth.tif", two_halves(40, 52))
