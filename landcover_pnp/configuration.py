@@ -41,8 +41,14 @@ def load_settings(
         *groups, name = key.split(".")
         target = values
         for group in groups:
-            target = target.setdefault(group, {})
-        target[name] = value
+            if target.get(group) is None:  # an optional block, written as null
+                target[group] = {}
+            target = target[group]
+            if not isinstance(target, dict):  # refused below
+                break
+        else:
+            target[name] = value
+    _require_blocks(values, settings, config)
     parser = settings_parser(settings)
     try:
         parsed = parser.instantiate(parser.parse_object(values))
@@ -149,6 +155,26 @@ def _checked(values: dict[str, Any], settings: type[Any], config: Path, at: str 
             items = [str(config.parent / v) if isinstance(v, str) else v for v in items]
         checked[key] = items if items is value or isinstance(value, list) else items[0]
     return checked
+
+
+def _require_blocks(
+    values: dict[str, Any], settings: type[Any], config: Path | None, at: str = ""
+) -> None:
+    """Refuses a block of settings that is none; one with nothing in it has its defaults."""
+    for key, kind in typing.get_type_hints(settings).items():
+        inner, value = _dataclass_in(kind), values.get(key)
+        if inner is None or _is_list(kind) or key not in values:
+            continue
+        if value is None and types.NoneType not in _leaves(kind):
+            values[key] = {}
+        elif isinstance(value, dict):
+            _require_blocks(value, inner, config, f"{at}{key}.")
+        elif value is not None:
+            raise SettingsError(
+                found=f"{at}{key} is {value}" + (f" ({config})" if config else ""),
+                expected="keys and values: " + ", ".join(typing.get_type_hints(inner)),
+                way_out=f"indent them below `{key}:`, or give them as --{at}{key}.KEY VALUE",
+            )
 
 
 def _options(words: Sequence[str], settings: type[Any]) -> dict[str, Any]:

@@ -42,9 +42,23 @@ def test_options_win_over_the_file(tmp_path: Path) -> None:
     assert settings.inference.engine == "evidence"
 
 
+def test_options_fill_a_block_that_the_file_leaves_null(tmp_path: Path) -> None:
+    settings = load(tmp_path, SCENE + "student: null", "--student.windows", "7")
+    assert settings.student is not None
+    assert settings.student.windows == 7
+
+
+def test_a_block_with_nothing_in_it_has_its_defaults(tmp_path: Path) -> None:
+    assert load(tmp_path, SCENE + "tiles:\n  # core_px: 256") == load(tmp_path, SCENE)
+
+
 @pytest.mark.parametrize(
     ("text", "words", "message"),
     [
+        (SCENE + "tiles: 5", [], "(?s)tiles is 5.*core_px.*below `tiles:`"),
+        (SCENE + "tiles: 5", ["--tiles.core_px", "256"], "tiles is 5"),
+        ("scene: {rasters: a.tif}", [], "(?s)scene.rasters is a.tif.*keys and values: image"),
+        (SCENE, ["--tiles", "5"], "(?s)tiles is 5.*--tiles.KEY VALUE"),
         (SCENE + "sed: 3", [], "(?s)unknown key 'sed'.*did you mean 'seed'"),
         (SCENE.replace("image", "imag"), [], "(?s)'scene.rasters.imag'.*did you mean 'image'"),
         (SCENE + "seed: x", [], "(?s)seed is x.*int"),
