@@ -34,7 +34,7 @@ class HashBook:
 
     def file_hash(self, file: Path) -> str:
         """SHA-256 of a file's bytes, 64 hex digits."""
-        name, state = str(file.absolute()), _state(file)
+        name, state = str(file.absolute()), list(file_state(file))
         known = self._known.get(name)
         if isinstance(known, dict) and known.get("state") == state:
             return str(known["sha256"])
@@ -46,6 +46,7 @@ class HashBook:
         return found
 
 
-def _state(file: Path) -> list[int]:
+def file_state(file: Path) -> tuple[int, ...]:
+    """Size, place and times of a file: another after every change of its content."""
     status = file.stat()
-    return [status.st_size, status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns]
+    return status.st_size, status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns

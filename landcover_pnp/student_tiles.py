@@ -86,6 +86,7 @@ def taught(run: Path, settings: StudentSettings, made_of: Ingredients) -> Record
     record, _ = Record.standing(path, made_of)
     if record is None:
         start = time.monotonic()
+        path.unlink(missing_ok=True)  # as in ``infer_tile``
         torch.set_num_threads(1)  # the order of floating-point sums, and with it the bytes
         sites = [Site.open(run)]
         student = teach(sites, image_model(settings, sites), settings)
@@ -118,6 +119,7 @@ def student_tile(job: StudentJob, tile_id: str) -> Record:
     torch.set_num_threads(1)
     start = time.monotonic()
     tile = job.grid.tile_by_id(tile_id)
+    job.record(tile).unlink(missing_ok=True)  # as in ``infer_tile``
     try:
         student, site = _opened(job.run, job.model_hash)
         core = site.fine.fine(tile.core)

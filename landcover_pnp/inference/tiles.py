@@ -19,9 +19,11 @@ from landcover_pnp.clusters import responsibilities
 from landcover_pnp.errors import DiskFullError, LandcoverError, TileError
 from landcover_pnp.geotiff import Band, write_raster
 from landcover_pnp.grid import Box, Tile, TileGrid
+from landcover_pnp.hashes import file_state
 from landcover_pnp.inference.engine import Evidence, infer, needs_prior
 from landcover_pnp.legend import NO_DATA, WORKING
 from landcover_pnp.prior.denoiser import Prior
+from landcover_pnp.prior.folder import CARD, CONFIG, WEIGHTS
 from landcover_pnp.runs import Ingredients, Record, file_hashes
 from landcover_pnp.settings import ClusterSettings, InferenceSettings, WeakLabelSettings
 from landcover_pnp.sources.scene import Scene
@@ -121,6 +123,8 @@ def infer_tile(job: TileJob, tile_id: str) -> Record:
     tile = job.grid.tile_by_id(tile_id)
     start = time.monotonic()
     made_of = job.made_of_tile(tile)
+    # Of older files, which go one by one: were this cut short, it would vouch for a mixture.
+    job.record(tile).unlink(missing_ok=True)
     try:
         probabilities, figures = _probabilities(job, tile)
         geobox = job.grid.geobox[tile.canvas.within(job.grid.extent)]
@@ -234,7 +238,15 @@ def _probabilities(
     return {method: np.where(valid, p, 0) for method, p in results.items()}, figures
 
 
-@lru_cache(maxsize=1)
 def load_prior(folder: Path | None) -> Prior:
-    """Loads a prior once a process."""
+    """Loads a prior once a process, and again when its files have changed.
+
+    A notebook that trains a prior anew, and workers that outlive a run, would go on with the old.
+    """
+    files = [folder / name for name in (CARD, CONFIG, WEIGHTS)] if folder else []
+    return _loaded(folder, tuple(file_state(file) for file in files if file.is_file()))
+
+
+@lru_cache(maxsize=1)
+def _loaded(folder: Path | None, _state: tuple[tuple[int, ...], ...]) -> Prior:
     return Prior.load(folder)

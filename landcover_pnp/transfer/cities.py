@@ -76,6 +76,7 @@ def open_city(city: TransferCity, drawn: Path) -> City:
     record, _ = Record.standing(note, made_of)
     if record is None:
         start = time.monotonic()
+        note.unlink(missing_ok=True)  # of an older drawing, whose files go one by one
         summary = write_city(plan, drawn / city.name)
         files = file_hashes(drawn, sorted(summary.folder.iterdir()))
         record = Record("done", made_of, time.monotonic() - start, files=files)

@@ -74,6 +74,8 @@ def made_or_kept(work: Work, folder: Path, name: str, taught: Taught) -> tuple[R
     record, _ = Record.standing(folder / f"{name}.json", made_of)
     if record is not None:
         return record, True
+    # Of older maps, which go one by one: were this cut short, it would vouch for a mixture.
+    (folder / f"{name}.json").unlink(missing_ok=True)
     start = time.process_time()
     paths = list(_write(work, folder, name, taught))
     seconds = time.process_time() - start

@@ -209,6 +209,24 @@ def test_a_changed_setting_redoes_what_it_concerns(change: str, config: Path, ru
     assert f"changed since the last run: {name}" in told
 
 
+def test_a_change_cut_short_and_taken_back_leaves_no_mixture(
+    config: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record of the tile that was in hand knows nothing of the files that replaced its own."""
+    whole = rasters(run)
+    with monkeypatch.context() as killed:
+
+        def kill(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        killed.setattr("landcover_pnp.inference.tiles.file_hashes", kill)
+        with pytest.raises(KeyboardInterrupt):
+            mapped(config, run, "--inference.evidence.iterations", "3")
+    assert rasters(run) != whole
+    mapped(config, run)
+    assert rasters(run) == whole
+
+
 def test_a_lost_product_is_made_again_from_the_mosaic(config: Path, run: Path) -> None:
     before = rasters(run)
     (run / "entropy.tif").unlink()

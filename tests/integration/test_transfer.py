@@ -108,6 +108,27 @@ def test_maps_outlive_truth_that_cannot_be_learnt_from(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "target" / "source" / "evidence.tif").is_file()
 
 
+def test_a_change_cut_short_and_taken_back_leaves_no_mixture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, plan = tmp_path / "run", settings(tmp_path, methods=["student"])
+    run_transfer(plan, run)
+    path = run / "target" / "source" / "probabilities" / "student.tif"
+    whole = path.read_bytes()
+    forest = ForestSettings(trees=2, sample_px=500)
+    with monkeypatch.context() as killed:
+
+        def kill(*_: object) -> None:
+            if path.read_bytes() != whole:
+                raise KeyboardInterrupt
+
+        killed.setattr("landcover_pnp.transfer.maps.file_hashes", lambda *words: kill(*words) or {})
+        with pytest.raises(KeyboardInterrupt):
+            run_transfer(dataclasses.replace(plan, student=StudentSettings(forest=forest)), run)
+    run_transfer(plan, run)
+    assert path.read_bytes() == whole
+
+
 def test_maps_table_and_report(tmp_path: Path) -> None:
     run, plan = tmp_path / "run", settings(tmp_path, protocols=["source", "definitions"])
     said: list[str] = []

@@ -14,6 +14,7 @@ import torch
 from diffusers.models.unets.unet_2d import UNet2DModel
 
 from landcover_pnp.errors import PriorError, SettingsError
+from landcover_pnp.inference.tiles import load_prior
 from landcover_pnp.legend import WORKING
 from landcover_pnp.prior.denoiser import Prior, build_network
 from landcover_pnp.prior.folder import CARD, CONFIG, WEIGHTS
@@ -107,6 +108,13 @@ def test_a_loaded_prior_saves_the_same_bytes(folder: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_a_prior_that_was_trained_anew_is_loaded_anew(folder: Path) -> None:
+    assert load_prior(folder) is load_prior(folder)
+    after = tiny(seed=1)
+    after.save(folder)
+    assert load_prior(folder).fingerprint == after.fingerprint
+
+
 def test_diffusers_opens_the_same_folder(folder: Path) -> None:
     network = UNet2DModel.from_pretrained(
         folder, torch_dtype=torch.float32, low_cpu_mem_usage=False, use_safetensors=True
