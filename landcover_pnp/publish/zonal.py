@@ -10,7 +10,6 @@ from typing import Any
 
 import geopandas
 import numpy as np
-import pyogrio
 import shapely
 from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError
@@ -25,6 +24,7 @@ from landcover_pnp.products import classes
 from landcover_pnp.publish.finished import FinishedRun
 from landcover_pnp.publish.vectors import write_layer
 from landcover_pnp.raster import blocks, open_raster, read
+from landcover_pnp.sources.vector_files import layers_of_shapes
 from landcover_pnp.sources.vectors import near_grid
 
 SHARES = {"tree_canopy": "trees and forest", "impervious": "impervious"}
@@ -152,9 +152,11 @@ def _read_zones(
     path: Path, layer: str | None, run: FinishedRun
 ) -> tuple[geopandas.GeoDataFrame, list[str]]:
     try:
-        if layer is None and len(pyogrio.list_layers(path)) > 1:
-            names = ", ".join(sorted(pyogrio.list_layers(path)[:, 0]))
+        layers = layers_of_shapes(path)
+        if layer is None and len(layers) > 1:
+            names = ", ".join(sorted(layers))
             raise _unusable(f"{path} has several layers: {names}", "name one with --layer")
+        layer = layer or next(iter(layers), None)
         zones = geopandas.read_file(path, layer=layer)
     except (DataSourceError, DataLayerError, OSError, ValueError) as error:
         raise _unusable(f"{path} cannot be read: {error}", "correct the path or --layer") from error

@@ -52,15 +52,23 @@ class ScenePlan:
         """
         hashes = {}
         for name, path in input_files(self.files).items():
-            # a shapefile is several files
-            parts = path.parent.glob(path.stem + ".*") if path.suffix == ".shp" else [path]
-            hashes[name] = [hash_of(part) for part in sorted(parts)]
+            hashes[name] = [hash_of(part) for part in _parts(path)]
         return ingredients(
             files=self.files,
             sha256=hashes,
             transform=self.geobox.transform,
             shape=self.geobox.shape,
         )
+
+
+def _parts(path: Path) -> list[Path]:
+    """The files that an input consists of: shapefiles and file geodatabases are several."""
+    if path.is_dir():
+        # Whoever looks at a geodatabase leaves locks in it.
+        return sorted(p for p in path.iterdir() if p.is_file() and p.suffix != ".lock")
+    if path.suffix.lower() == ".shp":
+        return sorted(p for p in path.parent.iterdir() if p.name.startswith(path.stem + "."))
+    return [path]
 
 
 def input_files(files: RasterFiles) -> dict[str, Path]:

@@ -104,8 +104,19 @@ def read_layer(
         return gpd.read_file(path, layer=name, bbox=bbox)
 
 
+def layers_of_shapes(path: Path) -> list[str]:
+    """Names of the layers of a vector file that can hold shapes.
+
+    QGIS stores styles and projects as tables in a GeoPackage: nobody means those.
+
+    Raises:
+        DataSourceError: If OGR does not take it for a vector file.
+    """
+    return [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
+
+
 def _layer(path: Path, layer: str | None, what: str) -> str:
-    layers = vector_layers(path) or []
+    layers = layers_of_shapes(path)
     if layer is None and len(layers) == 1:
         return layers[0]
     if layer is None or layer not in layers:

@@ -14,6 +14,8 @@ from xml.etree import ElementTree as ET
 
 import geopandas
 import numpy as np
+import pandas as pd
+import pyogrio
 import pystac
 import pytest
 import rasterio
@@ -309,6 +311,9 @@ def test_layers_of_zones_must_be_named_and_there(run: Path, tmp_path: Path) -> N
     for layer in ("a", "b"):
         ground.to_file(tmp_path / "zones.gpkg", layer=layer)
         ground.to_file(tmp_path / "folder" / f"{layer}.shp")
+    pyogrio.write_dataframe(
+        pd.DataFrame({"styleName": ["a"]}), tmp_path / "zones.gpkg", layer="layer_styles"
+    )
     for path in (tmp_path / "zones.gpkg", tmp_path / "folder"):
         with pytest.raises(RasterError, match="several layers: a, b"):
             zonal(run, path)

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+import pandas as pd
+import pyogrio
 import pytest
 import shapely
 from inputs import ORIGIN, UTM, colours, two_halves, write_tif
@@ -127,6 +129,27 @@ def test_an_area_of_several_layers_cannot_be_chosen_from(tmp_path: Path) -> None
     with pytest.raises(RasterError, match="has the layers a, more") as refused:
         area_m2(path)
     assert "`layer`" in refused.value.way_out
+
+
+def test_styles_that_qgis_stores_are_no_layer_to_choose_from(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.gpkg", [HOUSE])
+    pyogrio.write_dataframe(pd.DataFrame({"styleName": ["a"]}), path, layer="layer_styles")
+    assert read_area(path, GRID).equals(HOUSE)
+    assert area_m2(path) == pytest.approx(4000, rel=0.05)
+
+
+def test_a_file_geodatabase_is_a_layer_like_any_other(tmp_path: Path) -> None:
+    path = write(tmp_path / "roads.gdb", [HOUSE], driver="OpenFileGDB")
+    files = RasterFiles(
+        image=write_tif(tmp_path / "image.tif", colours()),
+        nlcd=write_tif(tmp_path / "nlcd.tif", two_halves(41, 24)),
+        roads=LayerFile(path),
+    )
+    made_of = plan_scene(files, 4.0).made_of()
+    (path / "_gdb.host.1.2.sr.lock").touch()
+    assert plan_scene(files, 4.0).made_of() == made_of
+    write(path, [HOUSE, HOUSE], driver="OpenFileGDB")
+    assert plan_scene(files, 4.0).made_of() != made_of
 
 
 def test_an_index_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
