@@ -24,6 +24,9 @@ from landcover_pnp.sources.scene import Scene
 PANEL_PX = 900
 """Longest side of a panel; larger maps are thinned out."""
 
+DPI = 100
+"""Pixels of the picture per inch of the figure."""
+
 
 def write_overview(run: Path) -> Path:
     """Draws image, weak labels, evidence, map, confidence and, where there is one, truth.
@@ -51,7 +54,9 @@ def write_overview(run: Path) -> Path:
     height, width = panels["image"].shape[:2]
     columns = 3
     rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(12, 12 * rows / columns * height / width + 0.9), layout="constrained")
+    # A strip of a map would be a picture too long to be opened.
+    panel_in = min(12 / columns * height / width, PANEL_PX / DPI)
+    figure = Figure(figsize=(12, rows * panel_in + 0.9), layout="constrained")
     for number, (title, picture) in enumerate(panels.items(), start=1):
         axis = figure.add_subplot(rows, columns, number)
         axis.imshow(picture, interpolation="nearest")
@@ -64,5 +69,5 @@ def write_overview(run: Path) -> Path:
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
     path = run / "overview.png"
     with completed(path) as partial:
-        figure.savefig(partial, format="png", dpi=100)
+        figure.savefig(partial, format="png", dpi=DPI)
     return path

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import rasterio
 from inputs import colours, two_halves, write_scene, write_tif
+from PIL import Image
 
 from landcover_pnp.configuration import load_settings
 from landcover_pnp.mapping import MapSummary, map_city
@@ -82,6 +83,18 @@ def test_no_data_in_is_no_data_out(tmp_path: Path) -> None:
     for path in (tmp_path / "run").glob("*.tif"):
         with rasterio.open(path) as source:
             np.testing.assert_array_equal(source.read(1) == source.nodata, invalid)
+
+
+def test_the_overview_of_a_strip_can_be_opened(tmp_path: Path) -> None:
+    strip = {"image": colours(), "nlcd": two_halves(41, 24), "truth": two_halves(40, 20)}
+    config = write_scene(
+        tmp_path,
+        **{k: np.concatenate([v[..., 110:130]] * 10, axis=-2) for k, v in strip.items()},
+    )
+    summary = mapped(config, tmp_path / "run", "--workers", "0", "--tiles.core_px", "600")
+    with Image.open(summary.overview) as picture:
+        assert picture.width < 1300
+        assert picture.height < 2000
 
 
 def test_truth_is_not_read_unless_the_protocol_asks(tmp_path: Path) -> None:
