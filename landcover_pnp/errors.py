@@ -85,6 +85,10 @@ class AlignmentWarning(LandcoverWarning):
     """A layer had to be warped or shifted onto the working grid."""
 
 
+class ScaleWarning(LandcoverWarning):
+    """Metres of the map's CRS are not metres on the ground."""
+
+
 class SuspiciouslyEmptyWarning(LandcoverWarning):
     """A layer has far fewer valid pixels than its neighbours."""
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from rasterio.coords import BoundingBox
 from rasterio.io import DatasetReader
-from rasterio.warp import transform_bounds
+from rasterio.warp import transform, transform_bounds
 
 from landcover_pnp.errors import GridError, RasterError
 from landcover_pnp.raster import name_of
@@ -43,6 +43,28 @@ def require_projected(source: DatasetReader, what: str) -> None:
             way_out="reproject it, for example with gdalwarp -t_srs EPSG:26917, images with "
             "-r bilinear and classes with -r mode",
         )
+
+
+def area_scale(bounds: Sequence[float], crs: Any) -> float:
+    """How many times larger an area is in a CRS than on the ground, in the middle of bounds.
+
+    Args:
+        bounds: Left, bottom, right, top.
+        crs: rasterio CRS of ``bounds``, in metres.
+
+    Returns:
+        The factor; NaN where the middle has no place on the earth.
+    """
+    x, y = (bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2
+    (longitude,), (latitude,) = transform(crs, "EPSG:4326", [x], [y])
+    if not np.isfinite((longitude, latitude)).all():
+        return float("nan")
+    # Areas are true in this projection, and near its middle nothing is turned or bent.
+    local = f"+proj=laea +lon_0={longitude} +lat_0={latitude}"
+    side = 100.0
+    east, north = transform(crs, local, [x, x + side, x], [y, y, y + side])
+    (ax, bx), (ay, by) = np.subtract(east[1:], east[0]), np.subtract(north[1:], north[0])
+    return float(side**2 / abs(ax * by - ay * bx))
 
 
 def overlapping_bounds(

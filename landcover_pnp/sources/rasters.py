@@ -14,8 +14,8 @@ import shapely
 from odc.geo.geobox import GeoBox
 from rasterio.io import DatasetReader
 
-from landcover_pnp.errors import AlignmentWarning, GridError
-from landcover_pnp.ground import bounds_of, overlapping_bounds, require_same_ground
+from landcover_pnp.errors import AlignmentWarning, GridError, ScaleWarning
+from landcover_pnp.ground import area_scale, bounds_of, overlapping_bounds, require_same_ground
 from landcover_pnp.raster import label_band, open_raster
 from landcover_pnp.runs import Ingredients, file_hash, ingredients
 from landcover_pnp.settings import RasterFiles
@@ -24,6 +24,9 @@ from landcover_pnp.sources.imagery import Imagery, plan_imagery
 from landcover_pnp.sources.scene import WEAK_LAYERS
 from landcover_pnp.sources.vector_files import vector_layers
 from landcover_pnp.sources.vectors import read_area, require_overlap
+
+AREA_OFF = 0.05
+"""Share by which areas of the map may differ from those on the ground unsaid."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,6 +120,16 @@ def plan_scene(files: RasterFiles, resolution_m: float) -> ScenePlan:
             way_out=f"set scene.resolution_m to {image.res[0]:g} or more",
         )
     geobox = _grid(image.bounds, image.crs.to_string(), resolution_m)
+    scale = area_scale(image.bounds, image.crs)
+    if abs(scale - 1) > AREA_OFF:
+        warnings.warn(
+            f"areas in {image.crs.to_string()}, the CRS of {files.image}, are {scale:.2f} times "
+            "those on the ground here: hectares, square kilometres and the pixels of "
+            f"{resolution_m:g} m are too; for true ones reproject the image, for example to the "
+            "UTM zone with gdalwarp -r bilinear",
+            ScaleWarning,
+            stacklevel=2,
+        )
     several = f"{len(image.images)} images" if len(image.images) > 1 else "image"
     notes.append(f"{several} averaged from {image.res[0]:g} m to {resolution_m:g} m")
     area = None

@@ -11,7 +11,7 @@ import shapely
 from inputs import ORIGIN, UTM, colours, two_halves, write_tif
 from pyproj import Transformer
 
-from landcover_pnp.errors import AlignmentWarning
+from landcover_pnp.errors import AlignmentWarning, ScaleWarning
 from landcover_pnp.grid import Box
 from landcover_pnp.settings import LayerFile, RasterFiles, TruthFile
 from landcover_pnp.sources.preparation import prepare_scene
@@ -220,6 +220,28 @@ def test_a_grid_off_by_a_fraction_is_said(tmp_path: Path, files: RasterFiles) ->
     with warnings.catch_warnings():
         warnings.simplefilter("error", AlignmentWarning)
         plan_scene(files, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("crs", "origin", "times"),
+    [
+        ("EPSG:3857", (-8_904_000, 4_930_000), 1.73),  # Pittsburgh in Web Mercator
+        ("EPSG:5070", (1_400_000, 2_000_000), 1),
+        ("EPSG:32717", (586_000, 9_900_000), 1),
+        ("EPSG:26917", (1e9, 1e9), 1),  # nowhere: a geotransform that is wrong
+    ],
+)
+def test_metres_that_are_none_on_the_ground_are_said(
+    crs: str, origin: tuple[float, float], times: float, tmp_path: Path
+) -> None:
+    place = {"crs": crs, "origin": origin}
+    image = write_tif(tmp_path / "image.tif", colours(), **place)
+    nlcd = write_tif(tmp_path / "nlcd.tif", two_halves(41, 24), **place)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", ScaleWarning)
+        plan_scene(RasterFiles(image, nlcd), 4.0)
+    assert len(said) == (times != 1)
+    assert all(f"{times:.2f} times" in str(warning.message) for warning in said)
 
 
 def test_a_prepared_scene_is_kept_until_an_input_changes(
