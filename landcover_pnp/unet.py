@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as lightning
 import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
@@ -223,10 +224,15 @@ def _train(task: _Training, batches: DataLoader[Any], steps: int) -> None:
         trainer = lightning.Trainer(
             max_steps=steps,
             accelerator="cpu",
+            # One process, also inside a Slurm job of several tasks, which Lightning would join.
+            plugins=LightningEnvironment(),
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
             gradient_clip_val=1.0,
         )
-        trainer.fit(task, batches)
+        try:
+            trainer.fit(task, batches)
+        except SystemExit as error:  # what Lightning makes of Ctrl-C
+            raise KeyboardInterrupt from error

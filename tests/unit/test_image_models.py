@@ -1,8 +1,10 @@
 import copy
+import signal
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from landcover_pnp.image_models import Forest, ImageModel, Lesson
 from landcover_pnp.settings import ForestSettings, UNetSettings
@@ -94,3 +96,25 @@ def test_certain_weak_labels_that_are_met_cost_nothing() -> None:
     weak = torch.zeros(1, 5, 2, 2)
     weak[:, 1, 0], weak[:, 3, 1] = 1, 1
     assert float(rq_loss(weak, weak, torch.ones(1, 2, 2))) == pytest.approx(0, abs=1e-4)
+
+
+def test_a_u_net_learns_inside_a_slurm_job_of_several_tasks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job = {"JOB_ID": "1", "JOB_NAME": "map", "NTASKS": "8", "NODELIST": "node1", "PROCID": "0"}
+    for name, value in {**job, "LOCALID": "0", "NODEID": "0"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    model = UNet(UNetSettings(channels=[8, 16], steps=1, crop_px=8), bands=3)
+    model.fit([lesson()], seed=0)
+    assert model.predict(lesson().image).shape == (5, 48, 48)
+
+
+def test_ctrl_c_interrupts_a_u_net_like_everything_else() -> None:
+    def pressed(*_: Tensor) -> Tensor:
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        UNet(SMALL, bands=3, loss=pressed).fit([lesson()], seed=0)
+    assert signal.getsignal(signal.SIGINT) is before
