@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,9 +103,10 @@ def hired(crew: Crew, pieces: int) -> Iterator[Hands]:
     with ExitStack() as stack:
         own = None
         if crew.scheduler is None:
-            gpus = _count_gpus()
+            gpus = _gpus()
             stack.enter_context(dask.config.set(DASK))
-            own = stack.enter_context(_own_cluster(min(crew.workers or gpus or CPU_COUNT, pieces)))
+            wanted = crew.workers or len(gpus) or CPU_COUNT
+            own = stack.enter_context(_own_cluster(min(wanted, pieces)))
             client = stack.enter_context(Client(own))
             client.register_plugin(_OwnWorker(gpus))
         else:
@@ -157,19 +158,22 @@ class _OwnWorker(WorkerPlugin):
     A terminal sends Ctrl-C to all its processes; workers are to finish what they have in hand.
     """
 
-    def __init__(self, gpus: int) -> None:
+    def __init__(self, gpus: Sequence[str]) -> None:
         self.gpus = gpus
 
     def setup(self, worker: Worker) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         if self.gpus:
-            os.environ["CUDA_VISIBLE_DEVICES"] = str(int(worker.name) % self.gpus)
+            os.environ["CUDA_VISIBLE_DEVICES"] = self.gpus[int(worker.name) % len(self.gpus)]
 
 
-def _count_gpus() -> int:
+def _gpus() -> list[str]:
+    """What CUDA calls the GPUs this process may use: of a shared machine not the first ones."""
     import torch  # not at the top: workers whose work needs no torch start in half the time
 
-    return torch.cuda.device_count()
+    count = torch.cuda.device_count()
+    allowed = os.environ.get("CUDA_VISIBLE_DEVICES", "").replace(" ", "")
+    return allowed.split(",")[:count] if allowed else [str(number) for number in range(count)]
 
 
 def _require_shared(client: Client, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Workers of our own as real processes: killed, killed again, not to be started."""
 
+import os
 import threading
 from contextlib import suppress
 from functools import partial
@@ -95,6 +96,16 @@ def test_workers_serve_one_harvest_after_another_and_come_when_they_are_needed(
             seen.append([worker.pid for worker in own_workers()])
         assert seen[0] == seen[1] != []
     assert not own_workers()
+
+
+def test_workers_use_the_gpus_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    for allowed, first in (("5,7", "5"), ("GPU-b2,GPU-c3", "GPU-b2"), (None, "0")):
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        if allowed:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", allowed)
+        with Farm(Crew(), 1, print) as farm:
+            assert dict(farm.harvest(os.getenv, ["CUDA_VISIBLE_DEVICES"])).popitem()[1] == first
 
 
 def test_a_scheduler_of_our_own_keeps_no_note_of_finished_tiles(tmp_path: Path) -> None:
