@@ -184,11 +184,12 @@ def _require_names(cities: list[Path]) -> None:
 
 
 def _read_table(path: Path) -> list[dict[str, str]]:
-    """The rows an earlier batch wrote."""
+    """The rows an earlier batch wrote; none of a table that a spreadsheet has rewritten."""
     if not path.is_file():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    columns = {field.name for field in dataclasses.fields(CityResult)}
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
+        return [row for row in csv.DictReader(file) if row.keys() == columns]
 
 
 def _write_table(path: Path, rows: list[CityResult], before: Sequence[dict[str, str]] = ()) -> None:

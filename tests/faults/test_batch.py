@@ -48,6 +48,22 @@ def test_what_nobody_expected_of_a_city_does_not_stop_the_others(
     assert reasons == ["unexpected ZeroDivisionError: as expected"] * 2
 
 
+@pytest.mark.parametrize("sign", [",", ";"])
+def test_a_table_that_a_spreadsheet_rewrote_does_not_stop_a_batch(
+    tmp_path: Path, sign: str
+) -> None:
+    cities = [named(write_scene(tmp_path / name), name) for name in ("a", "b")]
+    for city in cities:
+        city.write_text("scenes: {}")
+    config = write_batch(tmp_path, *cities)
+    assert main(["batch", str(config)]) == 1
+    table = tmp_path / "runs" / "cities.csv"
+    table.write_text(table.read_text().replace(",", sign), encoding="utf-8-sig")
+    write_scene(tmp_path / "a").rename(cities[0])
+    assert main(["batch", str(config)]) == 3
+    assert [row["exit_code"] for row in rows(tmp_path)] == ["0", "2"]
+
+
 def test_cities_fail_each_for_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good = named(write_scene(tmp_path / "a"), "good")
     bad = named(write_scene(tmp_path / "b"), "bad")
