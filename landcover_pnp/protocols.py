@@ -48,6 +48,14 @@ def plan_sources(settings: WeakLabelSettings) -> dict[str, ScenePlan]:
             expected="configuration files of cities with truth",
             way_out="name them, or choose the protocol definitions",
         )
+    names = [config.stem for config in settings.source_scenes]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise SettingsError(
+            found=f"source cities of the same name: {', '.join(twice)}",
+            expected="configuration files, each of another name: it becomes the city's folder",
+            way_out="rename the files of weak_labels.source_scenes",
+        )
     plans = {}
     for config in settings.source_scenes:
         city = load_settings(MapSettings, config).scene

@@ -149,6 +149,11 @@ WRONG_SETTINGS = {
         "the scene has no truth",
     ),
     "no source scenes": ("workers: 1", "weak_labels: {protocol: source}", "source_scenes is empty"),
+    "source scenes of one name": (
+        "workers: 1",
+        "weak_labels: {protocol: source, source_scenes: [a/map.yaml, b/map.yaml]}",
+        "source cities of the same name: map",
+    ),
     "another resolution": (
         "inference: {engine: evidence}",
         "inference: {engine: algorithm1}\n",
