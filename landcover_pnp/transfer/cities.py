@@ -16,6 +16,7 @@ from landcover_pnp.settings import (
     RasterFiles,
     SyntheticSettings,
     TransferCity,
+    TransferMethod,
     TransferSettings,
 )
 from landcover_pnp.sources.enviroatlas import list_tiles, tile_files
@@ -133,15 +134,23 @@ def require_sensible(settings: TransferSettings) -> None:
             )
 
 
-def require_usable(cities: Sequence[City], resolution_m: float) -> None:
+_ONE_MODEL = ("source_forest", "source_unet", "source_unet_weak", "student_finetuned")
+"""Methods whose model sees the images of the source and of every target."""
+
+
+def require_usable(
+    cities: Sequence[City], resolution_m: float, methods: Sequence[TransferMethod]
+) -> None:
     """Checks headers of all files but truth, before any work.
 
     Args:
         cities: The cities, the source first.
         resolution_m: Pixel side of the working grid.
+        methods: The methods asked for.
 
     Raises:
-        RequestError: If a city's files cannot be used, or the source has no truth.
+        RequestError: If a city's files cannot be used, the source has no truth, or one model is
+            to see images of different bands.
     """
     if cities[0].truth is None:
         raise SettingsError(
@@ -149,6 +158,16 @@ def require_usable(cities: Sequence[City], resolution_m: float) -> None:
             expected="labels of the source city",
             way_out="give source.rasters.truth",
         )
+    bands: dict[int, str] = {}
     for city in cities:
         for files in city.tiles.values():
-            plan_scene(without_truth(files), resolution_m)
+            plan = plan_scene(without_truth(files), resolution_m)
+            bands.setdefault(len(plan.imagery.images[0].bands), city.name)
+    asked = [method for method in methods if method in _ONE_MODEL]
+    if len(bands) > 1 and asked:
+        raise SettingsError(
+            found="images of " + " and ".join(f"{n} bands ({name})" for n, name in bands.items()),
+            expected=f"the same bands everywhere: one model sees them all in {', '.join(asked)}",
+            way_out="take 3 bands of each image, for example with gdal_translate -b 1 -b 2 -b 3, "
+            "or leave these methods out",
+        )

@@ -93,7 +93,7 @@ def run_transfer(settings: TransferSettings, run: Path, say: Say | None = None) 
     with locked(run) as keep:
         remove_partials(run)
         cities = [open_city(city, run / "cities") for city in (settings.source, *settings.targets)]
-        require_usable(cities, settings.resolution_m)
+        require_usable(cities, settings.resolution_m, settings.methods)
         once: dict[tuple[str, ...], MethodMap] = {}
         for protocol in settings.protocols:
             for made in _Protocol(settings, run, protocol, cities, tell, keep).maps():

@@ -86,6 +86,14 @@ def test_truth_of_a_target_is_opened_by_the_scoring_alone(
     assert not list(copies)
 
 
+def test_a_model_is_not_taught_on_other_bands_than_it_shall_see(tmp_path: Path) -> None:
+    plan = settings(tmp_path, methods=["source_forest"])
+    write_tif(tmp_path / "target" / "image.tif", colours(bands=4))
+    with pytest.raises(SettingsError, match=r"3 bands \(source\) and 4 bands \(target\)"):
+        run_transfer(plan, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_target_whose_truth_is_rubbish_is_mapped_all_the_same(tmp_path: Path) -> None:
     plan = settings(tmp_path)
     canary = tmp_path / "target" / "truth.tif"
