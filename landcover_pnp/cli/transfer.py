@@ -30,7 +30,7 @@ def _transfer(words: list[str]) -> int:
     summary = run_transfer(settings, run, say)
     say("\n" + summary.table.read_text(encoding="utf-8"))
     say_fields(summary)
-    return 0
+    return summary.exit_code
 
 
 COMMANDS = {

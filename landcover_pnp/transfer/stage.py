@@ -56,6 +56,7 @@ class TransferSummary:
         maps: Class maps there.
         kept: How many of them an earlier run had made.
         scored: Cities with truth.
+        incomplete: Map runs with tiles or images that failed, no data in the maps.
         table: Markdown table.
         report: HTML report.
         seconds: Time of this run.
@@ -65,9 +66,15 @@ class TransferSummary:
     maps: int
     kept: int
     scored: int
+    incomplete: int
     table: Path
     report: Path
     seconds: float
+
+    @property
+    def exit_code(self) -> int:
+        """0 all done, 3 where tiles or images failed."""
+        return 3 if self.incomplete else 0
 
 
 def run_transfer(settings: TransferSettings, run: Path, say: Say | None = None) -> TransferSummary:
@@ -95,10 +102,13 @@ def run_transfer(settings: TransferSettings, run: Path, say: Say | None = None) 
         cities = [open_city(city, run / "cities") for city in (settings.source, *settings.targets)]
         require_usable(cities, settings.resolution_m, settings.methods)
         once: dict[tuple[str, ...], MethodMap] = {}
+        incomplete = 0
         for protocol in settings.protocols:
-            for made in _Protocol(settings, run, protocol, cities, tell, keep).maps():
+            work = _Protocol(settings, run, protocol, cities, tell, keep)
+            for made in work.maps():
                 # A method without p(class | NLCD) comes again, kept, under the next protocol.
                 once.setdefault((made.city, made.protocol, made.method, str(made.seed)), made)
+            incomplete += work.incomplete
         results = score_maps(list(once.values()), cities, settings)
         write_json(run / "results.json", results.content())
         table, report = write_report(run, results, settings)
@@ -107,6 +117,7 @@ def run_transfer(settings: TransferSettings, run: Path, say: Say | None = None) 
         maps=len(once),
         kept=sum(m.kept for m in once.values()),
         scored=sum(city.truth is not None for city in cities),
+        incomplete=incomplete,
         table=table,
         report=report,
         seconds=time.monotonic() - start,
@@ -127,6 +138,7 @@ class _Protocol:
     ) -> None:
         self.settings, self.run, self.protocol, self.say = settings, run, protocol, say
         self.cities, self._keep = cities, keep
+        self.incomplete = 0
         self._taught: Taught = {}
 
     def maps(self) -> Iterator[MethodMap]:
@@ -171,6 +183,11 @@ class _Protocol:
             summary = map_city(mapped, folder)
             self._keep()  # whatever truth or another city turns out to be
             self.say(f"{city.name} {tile}, protocol {self.protocol}: {summary.seconds:.0f} s")
+            if summary.exit_code:
+                self.incomplete += 1
+                reasons = {**summary.unusable, **summary.reasons}
+                failed = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+                self.say(f"warning: no data where tiles or images failed in {folder}: {failed}")
             sites[tile] = Site.open(folder)
         return sites
 

@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -10,7 +11,15 @@ import pytest
 import rasterio
 from inputs import ORIGIN, colours, two_halves, write_scene, write_tif
 
-from landcover_pnp.errors import GridError, LegendError, RasterError, RequestError, SettingsError
+from landcover_pnp.errors import (
+    GridError,
+    LegendError,
+    RasterError,
+    RequestError,
+    SettingsError,
+    TileError,
+)
+from landcover_pnp.inference import tiles
 from landcover_pnp.settings import (
     EnviroAtlasTile,
     ForestSettings,
@@ -18,6 +27,7 @@ from landcover_pnp.settings import (
     RasterFiles,
     StudentSettings,
     SyntheticSettings,
+    TileSettings,
     TransferCity,
     TransferSettings,
     TruthFile,
@@ -92,6 +102,24 @@ def test_a_model_is_not_taught_on_other_bands_than_it_shall_see(tmp_path: Path) 
     with pytest.raises(SettingsError, match=r"3 bands \(source\) and 4 bands \(target\)"):
         run_transfer(plan, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_tiles_that_failed_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = settings(tmp_path, methods=["evidence"], tiles=TileSettings(core_px=30, ring_px=8))
+
+    infer, calls, said = tiles.infer, itertools.count(), list[str]()
+
+    def fails_once(*words: Any) -> Any:
+        if next(calls) == 1:
+            raise TileError("a bad tile", "a good one", "none")
+        return infer(*words)
+
+    monkeypatch.setattr(tiles, "infer", fails_once)
+    once = run_transfer(plan, tmp_path / "run", said.append)
+    assert (once.incomplete, once.exit_code) == (1, 3)
+    assert sum("a bad tile" in line for line in said) == 1
+    again = run_transfer(plan, tmp_path / "run")
+    assert (again.incomplete, again.exit_code) == (0, 0)
 
 
 def test_a_target_whose_truth_is_rubbish_is_mapped_all_the_same(tmp_path: Path) -> None:
