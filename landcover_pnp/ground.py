@@ -56,7 +56,7 @@ def area_scale(bounds: Sequence[float], crs: Any) -> float:
         The factor; NaN where the middle has no place on the earth.
     """
     x, y = (bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2
-    (longitude,), (latitude,) = transform(crs, "EPSG:4326", [x], [y])
+    longitude, latitude, *_ = transform_bounds(crs, "EPSG:4326", x, y, x, y)
     if not np.isfinite((longitude, latitude)).all():
         return float("nan")
     # Areas are true in this projection, and near its middle nothing is turned or bent.
