@@ -133,7 +133,8 @@ def _windows(
         yield geopandas.GeoDataFrame(
             {
                 "code": own[1:],
-                "name": [names[code] for code in own[1:]],
+                # Texts even where a window has none: the first one's types are the layer's.
+                "name": np.array([names[code] for code in own[1:]], object),
                 "area_m2": shapely.area(outlines).round(2),
                 "confidence": patch_means(known, numbers).round(1),
             },

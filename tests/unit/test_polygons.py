@@ -1,10 +1,14 @@
 """Polygons of labels: nothing lost, nothing twice, whatever the labels are."""
 
+from pathlib import Path
+
+import geopandas
 import numpy as np
 import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from inputs import write_tif
 from rasterio.features import rasterize
 from rasterio.transform import Affine
 from scipy import ndimage
@@ -17,6 +21,7 @@ from landcover_pnp.publish.polygons import (
     simplified,
     staircases,
 )
+from landcover_pnp.publish.vectors import WINDOW_PX, write_polygons
 
 LABELS = arrays(
     np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=12), elements=st.integers(0, 3)
@@ -105,3 +110,14 @@ def test_means_of_patches(labels: np.ndarray) -> None:
     means = patch_means(values, numbers)
     for number, mean in enumerate(means, start=1):
         np.testing.assert_allclose(mean, values[numbers == number].mean())
+
+
+def test_names_are_texts_where_the_first_window_is_empty(tmp_path: Path) -> None:
+    labels = np.zeros((10, WINDOW_PX + 20), np.uint8)
+    labels[:, WINDOW_PX:] = 4
+    classes = write_tif(tmp_path / "map.tif", labels, nodata=0)
+    confidence = write_tif(tmp_path / "confidence.tif", np.where(labels, 80, 255).astype(np.uint8))
+    write_polygons(tmp_path / "map.gpkg", classes, confidence, min_area_m2=4, simplify_m=1)
+    table = geopandas.read_file(tmp_path / "map.gpkg", layer="landcover")
+    assert table["name"].tolist() == ["trees and forest"]
+    assert table["area_m2"].tolist() == [200]
