@@ -4,6 +4,7 @@ Synthetic cities in the four looks; where ../shared is there, also a real Enviro
 Pittsburgh and four EnviroAtlas patches of 256 m. p(class | NLCD) of cities and window is by the
 NLCD legend's definitions, so no label of any kind is used. The patches come with the weak labels
 of the program that was released with the paper, as a picture: each pixel's class colours, mixed.
+They have no roads, so of the tones greenness alone counts.
 """
 
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ import rasterio
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
+from landcover_pnp.asphalt import scene_roads
+from landcover_pnp.boxes import box_mean
 from landcover_pnp.clusters import responsibilities, sample_centres
 from landcover_pnp.configuration import load_settings
 from landcover_pnp.inference.engine import Evidence
@@ -33,6 +36,7 @@ from landcover_pnp.sources.preparation import prepare_scene
 from landcover_pnp.sources.rasters import plan_scene
 from landcover_pnp.sources.synthetic import write_city
 from landcover_pnp.sources.synthetic.style import Look
+from landcover_pnp.tones import asphalt, class_given_image, tone
 from landcover_pnp.weak_labels import weak_labels
 
 ROOT = Path(__file__).parents[1]
@@ -61,7 +65,8 @@ class Case:
         """The upper left corner of this scene."""
         e = self.evidence
         cut = (..., slice(side), slice(side))
-        evidence = Evidence(e.clusters[cut], e.weak_labels[cut], e.valid[cut], e.origin)
+        tones = None if e.tones is None else e.tones[cut]
+        evidence = Evidence(e.clusters[cut], e.weak_labels[cut], e.valid[cut], e.origin, tones)
         return Case(evidence, self.truth[cut])
 
 
@@ -88,6 +93,21 @@ def cases(folder: Path, seed: int, width_m: int) -> dict[str, Case]:
     return found
 
 
+def weighed(p: NDArray[np.float32], known: Evidence) -> NDArray[np.float32]:
+    """A map (class, y, x) with what the tones say of its land, as `denoise` starts from it."""
+    land = p if known.tones is None else p * known.tones
+    land = np.where(known.valid, land, 1)[1:]
+    q = np.concatenate([p[:1], land / land.sum(axis=0) * (1 - p[0])])
+    return np.where(known.valid, q, 0)
+
+
+def smoothed(p: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Half the map, half the mean over 3 x 3 pixels of its labels, pooled as `denoise` does."""
+    one_hot = p == p.max(axis=0)
+    q = np.sqrt(box_mean(one_hot.astype(np.float32), 1, valid) * p)
+    return q / np.where(valid, q.sum(axis=0), 1)
+
+
 def _case(scene_settings: SceneSettings, folder: Path) -> Case:
     scene = prepare_scene(plan_scene(scene_files(scene_settings), PIXEL_M), folder)
     box, options = scene.extent, WeakLabelSettings()
@@ -96,7 +116,9 @@ def _case(scene_settings: SceneSettings, folder: Path) -> Case:
     layers = (scene.coverage(name, box) for name in ("roads", "buildings", "water"))
     matrix = protocol_matrix(options, scene, {}, folder)
     weak = weak_labels(scene.nlcd(box), matrix, *layers, valid, options, PIXEL_M).probabilities
-    return Case(Evidence(_clusters(scene.image(box), valid), weak, valid, (0, 0)), truth)
+    image, roads = scene.image(box), scene_roads(scene)
+    tones = class_given_image(image, roads) if roads else None
+    return Case(Evidence(_clusters(image, valid), weak, valid, (0, 0), tones), truth)
 
 
 def patch(folder: Path, name: str) -> Case:
@@ -105,8 +127,10 @@ def patch(folder: Path, name: str) -> Case:
     truth = to_working(_pixels(folder / f"{name}_ea_64.tif")[0], ENVIROATLAS)
     valid = np.ones(truth.shape, np.bool_)
     weak = _unmixed(_pixels(folder / f"{name}_prior_rgb_64.tif"))
-    clusters = _clusters(image.astype(np.float32), valid)
-    return Case(Evidence(clusters, weak, valid, (0, 0)), truth)
+    image = image.astype(np.float32)
+    roads = asphalt(tone(image).reshape(3, -1), np.zeros(truth.size, np.bool_))
+    tones = class_given_image(image, roads) if roads else None
+    return Case(Evidence(_clusters(image, valid), weak, valid, (0, 0), tones), truth)
 
 
 def _clusters(image: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -6,8 +6,8 @@ of the process. MI and KL are the paper's terms at the result, averaged over the
 paper's recipes are slow: they see the upper left `--window` pixels of each scene only, and the
 rows that end in "(window)" are for comparison with them.
 
-"evidence, smoothed" is `denoise` with a mean over 3 x 3 pixels in place of the prior: what of the
-gain is no more than the removal of specks.
+"evidence with tones" is what `denoise` starts from; "smoothed" is `denoise` with a mean over 3 x 3
+pixels in place of the prior: what of the gain is no more than the removal of specks.
 
 On a machine with CUDA the networks run there, and cost is wall time.
 
@@ -30,10 +30,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from engine_scenes import Case, cases
+from engine_scenes import Case, cases, smoothed, weighed
 from numpy.typing import NDArray
 
-from landcover_pnp.boxes import box_mean
 from landcover_pnp.errors import LandcoverWarning
 from landcover_pnp.evaluation import score
 from landcover_pnp.inference.constraints import MutualInformation, WeakLabelKL
@@ -48,14 +47,17 @@ from landcover_pnp.settings import (
 )
 
 DEFAULT = InferenceSettings()
-SMOOTHED = "evidence, smoothed"
+TONES = "evidence with tones"
+SMOOTHED = "evidence with tones, smoothed"
 NARROW = EvidenceSettings(radius_px=15, weak_share=0.0, match_radius_px=15)
 
 ROWS: dict[str, InferenceSettings | None] = {
     "weak labels": None,
     "evidence": replace(DEFAULT, engine="evidence"),
     "evidence, narrow boxes": replace(DEFAULT, engine="evidence", evidence=NARROW),
+    TONES: replace(DEFAULT, engine="evidence"),
     SMOOTHED: replace(DEFAULT, engine="evidence"),
+    "denoise, no tones": replace(DEFAULT, engine="denoise", denoise=DenoiseSettings(tones=False)),
     "denoise": replace(DEFAULT, engine="denoise"),
     "denoise, bfloat16": replace(DEFAULT, engine="denoise", precision="bfloat16"),
     "denoise, mean clean map alone": replace(
@@ -93,6 +95,8 @@ def measure(name: str, scenes: dict[str, Case], folder: Path | None, window: int
     for place, case in scenes.items():
         known = case.evidence
         p = known.weak_labels if settings is None else infer(known, settings, prior, seed=0)
+        if name in (TONES, SMOOTHED):
+            p = weighed(p, known)
         results[place] = smoothed(p, known.valid) if name == SMOOTHED else p
     seconds = clock() - start
     km2 = sum(case.km2 for case in scenes.values())
@@ -108,13 +112,6 @@ def measure(name: str, scenes: dict[str, Case], folder: Path | None, window: int
         "weak_label_kl": float(np.mean(divergence)),
         "scores": {place: accuracy(p, scenes[place]) for place, p in results.items()},
     }
-
-
-def smoothed(p: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Half the map, half the mean over 3 x 3 pixels of its labels, pooled as `denoise` does."""
-    one_hot = p == p.max(axis=0)
-    q = np.sqrt(box_mean(one_hot.astype(np.float32), 1, valid) * p)
-    return q / np.where(valid, q.sum(axis=0), 1)
 
 
 class Counted:

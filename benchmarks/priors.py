@@ -15,8 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from engine_scenes import REAL, Case, cases
-from engines import smoothed
+from engine_scenes import REAL, Case, cases, smoothed, weighed
 from numpy.typing import NDArray
 
 from landcover_pnp.configuration import load_settings
@@ -41,6 +40,7 @@ from landcover_pnp.settings import (
 CROPS, SAMPLES, STEPS = 128, 64, 50
 LEVELS = (50, 100, 200, 300)
 SEED = 11
+REAL_SCENES = 5
 
 
 def untrained(settings: TrainPriorSettings) -> Prior:
@@ -88,13 +88,16 @@ def maps(priors: dict[str, Prior], levels: list[int]) -> None:
     """Prints accuracy and mean IoU of weak labels, evidence, and `denoise` with every prior."""
     with TemporaryDirectory() as name:
         found = cases(Path(name), SEED, 640)
-    print("| | " + " | ".join(found) + " | mean |\n|---|" + "---:|" * (len(found) + 1))
+    print("| | " + " | ".join([*found, "mean", "mean of the real ones"]) + " |")
+    print("|---|" + "---:|" * (len(found) + 2))
     show("weak labels", found, [case.evidence.weak_labels for case in found.values()])
     known = [case.evidence for case in found.values()]
     evidence = [infer(e, InferenceSettings("evidence"), None, SEED) for e in known]
     show("evidence", found, evidence)
-    smooth = [smoothed(p, e.valid) for e, p in zip(known, evidence, strict=True)]
-    show("evidence, smoothed", found, smooth)
+    toned = [weighed(p, e) for e, p in zip(known, evidence, strict=True)]
+    show("evidence with tones", found, toned)
+    smooth = [smoothed(p, e.valid) for e, p in zip(known, toned, strict=True)]
+    show("the same, smoothed", found, smooth)
     for t in levels:
         settings = InferenceSettings(engine="denoise", denoise=DenoiseSettings(t=t))
         for name, prior in priors.items():
@@ -108,9 +111,11 @@ def show(name: str, found: dict[str, Case], probabilities: list[NDArray[np.float
         score(np.where(case.evidence.valid, p.argmax(0) + 1, 0), case.truth, "five_classes")
         for case, p in zip(found.values(), probabilities, strict=True)
     ]
-    means = [np.mean([s.accuracy for s in scores]), np.mean([s.mean_iou for s in scores])]
     cells = [f"{s.accuracy:.3f} / {s.mean_iou:.3f}" for s in scores]
-    print(" | ".join([f"| {name}", *cells, f"{means[0]:.3f} / {means[1]:.3f}"]) + " |", flush=True)
+    for part in (scores, scores[-REAL_SCENES:]):
+        accuracy, mean_iou = ([getattr(s, n) for s in part] for n in ("accuracy", "mean_iou"))
+        cells.append(f"{np.mean(accuracy):.3f} / {np.mean(mean_iou):.3f}")
+    print(" | ".join([f"| {name}", *cells]) + " |", flush=True)
 
 
 def main(words: list[str]) -> None:

@@ -12,7 +12,7 @@ Usage: python benchmarks/student_rules.py [CITY ...]
 import dataclasses
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,14 +23,17 @@ import numpy as np
 from student_sites import REPAIRED, TARGET, evidence_of, mapped, pittsburgh, scored, synthetic
 
 from landcover_pnp import recombination, student
+from landcover_pnp.asphalt import city_roads
 from landcover_pnp.evaluation import Scores
+from landcover_pnp.grid import Box
 from landcover_pnp.settings import (
     ForestSettings,
     RasterFiles,
     StudentSettings,
     WeakLabelSettings,
 )
-from landcover_pnp.sites import Place, Site
+from landcover_pnp.sites import Site
+from landcover_pnp.sources.scene import Scene
 from landcover_pnp.sources.synthetic.style import Look
 from landcover_pnp.tones import Asphalt
 
@@ -38,15 +41,15 @@ Floats = recombination.Floats
 DEFAULT = StudentSettings(teacher="evidence", forest=ForestSettings(trees=30, sample_px=12_000))
 
 
-def roads_without_brightness(chosen: Sequence[Place]) -> Asphalt | None:
+def roads_without_brightness(chosen: Iterable[tuple[Scene, Box]]) -> Asphalt | None:
     """The city's roads as if they did not tell how bright the light is."""
-    roads = recombination.city_roads(chosen)
+    roads = city_roads(chosen)
     return roads and dataclasses.replace(roads, brightness=None)
 
 
-def roads_without_redness(chosen: Sequence[Place]) -> Asphalt | None:
+def roads_without_redness(chosen: Iterable[tuple[Scene, Box]]) -> Asphalt | None:
     """The city's roads as if they did not tell how red the light is."""
-    roads = recombination.city_roads(chosen)
+    roads = city_roads(chosen)
     return roads and dataclasses.replace(roads, redness=None)
 
 

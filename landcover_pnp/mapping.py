@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landcover_pnp import __version__
+from landcover_pnp.asphalt import scene_roads
 from landcover_pnp.clusters import sample_centres
 from landcover_pnp.configuration import plain
 from landcover_pnp.errors import WeakLabelsWarning
 from landcover_pnp.evaluation import Protocol, Scores, evaluate_map
 from landcover_pnp.geotiff import remove_partials
 from landcover_pnp.inference.crew import Crew
+from landcover_pnp.inference.engine import counts_tones
 from landcover_pnp.inference.farm import Farm
 from landcover_pnp.inference.tiles import METHODS, TileJob, remove_others, tile_work
 from landcover_pnp.journal import journal_of
@@ -128,6 +130,7 @@ def _job(
         matrix=matrix,
         clusters=settings.clusters,
         centres=sample_centres(sample, settings.clusters, settings.seed),
+        roads=scene_roads(scene) if counts_tones(settings.inference) else None,
         inference=settings.inference,
         seed=settings.seed,
         made_of=ingredients(

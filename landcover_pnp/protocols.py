@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from landcover_pnp.asphalt import some_windows
 from landcover_pnp.configuration import load_settings
 from landcover_pnp.errors import SettingsError, WeakLabelsWarning
 from landcover_pnp.raster import blocks
@@ -24,7 +25,6 @@ from landcover_pnp.weak_labels import DEFINITIONS, class_given_nlcd, cooccurrenc
 DOUBTFUL_CHANGE = 0.2
 """Repairs that move more of p(class | NLCD) than this are warned of, see docs/transfer.md."""
 
-_WINDOW_PX = 64
 _SEED = 0
 
 
@@ -109,18 +109,12 @@ def repair_scene(scene: Scene, matrix: NDArray[np.float64], settings: RepairSett
     Returns:
         The repaired matrix and how far it went.
     """
-    windows = list(blocks(scene.extent, _WINDOW_PX))
-    order = np.random.default_rng(_SEED).permutation(len(windows))
     parts: list[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.intp]]] = []
-    seen = 0
-    for box in (windows[number] for number in order):
+    for box in some_windows(scene, settings.sample_px):
         image, valid = scene.image(box), scene.valid(box)
         place = places(scene.nlcd(box), {n: scene.coverage(n, box) for n in OBJECTS}, valid)
         known = place != NOWHERE
         parts.append((colours(image, valid)[:, known], tone(image)[:, known], place[known]))
-        seen += int(known.sum())
-        if seen >= settings.sample_px:
-            break
     features, tones, place = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
     if asphalt(tones, place == ROADS) is None:
         warnings.warn(NO_COLOUR, WeakLabelsWarning, stacklevel=2)

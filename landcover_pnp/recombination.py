@@ -9,39 +9,18 @@ and its few wrong pixels would teach a student more of their kind in each round.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
 from landcover_pnp.boxes import box_mean
-from landcover_pnp.errors import WeakLabelsWarning
 from landcover_pnp.grid import Box
-from landcover_pnp.repair import OBJECTS, ROADS, places
-from landcover_pnp.sites import Place, Site
-from landcover_pnp.tones import NO_COLOUR, Asphalt, asphalt, class_given_tone, tone
+from landcover_pnp.sites import Site
+from landcover_pnp.tones import Asphalt, class_given_image
 
 Floats = NDArray[np.float32]
 
 _TINY = 1e-6
 _WATER = 0  # position on the class axis
-
-
-def city_roads(chosen: Sequence[Place]) -> Asphalt | None:
-    """Tone of the roads over windows of a city, see ``tones.asphalt``; warns without colour."""
-    tones, on_road = [], []
-    for site, box in chosen:
-        scene = site.scene
-        kinds = places(
-            scene.nlcd(box), {n: scene.coverage(n, box) for n in OBJECTS}, scene.valid(box)
-        )
-        tones.append(tone(scene.image(box)).reshape(3, -1))
-        on_road.append(kinds.ravel() == ROADS)
-    roads = asphalt(np.concatenate(tones, axis=1), np.concatenate(on_road))
-    if roads is None:
-        warnings.warn(NO_COLOUR, WeakLabelsWarning, stacklevel=2)
-    return roads
 
 
 def weak_evidence(site: Site, box: Box, image: Floats, roads: Asphalt | None) -> Floats:
@@ -69,9 +48,7 @@ def weighted_by_tone(site: Site, p: Floats, image: Floats, roads: Asphalt | None
     p = site.upsampled(p)
     if roads is None:
         return p
-    tones = tone(box_mean(image, site.fine.factor)).reshape(3, -1)
-    fits = class_given_tone(tones, roads).T.reshape(p.shape)
-    return _normalised(np.asarray(p * fits, np.float32))
+    return _normalised(p * class_given_image(box_mean(image, site.fine.factor), roads))
 
 
 def recombine(p: Floats, weak: Floats, share: Floats, water: Floats) -> Floats:

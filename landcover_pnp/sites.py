@@ -14,6 +14,7 @@ from landcover_pnp.configuration import load_settings
 from landcover_pnp.errors import RasterError
 from landcover_pnp.geotiff import write_raster
 from landcover_pnp.grid import Box
+from landcover_pnp.inference.engine import counts_tones
 from landcover_pnp.inference.tiles import BAND, PROBABILITY_ONE
 from landcover_pnp.products import class_product, write_products
 from landcover_pnp.raster import blocks, open_raster, read
@@ -37,11 +38,13 @@ class Site:
         run: The run folder.
         scene: Its prepared scene.
         fine: The scene's image at its own resolution.
+        tones_counted: Whether the run's map has what tones say in it.
     """
 
     run: Path
     scene: Scene
     fine: FineImage
+    tones_counted: bool
 
     @classmethod
     def open(cls, run: Path) -> Site:
@@ -58,7 +61,8 @@ class Site:
             )
         settings = load_settings(MapSettings, run / "settings.json")
         scene = Scene.open(run / "scene")
-        return cls(run, scene, FineImage.of(scene_files(settings.scene), scene))
+        fine = FineImage.of(scene_files(settings.scene), scene)
+        return cls(run, scene, fine, counts_tones(settings.inference))
 
     def windows(self) -> list[Box]:
         """Windows of ``WINDOW_PX`` that hold data and partition the site, in row-major order."""

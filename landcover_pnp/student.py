@@ -19,13 +19,13 @@ from pathlib import Path
 
 import numpy as np
 
+from landcover_pnp.asphalt import city_roads
 from landcover_pnp.errors import RasterError
 from landcover_pnp.grid import Box
 from landcover_pnp.image_models import Forest, ImageModel, Lesson
 from landcover_pnp.legend import CLASS_COUNT
 from landcover_pnp.recombination import (
     Floats,
-    city_roads,
     mapped_water,
     recombine,
     weak_evidence,
@@ -182,11 +182,11 @@ def teach(sites: Sequence[Site], model: ImageModel, settings: StudentSettings) -
     """
     chosen = chosen_places(sites, settings.windows, settings.seed)
     images = [site.fine.image(box) for site, box in chosen]
-    roads = city_roads(chosen) if settings.greenness else None
+    roads = city_roads((site.scene, box) for site, box in chosen) if settings.greenness else None
     weak = [weak_evidence(s, b, x, roads) for (s, b), x in zip(chosen, images, strict=True)]
     water = [mapped_water(site, box, settings.teacher) for site, box in chosen]
     current = [
-        site.pooled(weighted_by_tone(site, site.probabilities(settings.teacher, box), image, roads))
+        _lesson(site, box, image, settings.teacher, roads)
         for (site, box), image in zip(chosen, images, strict=True)
     ]
     rounds: list[Round] = []
@@ -209,6 +209,14 @@ def teach(sites: Sequence[Site], model: ImageModel, settings: StudentSettings) -
         if rounds[-1].changed < settings.settled:
             break
     return Student(kept, kept_share, roads, settings.teacher, tuple(rounds))
+
+
+def _lesson(site: Site, box: Box, image: Floats, teacher: str, roads: Asphalt | None) -> Floats:
+    """What the first round learns of a window: the teacher's map, with what tones say, once."""
+    p = site.probabilities(teacher, box)
+    if teacher == "map" and site.tones_counted:
+        return p
+    return site.pooled(weighted_by_tone(site, p, image, roads))
 
 
 def confidence_weight(q: Floats) -> Floats:

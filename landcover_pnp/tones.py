@@ -77,7 +77,7 @@ def asphalt(tones: NDArray[np.floating], on_road: NDArray[np.bool_]) -> Asphalt 
     Returns:
         Median tone; None where the image has no colour, so that tones tell nothing.
     """
-    if tones[0].std() < _LEAST_COLOUR:
+    if not tones.size or tones[0].std() < _LEAST_COLOUR:
         return None
     roads = tones[:, on_road]
     if roads.shape[1] < _FEWEST_ROADS_PX:
@@ -148,6 +148,12 @@ def class_given_colour(tones: NDArray[np.floating], roads: Asphalt) -> NDArray[n
         bright = tones[1].astype(np.float64) / roads.brightness
         fits[:, _TREES] *= _falls(bright, _LAWN, _LAWN_SLOPE, _GROVE_FLOOR)
     return fits
+
+
+def class_given_image(image: NDArray[np.float32], roads: Asphalt) -> NDArray[np.float32]:
+    """``class_given_tone`` of every pixel: (band, y, x) in 0..1 -> (class, y, x) factors."""
+    fits = class_given_tone(tone(image).reshape(3, -1), roads)
+    return np.asarray(fits.T.reshape(-1, *image.shape[1:]), np.float32)
 
 
 def _normalised_difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -37,6 +37,8 @@ class Evidence:
         weak_labels: (class 5, y, x) float32 probabilities, sum to 1 where valid.
         valid: (y, x) bool, False is no data; the other layers may hold anything there.
         origin: Absolute pixel position (y, x) of the canvas on the working grid.
+        tones: (class 5, y, x) float32 factors in 0..1, how well the image's tones fit each class;
+            None where they do not count.
 
     Raises:
         GridError: If the layers differ in size or the weak labels in classes.
@@ -46,9 +48,12 @@ class Evidence:
     weak_labels: NDArray[np.float32]
     valid: NDArray[np.bool_]
     origin: tuple[int, int]
+    tones: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         sizes = {self.clusters.shape[1:], self.weak_labels.shape[1:], self.valid.shape}
+        if self.tones is not None:
+            sizes.add(self.tones.shape[1:])
         if len(sizes) > 1 or len(self.weak_labels) != CLASS_COUNT:
             raise GridError(
                 found=f"clusters {self.clusters.shape}, weak labels {self.weak_labels.shape}, "
@@ -168,6 +173,7 @@ def infer(
         np.where(valid, evidence.weak_labels, 0).astype(np.float32),
         valid,
         evidence.origin,
+        evidence.tones,
     )
     task = Task(known, settings, prior, seed, constraints, callback)
     p = _ENGINES[settings.engine](task)[1:].cpu().numpy()  # channel 0 is the prior's no data
@@ -221,6 +227,12 @@ def needs_prior(engine: str) -> bool:
     return engine != "evidence"
 
 
+def counts_tones(settings: InferenceSettings) -> bool:
+    """Whether an engine's map has what tones say in it."""
+    starts = {"denoise": True, "guided": settings.guided.start == "denoise"}
+    return settings.denoise.tones and starts.get(settings.engine, False)
+
+
 def _evidence(task: Task) -> Tensor:
     def report(iteration: int, p: NDArray[np.float32]) -> None:
         if task.callback:
@@ -234,6 +246,8 @@ def _evidence(task: Task) -> Tensor:
 def _denoise(task: Task) -> Tensor:
     s = task.settings.denoise
     start = task.start(s.start)
+    if s.tones and task.evidence.tones is not None:
+        start = keep_water(start * task.with_no_data(task.evidence.tones), start)
     return keep_water(denoise(start, task.prior, task.canvas, s, task.callback), start)
 
 

@@ -27,6 +27,7 @@ from landcover_pnp.prior.folder import CARD, CONFIG, WEIGHTS
 from landcover_pnp.runs import Ingredients, Record, file_hashes
 from landcover_pnp.settings import ClusterSettings, InferenceSettings, WeakLabelSettings
 from landcover_pnp.sources.scene import Scene
+from landcover_pnp.tones import Asphalt, class_given_image
 from landcover_pnp.weak_labels import weak_labels
 
 METHODS = ("map", "evidence", "weak_labels")
@@ -72,6 +73,7 @@ class TileJob:
         matrix: p(class | NLCD), (nlcd class, class).
         clusters: Cluster settings.
         centres: Start centres of the whole scene, (cluster, band).
+        roads: Tone of the whole scene's roads; None where tones do not count.
         inference: Engine settings.
         seed: Seed of the run.
         made_of: What the tiles depend on besides their position.
@@ -84,6 +86,7 @@ class TileJob:
     matrix: NDArray[np.float64]
     clusters: ClusterSettings
     centres: NDArray[np.float32]
+    roads: Asphalt | None
     inference: InferenceSettings
     seed: int
     made_of: Ingredients
@@ -220,10 +223,10 @@ def _probabilities(
     undecided = valid & (np.ptp(weak_p, axis=0) == 0)
     if not valid.any():
         return dict.fromkeys(METHODS, np.zeros_like(weak_p)), {"valid_px": 0}
-    clusters = responsibilities(
-        scene.image(tile.canvas), valid, job.centres, job.clusters, job.seed
-    )
-    evidence = Evidence(clusters, weak_p, valid, (tile.canvas.y0, tile.canvas.x0))
+    image = scene.image(tile.canvas)
+    clusters = responsibilities(image, valid, job.centres, job.clusters, job.seed)
+    tones = class_given_image(image, job.roads) if job.roads else None
+    evidence = Evidence(clusters, weak_p, valid, (tile.canvas.y0, tile.canvas.x0), tones)
     prior = load_prior(job.inference.prior) if needs_prior(job.inference.engine) else None
     alone = dataclasses.replace(job.inference, engine="evidence")
     baseline = infer(evidence, alone, None, job.seed)

@@ -39,7 +39,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "sources.checks",
         "sources.fine_image",
     ),
-    ("weak_labels", "tones", "repair", "local_mixture", "clusters"),
+    ("weak_labels", "tones", "repair", "asphalt", "local_mixture", "clusters"),
     (
         "prior.noise",
         "prior.folder",

@@ -1,0 +1,70 @@
+"""A city's roads in its image: the grey against which all its tones are told."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from landcover_pnp.errors import WeakLabelsWarning
+from landcover_pnp.grid import Box
+from landcover_pnp.raster import blocks
+from landcover_pnp.repair import OBJECTS, ROADS, places
+from landcover_pnp.sources.scene import Scene
+from landcover_pnp.tones import NO_COLOUR, Asphalt, asphalt, tone
+
+_WINDOW_PX = 64
+_SEED = 0
+_ENOUGH_PX = 200_000
+
+
+def some_windows(scene: Scene, size_px: int) -> Iterator[Box]:
+    """Windows of a scene in random order, always the same, until they hold so many pixels.
+
+    Args:
+        scene: The scene.
+        size_px: Pixels with data that are wanted; all windows where it has fewer.
+
+    Yields:
+        Working pixels.
+    """
+    windows = list(blocks(scene.extent, _WINDOW_PX))
+    seen = 0
+    for number in np.random.default_rng(_SEED).permutation(len(windows)):
+        yield windows[number]
+        seen += int(scene.valid(windows[number]).sum())
+        if seen >= size_px:
+            return
+
+
+def scene_roads(scene: Scene) -> Asphalt | None:
+    """The tone of a scene's roads for its map, by some of its windows, see ``city_roads``.
+
+    Brightness is left out: where weak labels expect trees, dark paving would become trees. A
+    student, which also sees texture, can tell.
+    """
+    roads = city_roads((scene, box) for box in some_windows(scene, _ENOUGH_PX))
+    return roads and replace(roads, brightness=None)
+
+
+def city_roads(windows: Iterable[tuple[Scene, Box]]) -> Asphalt | None:
+    """The tone of the roads in windows of a city, see ``tones.asphalt``; warns without colour.
+
+    Args:
+        windows: Scenes of the city and working pixels of them.
+
+    Returns:
+        Tone of the roads; None where the image has no colour, so that tones do not count.
+    """
+    tones, on_road = [], []
+    for scene, box in windows:
+        valid = scene.valid(box)
+        kinds = places(scene.nlcd(box), {n: scene.coverage(n, box) for n in OBJECTS}, valid)
+        tones.append(tone(scene.image(box))[:, valid])
+        on_road.append(kinds[valid] == ROADS)
+    roads = asphalt(np.concatenate(tones, axis=1), np.concatenate(on_road))
+    if roads is None:
+        warnings.warn(NO_COLOUR, WeakLabelsWarning, stacklevel=2)
+    return roads
