@@ -11,7 +11,13 @@ import torch
 
 from landcover_pnp.errors import GridError, PriorError, SettingsError
 from landcover_pnp.inference.algorithm1 import time_at
-from landcover_pnp.inference.engine import Evidence, infer, needs_prior, require_usable
+from landcover_pnp.inference.engine import (
+    Evidence,
+    counts_tones,
+    infer,
+    needs_prior,
+    require_usable,
+)
 from landcover_pnp.inference.step import Step
 from landcover_pnp.prior.denoiser import Prior, build_network
 from landcover_pnp.prior.noise import NoiseSchedule
@@ -251,3 +257,24 @@ def test_weak_labels_need_the_five_classes() -> None:
     known = evidence()
     with pytest.raises(GridError, match=r"\(5, y, x\)"):
         replace(known, weak_labels=known.weak_labels[:4])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_tones_count_in_denoise_alone(engine: str, prior: Prior) -> None:
+    known = evidence()
+    tones = np.ones((5, 20, 26), np.float32)
+    tones[2] = 1e-3  # nothing looks like soil
+    settings = replace(SETTINGS, engine=engine)
+    toned, plain = (infer(e, settings, prior, seed=0) for e in (replace(known, tones=tones), known))
+    assert np.array_equal(toned, plain) != counts_tones(settings)
+    if counts_tones(settings):
+        deaf = replace(settings, denoise=replace(settings.denoise, tones=False))
+        np.testing.assert_array_equal(
+            infer(replace(known, tones=tones), deaf, prior, seed=0), plain
+        )
+        assert toned[2].sum() < 0.5 * plain[2].sum()
+
+
+def test_tones_of_another_canvas_are_refused() -> None:
+    with pytest.raises(GridError):
+        replace(evidence(), tones=np.ones((5, 3, 3), np.float32))
