@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
 from landcover_pnp.errors import RequestError
-from landcover_pnp.evaluation import Scores
+from landcover_pnp.evaluation import Protocol, Scores
 from landcover_pnp.examination import CELL_M
 
 DRAWS = 1000
@@ -63,7 +63,7 @@ def bootstrap(
         RequestError: If fewer than two cells hold truth: nothing can be resampled.
     """
     whole = measures(Scores(cells.confusion.sum(axis=0), cells.protocol))
-    resampled = _resampled(cells.confusion, seed, draws)
+    resampled = _resampled(cells.confusion, cells.protocol, seed, draws)
     samples = [measures(Scores(confusion, cells.protocol)) for confusion in resampled]
     return {name: _interval(whole[name], [s[name] for s in samples], level) for name in whole}
 
@@ -105,7 +105,8 @@ def paired_differences(
         return {name: first[name] - second[name] for name in first}
 
     whole = differences(both.sum(axis=0))
-    samples = [differences(sample) for sample in _resampled(both, seed, draws)]
+    resampled = _resampled(both, cells.protocol, seed, draws)
+    samples = [differences(sample) for sample in resampled]
     return {name: _interval(whole[name], [s[name] for s in samples], level) for name in whole}
 
 
@@ -129,9 +130,13 @@ def over_seeds(values: NDArray[np.float64]) -> Interval:
     return Interval(mean, mean - half, mean + half)
 
 
-def _resampled(confusion: NDArray[np.int64], seed: int, draws: int) -> Iterator[NDArray[np.int64]]:
+def _resampled(
+    confusion: NDArray[np.int64], protocol: Protocol, seed: int, draws: int
+) -> Iterator[NDArray[np.int64]]:
     """Pooled confusion matrices of cells drawn with replacement, (truth, predicted) each."""
-    confusion = confusion[confusion[:, 1:].any(axis=(1, 2))]
+    # As published, what is predicted where truth is ignored still counts in the unions.
+    counting = confusion if protocol == "published" else confusion[:, 1:]
+    confusion = confusion[counting.any(axis=(1, 2))]
     if len(confusion) < 2:
         raise RequestError(
             found=f"{len(confusion)} cells of {CELL_M:g} m with truth",

@@ -97,3 +97,14 @@ def test_cells_add_up_to_the_whole() -> None:
     confusion = cell_confusion(predicted, truth, numbers, int(numbers.max()) + 1)
     whole = score(predicted, truth, "five_classes").confusion
     np.testing.assert_array_equal(confusion.sum(axis=0), whole)
+
+
+def test_predictions_on_ignored_truth_count_in_the_intervals_as_published() -> None:
+    known = cells(np.full(60, 0.9), np.random.default_rng(0))
+    ignored = np.zeros((20, 6, 6), np.int64)
+    ignored[:, 0, 2] = PIXELS  # cells of other truth, mapped as impervious
+    drawn = Scores(np.concatenate([known.confusion, ignored]), "published")
+    value, low, high = bootstrap(lambda scores: {"iou": float(scores.iou[1])}, drawn, 0)["iou"]
+    assert low < value < high
+    without = bootstrap(lambda s: {"iou": float(s.iou[1])}, Scores(known.confusion, "published"), 0)
+    assert high < without["iou"].low
