@@ -80,8 +80,8 @@ class StudentSettings:
         teacher: What the first round learns: the map, or a baseline of the run.
         rounds: Most rounds.
         settled: The rounds end when one changes the class of less than this share of pixels.
-        greenness: Whether vegetation is expected to be green, and grass not to be dark: this
-            then counts as evidence, see ``tones.class_given_tone``.
+        greenness: Whether vegetation is expected to be green, grass not to be dark, and soil to
+            be redder than roads: this then counts as evidence, see ``tones.class_given_tone``.
         windows: Most windows of 64 working pixels that it learns from, spread over all runs.
         forest: The random forest.
         unet: The U-Net.
