@@ -26,7 +26,7 @@ def planned(settings: TransferSettings, folder: Path) -> list[City]:
     """The cities of a run after all checks that come before any work."""
     require_sensible(settings)
     cities = [open_city(city, folder) for city in (settings.source, *settings.targets)]
-    require_usable(cities, settings.resolution_m)
+    require_usable(cities, settings.resolution_m, settings.methods)
     return cities
 
 
