@@ -268,11 +268,11 @@ def test_status_of_a_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     failed = lines[cut].replace('"done"', '"failed"').replace('"reason": ""', '"reason": "why"')
     journal.write_text("".join(lines[:cut]) + failed + '{"time": "20')
     (run / ".lock").write_text(
-        json.dumps({"pid": os.getpid(), "host": os.uname().nodename, "start": "now"})
+        json.dumps({"pid": os.getppid(), "host": os.uname().nodename, "start": "now"})
     )
     assert main(["status", str(run)]) == 0
     said = capsys.readouterr().out
-    assert f"at work: process {os.getpid()}" in said
+    assert f"at work: process {os.getppid()}" in said
     assert "9 tiles: 3 done, 1 failed, 5 left; last stage done: scene" in said
     assert "failed: r0001c0000: why" in said
     (run / ".lock").unlink()
