@@ -123,13 +123,14 @@ class Farm:
             # dask groups what it remembers by function name as long as it may name the tasks
             future = client.submit(work, name, pure=False, retries=0)
             in_hand[future.key] = name, future
-            future.add_done_callback(fetch)
+            client.loop.add_callback(fetch, future)
 
-        def fetch(future: Future[Any]) -> None:
-            # In a thread of dask's: where a worker dies with a result that was not yet fetched,
-            # this waits until another has done the piece again.
+        async def fetch(future: Future[Any]) -> None:
+            # Where a worker dies with a result that was not yet fetched, this waits until another
+            # has done the piece again. It does so in the client's event loop and ends with it: the
+            # one thread that dask has for callbacks of all clients would wait on for ever.
             try:
-                finished.put((future, future.result(), None))
+                finished.put((future, await future, None))
             except Exception as error:
                 finished.put((future, None, error))
 

@@ -4,12 +4,15 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tornado.platform.asyncio import BaseAsyncIOLoop
 from work import noted
 
 from landcover_pnp.errors import DiskFullError, RequestError, RunError
@@ -157,10 +160,22 @@ def test_this_process_works_without_dask(tmp_path: Path) -> None:
     assert harvest(["a", "b"], Crew(workers=0), tmp_path) == {"a": "A", "b": "B"}
 
 
-def test_a_lost_scheduler_is_said(
+def test_a_lost_scheduler_is_said_and_hinders_no_later_work(
     cluster: tuple[str, subprocess.Popen], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The last test here: it ends the cluster."""
+    """The last test here: it ends the cluster.
+
+    Threads are slow to reach an event loop: what still asks one for a result when the loop has
+    ended gets no answer, and keeps waiting what stands in line behind it.
+    """
+    ask = BaseAsyncIOLoop.add_callback
+
+    def ask_slowly(*question: Any, **named: Any) -> None:
+        if threading.current_thread().name.startswith("Dask-Callback"):
+            time.sleep(0.3)
+        ask(*question, **named)
+
+    monkeypatch.setattr(BaseAsyncIOLoop, "add_callback", ask_slowly)
     monkeypatch.setattr("landcover_pnp.inference.crew.CONNECT_S", 2)
     names = [f"good{i}" for i in range(4000)]
     with Farm(Crew(scheduler=cluster[0], shared=tmp_path), len(names), print) as farm:
@@ -171,3 +186,11 @@ def test_a_lost_scheduler_is_said(
         with pytest.raises(RunError, match="connection to the dask scheduler was lost"):
             list(results)
         assert time.monotonic() - start < 60
+
+    def out_of_patience() -> bool:
+        assert time.monotonic() - start < 120
+        return False
+
+    with Farm(Crew(workers=1), 1, print) as farm:
+        later = dict(farm.harvest(partial(noted, tmp_path), ["later"], out_of_patience))
+    assert later == {"later": "LATER"}
