@@ -10,9 +10,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from queue import Empty, SimpleQueue
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 from distributed import Client, Future, KilledWorker
+from tornado.ioloop import IOLoop
 
 from landcover_pnp.errors import DiskFullError, LandcoverError
 from landcover_pnp.inference.crew import Crew, Hands, connection_lost, hired
@@ -117,13 +118,14 @@ class Farm:
         in_hand: dict[Any, tuple[str, Future[Any]]] = {}
         finished: SimpleQueue[tuple[Future[Any], Any, Exception | None]] = SimpleQueue()
         capacity = _Capacity(client, self._tell)
+        loop = cast(IOLoop, client.loop)  # a client that is connected has one
         failure: DiskFullError | None = None
 
         def give(name: str) -> None:
             # dask groups what it remembers by function name as long as it may name the tasks
             future = client.submit(work, name, pure=False, retries=0)
             in_hand[future.key] = name, future
-            client.loop.add_callback(fetch, future)
+            loop.add_callback(fetch, future)
 
         async def fetch(future: Future[Any]) -> None:
             # Where a worker dies with a result that was not yet fetched, this waits until another
