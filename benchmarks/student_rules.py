@@ -61,7 +61,7 @@ def bayes(p: Floats, weak: Floats, share: Floats, _: Floats) -> Floats:
 
 RULES: dict[str, tuple[StudentSettings, dict[str, Any]]] = {
     "student": (DEFAULT, {}),
-    "without tones": (dataclasses.replace(DEFAULT, greenness=False), {}),
+    "without tones": (dataclasses.replace(DEFAULT, tones=False), {}),
     "without brightness": (DEFAULT, {"city_roads": roads_without_brightness}),
     "without redness": (DEFAULT, {"city_roads": roads_without_redness}),
     "without the teacher's water": (DEFAULT, {"recombine": bayes}),

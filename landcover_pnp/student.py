@@ -182,7 +182,7 @@ def teach(sites: Sequence[Site], model: ImageModel, settings: StudentSettings) -
     """
     chosen = chosen_places(sites, settings.windows, settings.seed)
     images = [site.fine.image(box) for site, box in chosen]
-    roads = city_roads((site.scene, box) for site, box in chosen) if settings.greenness else None
+    roads = city_roads((site.scene, box) for site, box in chosen) if settings.tones else None
     weak = [weak_evidence(s, b, x, roads) for (s, b), x in zip(chosen, images, strict=True)]
     water = [mapped_water(site, box, settings.teacher) for site, box in chosen]
     current = [

@@ -80,7 +80,7 @@ class StudentSettings:
         teacher: What the first round learns: the map, or a baseline of the run.
         rounds: Most rounds.
         settled: The rounds end when one changes the class of less than this share of pixels.
-        greenness: Whether vegetation is expected to be green, grass not to be dark, and soil to
+        tones: Whether vegetation is expected to be green, grass not to be dark, and soil to
             be redder than roads: this then counts as evidence, see ``tones.class_given_tone``.
         windows: Most windows of 64 working pixels that it learns from, spread over all runs.
         forest: The random forest.
@@ -92,7 +92,7 @@ class StudentSettings:
     teacher: Literal["map", "evidence", "weak_labels"] = "map"
     rounds: int = 2
     settled: float = 0.01
-    greenness: bool = True
+    tones: bool = True
     windows: int = 100
     forest: ForestSettings = field(default_factory=ForestSettings)
     unet: UNetSettings = field(default_factory=UNetSettings)

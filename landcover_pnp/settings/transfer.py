@@ -29,7 +29,7 @@ TransferMethod = Literal[
     "student_unet",
     "student_finetuned",
     "student_no_clusters",
-    "student_no_greenness",
+    "student_no_tones",
     "half_city",
 ]
 """Methods of a transfer run, see docs/transfer.md."""

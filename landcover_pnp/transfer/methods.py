@@ -53,7 +53,7 @@ TITLES: dict[TransferMethod, str] = {
     "student_unet": "student, U-Net",
     "student_finetuned": "student, U-Net fine-tuned from the source",
     "student_no_clusters": "student of the weak labels, no clusters",
-    "student_no_greenness": "student without greenness",
+    "student_no_tones": "student without tones",
     "half_city": "forest, TRUE labels of half the city",
 }
 """What the table calls a method."""
@@ -152,8 +152,8 @@ def _student(
         settings = dataclasses.replace(settings, model="unet")
     elif method == "student_no_clusters":
         settings = dataclasses.replace(settings, teacher="weak_labels")
-    elif method == "student_no_greenness":
-        settings = dataclasses.replace(settings, greenness=False)
+    elif method == "student_no_tones":
+        settings = dataclasses.replace(settings, tones=False)
     model = image_model(settings, sites)
     if method == "student_finetuned":
         places = chosen_places(source, settings.windows, settings.seed)

@@ -24,7 +24,7 @@ _NO_MAP = "No map: all protocols and methods asked for need truth, and there is 
 
 _ABLATION = (
     ("everything", "student"),
-    ("without greenness", "student_no_greenness"),
+    ("without tones", "student_no_tones"),
     ("without clusters", "student_no_clusters"),
     ("without weak labels: source labels instead", "source_forest"),
     ("without student", "map"),
@@ -190,7 +190,7 @@ def _markdown(city: City, results: Results) -> str:
 def _ablation(scored: Sequence[Row]) -> list[Html]:
     """What is lost without each part, under the protocols that have all parts."""
     methods = {row.made.method for row in scored}
-    if not methods & {"student_no_greenness", "student_no_clusters"}:
+    if not methods & {"student_no_tones", "student_no_clusters"}:
         return []
     protocols = dict.fromkeys(row.made.protocol for row in scored if row.made.method == "student")
     lines = []

@@ -94,7 +94,7 @@ def test_a_network_as_student(run: Path) -> None:
     assert (labels == two_halves(4, 2))[labels > 0].mean() > 0.95
 
 
-def test_greenness_does_not_count_where_the_image_has_no_colour(tmp_path: Path) -> None:
+def test_tones_do_not_count_where_the_image_has_no_colour(tmp_path: Path) -> None:
     config = write_scene(tmp_path, image=np.repeat(colours(bands=1), 3, axis=0))
     settings = load_settings(MapSettings, config, ["--weak_labels.repair.keep", "0.5"])
     with pytest.warns(WeakLabelsWarning, match="no colour"):
