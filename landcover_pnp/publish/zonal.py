@@ -25,10 +25,13 @@ from landcover_pnp.publish.finished import FinishedRun
 from landcover_pnp.publish.vectors import write_layer
 from landcover_pnp.raster import blocks, open_raster, read
 from landcover_pnp.sources.vector_files import layers_of_shapes
-from landcover_pnp.sources.vectors import near_grid
+from landcover_pnp.sources.vectors import near_grid, shares_beyond
 
 SHARES = {"tree_canopy": "trees and forest", "impervious": "impervious"}
 """Shares that are given with their uncertainty, and the class each stands for."""
+
+CUT_SHARE = 0.001
+"""Share of a zone's area that may lie beyond the map unsaid: outlines are seldom drawn alike."""
 
 
 @dataclass(frozen=True)
@@ -105,13 +108,18 @@ def zone_table(run: FinishedRun, zones: geopandas.GeoDataFrame) -> geopandas.Geo
 
     Returns:
         The zones' outlines and own columns (with an underscore where the name is taken), then
-        ``mapped_ha``, ``no_data_pct``, ``confidence_pct``, ``<class>_ha`` and ``<class>_pct`` of
-        the mapped area, and for canopy and impervious ``_low_pct`` and ``_high_pct``; empty where
-        a zone has no mapped pixel.
+        ``mapped_ha``, ``no_data_pct`` of the zone's area (all of it counts, beyond the map too),
+        ``confidence_pct``, ``<class>_ha`` and ``<class>_pct`` of the mapped area, and for canopy
+        and impervious ``_low_pct`` and ``_high_pct``; these are empty where a zone has no mapped
+        pixel.
     """
     with open_raster(run.probabilities, "probabilities") as source:
         local = near_grid(zones.geometry, run.scene.geobox)
-        rows = [_row(_count(source, zone), source) for zone in local]
+        beyond = shares_beyond(zones.geometry, run.scene.geobox)
+        rows = [
+            _row(_count(source, zone), float(share), source)
+            for zone, share in zip(local, beyond, strict=True)
+        ]
     columns = list(rows[0]) if rows else []
     table = zones.rename(columns=_free_names(zones, columns))
     for name in columns:
@@ -181,6 +189,12 @@ def _read_zones(
     away = local.isna() | local.is_empty | ~local.intersects(extent)
     if away.any():
         _warn(f"zones without a pixel of the map: {_listed(away)}")
+    cut = (shares_beyond(zones.geometry, run.scene.geobox) > CUT_SHARE) & ~away
+    if cut.any():
+        notes.append(
+            f"zones that reach beyond the map, where they count as no data: {_listed(cut)} "
+            "(rows of the file, from 0)"
+        )
     return zones, notes
 
 
@@ -204,16 +218,18 @@ def _count(source: DatasetReader, zone: Any) -> ZoneCounts:
     return total
 
 
-def _row(counts: ZoneCounts, source: DatasetReader) -> dict[str, float | None]:
+def _row(counts: ZoneCounts, beyond: float, source: DatasetReader) -> dict[str, float | None]:
     pixel_ha = abs(source.res[0] * source.res[1]) / 1e4
     mapped = float(counts.mapped.sum())
+    # Of a zone too small to hold the centre of a pixel nothing is mapped.
+    known = (1 - beyond) * (mapped / (mapped + counts.no_data) if mapped else 0)
 
     def percent(part: float, whole: float = mapped) -> float | None:
         return round(100 * part / whole, 2) if whole else None
 
     row: dict[str, float | None] = {
         "mapped_ha": round(mapped * pixel_ha, 4),
-        "no_data_pct": percent(counts.no_data, mapped + counts.no_data),
+        "no_data_pct": None if np.isnan(beyond) else round(100 * (1 - known), 2),
         "confidence_pct": percent(float(counts.kept.sum())),
     }
     for name, n in zip(WORKING.names, counts.mapped, strict=True):

@@ -96,7 +96,7 @@ def require_overlap(path: Path, layer: str | None, what: str, geobox: GeoBox) ->
     crs, there = layer_bounds(path, layer, what)
     if there is None:
         return
-    here = _outline(geobox, crs)
+    here = _outline(geobox, crs).bounds
     if not np.isfinite(here).all() or apart(there, here):
         raise GridError(
             found=f"{path} ({what}) covers {listed(there)}, the map {listed(here)}, both in "
@@ -195,13 +195,10 @@ def read_area(path: Path, geobox: GeoBox) -> shapely.Geometry:
     return area
 
 
-def _outline(geobox: GeoBox, crs: Any) -> tuple[float, float, float, float]:
-    """Left, bottom, right, top of a grid in another CRS; not finite where it has no place there."""
+def _outline(geobox: GeoBox, crs: Any) -> shapely.Geometry:
+    """Outline of a grid in another CRS; its bounds are not finite where it has no place there."""
     outline = shapely.segmentize(shapely.box(*geobox.extent.boundingbox.bbox), 10_000)
-    left, bottom, right, top = (
-        gpd.GeoSeries([outline], crs=str(geobox.crs)).to_crs(crs).total_bounds.tolist()
-    )
-    return left, bottom, right, top
+    return gpd.GeoSeries([outline], crs=str(geobox.crs)).to_crs(crs).iloc[0]
 
 
 def near_grid(geometries: gpd.GeoSeries, geobox: GeoBox) -> gpd.GeoSeries:
@@ -220,6 +217,26 @@ def near_grid(geometries: gpd.GeoSeries, geobox: GeoBox) -> gpd.GeoSeries:
     crs = str(geobox.crs)
     if geometries.crs == crs:
         return geometries
-    left, bottom, right, top = _outline(geobox, geometries.crs)
+    left, bottom, right, top = _outline(geobox, geometries.crs).bounds
     x, y = right - left, top - bottom
     return geometries.clip_by_rect(left - x, bottom - y, right + x, top + y).to_crs(crs)
+
+
+def shares_beyond(geometries: gpd.GeoSeries, geobox: GeoBox) -> NDArray[np.float64]:
+    """Share of each geometry's area that lies beyond a grid, in the geometries' own CRS.
+
+    Args:
+        geometries: Valid geometries with a CRS.
+        geobox: The grid.
+
+    Returns:
+        (geometry,) float64 in 0..1; NaN where one has no area.
+    """
+    outline = _outline(geobox, geometries.crs)
+    if not np.isfinite(outline.bounds).all():
+        outline = shapely.Polygon()
+    # Not geopandas' area, which warns of degrees: here they cancel.
+    whole = shapely.area(geometries.array)
+    inside = shapely.area(shapely.intersection(geometries.array, outline))
+    share = np.divide(inside, whole, out=np.full(len(whole), np.nan), where=whole > 0)
+    return np.asarray(np.clip(1 - share, 0, 1))

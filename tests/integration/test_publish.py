@@ -279,8 +279,30 @@ def test_zones_as_large_as_the_earth_hold_the_map(
 ) -> None:
     table = zoned(run, tmp_path / "zones.gpkg", outline, crs, name=["all"])
     assert table["mapped_ha"].tolist() == [WHOLE_MAP_HA]
+    assert table["no_data_pct"].tolist() == [100]
     assert table.crs.to_epsg() == crs
     assert table.geometry[0].equals(outline)
+
+
+@pytest.mark.parametrize("crs", [26917, 4326])
+def test_ground_beyond_the_map_is_no_data_of_a_zone(run: Path, tmp_path: Path, crs: int) -> None:
+    left, top = 586_000, 4_476_000
+    emptied(run, slice(0, 60), slice(0, 15))
+    path = tmp_path / "zones.gpkg"
+    boxes = [
+        shapely.box(left + 60, top - 240, left + 240, top),
+        shapely.box(left + 120, top - 240, left + 360, top),  # half outside
+        shapely.box(left - 120, top - 240, left + 120, top),  # half outside, a quarter emptied
+        shapely.box(left + 400, top - 240, left + 500, top),  # wholly outside
+    ]
+    geopandas.GeoDataFrame(geometry=boxes, crs=26917).to_crs(crs).to_file(path)
+    with pytest.warns(ZonesWarning, match="without a pixel of the map: 3"):
+        summary = zonal(run, path)
+    table = pd.read_csv(summary.table)
+    assert table["no_data_pct"].tolist() == pytest.approx([0, 50, 75, 100], abs=0.1)
+    assert table["mapped_ha"].tolist() == pytest.approx([4.32, 2.88, 1.44, 0], abs=0.05)
+    assert table["confidence_pct"].isna().tolist() == [False, False, False, True]
+    assert "beyond the map, where they count as no data: 1, 2 (" in summary.notes[-1]
 
 
 def test_columns_of_zones_are_kept_whatever_their_names(run: Path, tmp_path: Path) -> None:
