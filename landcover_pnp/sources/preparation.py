@@ -146,16 +146,20 @@ def _write_image(
 ) -> tuple[float, int]:
     first = plan.imagery.images[0]
     values = np.zeros(65536, np.int64)
+    wanted_px = 0
     masks: list[tuple[Box, NDArray[np.uint8]]] = []  # a bit a pixel: small, and read only once
 
     def image_parts() -> Iterator[tuple[Box, NDArray[Any]]]:
+        nonlocal wanted_px
         for box in raster.blocks(extent):
             pixels, valid = imagery.read(box)
             if plan.files.black_is_no_data:
                 valid &= pixels.any(axis=0)
             if plan.area is not None:
                 transform = plan.geobox[box.within(extent)].transform
-                valid &= geometry_mask([plan.area], box.shape, transform, invert=True)
+                inside = geometry_mask([plan.area], box.shape, transform, invert=True)
+                wanted_px += int(inside.sum())
+                valid &= inside
             pixels[:, ~valid] = 0
             values[:] += np.bincount(pixels[:, valid].ravel(), minlength=len(values))
             masks.append((box, np.packbits(valid)))
@@ -172,13 +176,29 @@ def _write_image(
     write_raster(folder / "valid.tif", plan.geobox, valid_band, valid_parts())
     valid_px = int(values.sum()) // len(first.bands)
     if valid_px == 0 or values[1:].sum() == 0:
-        raise RasterError(
-            found=f"{plan.files.image} has no data in the whole working area: "
-            + ("every pixel is masked" if valid_px == 0 else "every pixel is 0"),
+        raise _no_data(plan, valid_px, wanted_px)
+    return _image_scale(first.dtype, values), valid_px
+
+
+def _no_data(plan: ScenePlan, valid_px: int, wanted_px: int) -> RasterError:
+    files = plan.files
+    black = " or black (scene.rasters.black_is_no_data)" if files.black_is_no_data else ""
+    every = "every pixel is 0" if valid_px else f"every pixel is masked{black}"
+    if files.area is None:
+        return RasterError(
+            found=f"{files.image} has no data in the whole working area: {every}",
             expected="an image with pixels",
             way_out="fetch the file again, it may come from an interrupted download or export",
         )
-    return _image_scale(first.dtype, values), valid_px
+    found = f"{files.image} has no data in the area of interest {files.area}: {every} there"
+    if wanted_px == 0:
+        found = f"the area of interest in {files.area} holds no centre of a working pixel"
+    return RasterError(
+        found=found,
+        expected="an area of interest on ground that the image shows, with room for pixels of "
+        f"{abs(plan.geobox.resolution.x):g} m",
+        way_out="look at both in QGIS; move or enlarge the area, or name the image of that ground",
+    )
 
 
 def _image_scale(dtype: str, counts: NDArray[np.int64]) -> float:

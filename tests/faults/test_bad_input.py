@@ -133,6 +133,29 @@ def test_an_empty_area(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "missing or no vector file" in map_fails(config, capsys)
 
 
+def test_an_area_on_ground_the_image_does_not_show(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = write_scene(tmp_path)
+    change(config, "nlcd.tif,", "nlcd.tif, area: area.gpkg,")
+    pixels = colours()
+    pixels[:, :, :120] = 0
+    ground = shapely.box(LEFT + 8, UP - 100, LEFT + 100, UP - 8)
+
+    def says(outline: shapely.Geometry, **profile: object) -> str:
+        gpd.GeoDataFrame(geometry=[outline], crs=UTM).to_file(tmp_path / "area.gpkg")
+        write_tif(tmp_path / "image.tif", pixels, **profile)
+        return map_fails(config, capsys).replace("\n", " ")
+
+    where = r"no data in the area of interest \S*area\.gpkg: every pixel is "
+    assert re.search(where + "masked there", says(ground, nodata=0))
+    assert re.search(where + "0 there", says(ground))
+    strip = shapely.LineString([(LEFT + 40.5, UP - 40), (LEFT + 239.5, UP - 239)]).buffer(0.1)
+    assert "holds no centre of a working pixel" in says(strip)
+    change(config, "nlcd.tif,", "nlcd.tif, black_is_no_data: true,")
+    assert re.search(where + r"masked or black \(scene\S*\) there", says(ground))
+
+
 WRONG_SETTINGS = {
     "unknown key": ("workers: 1", "worker: 1", "did you mean 'workers'?"),
     "unknown engine": (
