@@ -13,6 +13,7 @@ from rasterio.enums import Resampling
 
 from landcover_pnp.calibration import Reliability, reliability, tempered
 from landcover_pnp.evaluation import Protocol, Scores, extent, require_comparable, truth_classes
+from landcover_pnp.ground import pixel_sides_m
 from landcover_pnp.legend import CLASS_COUNT, NO_DATA, Legend
 from landcover_pnp.raster import blocks, on_grid, open_raster, read
 
@@ -68,7 +69,8 @@ def examine_map(
         legend: Legend of the truth.
         protocol: See ``Protocol``.
         temperature: Temperature of the second reliability, see ``calibration.tempered``.
-        cell_m: Side of a cell in metres; the default is a pixel of NLCD.
+        cell_m: Side of a cell in metres on the ground, whatever the unit of the truth's CRS;
+            the default is a pixel of NLCD.
         overlap: As in ``evaluate_map``.
 
     Returns:
@@ -79,9 +81,9 @@ def examine_map(
     """
     with open_raster(truth, "truth") as source, open_raster(probabilities, "map") as stored:
         require_comparable(source, stored, legend, overlap=overlap)
-        side_px = max(1, round(cell_m / source.res[0]))
-        columns = -(-source.width // side_px)
-        count = columns * -(-source.height // side_px)
+        across, down = (max(1, round(cell_m / side_m)) for side_m in pixel_sides_m(source))
+        columns = -(-source.width // across)
+        count = columns * -(-source.height // down)
         n = CLASS_COUNT + 1
         confusion = np.zeros((count, n, n), np.int64)
         plain = scaled = reliability(np.zeros((CLASS_COUNT, 0)), np.zeros(0, np.int64))
@@ -92,7 +94,7 @@ def examine_map(
                 mass = p.sum(axis=0)
                 np.divide(p, mass, out=p, where=mass > 0)
                 rows, cols = np.arange(box.y0, box.y1), np.arange(box.x0, box.x1)
-                cells = (rows // side_px)[:, None] * columns + cols // side_px
+                cells = (rows // down)[:, None] * columns + cols // across
                 predicted = np.where(mass > 0, p.argmax(axis=0) + 1, NO_DATA)
                 confusion += cell_confusion(predicted, classes, cells, count)
                 plain += reliability(p, classes)

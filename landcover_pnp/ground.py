@@ -59,12 +59,30 @@ def area_scale(bounds: Sequence[float], crs: Any) -> float:
     longitude, latitude, *_ = transform_bounds(crs, "EPSG:4326", x, y, x, y)
     if not np.isfinite((longitude, latitude)).all():
         return float("nan")
-    # Areas are true in this projection, and near its middle nothing is turned or bent.
-    local = f"+proj=laea +lon_0={longitude} +lat_0={latitude}"
     side = 100.0
-    east, north = transform(crs, local, [x, x + side, x], [y, y, y + side])
+    east, north = transform(crs, _plane(longitude, latitude), [x, x + side, x], [y, y, y + side])
     (ax, bx), (ay, by) = np.subtract(east[1:], east[0]), np.subtract(north[1:], north[0])
     return float(side**2 / abs(ax * by - ay * bx))
+
+
+def pixel_sides_m(source: DatasetReader) -> tuple[float, float]:
+    """Width and height of a raster's middle pixel on the ground, metres, in whatever CRS it is.
+
+    Args:
+        source: Open raster that lies somewhere on the earth.
+    """
+    column, row = source.width / 2, source.height / 2
+    corners = [source.transform * (column + i, row + j) for i, j in ((0, 0), (1, 0), (0, 1))]
+    xs, ys = zip(*corners, strict=True)
+    (longitude, *_), (latitude, *_) = transform(source.crs, "EPSG:4326", xs, ys)
+    east, north = transform(source.crs, _plane(longitude, latitude), xs, ys)
+    width, height = np.hypot(np.subtract(east[1:], east[0]), np.subtract(north[1:], north[0]))
+    return float(width), float(height)
+
+
+def _plane(longitude: float, latitude: float) -> str:
+    """A projection in metres: areas are true, and near this place nothing is turned or bent."""
+    return f"+proj=laea +lon_0={longitude} +lat_0={latitude}"
 
 
 def overlapping_bounds(
