@@ -10,7 +10,6 @@ from pathlib import Path
 
 import joblib
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from landcover_pnp.errors import DiskFullError, LandcoverError, RunError
@@ -87,7 +86,6 @@ def taught(run: Path, settings: StudentSettings, made_of: Ingredients) -> Record
     if record is None:
         start = time.monotonic()
         path.unlink(missing_ok=True)  # as in ``infer_tile``
-        torch.set_num_threads(1)  # the order of floating-point sums, and with it the bytes
         sites = [Site.open(run)]
         student = teach(sites, image_model(settings, sites), settings)
         with completed(path.parent / MODEL) as partial:
@@ -116,7 +114,6 @@ def student_tile(job: StudentJob, tile_id: str) -> Record:
     Raises:
         DiskFullError: If there is no room for the tile, and hence for no other.
     """
-    torch.set_num_threads(1)
     start = time.monotonic()
     tile = job.grid.tile_by_id(tile_id)
     job.record(tile).unlink(missing_ok=True)  # as in ``infer_tile``

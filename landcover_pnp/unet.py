@@ -6,6 +6,7 @@ import copy
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,22 @@ from landcover_pnp.settings import UNetSettings
 _TINY = 1e-6
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """The order of floating-point sums depends on the number of threads, and with it the bytes."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 class UNet:
     """A small U-Net (Ronneberger et al. 2015), trained with Lightning.
+
+    It learns and predicts in one thread, so the same seed gives the same bytes on any machine's
+    number of cores.
 
     Args:
         settings: Channels, steps, learning rate.
@@ -59,7 +74,7 @@ class UNet:
         """
         fresh = self._net is None
         self._net = copy.deepcopy(self._net)  # what was copied of this model stays as it was
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(), _one_thread():
             torch.manual_seed(seed)
             if self._net is None:
                 self._net = _Network(self.settings.channels, self._bands, *_colour_range(lessons))
@@ -77,7 +92,7 @@ class UNet:
         """
         if self._net is None:
             raise RuntimeError("an image model that has learnt nothing predicts nothing")
-        with torch.inference_mode():
+        with torch.inference_mode(), _one_thread():
             p = self._net(torch.from_numpy(np.ascontiguousarray(image))[None]).softmax(dim=1)[0]
         return np.asarray(p.numpy(), np.float32)
 

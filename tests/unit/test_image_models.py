@@ -57,6 +57,20 @@ def test_the_same_seed_gives_the_same_model(name: str) -> None:
     np.testing.assert_array_equal(one.predict(image), other.predict(image))
 
 
+def test_a_network_does_not_depend_on_the_number_of_threads() -> None:
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            model = UNet(SMALL, bands=3)
+            model.fit([lesson(side=64)], seed=0)
+            found.append(model.predict(lesson(seed=2, side=64).image))
+            assert torch.get_num_threads() == threads  # the caller's number is left alone
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_array_equal(*found)
+
+
 @pytest.mark.parametrize("name", ["forest", "unet"])
 def test_a_kept_copy_does_not_learn_on(name: str) -> None:
     model, image = models()[name], lesson(seed=2).image
