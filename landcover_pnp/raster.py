@@ -30,6 +30,9 @@ CACHE_BYTES = 128 * 2**20
 SOFT_SHARE = 0.02
 """An alpha band is neither none nor full on no more of its pixels, those at soft edges."""
 
+RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+"""Tags of the first three bands, in the order in which they are used."""
+
 _FILE = "LANDCOVER_PNP_FILE"
 """Tag of a view in memory: the file it shows."""
 
@@ -132,11 +135,16 @@ def _is_alpha(source: DatasetReader, index: int) -> bool:
 def image_bands(source: DatasetReader) -> list[int]:
     """Indices (from 1) of the colour bands of an aerial image, alpha left out.
 
+    Returns:
+        Red, green, blue and perhaps near infrared: as they are tagged, else as they are stored.
+
     Raises:
         RasterError: If it has not 3 or 4 bands of uint8 or uint16.
     """
-    interpretations = zip(source.indexes, source.colorinterp, strict=True)
-    bands = [i for i, colour in interpretations if colour != ColorInterp.alpha]
+    tags = dict(zip(source.indexes, source.colorinterp, strict=True))
+    bands = [i for i, colour in tags.items() if colour != ColorInterp.alpha]
+    if {tags[i] for i in bands} >= set(RGB):
+        bands.sort(key=lambda i: RGB.index(tags[i]) if tags[i] in RGB else len(RGB))
     types = sorted({source.dtypes[i - 1] for i in bands})
     if len(bands) not in (3, 4) or types not in (["uint8"], ["uint16"]):
         raise RasterError(
@@ -207,10 +215,14 @@ def read_mask(source: DatasetReader | WarpedVRT, box: Box) -> NDArray[np.bool_]:
         RasterError: As ``read``.
     """
     try:
-        mask = source.dataset_mask(window=box.window)
+        valid = np.asarray(source.dataset_mask(window=box.window)) > 0
+        if ColorInterp.alpha in source.colorinterp:
+            # GDAL takes it for a mask beside one band or three only, not beside near infrared.
+            alpha = source.colorinterp.index(ColorInterp.alpha) + 1
+            valid &= source.read(alpha, window=box.window) > 0
     except RasterioError as error:
         raise damaged(source, box, error) from error
-    return np.asarray(mask, np.uint8) > 0
+    return valid
 
 
 def read_labels(source: DatasetReader | WarpedVRT, box: Box) -> NDArray[Any]:

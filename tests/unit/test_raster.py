@@ -9,6 +9,7 @@ import rasterio
 from affine import Affine
 from inputs import ORIGIN, UTM, colours, two_halves, write_tif
 from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
 from landcover_pnp.errors import (
@@ -19,7 +20,7 @@ from landcover_pnp.errors import (
     SuspiciouslyEmptyWarning,
 )
 from landcover_pnp.grid import Box
-from landcover_pnp.raster import image_bands, open_image, open_raster, read
+from landcover_pnp.raster import RGB, image_bands, open_image, open_raster, read
 from landcover_pnp.settings import RasterFiles
 from landcover_pnp.sources.checks import check_scene
 from landcover_pnp.sources.imagery import plan_imagery
@@ -77,13 +78,17 @@ def _pair(folder: Path, write: Any) -> tuple[Path, Path]:
     )
 
 
-def test_a_turned_image_is_data_inside_its_outline_only(tmp_path: Path) -> None:
+@pytest.mark.parametrize("tags", [{}, TAGGED, {"photometric": "minisblack"}])
+@pytest.mark.parametrize("bands", [3, 4])
+def test_a_turned_image_is_data_inside_its_outline_only(
+    bands: int, tags: dict[str, str], tmp_path: Path
+) -> None:
     turned = Affine.translation(*ORIGIN) @ Affine.rotation(-45) @ Affine.scale(1, -1)
     with rasterio.open(
-        tmp_path / "turned.tif", "w", driver="GTiff", count=3, height=240, width=240,
-        dtype="uint8", crs=UTM, transform=turned,
+        tmp_path / "turned.tif", "w", driver="GTiff", count=bands, height=240, width=240,
+        dtype="uint8", crs=UTM, transform=turned, **(tags if bands == 4 else {}),
     ) as target:  # fmt: skip
-        target.write(colours())
+        target.write(colours(bands))
     scene = scene_of(tmp_path, tmp_path / "turned.tif", _wide_nlcd(tmp_path))
     assert scene.valid(scene.extent).mean() == pytest.approx(0.5, abs=0.02)
 
@@ -162,14 +167,42 @@ def test_a_crs_may_be_named_in_any_way(tmp_path: Path) -> None:
         plan_imagery(paths, "zone 18")
 
 
-def test_an_internal_mask_is_no_data(tmp_path: Path) -> None:
-    image = write_tif(tmp_path / "jpeg.tif", colours(), compress="jpeg", photometric="ycbcr")
+@pytest.mark.parametrize("kind", [{"compress": "jpeg", "photometric": "ycbcr"}, {"bands": 4}])
+def test_an_internal_mask_is_no_data(kind: dict[str, Any], tmp_path: Path) -> None:
+    pixels = colours(kind.pop("bands", 3))
+    image = write_tif(tmp_path / "image.tif", pixels, **(kind or {"photometric": "minisblack"}))
     mask = np.full((240, 240), 255, np.uint8)
     mask[:, :40] = 0
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(image, "r+") as target:
         target.write_mask(mask)
     scene = scene_of(tmp_path, image)
     np.testing.assert_array_equal(scene.valid(scene.extent), np.tile(np.arange(60) >= 10, (60, 1)))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_alpha_beside_near_infrared_is_no_data(dtype: str, tmp_path: Path) -> None:
+    pixels = colours(5, dtype=dtype)
+    pixels[4] = np.where(np.arange(240) < 40, 0, np.iinfo(dtype).max)
+    image = write_tif(tmp_path / "image.tif", pixels, photometric="minisblack")
+    tag(image, *RGB, ColorInterp.undefined, ColorInterp.alpha)
+    scene = scene_of(tmp_path, image)
+    assert scene.image_bands == 4
+    np.testing.assert_array_equal(scene.valid(scene.extent), np.tile(np.arange(60) >= 10, (60, 1)))
+
+
+def test_bands_are_taken_as_they_are_tagged(tmp_path: Path) -> None:
+    image = write_tif(tmp_path / "image.tif", colours(4), photometric="minisblack")
+    with open_image(image) as source:
+        assert image_bands(source) == [1, 2, 3, 4]
+    tag(image, ColorInterp.nir, *RGB[::-1])
+    with open_image(image) as source:
+        assert image_bands(source) == [4, 3, 2, 1]
+
+
+def tag(path: Path, *colours: ColorInterp) -> None:
+    """Says what the bands of a file are."""
+    with rasterio.open(path, "r+") as target:
+        target.colorinterp = colours
 
 
 def test_an_alpha_band_with_soft_edges_masks(tmp_path: Path) -> None:
