@@ -9,7 +9,6 @@ repaired). Students learn from `evidence`.
 Usage: python benchmarks/student_targets.py [CITY ...]
 """
 
-import dataclasses
 import sys
 import time
 import warnings
@@ -51,14 +50,11 @@ class Upsampled(UNet):
         k = lessons[0].factor
         fine = [
             Lesson(
-                x.image, x.target.repeat(k, -2).repeat(k, -1), x.weight.repeat(k, 0).repeat(k, 1)
+                x.image, x.target.repeat(k, -2).repeat(k, -1), x.weight.repeat(k, 0).repeat(k, 1), k
             )
             for x in lessons
         ]
-        given = self.settings
-        self.settings = dataclasses.replace(given, crop_px=given.crop_px * k)
         super().fit(fine, seed)
-        self.settings = given
 
 
 class Pooled(UNet):

@@ -28,11 +28,14 @@ class Lesson:
         image: (band, fine y, fine x) float32; the fine sides are whole multiples of the coarse.
         target: (class, y, x) float32, sums to 1 where ``weight`` is above 0.
         weight: (y, x) float32, how much a pixel counts; 0 where there is no data.
+        detail: Target pixels along a working pixel: 1 of maps, more of truth, which is as fine as
+            the image.
     """
 
     image: NDArray[np.float32]
     target: NDArray[np.float32]
     weight: NDArray[np.float32]
+    detail: int = 1
 
     @property
     def factor(self) -> int:

@@ -184,7 +184,8 @@ class _Crops(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
 
     def _crop(self, rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
         lesson = self.lessons[rng.integers(len(self.lessons))]
-        side = self.settings.crop_px
+        # The same ground for all: what learns from truth sees no less around a pixel.
+        side = self.settings.crop_px * lesson.detail
         height, width = lesson.weight.shape
         y, x = rng.integers(max(height - side, 0) + 1), rng.integers(max(width - side, 0) + 1)
         k = lesson.factor

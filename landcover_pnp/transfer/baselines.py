@@ -39,7 +39,8 @@ def truth_lessons(
             image = with_channels(image, site.upsampled(site.probabilities("weak_labels", box)))
         one_hot = np.eye(CLASS_COUNT + 1, dtype=np.float32)[truth][..., 1:]
         known: NDArray[np.float32] = np.asarray(np.greater(truth, 0), np.float32)
-        lessons.append(Lesson(image, np.moveaxis(one_hot, -1, 0), known))
+        target = np.moveaxis(one_hot, -1, 0)
+        lessons.append(Lesson(image, target, known, detail=site.fine.factor))
     return lessons
 
 

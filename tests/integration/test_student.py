@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import rasterio
 from inputs import colours, two_halves, write_scene
+from torch import Tensor
 
 from landcover_pnp.cli import main
 from landcover_pnp.configuration import load_settings
@@ -14,6 +15,8 @@ from landcover_pnp.runs import file_hash
 from landcover_pnp.settings import ForestSettings, MapSettings, StudentSettings, UNetSettings
 from landcover_pnp.sites import Site, chosen_places
 from landcover_pnp.student import confidence_weight, train_student
+from landcover_pnp.transfer.baselines import truth_lessons, weak_lessons
+from landcover_pnp.unet import UNet, cross_entropy
 
 QUICK = StudentSettings(rounds=2, forest=ForestSettings(trees=6, sample_px=2000))
 
@@ -92,6 +95,19 @@ def test_a_network_as_student(run: Path) -> None:
     with rasterio.open(run / "student.tif") as student:
         labels = student.read(1)
     assert (labels == two_halves(4, 2))[labels > 0].mean() > 0.95
+
+
+def test_crops_of_truth_show_as_much_ground_as_those_of_maps(run: Path) -> None:
+    places, sides_px = chosen_places([Site.open(run)], 100, seed=0), []
+    for lessons in (truth_lessons(places), weak_lessons(places)):
+        k = lessons[0].factor
+
+        def seen(p: Tensor, target: Tensor, weight: Tensor, k: int = k) -> Tensor:
+            sides_px.append(weight.shape[-1] * k)
+            return cross_entropy(p, target, weight)
+
+        UNet(UNetSettings(channels=[8], steps=1, crop_px=16), bands=3, loss=seen).fit(lessons, 0)
+    assert sides_px == [64, 64]  # pixels of the image, of which four lie along a working pixel
 
 
 def test_tones_do_not_count_where_the_image_has_no_colour(tmp_path: Path) -> None:
