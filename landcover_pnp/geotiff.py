@@ -123,6 +123,8 @@ class Band:
         nodata: Value of no data, None where every pixel has data.
         legend: Classes of a one-band raster of classes: becomes its colour table, category
             names and attribute table.
+        rgb: Whether the first bands are red, green and blue, and none is alpha: of a fourth band
+            GDAL guesses that it is.
         tags: Further metadata.
     """
 
@@ -130,6 +132,7 @@ class Band:
     descriptions: tuple[str, ...]
     nodata: float | None = None
     legend: Legend | None = None
+    rgb: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -148,6 +151,7 @@ def write_raster(
         RunError: If what is read back differs from what was written, or the disk is full.
     """
     height, width = geobox.shape
+    colours = {"photometric": "RGB", "alpha": "NO"} if band.rgb else {}
     try:
         with completed(path) as partial:
             with rasterio.open(
@@ -166,6 +170,7 @@ def write_raster(
                 blockysize=256,
                 compress="deflate",
                 bigtiff="if_safer",
+                **colours,
             ) as target:
                 failpoint("opened", path.name)
                 target.descriptions = band.descriptions

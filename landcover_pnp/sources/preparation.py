@@ -171,7 +171,8 @@ def _write_image(
             yield box, np.unpackbits(bits, count=height * width).reshape(1, height, width)
 
     names = ("red", "green", "blue", "near infrared")[: len(first.bands)]
-    write_raster(folder / "image.tif", plan.geobox, Band(first.dtype, names), image_parts())
+    band = Band(first.dtype, names, rgb=True)
+    write_raster(folder / "image.tif", plan.geobox, band, image_parts())
     valid_band = Band("uint8", ("1 where the scene has data",))
     write_raster(folder / "valid.tif", plan.geobox, valid_band, valid_parts())
     valid_px = int(values.sum()) // len(first.bands)

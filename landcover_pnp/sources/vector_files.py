@@ -117,11 +117,17 @@ def layers_of_shapes(path: Path) -> list[str]:
 
 def _layer(path: Path, layer: str | None, what: str) -> str:
     layers = layers_of_shapes(path)
+    if not layers:
+        raise RasterError(
+            found=f"{path} ({what}) holds tables, but no layer of shapes",
+            expected="a vector file with geometries",
+            way_out="export the objects with their geometries, for example as a GeoPackage",
+        )
     if layer is None and len(layers) == 1:
         return layers[0]
     if layer is None or layer not in layers:
         raise RasterError(
-            found=f"{path} ({what}) has the layers {', '.join(layers) or 'none'}"
+            found=f"{path} ({what}) has the layers {', '.join(layers)}"
             + (f", not {layer!r}" if layer else ""),
             expected="one layer" if what == AREA else "the name of one of its layers",
             way_out="write the polygons to a file of their own"

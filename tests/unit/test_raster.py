@@ -19,6 +19,7 @@ from landcover_pnp.errors import (
     RasterError,
     SuspiciouslyEmptyWarning,
 )
+from landcover_pnp.geotiff import write_cog
 from landcover_pnp.grid import Box
 from landcover_pnp.raster import RGB, image_bands, open_image, open_raster, read
 from landcover_pnp.settings import RasterFiles
@@ -194,9 +195,19 @@ def test_bands_are_taken_as_they_are_tagged(tmp_path: Path) -> None:
     image = write_tif(tmp_path / "image.tif", colours(4), photometric="minisblack")
     with open_image(image) as source:
         assert image_bands(source) == [1, 2, 3, 4]
-    tag(image, ColorInterp.nir, *RGB[::-1])
+    tag(image, ColorInterp.undefined, *RGB[::-1])
     with open_image(image) as source:
         assert image_bands(source) == [4, 3, 2, 1]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_near_infrared_is_not_written_as_alpha(dtype: str, tmp_path: Path) -> None:
+    image = write_tif(tmp_path / "image.tif", colours(4, dtype=dtype), **TAGGED)
+    scene = scene_of(tmp_path, image)
+    write_cog(tmp_path / "cog.tif", scene.folder / "image.tif", "average")
+    with rasterio.open(tmp_path / "cog.tif") as source:
+        assert source.colorinterp == (*RGB, ColorInterp.undefined)
+        assert source.descriptions == ("red", "green", "blue", "near infrared")
 
 
 def tag(path: Path, *colours: ColorInterp) -> None:

@@ -131,6 +131,12 @@ def test_an_area_of_several_layers_cannot_be_chosen_from(tmp_path: Path) -> None
     assert "`layer`" in refused.value.way_out
 
 
+def test_a_table_without_shapes_is_no_layer(tmp_path: Path) -> None:
+    (tmp_path / "roads.csv").write_text("name,length\nWest,1\n")
+    with pytest.raises(RasterError, match="no layer of shapes"):
+        require_overlap(tmp_path / "roads.csv", None, "roads", GRID)
+
+
 def test_styles_that_qgis_stores_are_no_layer_to_choose_from(tmp_path: Path) -> None:
     path = write(tmp_path / "a.gpkg", [HOUSE])
     pyogrio.write_dataframe(pd.DataFrame({"styleName": ["a"]}), path, layer="layer_styles")
