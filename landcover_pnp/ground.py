@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,6 +13,17 @@ from rasterio.warp import transform, transform_bounds
 
 from landcover_pnp.errors import GridError, RasterError
 from landcover_pnp.raster import name_of
+
+
+def system_name(crs: Any) -> str:
+    """A CRS as messages name it: by its code, else by its own name, not by all its parameters.
+
+    Args:
+        crs: Of rasterio, pyproj or odc-geo.
+    """
+    text = str(crs)
+    own = re.match(r'\w+\["([^"]+)"', text)
+    return f"{' '.join(own[1].split())!r}" if own else text
 
 
 def bounds_of(source: DatasetReader) -> BoundingBox:
@@ -38,7 +50,8 @@ def require_projected(source: DatasetReader, what: str) -> None:
         raise _no_system(source, what, "a projected CRS in metres, such as a UTM zone")
     if not source.crs.is_projected or source.crs.linear_units_factor[1] != 1.0:
         raise RasterError(
-            found=f"{name_of(source)} ({what}) has the CRS {source.crs.to_string()}, not in metres",
+            found=f"{name_of(source)} ({what}) has the CRS {system_name(source.crs)}, not in "
+            "metres",
             expected="a projected CRS in metres, such as a UTM zone",
             way_out="reproject it, for example with gdalwarp -t_srs EPSG:26917, images with "
             "-r bilinear and classes with -r mode",
@@ -109,14 +122,14 @@ def overlapping_bounds(
     there: tuple[float, ...] = transform_bounds(source.crs, crs, *own)
     if not np.isfinite(there).all():
         raise _elsewhere(
-            f"{name_of(source)} ({what}) covers {listed(own)} in {source.crs.to_string()}, which "
-            f"has no place in {crs.to_string()}, the CRS of the map",
+            f"{name_of(source)} ({what}) covers {listed(own)} in {system_name(source.crs)}, which "
+            f"has no place in {system_name(crs)}, the CRS of the map",
             what,
         )
     if apart(there, bounds):
         raise _elsewhere(
             f"{name_of(source)} ({what}) covers {listed(there)}, the map {listed(bounds)}, "
-            f"both in {crs.to_string()}: they do not overlap",
+            f"both in {system_name(crs)}: they do not overlap",
             what,
         )
     return there
@@ -150,7 +163,7 @@ def require_same_ground(
     if source.crs == crs and off_m > tolerance_m:
         raise GridError(
             found=f"{name_of(source)} ({what}) covers {listed(there)}, the map {listed(bounds)}, "
-            f"both in {crs.to_string()}",
+            f"both in {system_name(crs)}",
             expected=f"{what} of the same ground as the map, to within {tolerance_m:g} m",
             way_out="take the file of this area; `landcover evaluate --overlap true` scores what "
             "both cover",
@@ -167,7 +180,7 @@ def listed(bounds: Iterable[float]) -> str:
 def _no_system(source: DatasetReader, what: str, expected: str) -> RasterError:
     has = "no coordinate reference system"
     if source.crs is not None:
-        has = f"the CRS {source.crs.to_string()}, which is nowhere on the earth"
+        has = f"the CRS {system_name(source.crs)}, which is nowhere on the earth"
     return RasterError(
         found=f"{name_of(source)} ({what}) has {has}",
         expected=expected,

@@ -74,7 +74,8 @@ class Legend:
                 found=f"unknown class codes in {where}: {listed_counts(unknown)}",
                 expected=f"codes of the legend {self.name!r}: 0, "
                 + ", ".join(map(str, self.codes)),
-                way_out="name the legend the file really has, or remap its codes before use",
+                way_out="name the legend the file really has, or remap its codes before use; "
+                "declare one that means no data, for example with gdal_edit.py -a_nodata 250",
             )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from landcover_pnp.errors import PriorError, SettingsError
 from landcover_pnp.grid import TileGrid
+from landcover_pnp.ground import system_name
 from landcover_pnp.inference.engine import needs_prior, require_usable
 from landcover_pnp.inference.tiles import load_prior
 from landcover_pnp.prior.denoiser import Prior
@@ -51,8 +52,9 @@ class MapPlan:
         """The plan in one line."""
         height, width = self.grid.extent.shape
         geobox = self.scene.geobox
+        system = system_name(geobox.crs)
         return (
-            f"{width} x {height} px of {abs(geobox.resolution.x):g} m in {geobox.crs}, "
+            f"{width} x {height} px of {abs(geobox.resolution.x):g} m in {system}, "
             f"{len(self.grid)} tiles; " + "; ".join(self.scene.notes)
         )
 

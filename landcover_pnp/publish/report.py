@@ -10,6 +10,7 @@ import numpy as np
 
 from landcover_pnp.geotiff import write_text
 from landcover_pnp.grid import Box
+from landcover_pnp.ground import system_name
 from landcover_pnp.legend import WORKING
 from landcover_pnp.products import CONFIDENCE_RAMP, ERRORS
 from landcover_pnp.publish.finished import FinishedRun
@@ -110,7 +111,7 @@ def _facts(run: FinishedRun) -> str:
     facts = [
         f"{run.summary['area_km2']:.2f} km2",
         pixels,
-        str(run.scene.geobox.crs),
+        system_name(run.scene.geobox.crs),
         f"{run.summary['total']} tile{'s' * (run.summary['total'] != 1)}",
         f"engine {run.settings['inference.engine']}",
         *([f"drawn by a student ({run.settings['student.model']})"] if run.student else []),

@@ -19,6 +19,7 @@ from rasterio.io import DatasetReader
 from landcover_pnp.errors import RasterError, ZonesWarning
 from landcover_pnp.geotiff import completed
 from landcover_pnp.grid import Box
+from landcover_pnp.ground import system_name
 from landcover_pnp.legend import CLASS_COUNT, WORKING
 from landcover_pnp.products import classes
 from landcover_pnp.publish.finished import FinishedRun
@@ -177,7 +178,8 @@ def _read_zones(
         raise _unusable(f"{path} holds {', '.join(sorted(kinds))}", "take a layer of polygons")
     notes = []
     if zones.crs != run.crs.proj:
-        notes.append(f"zones reprojected from {zones.crs.to_string()} to {run.scene.geobox.crs}")
+        there, here = system_name(zones.crs), system_name(run.scene.geobox.crs)
+        notes.append(f"zones reprojected from {there} to {here}")
     invalid = ~zones.is_valid & zones.geometry.notna()
     if invalid.any():
         zones.loc[invalid, zones.geometry.name] = shapely.make_valid(

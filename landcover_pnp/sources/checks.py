@@ -10,7 +10,8 @@ import numpy as np
 
 from landcover_pnp.errors import LandcoverError
 from landcover_pnp.grid import Box
-from landcover_pnp.legend import ENVIROATLAS, LEGENDS, Legend, count_values, nlcd_legend
+from landcover_pnp.ground import system_name
+from landcover_pnp.legend import ENVIROATLAS, LEGENDS, NO_DATA, Legend, count_values, nlcd_legend
 from landcover_pnp.raster import (
     blocks,
     image_bands,
@@ -70,7 +71,7 @@ def check_scene(files: RasterFiles, resolution_m: float) -> list[LayerReport]:
     try:
         plan = plan_scene(files, resolution_m)
         height, width = plan.geobox.shape
-        found = f"{width} x {height} px of {resolution_m:g} m in {plan.geobox.crs}; "
+        found = f"{width} x {height} px of {resolution_m:g} m in {system_name(plan.geobox.crs)}; "
         reports.append(LayerReport("scene", files.image, found + "; ".join(plan.notes)))
     except LandcoverError as error:
         reports.append(LayerReport("scene", files.image, "no working grid", error))
@@ -114,7 +115,8 @@ def _legend(layer: str, path: Path, counts: Counter[int], files: RasterFiles) ->
 
 
 def _listed(counts: Counter[int], legend: Legend | None) -> str:
-    names = {c.code: f"{c.code} {c.name}" for c in legend.classes} if legend else {}
+    classes = {c.code: f"{c.code} {c.name}" for c in legend.classes} if legend else {}
+    names = {NO_DATA: f"{NO_DATA} no data", **classes} if legend else {}
     total = sum(counts.values())
     frequent = sorted(counts.most_common(MOST_VALUES))
     kind = f"legend {legend.name}: " if legend else "values "

@@ -15,7 +15,13 @@ from odc.geo.geobox import GeoBox
 from rasterio.io import DatasetReader
 
 from landcover_pnp.errors import AlignmentWarning, GridError, ScaleWarning
-from landcover_pnp.ground import area_scale, bounds_of, overlapping_bounds, require_same_ground
+from landcover_pnp.ground import (
+    area_scale,
+    bounds_of,
+    overlapping_bounds,
+    require_same_ground,
+    system_name,
+)
 from landcover_pnp.raster import label_band, open_raster
 from landcover_pnp.runs import Ingredients, file_hash, ingredients
 from landcover_pnp.settings import RasterFiles
@@ -123,7 +129,7 @@ def plan_scene(files: RasterFiles, resolution_m: float) -> ScenePlan:
     scale = area_scale(image.bounds, image.crs)
     if abs(scale - 1) > AREA_OFF:
         warnings.warn(
-            f"areas in {image.crs.to_string()}, the CRS of {files.image}, are {scale:.2f} times "
+            f"areas in {system_name(image.crs)}, the CRS of {files.image}, are {scale:.2f} times "
             "those on the ground here: hectares, square kilometres and the pixels of "
             f"{resolution_m:g} m are too; for true ones reproject the image, for example to the "
             "UTM zone with gdalwarp -r bilinear",
@@ -175,7 +181,7 @@ def _overlap_note(source: DatasetReader, name: str, image: Imagery, geobox: GeoB
         resolution_m = abs(geobox.resolution.x)
         require_same_ground(source, name, image.bounds, image.crs, tolerance_m=resolution_m)
     if source.crs != image.crs:
-        return f"{name} warped from {source.crs.to_string()} at {source.res[0]:g} m"
+        return f"{name} warped from {system_name(source.crs)} at {source.res[0]:g} m"
     there, here = bounds_of(source), image.bounds
     shift = [
         ((a - b) / r + 0.5) % 1 - 0.5

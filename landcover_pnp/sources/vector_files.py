@@ -15,6 +15,7 @@ from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, Geomet
 from rasterio.crs import CRS
 
 from landcover_pnp.errors import DamagedError, RasterError
+from landcover_pnp.ground import system_name
 
 AREA = "area of interest"
 """What messages call the file of the area."""
@@ -145,7 +146,7 @@ def _system(path: Path, layer: str, what: str) -> CRS:
     if system is None or not (system.is_geographic or system.is_projected):
         has = "no coordinate reference system"
         if system is not None:
-            has = f"the CRS {system.to_string()}, which is nowhere on the earth"
+            has = f"the CRS {system_name(system)}, which is nowhere on the earth"
         raise RasterError(
             found=f"{path} ({what}) has {has}",
             expected="a vector file that says where it lies",

@@ -17,7 +17,7 @@ from rasterio.transform import Affine
 
 from landcover_pnp.errors import GridError, RasterError
 from landcover_pnp.grid import Box
-from landcover_pnp.ground import apart, listed
+from landcover_pnp.ground import apart, listed, system_name
 from landcover_pnp.sources.vector_files import AREA, layer_bounds, read_layer, vector_layers
 
 
@@ -100,7 +100,7 @@ def require_overlap(path: Path, layer: str | None, what: str, geobox: GeoBox) ->
     if not np.isfinite(here).all() or apart(there, here):
         raise GridError(
             found=f"{path} ({what}) covers {listed(there)}, the map {listed(here)}, both in "
-            f"{crs.to_string()}: they do not overlap",
+            f"{system_name(crs)}: they do not overlap",
             expected=f"{what} of the same ground, or a file without any",
             way_out="name the file of this area, correct its CRS (coordinates of GeoJSON are "
             f"always degrees), or leave {what} out where this area has none",

@@ -9,6 +9,7 @@ import rasterio
 from affine import Affine
 from inputs import ORIGIN, UTM, colours, two_halves, write_tif
 from numpy.typing import NDArray
+from odc.geo.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
@@ -21,6 +22,7 @@ from landcover_pnp.errors import (
 )
 from landcover_pnp.geotiff import write_cog
 from landcover_pnp.grid import Box
+from landcover_pnp.ground import system_name
 from landcover_pnp.raster import RGB, image_bands, open_image, open_raster, read
 from landcover_pnp.settings import RasterFiles
 from landcover_pnp.sources.checks import check_scene
@@ -119,7 +121,7 @@ def test_check_knows_declared_no_data(tmp_path: Path) -> None:
     )
     reports = {report.layer: report for report in check_scene(files, 4.0)}
     assert reports["nlcd"].error is None
-    assert "0 25.0%" in reports["nlcd"].found
+    assert "0 no data 25.0%" in reports["nlcd"].found
 
 
 def test_a_list_of_unknown_codes_stays_short(tmp_path: Path) -> None:
@@ -166,6 +168,35 @@ def test_a_crs_may_be_named_in_any_way(tmp_path: Path) -> None:
         assert [image.path for image in plan_imagery(paths, name).images] == paths[1:]
     with pytest.raises(RasterError, match="image_crs is 'zone 18'"):
         plan_imagery(paths, "zone 18")
+
+
+ALBERS = (
+    'PROJCS["AEA        WGS84",GEOGCS["WGS 84",DATUM["WGS_1984",SPHEROID["WGS 84",6378137,'
+    '298.257223563]],PRIMEM["Greenwich",0],UNIT["degree",0.0174532925199433]],PROJECTION['
+    '"Albers_Conic_Equal_Area"],PARAMETER["latitude_of_center",23],PARAMETER["longitude_of_center"'
+    ',-96],PARAMETER["standard_parallel_1",29.5],PARAMETER["standard_parallel_2",45.5],UNIT["metre"'
+    ",1]]"
+)
+"""The CRS of NLCD as it is published; it has no code."""
+
+
+def test_a_crs_without_a_code_is_called_by_its_name(tmp_path: Path) -> None:
+    pixels = np.full((20, 20), 41, np.uint8)
+    pixels[0] = 250
+    place = {"crs": ALBERS, "origin": (1_335_000, 2_054_000), "resolution_m": 500.0}
+    nlcd = write_tif(tmp_path / "nlcd.tif", pixels, nodata=250, **place)
+    files = RasterFiles(write_tif(tmp_path / "image.tif", colours()), nlcd)
+    assert "nlcd warped from 'AEA WGS84' at 500 m" in plan_scene(files, 4.0).notes
+    [_, report, _] = check_scene(files, 4.0)
+    assert report.found.endswith("legend nlcd: 0 no data 5.0%, 41 deciduous forest 95.0%")
+    assert system_name(CRS(UTM)) == system_name(rasterio.CRS.from_string(UTM)) == UTM
+
+
+def test_no_data_that_is_not_declared_is_said_to_be_possible(tmp_path: Path) -> None:
+    nlcd = write_tif(tmp_path / "nlcd.tif", two_halves(41, 250))
+    with pytest.raises(LegendError, match="250") as refused:
+        scene_of(tmp_path, nlcd=nlcd)
+    assert "-a_nodata" in refused.value.way_out
 
 
 @pytest.mark.parametrize("kind", [{"compress": "jpeg", "photometric": "ycbcr"}, {"bands": 4}])
