@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestRegressor
 
 from landcover_pnp.boxes import box_mean
+from landcover_pnp.errors import RasterError
 from landcover_pnp.legend import CLASS_COUNT
 from landcover_pnp.settings import ForestSettings
 
@@ -47,7 +48,11 @@ class ImageModel(Protocol):
     """What turns an image into class probabilities."""
 
     def fit(self, lessons: Sequence[Lesson], seed: int) -> None:
-        """Learns from windows; a second call goes on from what was learnt."""
+        """Learns from windows; a second call goes on from what was learnt.
+
+        Raises:
+            RasterError: As ``require_pixels``.
+        """
 
     def predict(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
         """(band, y, x) in 0..1 -> (class, y, x) float32 probabilities at the same resolution."""
@@ -55,6 +60,22 @@ class ImageModel(Protocol):
     @property
     def reach_px(self) -> int:
         """Fine pixels around a pixel that its prediction depends on."""
+
+
+def require_pixels(lessons: Sequence[Lesson]) -> None:
+    """Refuses lessons that teach nothing.
+
+    Raises:
+        RasterError: If no pixel of any window counts.
+    """
+    if not any(lesson.weight.any() for lesson in lessons):
+        raise RasterError(
+            found=f"no pixel to learn from in {len(lessons)} windows of the image: truth has no "
+            "class there, or the map to learn from is nowhere more certain than chance",
+            expected="truth, or a map, that says something where the image has data",
+            way_out="check that truth and image show the same ground; leave out the methods that "
+            "learn from it, or the block student",
+        )
 
 
 class Forest:
@@ -84,7 +105,11 @@ class Forest:
         Args:
             lessons: Windows to learn from.
             seed: Seed of sample and trees.
+
+        Raises:
+            RasterError: As ``require_pixels``.
         """
+        require_pixels(lessons)
         rng = np.random.default_rng(seed)
         x, y = [], []
         mass = sum(float(lesson.weight.sum()) for lesson in lessons)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from landcover_pnp.asphalt import some_windows
 from landcover_pnp.configuration import load_settings
-from landcover_pnp.errors import SettingsError, WeakLabelsWarning
+from landcover_pnp.errors import RasterError, SettingsError, WeakLabelsWarning
 from landcover_pnp.raster import blocks
 from landcover_pnp.repair import NOWHERE, OBJECTS, ROADS, Repair, colours, places, repair_matrix
 from landcover_pnp.settings import MapSettings, RepairSettings, WeakLabelSettings
@@ -24,6 +24,10 @@ from landcover_pnp.weak_labels import DEFINITIONS, class_given_nlcd, cooccurrenc
 
 DOUBTFUL_CHANGE = 0.2
 """Repairs that move more of p(class | NLCD) than this are warned of, see docs/transfer.md."""
+
+_UNREPAIRED = (
+    "p(class | NLCD) is not repaired: none of the pixels looked at has both colours and NLCD"
+)
 
 _SEED = 0
 
@@ -83,6 +87,9 @@ def protocol_matrix(
 
     Returns:
         (nlcd class, class) float64, rows sum to 1.
+
+    Raises:
+        RasterError: If the truth that it is counted in says nothing.
     """
     matrix = _given_matrix(settings, scene, sources, folder)
     if settings.repair is None:
@@ -116,7 +123,9 @@ def repair_scene(scene: Scene, matrix: NDArray[np.float64], settings: RepairSett
         known = place != NOWHERE
         parts.append((colours(image, valid)[:, known], tone(image)[:, known], place[known]))
     features, tones, place = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
-    if asphalt(tones, place == ROADS) is None:
+    if not place.size:
+        warnings.warn(_UNREPAIRED, WeakLabelsWarning, stacklevel=2)
+    elif asphalt(tones, place == ROADS) is None:
         warnings.warn(NO_COLOUR, WeakLabelsWarning, stacklevel=2)
     return repair_matrix(features, tones, place, matrix, settings, _SEED)
 
@@ -126,10 +135,20 @@ def _given_matrix(
 ) -> NDArray[np.float64]:
     if settings.protocol == "definitions":
         return DEFINITIONS
-    if settings.protocol == "target":
-        return class_given_nlcd(_count_pairs(scene))
-    prepared = [prepare_scene(plan, folder / name) for name, plan in sources.items()]
-    return class_given_nlcd(sum((_count_pairs(s) for s in prepared), np.zeros_like(DEFINITIONS)))
+    cities = [scene]
+    if settings.protocol == "source":
+        cities = [prepare_scene(plan, folder / name) for name, plan in sources.items()]
+    counts = sum(map(_count_pairs, cities), np.zeros_like(DEFINITIONS))
+    if not counts.any():
+        raise RasterError(
+            found="no pixel with image, NLCD and a class of truth at once, in "
+            + ", ".join(str(city.folder) for city in cities),
+            expected=f"truth that p(class | NLCD) of the protocol {settings.protocol} can be "
+            "counted in",
+            way_out="check the truth's legend and that it shows the same ground, or choose the "
+            "protocol definitions",
+        )
+    return class_given_nlcd(counts)
 
 
 def _count_pairs(scene: Scene) -> NDArray[np.float64]:

@@ -127,8 +127,11 @@ def repair_matrix(
         seed: Seed of the colours' clusters.
 
     Returns:
-        The repaired matrix. NLCD classes that do not occur keep their rows.
+        The repaired matrix. NLCD classes that do not occur keep their rows; without any pixel
+        all do.
     """
+    if not place.size:
+        return Repair(matrix, 0.0)
     words = min(settings.colours, len(place))
     with threadpool_limits(1):
         kmeans = MiniBatchKMeans(words, n_init=3, batch_size=4096, random_state=seed)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 
-from landcover_pnp.image_models import Lesson
+from landcover_pnp.image_models import Lesson, require_pixels
 from landcover_pnp.legend import CLASS_COUNT
 from landcover_pnp.settings import UNetSettings
 
@@ -71,7 +71,11 @@ class UNet:
         Args:
             lessons: Windows to learn from.
             seed: Seed of weights, crops and augmentation.
+
+        Raises:
+            RasterError: As ``require_pixels``.
         """
+        require_pixels(lessons)
         fresh = self._net is None
         self._net = copy.deepcopy(self._net)  # what was copied of this model stays as it was
         with torch.random.fork_rng(), _one_thread():

@@ -15,6 +15,7 @@ from inputs import colours, two_halves, write_scene, write_tif
 from PIL import Image
 
 from landcover_pnp.configuration import load_settings
+from landcover_pnp.errors import RasterError, WeakLabelsWarning
 from landcover_pnp.mapping import MapSummary, map_city
 from landcover_pnp.settings import MapSettings
 
@@ -121,6 +122,28 @@ def test_target_and_source_protocols_learn_what_nlcd_means(tmp_path: Path) -> No
         accuracy[protocol] = summary.scores["map"].accuracy
     assert accuracy["definitions"] < 0.6
     assert accuracy["target"] == accuracy["source"] > 0.95
+
+
+@pytest.mark.parametrize("protocol", ["target", "source"])
+def test_truth_that_says_nothing_is_not_replaced_by_definitions(
+    tmp_path: Path, protocol: str
+) -> None:
+    blank = write_scene(tmp_path / "blank", truth=two_halves(0, 0))
+    words = ["--weak_labels.source_scenes", f"[{blank}]"] if protocol == "source" else []
+    with pytest.raises(RasterError, match="a class of truth at once"):
+        mapped(blank, tmp_path / "run", "--weak_labels.protocol", protocol, *words)
+
+
+def test_a_repair_without_pixels_to_look_at_is_said(tmp_path: Path) -> None:
+    image = colours()
+    image[:, :, 120:] = 0  # and NLCD has no data elsewhere
+    config = write_scene(tmp_path, image=image, nlcd=two_halves(0, 24))
+    words = ["--scene.rasters.black_is_no_data", "true", "--weak_labels.repair.keep", "0.5"]
+    with (
+        pytest.warns(WeakLabelsWarning, match="is not repaired"),
+        pytest.warns(WeakLabelsWarning, match="nothing is known of 1800 pixels"),
+    ):
+        mapped(config, tmp_path / "run", *words)
 
 
 def test_a_killed_run_is_finished_by_the_same_command(tmp_path: Path) -> None:

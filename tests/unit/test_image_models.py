@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from landcover_pnp.errors import RasterError
 from landcover_pnp.image_models import Forest, ImageModel, Lesson
 from landcover_pnp.settings import ForestSettings, UNetSettings
 from landcover_pnp.transfer.baselines import qr_loss, rq_loss
@@ -80,6 +81,14 @@ def test_a_kept_copy_does_not_learn_on(name: str) -> None:
     model.fit([lesson(seed=3)], seed=1)
     np.testing.assert_array_equal(kept.predict(image), before)
     assert not np.array_equal(model.predict(image), before)
+
+
+@pytest.mark.parametrize("name", ["forest", "unet"])
+def test_lessons_in_which_no_pixel_counts_are_refused(name: str) -> None:
+    blank = lesson()
+    blank.weight[:] = 0
+    with pytest.raises(RasterError, match="no pixel to learn from in 2 windows"):
+        models()[name].fit([blank, blank], seed=0)
 
 
 def test_a_network_takes_images_of_any_size() -> None:

@@ -108,6 +108,13 @@ def test_places_are_nlcd_classes_unless_an_object_covers_them() -> None:
     assert found.tolist() == [[LAWN, ROADS, NOWHERE, NOWHERE]]
 
 
+def test_without_any_pixel_the_matrix_stays_as_given() -> None:
+    nothing = [part[..., :0] for part in desert()]
+    repair = repair_matrix(*nothing, DEFINITIONS, RepairSettings(), seed=0)
+    np.testing.assert_array_equal(repair.matrix, DEFINITIONS)
+    assert repair.change == 0
+
+
 def test_near_infrared_is_one_colour_more() -> None:
     image = np.random.default_rng(0).random((4, 8, 9)).astype(np.float32)
     valid = np.ones((8, 9), bool)
