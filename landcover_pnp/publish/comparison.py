@@ -20,7 +20,7 @@ from rasterio.vrt import WarpedVRT
 from landcover_pnp.errors import GridError
 from landcover_pnp.geotiff import Band, make_folder, write_cog, write_raster, write_text
 from landcover_pnp.grid import Box
-from landcover_pnp.ground import overlapping_bounds, require_projected
+from landcover_pnp.ground import bounds_of, overlapping_bounds, require_projected
 from landcover_pnp.legend import CLASS_COUNT, NO_DATA, WORKING, LandClass, Legend, to_working
 from landcover_pnp.products import SOFTWARE
 from landcover_pnp.publish.page import Html, escaped, page, picture, swatch, table
@@ -151,7 +151,7 @@ def _both(a: Path, b: Path) -> Iterator[tuple[GeoBox, Reader, list[str]]]:
         for source, what in ((first, "map A"), (second, "map B")):
             label_band(source, what)
         require_projected(first, "map A")
-        overlapping_bounds(second, "map B", first.bounds, first.crs)
+        overlapping_bounds(second, "map B", bounds_of(first), first.crs)
         geobox = GeoBox.from_rio(first)
         notes = []
         if GeoBox.from_rio(second) != geobox:

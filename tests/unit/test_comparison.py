@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from inputs import write_tif
+from inputs import ORIGIN, write_tif
 
 from landcover_pnp.errors import GridError, LegendError, RasterError, RequestError
 from landcover_pnp.legend import WORKING
@@ -107,3 +108,17 @@ def test_maps_of_different_ground_are_refused(tmp_path: Path) -> None:
     with pytest.raises(GridError, match="no pixel"):
         compare_maps(tmp_path / "a.tif", tmp_path / "empty.tif", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_map_stored_south_up_is_compared_with_a_part_of_it(tmp_path: Path) -> None:
+    codes = np.repeat(np.array([1, 2, 4], np.uint8), 8)[:, None] * np.ones((1, 24), np.uint8)
+    upright = write_tif(tmp_path / "a.tif", codes, nodata=0)
+    with rasterio.open(upright) as source:
+        flip = Affine.translation(0, 24) @ Affine.scale(1, -1)
+        profile = {**source.profile, "transform": source.transform @ flip}
+    with rasterio.open(tmp_path / "south.tif", "w", **profile) as target:
+        target.write(codes[::-1], 1)
+    part = write_tif(tmp_path / "b.tif", codes[8:16], origin=(ORIGIN[0], ORIGIN[1] - 8), nodata=0)
+    comparison = compare_maps(tmp_path / "south.tif", part, tmp_path / "out")
+    assert comparison.changed == 0
+    assert comparison.transitions[1, 1] == comparison.transitions.sum() == 8 * 24
