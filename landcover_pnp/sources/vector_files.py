@@ -21,11 +21,21 @@ AREA = "area of interest"
 """What messages call the file of the area."""
 
 
+SUFFIXES = (".shp", ".gpkg", ".geojson", ".fgb", ".kml", ".gml", ".gdb")
+"""Names that mean a vector file, also where OGR cannot open it."""
+
+
 def vector_layers(path: Path) -> list[str] | None:
-    """Names of the layers of a vector file; None if OGR does not take it for one."""
+    """Names of the layers of a vector file; None if OGR does not take it for one.
+
+    Raises:
+        DamagedError: If it is called one, and cannot be opened.
+    """
     try:
         return [str(name) for name, _ in pyogrio.list_layers(path)]
-    except DataSourceError:
+    except DataSourceError as error:
+        if path.suffix.lower() in SUFFIXES and path.exists():
+            raise _damaged(path, error) from error
         return None
 
 
@@ -161,8 +171,12 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except (DataSourceError, DataLayerError, FeatureError, GeometryError) as error:
-        raise DamagedError(
-            found=f"{path} cannot be read: {error}",
-            expected="a vector file whose features can all be read",
-            way_out="fetch the file again, or repair it with ogr2ogr -skipfailures",
-        ) from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> DamagedError:
+    return DamagedError(
+        found=f"{path} cannot be read: {error}",
+        expected="a vector file with all its parts, whose features can all be read",
+        way_out="fetch the file again, or repair it with ogr2ogr -skipfailures",
+    )

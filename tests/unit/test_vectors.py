@@ -131,6 +131,20 @@ def test_an_area_of_several_layers_cannot_be_chosen_from(tmp_path: Path) -> None
     assert "`layer`" in refused.value.way_out
 
 
+def test_a_vector_file_that_cannot_be_opened_is_not_called_a_raster(tmp_path: Path) -> None:
+    shapefile = write(tmp_path / "a.shp", [HOUSE])
+    shapefile.with_suffix(".shx").unlink()
+    (tmp_path / "a.geojson").write_text('{"type": "FeatureCollection", "features": [{')
+    image = write_tif(tmp_path / "image.tif", colours())
+    nlcd = write_tif(tmp_path / "nlcd.tif", two_halves(41, 24))
+    for name, reason in (("a.shp", "SHAPE_RESTORE_SHX"), ("a.geojson", "Failed to read GeoJSON")):
+        files = RasterFiles(image, nlcd, roads=LayerFile(tmp_path / name))
+        with pytest.raises(DamagedError, match=reason):
+            plan_scene(files, 4.0)
+        reports = {report.layer: report for report in check_scene(files, 4.0)}
+        assert reason in str(reports["roads"].error)
+
+
 def test_a_table_without_shapes_is_no_layer(tmp_path: Path) -> None:
     (tmp_path / "roads.csv").write_text("name,length\nWest,1\n")
     with pytest.raises(RasterError, match="no layer of shapes"):
