@@ -180,7 +180,7 @@ def _read_zones(
     if zones.crs != run.crs.proj:
         there, here = system_name(zones.crs), system_name(run.scene.geobox.crs)
         notes.append(f"zones reprojected from {there} to {here}")
-    invalid = ~zones.is_valid & zones.geometry.notna()
+    invalid = ~zones.is_valid & ~shapely.is_missing(zones.geometry.array)
     if invalid.any():
         zones.loc[invalid, zones.geometry.name] = shapely.make_valid(
             zones.geometry[invalid].array, method="structure", keep_collapsed=False
@@ -188,7 +188,7 @@ def _read_zones(
         _warn(f"outlines repaired of zones {_listed(invalid)}")
     extent = shapely.box(*run.bounds(run.scene.extent))
     local = near_grid(zones.geometry, run.scene.geobox)
-    away = local.isna() | local.is_empty | ~local.intersects(extent)
+    away = ~local.intersects(extent)
     if away.any():
         _warn(f"zones without a pixel of the map: {_listed(away)}")
     cut = (shares_beyond(zones.geometry, run.scene.geobox) > CUT_SHARE) & ~away

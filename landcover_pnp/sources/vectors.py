@@ -128,7 +128,7 @@ def read_objects(
     """
     frame = read_layer(path, layer, what, geobox)
     frame = frame.set_geometry(near_grid(frame.geometry, geobox))
-    frame = frame[frame.geometry.notna() & ~frame.geometry.is_empty]
+    frame = _with_shapes(frame)
     geometries = frame.geometry.to_numpy()
     widths = np.full(len(frame), width_m, float)
     if "width_m" in frame.columns:
@@ -160,7 +160,7 @@ def read_area(path: Path, geobox: GeoBox) -> shapely.Geometry:
             way_out="correct the path; relative paths count from the configuration's folder",
         )
     frame = read_layer(path, None, AREA)
-    frame = frame[frame.geometry.notna() & ~frame.geometry.is_empty]
+    frame = _with_shapes(frame)
     degrees = frame.to_crs(4326).total_bounds
     if len(frame) and degrees[2] - degrees[0] > 180:
         raise GridError(
@@ -193,6 +193,12 @@ def read_area(path: Path, geobox: GeoBox) -> shapely.Geometry:
             "always degrees",
         )
     return area
+
+
+def _with_shapes(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    # Not geopandas' notna, which warns of what it meant in former versions.
+    geometries = frame.geometry.array
+    return frame[~(shapely.is_missing(geometries) | shapely.is_empty(geometries))]
 
 
 def _outline(geobox: GeoBox, crs: Any) -> shapely.Geometry:

@@ -133,6 +133,17 @@ def test_an_empty_area(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "missing or no vector file" in map_fails(config, capsys)
 
 
+def test_an_area_may_have_rows_without_an_outline(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = write_scene(tmp_path)
+    change(config, "nlcd.tif,", "nlcd.tif, area: area.gpkg,")
+    outlines = [None, shapely.Polygon(), shapely.box(LEFT, UP - 100, LEFT + 100, UP)]
+    gpd.GeoDataFrame(geometry=outlines, crs=UTM).to_file(tmp_path / "area.gpkg")
+    assert main(["check", str(config)]) == 0
+    assert "warning" not in capsys.readouterr().err
+
+
 def test_an_area_on_ground_the_image_does_not_show(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -316,6 +316,17 @@ def test_columns_of_zones_are_kept_whatever_their_names(run: Path, tmp_path: Pat
     assert table["mapped_ha"].tolist() == [WHOLE_MAP_HA] * 2
 
 
+def test_zones_without_an_outline_are_named_once(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "zones.gpkg"
+    outlines = [shapely.box(586_000, 4_475_760, 586_240, 4_476_000), None, shapely.Polygon()]
+    geopandas.GeoDataFrame(geometry=outlines, crs=26917).to_file(path)
+    assert main(["zonal", str(run), str(path)]) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert said == ["warning: zones without a pixel of the map: 1, 2 (rows of the file, from 0)"]
+
+
 def test_zones_without_a_surface_have_no_area(run: Path, tmp_path: Path) -> None:
     left, top = 586_000, 4_476_000
     flat = shapely.Polygon([(left, top), (left + 80, top - 80), (left, top)])
