@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,16 @@ from odc.geo.geobox import GeoBox
 from PIL import Image
 from rasterio.enums import Resampling
 
+from landcover_pnp.errors import SuspiciouslyEmptyWarning
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import LEGENDS, WORKING, to_working
 from landcover_pnp.publish.page import Html, escaped, hex_colour, picture
 from landcover_pnp.publish.pictures import class_picture, error_labels
-from landcover_pnp.raster import image_bands, on_grid, open_image, open_raster, read
+from landcover_pnp.raster import on_grid, open_raster, read_labels
 from landcover_pnp.settings import RasterFiles
+from landcover_pnp.sources.image_lists import image_files
+from landcover_pnp.sources.image_windows import ImageryOnGrid
+from landcover_pnp.sources.imagery import plan_imagery
 from landcover_pnp.transfer.cities import City
 from landcover_pnp.transfer.maps import MethodMap
 from landcover_pnp.transfer.scores import Row
@@ -73,7 +78,7 @@ def _labels(path: Path, geobox: GeoBox) -> NDArray[np.uint8]:
         open_raster(path, "map") as source,
         on_grid(source, geobox, Resampling.nearest) as view,
     ):
-        return np.asarray(read(view, 1, _whole(geobox)))
+        return np.asarray(read_labels(view, _whole(geobox)))
 
 
 def _truth(files: RasterFiles, geobox: GeoBox) -> NDArray[np.uint8] | None:
@@ -83,12 +88,16 @@ def _truth(files: RasterFiles, geobox: GeoBox) -> NDArray[np.uint8] | None:
 
 
 def _image(files: RasterFiles, geobox: GeoBox) -> NDArray[np.uint8]:
-    with open_image(files.image) as source:
-        bands = image_bands(source)[:3]
-        with on_grid(source, geobox, Resampling.average) as view:
-            values = read(view, bands, _whole(geobox)).astype(np.float64)
-    top = 255.0 if source.dtypes[0] == "uint8" else max(float(np.quantile(values, 0.995)), 1.0)
-    return np.asarray(np.moveaxis(np.clip(255 * values / top, 0, 255), 0, -1), np.uint8)
+    with warnings.catch_warnings():  # said when the scene was prepared
+        warnings.simplefilter("ignore", SuspiciouslyEmptyWarning)
+        imagery = plan_imagery(image_files(files.image, files.image_root), files.image_crs)
+        with ImageryOnGrid.opened(imagery, geobox) as view:
+            values, valid = view.read(_whole(geobox))
+    colours = values[:3].astype(np.float64)
+    brightest = np.quantile(colours[:, valid], 0.995) if values.dtype != np.uint8 else 255.0
+    return np.asarray(
+        np.moveaxis(np.clip(255 * colours / max(brightest, 1.0), 0, 255), 0, -1), np.uint8
+    )
 
 
 def _panels(panels: Sequence[tuple[str, NDArray[np.uint8]]]) -> Html:

@@ -189,6 +189,22 @@ def test_maps_table_and_report(tmp_path: Path) -> None:
     assert "student" in first.table.read_text()
 
 
+def test_a_report_shows_what_the_maps_and_scores_were_made_of(tmp_path: Path) -> None:
+    plan = settings(tmp_path, methods=["weak_labels"])
+    images, labels = tmp_path / "target" / "images", two_halves(40, 20)
+    images.mkdir()
+    write_tif(images / "left.tif", colours()[..., :120])
+    write_tif(images / "right.tif", colours()[..., 120:], origin=(ORIGIN[0] + 120, ORIGIN[1]))
+    labels[:60] = 255
+    write_tif(tmp_path / "target" / "truth.tif", labels, nodata=255)
+    target = dataclasses.replace(plan.targets[0].rasters, image=images)
+    plan = dataclasses.replace(plan, targets=[TransferCity("target", rasters=target)])
+    summary = run_transfer(plan, tmp_path / "run")
+    rows = json.loads((tmp_path / "run" / "results.json").read_text())["rows"]
+    assert {r["city"]: r["pixels"] for r in rows} == {"source": 240 * 240, "target": 180 * 240}
+    assert summary.report.is_file()
+
+
 def test_a_city_without_truth_is_mapped_and_not_scored(tmp_path: Path) -> None:
     target = dataclasses.replace(files(tmp_path / "target"), truth=None)
     plan = settings(tmp_path, target, protocols=["source", "target"], methods=["evidence"])
