@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -165,8 +166,16 @@ def _write_vectors(run: FinishedRun, folder: Path, settings: PublishSettings) ->
 
 
 def _write_image(run: FinishedRun, folder: Path) -> Layer:
+    """The scene's image; 0 is no data, so black becomes 1."""
     style = ImageStyle(run.scene.image_scale)
-    write_cog(folder / "image.tif", run.scene.folder / "image.tif", "average")
+    with open_raster(run.scene.folder / "image.tif", "image") as source:
+
+        def pixels(box: Box) -> NDArray[Any]:
+            values = read(source, source.indexes, box)
+            return np.maximum(values, run.scene.valid(box).astype(values.dtype))
+
+        band = Band(source.dtypes[0], source.descriptions, nodata=0, rgb=True)
+        _write_raster(run, folder / "image.tif", band, pixels, "average")
     write_text(folder / "image.qml", qml(style))
     return Layer("image", "./image.tif", style)
 
@@ -192,11 +201,22 @@ def _write_truth(run: FinishedRun, folder: Path) -> tuple[Layer, ...]:
         ("truth", "truth", WORKING, truth),
     ):
         band = Band("uint8", (title,), nodata=NO_DATA, legend=legend, tags=SOFTWARE)
-        with TemporaryDirectory(prefix=".partial-", dir=folder) as scratch:
-            plain = Path(scratch) / f"{stem}.tif"
-            parts = ((box, pixels(box)[None]) for box in blocks(run.scene.extent))
-            write_raster(plain, run.scene.geobox, band, parts)
-            write_cog(folder / f"{stem}.tif", plain, "mode")
+        _write_raster(run, folder / f"{stem}.tif", band, pixels, "mode")
         write_text(folder / f"{stem}.qml", qml(ClassStyle(legend)))
         layers.append(Layer(title, f"./{stem}.tif", ClassStyle(legend), shown=False))
     return tuple(layers)
+
+
+def _write_raster(
+    run: FinishedRun,
+    path: Path,
+    band: Band,
+    pixels: Callable[[Box], NDArray[Any]],
+    overviews: str,
+) -> None:
+    """Writes a raster on the scene's grid; ``pixels`` gives a box as (y, x) or (band, y, x)."""
+    with TemporaryDirectory(prefix=".partial-", dir=path.parent) as scratch:
+        plain = Path(scratch) / path.name
+        parts = ((box, pixels(box).reshape(-1, *box.shape)) for box in blocks(run.scene.extent))
+        write_raster(plain, run.scene.geobox, band, parts)
+        write_cog(path, plain, overviews)

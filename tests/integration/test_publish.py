@@ -35,6 +35,7 @@ from landcover_pnp.publish.catalog import write_collection
 from landcover_pnp.publish.model import write_prior_item
 from landcover_pnp.publish.publishing import publish_run
 from landcover_pnp.publish.zonal import zonal
+from landcover_pnp.raster import RGB
 from landcover_pnp.settings import PublishSettings
 
 
@@ -69,6 +70,22 @@ def test_every_raster_is_a_valid_cog_with_style_and_provenance(run: Path) -> Non
         known = labels > 0
         chosen = np.take_along_axis(percent, np.maximum(labels, 1)[None].astype(int) - 1, axis=0)
         np.testing.assert_array_equal(chosen[0][known], ranked[rank][known])
+
+
+def test_the_image_is_no_data_where_the_scene_is_and_nowhere_else(run: Path) -> None:
+    for name, columns in (("valid", slice(0, 20)), ("image", slice(0, 30))):
+        with rasterio.open(run / "scene" / f"{name}.tif", "r+") as target:
+            pixels = target.read()
+            pixels[:, :, columns] = 0
+            target.write(pixels)
+    with rasterio.open(publish_run(run).folder / "image.tif") as source:
+        assert source.nodata == 0
+        assert source.colorinterp[:3] == RGB
+        masks, values = source.read_masks(), source.read()
+    assert not masks[:, :, :20].any()
+    assert masks[:, :, 20:].all()
+    assert (values[:, :, 20:30] == 1).all()
+    np.testing.assert_array_equal(values[:, :, 30:], pixels[:, :, 30:])
 
 
 def test_the_attribute_table_counts_the_pixels(run: Path) -> None:
