@@ -171,8 +171,8 @@ def _write_image(run: FinishedRun, folder: Path) -> Layer:
     with open_raster(run.scene.folder / "image.tif", "image") as source:
 
         def pixels(box: Box) -> NDArray[Any]:
-            values = read(source, source.indexes, box)
-            return np.maximum(values, run.scene.valid(box).astype(values.dtype))
+            values: NDArray[Any] = read(source, source.indexes, box)
+            return np.asarray(np.maximum(values, run.scene.valid(box)), values.dtype)
 
         band = Band(source.dtypes[0], source.descriptions, nodata=0, rgb=True)
         _write_raster(run, folder / "image.tif", band, pixels, "average")
