@@ -26,7 +26,7 @@ def image_files(image: Path, root: Path | None = None) -> tuple[Path, ...]:
     """The image files that a path stands for.
 
     Args:
-        image: An image; a folder of images; a list (``.txt``, a path a line); or an index: a
+        image: An image; a folder of images, hidden ones left out; a list (``.txt``, a path a line); or an index: a
             STAC item collection, or a vector file (GeoPackage, GeoJSON, ...) such as gdaltindex
             writes, with the paths in one of ``COLUMNS``.
         root: Folder from which the paths of a list or index count, and below which they must
@@ -40,8 +40,9 @@ def image_files(image: Path, root: Path | None = None) -> tuple[Path, ...]:
         RasterError: If there are none, one does not exist, or one lies outside of the root.
     """
     if image.is_dir():
-        found = sorted(p for p in image.iterdir() if p.suffix.lower() in SUFFIXES)
-        return _some(found, image)
+        named = (p for p in image.iterdir() if p.suffix.lower() in SUFFIXES)
+        # Hidden ones are no images: macOS puts a ._x.tif beside each x.tif on foreign disks.
+        return _some(sorted(p for p in named if not p.name.startswith(".")), image)
     if image.suffix.lower() == ".txt" and image.is_file():
         try:
             text = image.read_text(encoding="utf-8-sig")  # Windows marks UTF-8 at the beginning

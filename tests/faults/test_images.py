@@ -72,6 +72,12 @@ def test_several_images_are_seen_as_one(tmp_path: Path) -> None:
     assert "4 images averaged" in several.notes[0]
 
 
+def test_hidden_files_in_a_folder_are_no_images(tmp_path: Path) -> None:
+    paths = quarters(tmp_path / "tiles")
+    (tmp_path / "tiles" / "._nw.tif").write_bytes(b"\0\5\x16\7")
+    assert image_files(tmp_path / "tiles") == tuple(sorted(paths))
+
+
 def test_a_gap_in_one_image_is_filled_by_the_next(tmp_path: Path) -> None:
     folder = tmp_path / "tiles"
     folder.mkdir()
