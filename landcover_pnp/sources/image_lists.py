@@ -26,9 +26,9 @@ def image_files(image: Path, root: Path | None = None) -> tuple[Path, ...]:
     """The image files that a path stands for.
 
     Args:
-        image: An image; a folder of images, hidden ones left out; a list (``.txt``, a path a line); or an index: a
-            STAC item collection, or a vector file (GeoPackage, GeoJSON, ...) such as gdaltindex
-            writes, with the paths in one of ``COLUMNS``.
+        image: An image; a folder of images, hidden files left out; a list (``.txt``, a path a
+            line); or an index: a STAC item collection, or a vector file (GeoPackage, GeoJSON,
+            ...) such as gdaltindex writes, with the paths in one of ``COLUMNS``.
         root: Folder from which the paths of a list or index count, and below which they must
             lie, links resolved; None is the folder of the list or index.
 
