@@ -122,7 +122,8 @@ def _is_alpha(source: DatasetReader, index: int) -> bool:
         except DamagedError as error:
             damage = damage or error
             continue
-        full = values == np.iinfo(values.dtype).max
+        # Some writers of 16 bits, older GDALs among them, have alpha end at 255.
+        full = (values == np.iinfo(values.dtype).max) | (values == 255)
         if np.mean((values != 0) & ~full) > SOFT_SHARE:
             return False
         if np.mean(full) > SOFT_SHARE:

@@ -254,6 +254,18 @@ def test_an_alpha_band_with_soft_edges_masks(tmp_path: Path) -> None:
         assert image_bands(source) == [1, 2, 3]
 
 
+@pytest.mark.parametrize("full", [255, 65535])
+def test_alpha_of_16_bits_masks_whatever_its_end(full: int, tmp_path: Path) -> None:
+    pixels = colours(bands=4, dtype="uint16")
+    pixels[3] = np.where(np.arange(240) < 40, 0, full)
+    scene = scene_of(tmp_path, write_tif(tmp_path / "image.tif", pixels, **TAGGED))
+    assert scene.image_bands == 3
+    np.testing.assert_array_equal(scene.valid(scene.extent), np.tile(np.arange(60) >= 10, (60, 1)))
+    means = pixels[:3].reshape(3, 60, 4, 60, 4).mean(axis=(2, 4)) / scene.image_scale
+    seen = scene.image(Box(0, 60, 10, 60))
+    np.testing.assert_allclose(seen, np.minimum(means, 1)[:, :, 10:], atol=1e-4)
+
+
 def test_near_infrared_of_a_lake_in_the_middle_is_a_colour(tmp_path: Path) -> None:
     pixels = colours(bands=4, size=1400)
     pixels[3, 400:1000, 400:1000] = 0
