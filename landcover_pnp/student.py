@@ -118,7 +118,8 @@ def train_student(settings: StudentSettings, runs: Sequence[Path]) -> StudentSum
         Rounds and times.
 
     Raises:
-        RasterError: If a folder holds no finished run, or the runs have different bands.
+        RasterError: If a folder holds no finished run, or the runs' images have different bands
+            or pixels, or there is nothing to learn from.
         RunError: If a map cannot be written.
     """
     sites = [Site.open(run) for run in runs]
@@ -152,18 +153,20 @@ def image_model(settings: StudentSettings, sites: Sequence[Site]) -> ImageModel:
     """The untaught model that the settings name.
 
     Raises:
-        RasterError: If the sites' images differ in their bands: one model cannot see them all.
+        RasterError: If the sites' images differ in bands or pixels: one model cannot see them all.
     """
-    bands = {site.scene.image_bands for site in sites}
-    if len(bands) > 1:
+    fine_m = [site.scene.resolution_m / site.fine.factor for site in sites]
+    bands = [site.scene.image_bands for site in sites]
+    kinds = {f"{n} bands at {side_m:.3g} m" for n, side_m in zip(bands, fine_m, strict=True)}
+    if len(kinds) > 1:
         raise RasterError(
-            found=f"images of {' and '.join(map(str, sorted(bands)))} bands",
-            expected="runs whose images have the same bands",
+            found=f"images of {' and '.join(sorted(kinds))}",
+            expected="runs whose images have the same bands and pixels",
             way_out="teach a student for each kind of image",
         )
     if settings.model == "forest":
-        return Forest(settings.forest, sites[0].scene.resolution_m / sites[0].fine.factor)
-    return UNet(settings.unet, bands.pop())
+        return Forest(settings.forest, fine_m[0])
+    return UNet(settings.unet, bands[0])
 
 
 def teach(sites: Sequence[Site], model: ImageModel, settings: StudentSettings) -> Student:

@@ -21,6 +21,11 @@ from landcover_pnp.sources.imagery import Imagery, plan_imagery
 from landcover_pnp.sources.scene import Scene
 
 
+def fine_factor(imagery: Imagery, resolution_m: float) -> int:
+    """Fine pixels along a working pixel of ``resolution_m``."""
+    return max(1, round(resolution_m / imagery.res[0]))
+
+
 @dataclass(frozen=True)
 class FineImage:
     """Windows of the original image beside the prepared scene's.
@@ -50,7 +55,7 @@ class FineImage:
     @property
     def factor(self) -> int:
         """Fine pixels along a working pixel's side: their side is about the image's own."""
-        return max(1, round(self.scene.resolution_m / self.imagery.res[0]))
+        return fine_factor(self.imagery, self.scene.resolution_m)
 
     @property
     def geobox(self) -> GeoBox:

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from landcover_pnp.grid import Box
 from landcover_pnp.image_models import Lesson
 from landcover_pnp.legend import CLASS_COUNT, NO_DATA
 from landcover_pnp.sites import Place, Site
@@ -27,12 +28,12 @@ def truth_lessons(
         left_half: Whether only the left half of each site counts.
 
     Returns:
-        A lesson a window; pixels without truth do not count.
+        A lesson a window; pixels without truth or image do not count.
     """
     lessons = []
     for site, box in places:
         image = site.fine.image(box)
-        truth = site.fine.truth(box)
+        truth = known_truth(site, box)
         if left_half:
             truth[:, max(middle(site) - box.x0, 0) * site.fine.factor :] = NO_DATA
         if with_weak_labels:
@@ -42,6 +43,13 @@ def truth_lessons(
         target = np.moveaxis(one_hot, -1, 0)
         lessons.append(Lesson(image, target, known, detail=site.fine.factor))
     return lessons
+
+
+def known_truth(site: Site, box: Box) -> NDArray[np.uint8]:
+    """Truth of a window, where the image has data: (fine y, fine x) working classes."""
+    truth = site.fine.truth(box)
+    truth[site.upsampled(site.scene.valid(box).astype(np.float32)) == 0] = NO_DATA
+    return truth
 
 
 def weak_lessons(places: Sequence[Place]) -> list[Lesson]:

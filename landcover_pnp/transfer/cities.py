@@ -10,6 +10,7 @@ from pathlib import Path
 
 from landcover_pnp.configuration import plain
 from landcover_pnp.errors import SettingsError
+from landcover_pnp.inference.engine import counts_tones
 from landcover_pnp.runs import Record, file_hashes, ingredients, write_json
 from landcover_pnp.settings import (
     EnviroAtlasTile,
@@ -20,6 +21,7 @@ from landcover_pnp.settings import (
     TransferSettings,
 )
 from landcover_pnp.sources.enviroatlas import list_tiles, tile_files
+from landcover_pnp.sources.fine_image import fine_factor
 from landcover_pnp.sources.rasters import plan_scene
 from landcover_pnp.sources.synthetic import write_city
 
@@ -107,8 +109,8 @@ def require_sensible(settings: TransferSettings) -> None:
     """Checks names, seeds, and that there is something to do.
 
     Raises:
-        SettingsError: If cities cannot be told apart, there are too few seeds, or no protocol or
-            method is named.
+        SettingsError: If cities cannot be told apart, there are too few seeds, no protocol or
+            method is named, or an ablation would not leave out what it says.
     """
     names = [city.name for city in (settings.source, *settings.targets)]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -124,6 +126,13 @@ def require_sensible(settings: TransferSettings) -> None:
             found=f"an interval over seeds is asked for, and there is {len(settings.seeds)} seed",
             expected="at least two different seeds",
             way_out="name several, such as --seeds '[0, 1]', or set interval_over_seeds to false",
+        )
+    learns_tones = settings.student.teacher == "map" and counts_tones(settings.inference)
+    if "student_no_tones" in settings.methods and learns_tones:
+        raise SettingsError(
+            found="the method student_no_tones with a teacher, the map, that counts tones",
+            expected="a teacher without tones: it would hand them on",
+            way_out="set student.teacher to evidence, or inference.denoise.tones to false",
         )
     for name in ("protocols", "methods", "seeds"):
         if not getattr(settings, name):
@@ -150,7 +159,7 @@ def require_usable(
 
     Raises:
         RequestError: If a city's files cannot be used, the source has no truth, or one model is
-            to see images of different bands.
+            to see images of different bands or pixels.
     """
     if cities[0].truth is None:
         raise SettingsError(
@@ -158,16 +167,20 @@ def require_usable(
             expected="labels of the source city",
             way_out="give source.rasters.truth",
         )
-    bands: dict[int, str] = {}
+    kinds: dict[str, str] = {}
     for city in cities:
         for files in city.tiles.values():
-            plan = plan_scene(without_truth(files), resolution_m)
-            bands.setdefault(len(plan.imagery.images[0].bands), city.name)
+            imagery = plan_scene(without_truth(files), resolution_m).imagery
+            side_m = resolution_m / fine_factor(imagery, resolution_m)
+            kind = f"{len(imagery.images[0].bands)} bands at {side_m:.3g} m"
+            kinds.setdefault(kind, city.name)
     asked = [method for method in methods if method in _ONE_MODEL]
-    if len(bands) > 1 and asked:
+    if len(kinds) > 1 and asked:
         raise SettingsError(
-            found="images of " + " and ".join(f"{n} bands ({name})" for n, name in bands.items()),
-            expected=f"the same bands everywhere: one model sees them all in {', '.join(asked)}",
-            way_out="take 3 bands of each image, for example with gdal_translate -b 1 -b 2 -b 3, "
-            "or leave these methods out",
+            found="images of " + " and ".join(f"{kind} ({name})" for kind, name in kinds.items()),
+            expected="the same bands and pixels everywhere: one model sees them all in "
+            + ", ".join(asked),
+            way_out="bring the images to the same bands and pixels, for example with "
+            "gdal_translate -b 1 -b 2 -b 3 or gdalwarp -tr 1 1 -r average, or leave these "
+            "methods out",
         )

@@ -20,6 +20,7 @@ from landcover_pnp.settings import StudentSettings, TransferMethod
 from landcover_pnp.sites import Predict, Site, chosen_places
 from landcover_pnp.student import image_model, teach
 from landcover_pnp.transfer.baselines import (
+    known_truth,
     majority,
     middle,
     qr_loss,
@@ -194,5 +195,5 @@ def _constant(shares: NDArray[np.float32], _: Site) -> tuple[Predict, int]:
 
 
 def _labels(sites: Sequence[Site]) -> NDArray[np.uint8]:
-    parts = [site.fine.truth(box).ravel() for site in sites for box in site.windows()]
+    parts = [known_truth(site, box).ravel() for site in sites for box in site.windows()]
     return np.concatenate(parts)

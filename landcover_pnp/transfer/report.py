@@ -27,10 +27,14 @@ _ABLATION = (
     ("without tones", "student_no_tones"),
     ("without clusters", "student_no_clusters"),
     ("without weak labels: source labels instead", "source_forest"),
-    ("without student", "map"),
-    ("without student and prior", "evidence"),
-    ("weak labels alone", "weak_labels"),
 )
+
+_BELOW = {
+    "map": (("without student and prior", "evidence"), ("weak labels alone", "weak_labels")),
+    "evidence": (("weak labels alone", "weak_labels"),),
+    "weak_labels": (),
+}
+"""What a student's teacher itself is made of: a student of the evidence has no prior in it."""
 
 
 def write_report(run: Path, results: Results, settings: TransferSettings) -> tuple[Path, Path]:
@@ -54,7 +58,7 @@ def write_report(run: Path, results: Results, settings: TransferSettings) -> tup
         _key(),
     ]
     for number, city in enumerate(results.cities):
-        parts += _city(city, results, is_source=number == 0)
+        parts += _city(city, results, settings.student.teacher, is_source=number == 0)
     write_text(path, page("Domain transfer", "\n".join(parts)))
     return markdown, path
 
@@ -80,8 +84,9 @@ def _conditions(settings: TransferSettings, results: Results) -> list[str]:
         "absent from the means. Intervals: 95 %, bootstrap over cells of 30 m; they know nothing "
         "of errors that reach further than a cell. Calibration error before and after a "
         f"temperature fitted on {source}. Cost: processor time of the method on top of the map "
-        f"run. Engine of the map: {settings.inference.engine}; students learn from "
-        f"{settings.student.teacher.replace('_', ' ')}; seeds "
+        f"run, what is learnt once for all cities counted in the first, {source}; memory: peak of "
+        f"the whole process so far. Engine of the map: {settings.inference.engine}; students learn "
+        f"from {settings.student.teacher.replace('_', ' ')}; seeds "
         f"{', '.join(map(str, settings.seeds))}.",
         "Protocols, where p(class | NLCD) comes from: source, the source city's labels; "
         "definitions, the NLCD legend's texts; target, the city's own truth (a leak, as "
@@ -102,7 +107,7 @@ def _rows(city: City, results: Results) -> list[Row]:
     return [row for row in results.rows if row.made.city == city.name]
 
 
-def _city(city: City, results: Results, *, is_source: bool) -> list[Html]:
+def _city(city: City, results: Results, teacher: str, *, is_source: bool) -> list[Html]:
     rows = _rows(city, results)
     note = " (source: its labels were used)" if is_source else ""
     parts = [Html(f"<h2>{escaped(city.name + note)}</h2>")]
@@ -114,7 +119,7 @@ def _city(city: City, results: Results, *, is_source: bool) -> list[Html]:
         parts.append(bars(scored))
         scores = table(_HEAD, [_cells(row) for row in scored])
         parts.append(Html(f'<div class="wide">{scores}</div>'))
-        parts += _ablation(scored)
+        parts += _ablation(scored, teacher)
     else:
         parts.append(Html("<p>No truth here: maps only.</p>"))
     best = [row for row in scored if row.made.method in ("evidence", "student")]
@@ -187,14 +192,14 @@ def _markdown(city: City, results: Results) -> str:
     return "\n".join([*lines, *([""] if over else []), *over])
 
 
-def _ablation(scored: Sequence[Row]) -> list[Html]:
+def _ablation(scored: Sequence[Row], teacher: str) -> list[Html]:
     """What is lost without each part, under the protocols that have all parts."""
     methods = {row.made.method for row in scored}
     if not methods & {"student_no_tones", "student_no_clusters"}:
         return []
     protocols = dict.fromkeys(row.made.protocol for row in scored if row.made.method == "student")
     lines = []
-    for title, method in _ABLATION:
+    for title, method in (*_ABLATION, ("without student", teacher), *_BELOW[teacher]):
         cells = []
         for protocol in protocols:
             row = next(

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landcover_pnp.calibration import fit_temperature
+from landcover_pnp.errors import RasterError
 from landcover_pnp.evaluation import Scores
 from landcover_pnp.examination import Examination, examine_map, sample_map
 from landcover_pnp.grid import Box
@@ -190,7 +191,16 @@ def _examined(
                 overlap=True,
             )
         )
-    return sum(parts[1:], start=parts[0])
+    whole = sum(parts[1:], start=parts[0])
+    if not whole.scores.confusion[1:].any():
+        paths = (str(files.truth.path) for files in city.tiles.values() if files.truth)
+        raise RasterError(
+            found=f"the truth of {city.name} has no class anywhere: {', '.join(paths)}",
+            expected="truth to score the maps with",
+            way_out="correct the file or its legend, or leave it out: the maps are finished and "
+            "kept",
+        )
+    return whole
 
 
 def _temperature(made: MethodMap, source: City, settings: TransferSettings) -> float:

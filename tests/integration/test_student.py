@@ -110,6 +110,12 @@ def test_crops_of_truth_show_as_much_ground_as_those_of_maps(run: Path) -> None:
     assert sides_px == [64, 64]  # pixels of the image, of which four lie along a working pixel
 
 
+def test_truth_teaches_only_where_the_image_has_data(run: Path) -> None:
+    (lesson,) = truth_lessons(chosen_places([Site.open(run)], 100, seed=0))
+    assert not lesson.weight[:40, :40].any()
+    assert lesson.weight.sum() == 240**2 - 40**2
+
+
 def test_tones_do_not_count_where_the_image_has_no_colour(tmp_path: Path) -> None:
     config = write_scene(tmp_path, image=np.repeat(colours(bands=1), 3, axis=0))
     settings = load_settings(MapSettings, config, ["--weak_labels.repair.keep", "0.5"])

@@ -99,9 +99,55 @@ def test_truth_of_a_target_is_opened_by_the_scoring_alone(
 def test_a_model_is_not_taught_on_other_bands_than_it_shall_see(tmp_path: Path) -> None:
     plan = settings(tmp_path, methods=["source_forest"])
     write_tif(tmp_path / "target" / "image.tif", colours(bands=4))
-    with pytest.raises(SettingsError, match=r"3 bands \(source\) and 4 bands \(target\)"):
+    with pytest.raises(SettingsError, match=r"3 bands .*\(source\) and 4 bands .*\(target\)"):
         run_transfer(plan, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_model_is_not_taught_on_other_pixels_than_it_shall_see(tmp_path: Path) -> None:
+    plan = settings(tmp_path, methods=["source_forest"])
+    write_tif(tmp_path / "target" / "image.tif", colours(size=120), 2.0)
+    with pytest.raises(SettingsError, match=r"at 1 m \(source\) and .* at 2 m \(target\)"):
+        run_transfer(plan, tmp_path / "run")
+    run_transfer(dataclasses.replace(plan, methods=["student"]), tmp_path / "run")
+
+
+def test_pixels_without_image_teach_nothing(tmp_path: Path) -> None:
+    image = colours()
+    image[:, :, :160] = 0
+    source = files(tmp_path / "source", image=image)
+    source = dataclasses.replace(source, black_is_no_data=True)
+    plan = settings(tmp_path, methods=["majority"])
+    plan = dataclasses.replace(plan, source=TransferCity("source", rasters=source))
+    write_tif(source.image, image)
+    labels = two_halves(40, 20)
+    labels[:, :150] = 40
+    write_tif(tmp_path / "source" / "truth.tif", labels)
+    run_transfer(plan, tmp_path / "run")
+    with rasterio.open(tmp_path / "run" / "target" / "any" / "majority.tif") as mapped:
+        assert (mapped.read(1) == 2).all()  # most of the truth is forest, below the black
+
+
+def test_an_ablation_of_tones_has_no_teacher_that_counts_them(tmp_path: Path) -> None:
+    plan = settings(tmp_path, methods=["student_no_tones"], inference=InferenceSettings())
+    with pytest.raises(SettingsError, match="counts tones"):
+        run_transfer(plan, tmp_path / "run")
+
+
+def test_the_ablation_leaves_out_what_it_says(tmp_path: Path) -> None:
+    student = dataclasses.replace(STUDENT, teacher="evidence")
+    methods: Any = ["weak_labels", "evidence", "map", "student", "student_no_tones"]
+    plan = settings(tmp_path, methods=methods, student=student)
+    page = run_transfer(plan, tmp_path / "run").report.read_text()
+    assert "<td>without student</td>" in page
+    assert "without student and prior" not in page  # there is no prior in it to be left out
+
+
+def test_truth_without_any_class_is_named(tmp_path: Path) -> None:
+    plan = settings(tmp_path, methods=["weak_labels"])
+    write_tif(tmp_path / "target" / "truth.tif", two_halves(0, 0))
+    with pytest.raises(RasterError, match="the truth of target has no class"):
+        run_transfer(plan, tmp_path / "run")
 
 
 def test_tiles_that_failed_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
