@@ -25,7 +25,7 @@ from landcover_pnp.products import classes
 from landcover_pnp.publish.finished import FinishedRun
 from landcover_pnp.publish.vectors import write_layer
 from landcover_pnp.raster import blocks, open_raster, read
-from landcover_pnp.sources.vector_files import layers_of_shapes
+from landcover_pnp.sources.vector_files import DEGENERATE, layers_of_shapes
 from landcover_pnp.sources.vectors import near_grid, shares_beyond
 
 SHARES = {"tree_canopy": "trees and forest", "impervious": "impervious"}
@@ -166,7 +166,7 @@ def _read_zones(
             names = ", ".join(sorted(layers))
             raise _unusable(f"{path} has several layers: {names}", "name one with --layer")
         layer = layer or next(iter(layers), None)
-        zones = geopandas.read_file(path, layer=layer)
+        zones = geopandas.read_file(path, layer=layer, on_invalid=DEGENERATE)
     except (DataSourceError, DataLayerError, OSError, ValueError) as error:
         raise _unusable(f"{path} cannot be read: {error}", "correct the path or --layer") from error
     if not isinstance(zones, geopandas.GeoDataFrame) or not len(zones):

@@ -24,6 +24,9 @@ AREA = "area of interest"
 SUFFIXES = (".shp", ".gpkg", ".geojson", ".fgb", ".kml", ".gml", ".gdb")
 """Names that mean a vector file, also where OGR cannot open it."""
 
+DEGENERATE = "fix"
+"""What becomes of shapes with too few points to be any: none, instead of an error for all."""
+
 
 def vector_layers(path: Path) -> list[str] | None:
     """Names of the layers of a vector file; None if OGR does not take it for one.
@@ -50,7 +53,7 @@ def count_features(path: Path) -> int:
         for name in vector_layers(path) or []:
             features, bounds = _extent(path, name)
             # By place, as a map reads them: in order, OGR passes over damaged shapes.
-            pyogrio.read_dataframe(path, layer=name, bbox=bounds)
+            pyogrio.read_dataframe(path, layer=name, bbox=bounds, on_invalid=DEGENERATE)
             count += features
     return count
 
@@ -99,7 +102,7 @@ def read_layer(
         geobox: Grid whose outline the features must touch; None reads all.
 
     Returns:
-        The features in the layer's CRS.
+        The features in the layer's CRS; without geometry where theirs has too few points.
 
     Raises:
         RasterError: If the layer is ambiguous or unknown, or has no CRS.
@@ -112,7 +115,7 @@ def read_layer(
         outline = shapely.box(*geobox.extent.boundingbox.bbox)
         bbox = gpd.GeoDataFrame(geometry=[outline], crs=str(geobox.crs))
     with _readable(path):
-        return gpd.read_file(path, layer=name, bbox=bbox)
+        return gpd.read_file(path, layer=name, bbox=bbox, on_invalid=DEGENERATE)
 
 
 def layers_of_shapes(path: Path) -> list[str]:

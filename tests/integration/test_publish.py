@@ -344,6 +344,13 @@ def test_zones_without_an_outline_are_named_once(
     assert said == ["warning: zones without a pixel of the map: 1, 2 (rows of the file, from 0)"]
 
 
+def test_a_zone_of_too_few_points_is_named(run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "zone.geojson"
+    path.write_text('{"type": "Polygon", "coordinates": [[[-80, 40.4], [-80, 40.4]]]}')
+    with pytest.warns(ZonesWarning, match="without a pixel of the map: 0"):
+        assert zonal(run, path).zones == 1
+
+
 def test_zones_without_a_surface_have_no_area(run: Path, tmp_path: Path) -> None:
     left, top = 586_000, 4_476_000
     flat = shapely.Polygon([(left, top), (left + 80, top - 80), (left, top)])

@@ -18,6 +18,7 @@ from landcover_pnp.settings import LayerFile, RasterFiles
 from landcover_pnp.sources.checks import check_scene
 from landcover_pnp.sources.image_lists import image_files
 from landcover_pnp.sources.rasters import plan_scene
+from landcover_pnp.sources.vector_files import count_features
 from landcover_pnp.sources.vectors import read_area, read_objects, require_overlap
 
 X, Y = ORIGIN
@@ -143,6 +144,25 @@ def test_a_vector_file_that_cannot_be_opened_is_not_called_a_raster(tmp_path: Pa
             plan_scene(files, 4.0)
         reports = {report.layer: report for report in check_scene(files, 4.0)}
         assert reason in str(reports["roads"].error)
+
+
+def test_a_shape_of_too_few_points_costs_itself_alone(tmp_path: Path) -> None:
+    house = gpd.GeoSeries([HOUSE], crs=UTM).to_crs(4326).iloc[0]
+    corner = house.exterior.coords[0]
+    rings = [[corner, corner], [*house.exterior.coords]]
+    features = [
+        {
+            "type": "Feature",
+            "properties": {},
+            "geometry": {"type": "Polygon", "coordinates": [ring]},
+        }
+        for ring in rings
+    ]
+    path = tmp_path / "houses.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    assert count_features(path) == 2
+    assert area_m2(path) == pytest.approx(4000, rel=0.05)
+    assert read_area(path, GRID).area == pytest.approx(4000, rel=0.05)
 
 
 def test_a_table_without_shapes_is_no_layer(tmp_path: Path) -> None:
