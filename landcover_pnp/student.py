@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from landcover_pnp.asphalt import city_roads
-from landcover_pnp.errors import RasterError
+from landcover_pnp.configuration import load_settings
+from landcover_pnp.errors import RasterError, RequestError
 from landcover_pnp.grid import Box
 from landcover_pnp.image_models import Forest, ImageModel, Lesson
 from landcover_pnp.legend import CLASS_COUNT
@@ -32,7 +33,7 @@ from landcover_pnp.recombination import (
     weighted_by_tone,
 )
 from landcover_pnp.runs import locked, write_json
-from landcover_pnp.settings import StudentSettings
+from landcover_pnp.settings import MapSettings, StudentSettings
 from landcover_pnp.sites import Predict, Site, chosen_places, map_site
 from landcover_pnp.tones import Asphalt
 from landcover_pnp.unet import UNet
@@ -118,17 +119,22 @@ def train_student(settings: StudentSettings, runs: Sequence[Path]) -> StudentSum
         Rounds and times.
 
     Raises:
+        RequestError: If a run has a student of its own.
         RasterError: If a folder holds no finished run, or the runs' images have different bands
             or pixels, or there is nothing to learn from.
         RunError: If a map cannot be written.
     """
     sites = [Site.open(run) for run in runs]
+    for run in runs:
+        _require_undrawn(run)
     start = time.monotonic()
     student = teach(sites, image_model(settings, sites), settings)
     taught = time.monotonic()
     maps = []
     for site in sites:
         with locked(site.run):
+            # Of a student that the run had before: it would vouch for this one's probabilities.
+            (site.run / "probabilities" / "student.json").unlink(missing_ok=True)
             reach_px = student.model.reach_px
             maps.append(map_site(site, student.predict(site), reach_px, site.run, "student"))
             write_json(
@@ -147,6 +153,15 @@ def train_student(settings: StudentSettings, runs: Sequence[Path]) -> StudentSum
         teaching_s=taught - start,
         mapping_s=time.monotonic() - taught,
     )
+
+
+def _require_undrawn(run: Path) -> None:
+    if load_settings(MapSettings, run / "settings.json").student is not None:
+        raise RequestError(
+            found=f"the map of {run} is drawn by a student of the run's own",
+            expected="runs without one: another's probabilities would take its place",
+            way_out="map the scene into another folder with --student null",
+        )
 
 
 def image_model(settings: StudentSettings, sites: Sequence[Site]) -> ImageModel:

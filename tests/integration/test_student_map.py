@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,14 +16,15 @@ import shapely
 from inputs import ORIGIN, colours, write_scene, write_tif
 
 from landcover_pnp.configuration import load_settings
-from landcover_pnp.errors import TileError
+from landcover_pnp.errors import RequestError, TileError
 from landcover_pnp.journal import run_status
 from landcover_pnp.legend import WORKING
 from landcover_pnp.mapping import MapSummary, map_city
 from landcover_pnp.products import open_products
 from landcover_pnp.publish.publishing import publish_run
 from landcover_pnp.publish.zonal import zonal
-from landcover_pnp.settings import MapSettings
+from landcover_pnp.settings import ForestSettings, MapSettings, StudentSettings
+from landcover_pnp.student import train_student
 
 WORDS = [
     *("--tiles.core_px", "30", "--tiles.ring_px", "8", "--workers", "0"),
@@ -68,6 +70,21 @@ def test_the_map_has_the_image_s_resolution(run: Path) -> None:
     assert layers["evidence"].shape == layers["landcover"].shape == labels.shape
     np.testing.assert_array_equal(layers["landcover"], labels)
     assert run_status(run).left == 0
+
+
+def test_another_student_does_not_take_the_place_of_the_run_s_own(
+    config: Path, run: Path, tmp_path: Path
+) -> None:
+    path = Path(shutil.copytree(run, tmp_path / "run")) / "probabilities" / "student.tif"
+    own = path.read_bytes()
+    other = StudentSettings(rounds=1, forest=ForestSettings(trees=2, sample_px=300))
+    with pytest.raises(RequestError, match="student of the run's own"):
+        train_student(other, [tmp_path / "run"])
+    mapped(config, tmp_path / "run", "--student", "null")
+    train_student(other, [tmp_path / "run"])
+    assert path.read_bytes() != own
+    mapped(config, tmp_path / "run")
+    assert path.read_bytes() == own
 
 
 @pytest.mark.slow
