@@ -225,7 +225,12 @@ def near_grid(geometries: gpd.GeoSeries, geobox: GeoBox) -> gpd.GeoSeries:
         return geometries
     left, bottom, right, top = _outline(geobox, geometries.crs).bounds
     x, y = right - left, top - bottom
-    return geometries.clip_by_rect(left - x, bottom - y, right + x, top + y).to_crs(crs)
+    around = (left - x, bottom - y, right + x, top + y)
+    try:
+        return geometries.clip_by_rect(*around).to_crs(crs)
+    except shapely.GEOSException:  # a ring there and back again cannot be cut
+        repaired = geometries.make_valid(method="structure", keep_collapsed=False)
+        return repaired.clip_by_rect(*around).to_crs(crs)
 
 
 def shares_beyond(geometries: gpd.GeoSeries, geobox: GeoBox) -> NDArray[np.float64]:
@@ -243,6 +248,7 @@ def shares_beyond(geometries: gpd.GeoSeries, geobox: GeoBox) -> NDArray[np.float
         outline = shapely.Polygon()
     # Not geopandas' area, which warns of degrees: here they cancel.
     whole = shapely.area(geometries.array)
-    inside = shapely.area(shapely.intersection(geometries.array, outline))
-    share = np.divide(inside, whole, out=np.full(len(whole), np.nan), where=whole > 0)
-    return np.asarray(np.clip(1 - share, 0, 1))
+    share, wide = np.full(len(whole), np.nan), whole > 0
+    inside = shapely.area(shapely.intersection(geometries.array[wide], outline))
+    share[wide] = np.clip(1 - inside / whole[wide], 0, 1)
+    return share

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 import pyogrio
 import pytest
@@ -19,7 +20,7 @@ from landcover_pnp.sources.checks import check_scene
 from landcover_pnp.sources.image_lists import image_files
 from landcover_pnp.sources.rasters import plan_scene
 from landcover_pnp.sources.vector_files import count_features
-from landcover_pnp.sources.vectors import read_area, read_objects, require_overlap
+from landcover_pnp.sources.vectors import read_area, read_objects, require_overlap, shares_beyond
 
 X, Y = ORIGIN
 GRID = GeoBox.from_bbox((X, Y - 240, X + 240, Y), UTM, resolution=4)
@@ -163,6 +164,24 @@ def test_a_shape_of_too_few_points_costs_itself_alone(tmp_path: Path) -> None:
     assert count_features(path) == 2
     assert area_m2(path) == pytest.approx(4000, rel=0.05)
     assert read_area(path, GRID).area == pytest.approx(4000, rel=0.05)
+
+
+def test_a_ring_there_and_back_again_can_be_cut(tmp_path: Path) -> None:
+    house = gpd.GeoSeries([HOUSE], crs=UTM).to_crs(4326).iloc[0]
+    corner = house.exterior.coords[0]
+    away = (corner[0] + 1, corner[1])
+    shapes = {
+        "type": "MultiPolygon",
+        "coordinates": [[[corner, away, corner]], [[*house.exterior.coords]]],
+    }
+    (tmp_path / "a.geojson").write_text(json.dumps(shapes))
+    assert area_m2(tmp_path / "a.geojson") == pytest.approx(4000, rel=0.05)
+
+
+def test_nothing_of_a_shape_without_area_lies_beyond() -> None:
+    nothing = shapely.GeometryCollection([shapely.Polygon()])
+    shapes = gpd.GeoSeries([nothing, None, HOUSE, shapely.box(X, Y, X + 9, Y + 9)], crs=UTM)
+    np.testing.assert_array_equal(shares_beyond(shapes, GRID), [np.nan, np.nan, 0, 1])
 
 
 def test_a_table_without_shapes_is_no_layer(tmp_path: Path) -> None:
