@@ -181,5 +181,5 @@ def _damaged(path: Path, error: Exception) -> DamagedError:
     return DamagedError(
         found=f"{path} cannot be read: {error}",
         expected="a vector file with all its parts, whose features can all be read",
-        way_out="fetch the file again, or repair it with ogr2ogr -skipfailures",
+        way_out="fetch the file again, or repair it with ogr2ogr -makevalid -skipfailures",
     )
