@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
-import signal
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import cast
 
-import dask
-import distributed
-from dask.system import CPU_COUNT
-from distributed import Client, LocalCluster, Worker, WorkerPlugin
+from distributed import Client, LocalCluster
+from distributed.comm.core import connect
+from distributed.utils import silence_logging_cmgr
+from tornado.ioloop import IOLoop
 
 from landcover_pnp.errors import RequestError, RunError
+from landcover_pnp.inference.processes import START_S, own_cluster
 
 CONNECT_S = 20.0
-"""Time within which a scheduler must answer."""
+"""Time within which a scheduler must answer when it is first spoken to, and a worker."""
 
-DASK = {
-    # The farm itself tells the piece that kills workers from those that stood in line behind it.
-    "distributed.scheduler.allowed-failures": 0,
-    # Time for a worker that died to be there again, before its nanny is told to give up. dask's
-    # own 15 s are too few on a busy machine.
-    "distributed.deploy.lost-worker-timeout": "5 minutes",
-    # dask has glibc return freed memory at once; a U-Net's activations, freed and asked for
-    # again at every step, then cost as much system time as the network itself. Keep them.
-    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 2**32,
-    "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_MAX_": 0,
-    "distributed.nanny.pre-spawn-environ.MALLOC_ARENA_MAX": 1,
-}
-"""dask's configuration for a cluster of our own."""
+ANSWER_S = 300.0
+"""Time within which a scheduler that has answered before must answer again."""
+
+CLOSE_S = 20.0
+"""Time for the good-bye to a scheduler."""
+
+LOOK_S = 5.0
+"""Time between counts of the workers."""
+
+POLL_S = 1.0
+"""The same while there is none; and between looks at the crew while nothing is finished."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ class Crew:
         workers: Processes of a cluster of our own, one thread each; 0 works in this process,
             without dask; None is one a GPU or, where there is none, one a core.
         scheduler: Address of a dask scheduler that runs already; None starts a cluster.
-        shared: Folder that every worker must see under the same path.
+        shared: Folder that every worker of a cluster that runs already must see under the same
+            path.
     """
 
     workers: int | None = None
@@ -52,37 +53,59 @@ class Crew:
     shared: Path | None = None
 
 
-@dataclass(frozen=True)
 class Hands:
-    """Workers at hand.
+    """Workers at hand, counted again and again in the client's event loop.
 
-    Attributes:
+    Args:
         client: The connection to their scheduler.
         own: The cluster, where it is the run's own.
+
+    Attributes:
+        client: The same.
+        loop: Its event loop.
+        threads: Threads of all workers, when the scheduler last answered.
     """
 
-    client: Client
-    own: LocalCluster | None
+    def __init__(self, client: Client, own: LocalCluster | None) -> None:
+        self.client, self.threads = client, 0
+        self.loop = cast(IOLoop, client.loop)  # a client that is connected has one
+        self._own, self._silent_s = own, 0.0
 
     def require_alive(self) -> None:
         """Tells workers that will never come from those that are slow to start.
 
         A worker of our own that dies is started again by its nanny, and again where that fails,
         until dask's ``lost-worker-timeout`` is over; then the nanny is gone too. Workers of
-        others may come and go.
+        others may come and go. To be called every ``POLL_S`` while nothing is finished.
 
         Raises:
-            RunError: If the scheduler or all nannies of our own are gone.
+            RunError: If the scheduler or all nannies of our own are gone, or the scheduler is mute.
         """
         if self.client.status != "running":
-            raise connection_lost()
-        if self.own is not None and not self.own.workers:
+            raise scheduler_lost()
+        if self._own is not None and not self._own.workers:
             raise RunError(
                 found="all worker processes have died, and none could be started again",
                 expected="workers that live until the work is done",
                 way_out="see whether the memory is enough (fewer --workers need less), then repeat "
                 "the command or `landcover resume RUN`; finished tiles are kept",
             )
+        # Counted, not measured: where this process was stopped for an hour, nobody kept silent.
+        self._silent_s += POLL_S
+        if self._silent_s > ANSWER_S:
+            raise scheduler_lost(f"the dask scheduler has not answered for {ANSWER_S / 60:g} min")
+
+    async def count(self) -> None:
+        """Counts the threads of the workers; the scheduler is not mute if this comes to its end."""
+        threads = await self.client.nthreads()
+        self.threads, self._silent_s = sum(threads.values()), 0.0
+
+    async def keep_counting(self) -> None:
+        """Counts them until the client is closed; a connection that is lost may come again."""
+        while self.client.status in ("running", "connecting"):
+            with suppress(OSError):
+                await self.count()
+            await asyncio.sleep(LOOK_S if self.threads else POLL_S)
 
 
 @contextmanager
@@ -99,86 +122,58 @@ def hired(crew: Crew, pieces: int) -> Iterator[Hands]:
     Raises:
         RequestError: If the scheduler cannot be reached or a worker does not see the folder.
         RunError: If workers of our own do not start.
+        OSError: If the scheduler is lost meanwhile.
     """
     with ExitStack() as stack:
-        own = None
+        stack.enter_context(silence_logging_cmgr(logging.CRITICAL))
         if crew.scheduler is None:
-            gpus = _gpus()
-            stack.enter_context(dask.config.set(DASK))
-            wanted = crew.workers or len(gpus) or CPU_COUNT
-            own = stack.enter_context(_own_cluster(min(wanted, pieces)))
-            client = stack.enter_context(Client(own))
-            client.register_plugin(_OwnWorker(gpus))
+            own = stack.enter_context(own_cluster(crew.workers, pieces))
+            client = stack.enter_context(_left_in_time(Client(own, timeout=START_S)))
         else:
-            client = stack.enter_context(_client_of(crew.scheduler))
-        if crew.shared is not None:
-            _require_shared(client, crew.shared)
-        yield Hands(client, own)
+            own = None
+            client = stack.enter_context(_left_in_time(_client_of(crew.scheduler)))
+            if crew.shared is not None:
+                _require_shared(client, crew.shared)
+        hands = Hands(client, own)
+        client.sync(hands.count, callback_timeout=ANSWER_S)
+        hands.loop.add_callback(hands.keep_counting)
+        yield hands
 
 
-def connection_lost() -> RunError:
-    """The error where a scheduler is no longer there."""
+def scheduler_lost(found: str = "the connection to the dask scheduler was lost") -> RunError:
+    """The error where a scheduler is no longer there, or there and mute."""
     return RunError(
-        found="the connection to the dask scheduler was lost",
+        found=found,
         expected="a scheduler that runs as long as the map",
         way_out="start it again, then repeat the command or `landcover resume RUN`; finished "
         "tiles are kept",
     )
 
 
-def _own_cluster(workers: int) -> LocalCluster:
+@contextmanager
+def _left_in_time(client: Client) -> Iterator[Client]:
     try:
-        return LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            dashboard_address="127.0.0.1:0",  # any free port: several runs at once
-            silence_logs=logging.CRITICAL,
-            scheduler_kwargs={
-                "extensions": _without_spans(distributed.scheduler.DEFAULT_EXTENSIONS)
-            },
-            extensions=_without_spans(distributed.worker.DEFAULT_EXTENSIONS),
-        )
-    except RuntimeError as error:
-        raise RunError(
-            found=f"worker processes do not start: {error}",
-            expected=f"room for {workers} processes of this program",
-            way_out="give fewer --workers, or 0 to work without; a script of your own must start "
-            "the work below `if __name__ == '__main__':`, for workers import it",
-        ) from error
-
-
-def _without_spans(extensions: Mapping[str, Any]) -> dict[str, Any]:
-    """Dask's extensions but the one that keeps a note of every task for ever."""
-    return {name: kind for name, kind in extensions.items() if name != "spans"}
-
-
-class _OwnWorker(WorkerPlugin):
-    """A worker process of our own: one GPU, if there are any, and no ear for Ctrl-C.
-
-    A terminal sends Ctrl-C to all its processes; workers are to finish what they have in hand.
-    """
-
-    def __init__(self, gpus: Sequence[str]) -> None:
-        self.gpus = gpus
-
-    def setup(self, worker: Worker) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        if self.gpus:
-            os.environ["CUDA_VISIBLE_DEVICES"] = self.gpus[int(worker.name) % len(self.gpus)]
-
-
-def _gpus() -> list[str]:
-    """What CUDA calls the GPUs this process may use: of a shared machine not the first ones."""
-    import torch  # not at the top: workers whose work needs no torch start in half the time
-
-    count = torch.cuda.device_count()
-    allowed = os.environ.get("CUDA_VISIBLE_DEVICES", "").replace(" ", "")
-    return allowed.split(",")[:count] if allowed else [str(number) for number in range(count)]
+        yield client
+    finally:
+        with suppress(Exception):  # a scheduler that is gone or mute hears no good-bye
+            client.close(timeout=CLOSE_S)
 
 
 def _require_shared(client: Client, folder: Path) -> None:
-    seen: dict[str, Any] = client.run(os.path.isdir, str(folder))
-    blind = sorted(address for address, there in seen.items() if not there)
+    """Refuses workers that do not see a folder; what mute ones are given, the scheduler minds."""
+
+    async def sees(worker: str) -> bool:
+        with suppress(OSError, KeyError):  # mute, or gone by now
+            answer = client.run(os.path.isdir, str(folder), workers=[worker])
+            return bool((await asyncio.wait_for(answer, CONNECT_S))[worker])
+        return True
+
+    async def asked() -> list[str]:
+        workers = sorted(await client.nthreads())
+        seen = await asyncio.gather(*map(sees, workers))
+        return [worker for worker, there in zip(workers, seen, strict=True) if not there]
+
+    blind = client.sync(asked, callback_timeout=ANSWER_S)
     if blind:
         raise RequestError(
             found=f"workers that do not see {folder}: {', '.join(blind[:5])}",
@@ -188,12 +183,19 @@ def _require_shared(client: Client, folder: Path) -> None:
 
 
 def _client_of(scheduler: str) -> Client:
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    async def greeted() -> None:
+        await (await connect(scheduler, timeout=CONNECT_S)).close()
+
     try:
+        # A client waits for the first word of a mute scheduler for ever. The thread is for
+        # notebooks, whose own has an event loop already.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, asyncio.wait_for(greeted(), CONNECT_S)).result()
         return Client(scheduler, timeout=CONNECT_S)
     except (OSError, ValueError) as error:
+        reason = str(error) or f"no word of it within {CONNECT_S:g} s"
         raise RequestError(
-            found=f"no dask scheduler answers at {scheduler}: {error}",
+            found=f"no dask scheduler answers at {scheduler}: {reason}",
             expected="the address that `dask scheduler` prints, tcp://HOST:8786",
             way_out="start it, or leave out --scheduler to work on this machine",
         ) from error

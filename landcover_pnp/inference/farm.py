@@ -10,13 +10,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from queue import Empty, SimpleQueue
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, TypeVar
 
-from distributed import Client, Future, KilledWorker
-from tornado.ioloop import IOLoop
+from distributed import Future, KilledWorker
 
 from landcover_pnp.errors import DiskFullError, LandcoverError
-from landcover_pnp.inference.crew import Crew, Hands, connection_lost, hired
+from landcover_pnp.inference.crew import POLL_S, Crew, Hands, hired, scheduler_lost
 
 R = TypeVar("R")
 
@@ -26,11 +25,8 @@ IN_HAND = 2
 TRIES = 3
 """Workers a piece may cost before it is given up; the last one has no other piece beside it."""
 
-POLL_S = 1.0
-"""Time between looks at workers and connection while nothing is finished."""
-
-LOOK_S = 5.0
-"""Time between counts of the workers."""
+TELL_S = 60.0
+"""Time between words about a scheduler that has no workers."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +86,8 @@ class Farm:
 
         Raises:
             RequestError: If the scheduler cannot be reached or a worker does not see the folder.
-            RunError: If the connection to the scheduler is lost, or workers of our own do not
-                start or have all died.
+            RunError: If the scheduler is lost or mute, or workers of our own do not start or have
+                all died.
             DiskFullError: If a piece raised it: those in hand are finished first.
         """
         if self._crew.workers == 0:
@@ -100,15 +96,14 @@ class Farm:
                     return
                 yield name, work(name)
         elif names:
-            client = self._hands.client
             try:
-                yield from self._harvest(client, work, names, stop)
+                yield from self._harvest(self._hands, work, names, stop)
             except (OSError, CancelledError) as error:  # dask's own are of these kinds
-                raise connection_lost() from error
+                raise scheduler_lost() from error
 
     def _harvest(
         self,
-        client: Client,
+        hands: Hands,
         work: Callable[[str], R],
         names: Sequence[str],
         stop: Callable[[], bool],
@@ -117,15 +112,14 @@ class Farm:
         deaths: Counter[str] = Counter()
         in_hand: dict[Any, tuple[str, Future[Any]]] = {}
         finished: SimpleQueue[tuple[Future[Any], Any, Exception | None]] = SimpleQueue()
-        capacity = _Capacity(client, self._tell)
-        loop = cast(IOLoop, client.loop)  # a client that is connected has one
         failure: DiskFullError | None = None
+        told = time.monotonic()
 
         def give(name: str) -> None:
             # dask groups what it remembers by function name as long as it may name the tasks
-            future = client.submit(work, name, pure=False, retries=0)
+            future = hands.client.submit(work, name, pure=False, retries=0)
             in_hand[future.key] = name, future
-            loop.add_callback(fetch, future)
+            hands.loop.add_callback(fetch, future)
 
         async def fetch(future: Future[Any]) -> None:
             # Where a worker dies with a result that was not yet fetched, this waits until another
@@ -138,7 +132,7 @@ class Farm:
 
         while True:
             if not (stop() or failure):
-                while waiting and len(in_hand) < capacity.now():
+                while waiting and len(in_hand) < IN_HAND * hands.threads:
                     give(waiting.popleft())
                 if alone and not waiting and not in_hand:
                     give(alone.popleft())
@@ -147,7 +141,10 @@ class Farm:
             try:
                 future, result, error = finished.get(timeout=POLL_S)
             except Empty:
-                self._hands.require_alive()
+                hands.require_alive()
+                if not hands.threads and time.monotonic() - told >= TELL_S:
+                    told = time.monotonic()
+                    self._tell("waiting: the scheduler has no worker")
                 continue
             name, _ = in_hand.pop(future.key)
             if error is None:
@@ -174,23 +171,6 @@ class Farm:
         hands = self._hired.enter_context(hired(self._crew, self._pieces))
         self._tell(f"dask dashboard: {hands.client.dashboard_link}")
         return hands
-
-
-class _Capacity:
-    """Number of pieces that may be in hand, from the workers there are."""
-
-    def __init__(self, client: Client, tell: Callable[[str], None]) -> None:
-        self._client, self._tell = client, tell
-        self._looked, self._told, self._threads = -LOOK_S, time.monotonic(), 0
-
-    def now(self) -> int:
-        moment = time.monotonic()
-        if moment - self._looked >= (LOOK_S if self._threads else POLL_S):
-            self._looked, self._threads = moment, sum(self._client.nthreads().values())
-        if not self._threads and moment - self._told >= 60:
-            self._told = moment
-            self._tell("waiting: the scheduler has no worker")
-        return IN_HAND * self._threads
 
 
 def _described(error: KilledWorker) -> str:

@@ -111,7 +111,7 @@ def test_a_killed_batch_goes_on_where_it_was(where: str, tmp_path: Path) -> None
     maps = {row["city"]: Path(row["landcover"]).read_bytes() for row in whole}
     shutil.rmtree(tmp_path / "runs" / "a")  # so that there is something to be killed in
 
-    child = FORKS.Process(target=killed, args=(config, where))
+    child = FORKS.Process(target=killed, args=(config, where), daemon=True)
     child.start()
     child.join(60)
     assert child.exitcode == -signal.SIGKILL

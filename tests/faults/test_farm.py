@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,17 @@ def harvest(
     tell = (notes if notes is not None else []).append
     with Farm(crew, len(names), tell) as farm:
         return dict(farm.harvest(partial(noted, folder), names))
+
+
+def deadline(seconds: float) -> Callable[[], bool]:
+    """What a harvest may be asked with between pieces: it fails when the time is over."""
+    end = time.monotonic() + seconds
+
+    def over() -> bool:
+        assert time.monotonic() < end
+        return False
+
+    return over
 
 
 def tries(folder: Path, name: str) -> int:
@@ -160,6 +171,45 @@ def test_this_process_works_without_dask(tmp_path: Path) -> None:
     assert harvest(["a", "b"], Crew(workers=0), tmp_path) == {"a": "A", "b": "B"}
 
 
+def test_a_mute_scheduler_is_said(
+    cluster: tuple[str, subprocess.Popen], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped, it keeps its connections, and says nothing."""
+    monkeypatch.setattr("landcover_pnp.inference.crew.ANSWER_S", 3)
+    monkeypatch.setattr("landcover_pnp.inference.crew.CLOSE_S", 1)
+    names = [f"good{i}" for i in range(4000)]
+    try:
+        with Farm(Crew(scheduler=cluster[0], shared=tmp_path), len(names), print) as farm:
+            results = farm.harvest(partial(noted, tmp_path), names, deadline(60))
+            next(results)
+            cluster[1].send_signal(signal.SIGSTOP)
+            with pytest.raises(RunError, match="scheduler has not answered for"):
+                list(results)
+        monkeypatch.setattr("landcover_pnp.inference.crew.CONNECT_S", 1)
+        with pytest.raises(RequestError, match="no dask scheduler answers"):
+            harvest(["good"], Crew(scheduler=cluster[0], shared=tmp_path), tmp_path)
+    finally:
+        cluster[1].send_signal(signal.SIGCONT)
+
+
+def test_a_mute_worker_does_not_hinder_the_start(
+    cluster: tuple[str, subprocess.Popen], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from distributed import Client
+
+    monkeypatch.setattr("landcover_pnp.inference.crew.CONNECT_S", 2)
+    with Client(cluster[0]) as client:
+        client.wait_for_workers(2, timeout=60)
+        pid = min(client.run(os.getpid).values())
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with Farm(Crew(scheduler=cluster[0], shared=tmp_path), 9, print) as farm:
+            names = [f"good{i}" for i in range(9)]
+            next(farm.harvest(partial(noted, tmp_path), names, deadline(60)))
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
 def test_a_lost_scheduler_is_said_and_hinders_no_later_work(
     cluster: tuple[str, subprocess.Popen], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,10 +237,6 @@ def test_a_lost_scheduler_is_said_and_hinders_no_later_work(
             list(results)
         assert time.monotonic() - start < 60
 
-    def out_of_patience() -> bool:
-        assert time.monotonic() - start < 120
-        return False
-
     with Farm(Crew(workers=1), 1, print) as farm:
-        later = dict(farm.harvest(partial(noted, tmp_path), ["later"], out_of_patience))
+        later = dict(farm.harvest(partial(noted, tmp_path), ["later"], deadline(120)))
     assert later == {"later": "LATER"}

@@ -268,7 +268,8 @@ def write_and_die(path: Path) -> None:
         "sparse_ok=True, transform=rasterio.Affine(1, 0, {1}, 0, -1, {2})); s.close(); os._exit(1)"
     )
     words = program.format(path, ORIGIN[0] + 120, ORIGIN[1] - 120)
-    subprocess.run([sys.executable, "-c", words], env={**os.environ, "OMP_NUM_THREADS": "1"})
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-c", words], env=environment, timeout=120)
 
 
 def test_an_image_that_reads_as_nothing_is_found(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_a_killed_driver(
     pattern: str, config: Path, whole: dict[str, bytes], tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    child = FORKS.Process(target=mapped_until, args=(pattern, config, run))
+    child = FORKS.Process(target=mapped_until, args=(pattern, config, run), daemon=True)
     child.start()
     child.join(60)
     assert child.exitcode == -signal.SIGKILL

@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections import namedtuple
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -78,14 +79,14 @@ def command(words: list[str], output: Path, file_bytes: int | None) -> None:
 
 
 def started(words: list[str], output: Path, file_bytes: int | None = None):
-    process = FORKS.Process(target=command, args=(words, output, file_bytes))
+    process = FORKS.Process(target=command, args=(words, output, file_bytes), daemon=True)
     process.start()
     return process
 
 
-def wait_for(folder: Path, pattern: str) -> None:
+def wait_until(there: Callable[[], object]) -> None:
     deadline = time.monotonic() + 120
-    while not list(folder.glob(pattern)):
+    while not there():
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -94,7 +95,7 @@ def test_ctrl_c_finishes_the_tile_in_hand(config: Path, finished: Path, tmp_path
     run = tmp_path / "run"
     words = ["map", str(config), *WORDS, "--run", str(run)]
     process = started(words, tmp_path / "errors.txt")
-    wait_for(run / "tiles", "r*.json")
+    wait_until(lambda: list((run / "tiles").glob("r*.json")))
     os.kill(process.pid, signal.SIGINT)
     process.join(60)
     assert process.exitcode == 130
@@ -115,9 +116,8 @@ def test_a_second_ctrl_c_stops_at_once(config: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     endless = ["--clusters.iterations", "100000000"]
     process = started(["map", str(config), *WORDS, *endless, "--run", str(run)], tmp_path / "e")
-    wait_for(run, "journal.jsonl")
-    while '"event": "tiles"' not in (run / "journal.jsonl").read_text():
-        time.sleep(0.01)
+    wait_until((run / "journal.jsonl").is_file)
+    wait_until(lambda: '"event": "tiles"' in (run / "journal.jsonl").read_text())
     time.sleep(0.3)
     os.kill(process.pid, signal.SIGINT)
     time.sleep(0.3)

@@ -150,7 +150,7 @@ def test_a_killed_run_is_finished_by_the_same_command(tmp_path: Path) -> None:
     config = write_scene(tmp_path)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     command = [*LANDCOVER, "map", str(config), *TILES, "--run"]
-    assert subprocess.run([*command, str(whole)]).returncode == 0
+    assert subprocess.run([*command, str(whole)], timeout=300).returncode == 0
     driver = subprocess.Popen([*command, str(killed)], start_new_session=True)
     deadline = time.monotonic() + 120
     while len(list((killed / "tiles").glob("*.json"))) < 2 and time.monotonic() < deadline:
@@ -160,7 +160,7 @@ def test_a_killed_run_is_finished_by_the_same_command(tmp_path: Path) -> None:
     finished = len(list((killed / "tiles").glob("r*.json")))
     assert finished >= 2
     assert not (killed / "landcover.tif").exists()
-    done = subprocess.run([*command, str(killed)], capture_output=True, text=True)
+    done = subprocess.run([*command, str(killed)], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert f"({finished} kept, 0 failed)" in done.stdout
     assert products(killed) == products(whole)
@@ -209,6 +209,6 @@ def test_a_tile_that_fails_is_no_data_and_the_rest_is_mapped(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("words", [["--version"], ["--help"], ["map", "--help"]])
 def test_the_program_answers(words: list[str]) -> None:
-    done = subprocess.run([*LANDCOVER, *words], capture_output=True, text=True)
+    done = subprocess.run([*LANDCOVER, *words], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0
     assert "landcover" in done.stdout

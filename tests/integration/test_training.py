@@ -202,7 +202,7 @@ def train(config: Path, out: Path, dies_at: str | None = None) -> int:
     """Runs the command in a process of its own, killed at a failpoint; returns its exit code."""
     env = {**os.environ, "LANDCOVER_FAILPOINT": dies_at or "none"}
     command = [sys.executable, "-m", "landcover_pnp", "train-prior", str(config), "--out", str(out)]
-    return subprocess.run(command, env=env, capture_output=True).returncode
+    return subprocess.run(command, env=env, capture_output=True, timeout=300).returncode
 
 
 @pytest.mark.slow

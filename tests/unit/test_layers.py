@@ -70,6 +70,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "inference.denoise",
         "inference.engine",
         "inference.tiles",
+        "inference.processes",
         "inference.crew",
         "inference.farm",
     ),

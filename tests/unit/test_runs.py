@@ -61,10 +61,10 @@ def test_two_processes_cannot_share_a_run_folder(tmp_path: Path) -> None:
     with locked(run):
         (run / "something").touch()
         words = [sys.executable, "-c", program, str(run)]
-        second = subprocess.run(words, capture_output=True, text=True)
+        second = subprocess.run(words, capture_output=True, text=True, timeout=60)
         assert "RunLockedError" in second.stderr
         assert f"process {os.getpid()} on" in second.stderr
-    assert subprocess.run(words).returncode == 0
+    assert subprocess.run(words, timeout=60).returncode == 0
 
 
 def test_a_stale_lock_is_taken_over(tmp_path: Path) -> None:
