@@ -81,8 +81,8 @@ class Farm:
             stop: Asked between pieces; once true, no new piece is begun.
 
         Yields:
-            Name and result as each piece is finished, or ``Lost`` for one that raised an
-            unexpected error or cost ``TRIES`` workers.
+            Name and result as each piece is finished, or ``Lost`` for one that raised an error or
+            cost ``TRIES`` workers.
 
         Raises:
             RequestError: If the scheduler cannot be reached or a worker does not see the folder.
@@ -94,7 +94,7 @@ class Farm:
             for name in names:
                 if stop():
                     return
-                yield name, work(name)
+                yield name, _done(work, name)
         elif names:
             try:
                 yield from self._harvest(self._hands, work, names, stop)
@@ -171,6 +171,16 @@ class Farm:
         hands = self._hired.enter_context(hired(self._crew, self._pieces))
         self._tell(f"dask dashboard: {hands.client.dashboard_link}")
         return hands
+
+
+def _done(work: Callable[[str], R], name: str) -> R | Lost:
+    """Does a piece of work in this process."""
+    try:
+        return work(name)
+    except DiskFullError:
+        raise
+    except Exception as error:  # as from a worker: it concerns its piece alone
+        return Lost(_reason(error))
 
 
 def _described(error: KilledWorker) -> str:

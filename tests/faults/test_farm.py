@@ -167,8 +167,13 @@ def test_no_scheduler_at_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         harvest(["good"], Crew(scheduler="tcp://127.0.0.1:9"), tmp_path)
 
 
-def test_this_process_works_without_dask(tmp_path: Path) -> None:
-    assert harvest(["a", "b"], Crew(workers=0), tmp_path) == {"a": "A", "b": "B"}
+def test_this_process_works_without_dask_and_as_workers_do(tmp_path: Path) -> None:
+    results = harvest(["a", "wrong", "b"], Crew(workers=0), tmp_path)
+    lost = Lost("unexpected ZeroDivisionError: as expected")
+    assert results == {"a": "A", "wrong": lost, "b": "B"}
+    with pytest.raises(DiskFullError):
+        harvest(["full", "c"], Crew(workers=0), tmp_path)
+    assert not (tmp_path / "c").exists()
 
 
 def test_a_mute_scheduler_is_said(

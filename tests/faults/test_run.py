@@ -12,6 +12,7 @@ import time
 from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from inputs import colours, two_halves, write_scene, write_tif
 from landcover_pnp.cli import main
 from landcover_pnp.configuration import load_settings, plain
 from landcover_pnp.errors import RequestError
+from landcover_pnp.inference import tiles
 from landcover_pnp.mapping import map_city
 from landcover_pnp.progress import Progress
 from landcover_pnp.settings import MapSettings
@@ -125,6 +127,24 @@ def test_a_second_ctrl_c_stops_at_once(config: Path, tmp_path: Path) -> None:
     os.kill(process.pid, signal.SIGINT)
     process.join(20)
     assert process.exitcode == 130
+
+
+def test_what_nobody_expected_of_a_tile_costs_that_tile(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    infer, calls = tiles.infer, []
+
+    def breaks_once(*evidence: Any) -> Any:
+        calls.append(evidence)
+        if len(calls) == 3:
+            raise ZeroDivisionError("as expected")
+        return infer(*evidence)
+
+    monkeypatch.setattr(tiles, "infer", breaks_once)
+    summary = mapped(config, tmp_path / "run")
+    assert summary.exit_code == 3
+    assert list(summary.reasons.values()) == ["unexpected ZeroDivisionError: as expected"]
+    assert mapped(config, tmp_path / "run").progress.kept == 8
 
 
 @pytest.mark.parametrize("stage", {"settings": 500, "scene": 5000, "tiles": 7700, "mosaic": 20000})
