@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import time
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from rich.progress import track
 
 from landcover_pnp.errors import RunError, SettingsError
-from landcover_pnp.geotiff import make_folder, remove_partials
+from landcover_pnp.geotiff import remove_partials
 from landcover_pnp.prior.crops import LabelSource
 from landcover_pnp.prior.datamodule import LabelMapsModule
 from landcover_pnp.prior.denoiser import Prior
@@ -26,7 +28,7 @@ from landcover_pnp.prior.denoising import LEVELS, DenoiserTraining
 from landcover_pnp.prior.folder import CARD, CONFIG, WEIGHTS
 from landcover_pnp.prior.keeping import CHECKPOINT, MADE_OF, Keeper
 from landcover_pnp.prior.label_maps import draw_label_maps, read_label_maps
-from landcover_pnp.runs import Ingredients, Record, changed, file_hashes, ingredients
+from landcover_pnp.runs import Ingredients, Record, changed, file_hashes, ingredients, locked
 from landcover_pnp.settings import TrainPriorSettings
 
 RECORD = "record.json"
@@ -76,7 +78,8 @@ def train_prior(settings: TrainPriorSettings) -> TrainPriorSummary:
 
     Raises:
         LandcoverError: If label maps or settings do not fit, the loss is not finite, or the
-            folder holds a training of other settings or label maps (names them).
+            folder holds a training of other settings or label maps (names them), or another
+            process trains in it.
         KeyboardInterrupt: After Ctrl-C; the same settings resume at the last validation.
     """
     start = time.monotonic()
@@ -86,35 +89,42 @@ def train_prior(settings: TrainPriorSettings) -> TrainPriorSummary:
         for folder in settings.labels
     ]
     made_of = _made_of(settings, sources)
-    finished = _finished(settings.out, made_of)
-    if finished is not None:
-        return finished
-    training = DenoiserTraining(settings)
-    checkpoint = _checkpoint(settings.out, made_of)
     with _quiet():
         trainer = _trainer(settings, made_of)
-        data = LabelMapsModule([*sources, _drawn(settings)], settings)
-        make_folder(settings.out)
-        remove_partials(settings.out)
-        _fit(trainer, training, data, checkpoint)
-    prior = training.prior()
-    summary = TrainPriorSummary(
-        state="trained",
-        out=settings.out,
-        fingerprint=prior.fingerprint,
-        parameters=sum(p.numel() for p in prior.network.parameters()),
-        train_maps=sum(len(source.maps) for source in data.train),
-        val_maps=sum(len(source.maps) for source in data.held_out),
-        steps=training.global_step,
-        seconds=time.monotonic() - start,
-        loss=sum(training.loss_by_level) / LEVELS,
-        loss_by_level=tuple(training.loss_by_level),
-    )
-    if trainer.is_global_zero:
-        prior.save(settings.out)
-        _record(summary, made_of)
-        (settings.out / CHECKPOINT).unlink(missing_ok=True)
+        with _held(settings.out, trainer) as keep:
+            finished = _finished(settings.out, made_of)
+            if finished is not None:
+                return finished
+            training = DenoiserTraining(settings)
+            checkpoint = _checkpoint(settings.out, made_of)
+            data = LabelMapsModule([*sources, _drawn(settings)], settings)
+            remove_partials(settings.out)
+            keep()
+            _fit(trainer, training, data, checkpoint)
+            prior = training.prior()
+            summary = TrainPriorSummary(
+                state="trained",
+                out=settings.out,
+                fingerprint=prior.fingerprint,
+                parameters=sum(p.numel() for p in prior.network.parameters()),
+                train_maps=sum(len(source.maps) for source in data.train),
+                val_maps=sum(len(source.maps) for source in data.held_out),
+                steps=training.global_step,
+                seconds=time.monotonic() - start,
+                loss=sum(training.loss_by_level) / LEVELS,
+                loss_by_level=tuple(training.loss_by_level),
+            )
+            if trainer.is_global_zero:
+                prior.save(settings.out)
+                _record(summary, made_of)
+                (settings.out / CHECKPOINT).unlink(missing_ok=True)
     return summary
+
+
+def _held(out: Path, trainer: pl.Trainer) -> AbstractContextManager[Callable[[], None]]:
+    """Holds the folder for this training; processes it starts for further devices need no lock."""
+    first = trainer.is_global_zero and os.environ.get("LOCAL_RANK", "0") == "0"
+    return locked(out) if first else nullcontext(lambda: None)
 
 
 def _drawn(settings: TrainPriorSettings) -> LabelSource:
@@ -204,13 +214,16 @@ def _trainer(settings: TrainPriorSettings, made_of: Ingredients) -> pl.Trainer:
             accelerator=settings.accelerator,
             devices=settings.devices,
             strategy=settings.strategy,
+            # One device is one process, also inside a Slurm job of several tasks, which Lightning
+            # would take for processes that train together.
+            plugins=LightningEnvironment() if settings.devices == 1 else None,
             use_distributed_sampler=False,
             callbacks=[Keeper(settings.out, made_of)],
             logger=False,
             enable_checkpointing=False,
             enable_model_summary=False,
         )
-    except (MisconfigurationException, TypeError, ValueError) as error:
+    except (MisconfigurationException, RuntimeError, TypeError, ValueError) as error:
         raise SettingsError(
             found=f"accelerator {settings.accelerator}, devices {settings.devices}, strategy "
             f"{settings.strategy}: {error}",

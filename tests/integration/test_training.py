@@ -21,7 +21,7 @@ from rasterio.transform import from_origin
 
 from landcover_pnp.cli import main
 from landcover_pnp.configuration import plain
-from landcover_pnp.errors import PriorError, RunError, SettingsError
+from landcover_pnp.errors import PriorError, RunError, RunLockedError, SettingsError
 from landcover_pnp.prior.crops import Crop
 from landcover_pnp.prior.datamodule import VALIDATION_CROPS
 from landcover_pnp.prior.denoiser import Prior
@@ -187,6 +187,40 @@ def test_what_cannot_be_trained_is_refused(
 def test_no_level_lies_below_none_or_all(settings: TrainPriorSettings, median: float) -> None:
     with pytest.raises(SettingsError, match="level_median"):
         replace(settings, level_median=median)
+
+
+@pytest.mark.parametrize("tasks", ["NTASKS", "NTASKS_PER_NODE"])
+def test_one_process_trains_inside_a_slurm_job_of_several_tasks(
+    tasks: str, settings: TrainPriorSettings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    job = {"JOB_ID": "1", "JOB_NAME": "prior", "NODELIST": "node1", "PROCID": "3"}
+    for name, value in {**job, "LOCALID": "3", "NODEID": "0", "NTASKS": "8", tasks: "8"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    few = replace(settings, out=tmp_path / "prior", steps=2, warmup_steps=1)
+    assert train_prior(few).state == "trained"
+    assert Prior.load(few.out).training["steps_done"] == 2
+    if tasks == "NTASKS":
+        with pytest.raises(SettingsError, match=r"devices 2.*ntasks"):
+            train_prior(replace(few, devices=2, accelerator="cpu"))
+
+
+def test_two_processes_do_not_train_in_one_folder(
+    settings: TrainPriorSettings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    few = replace(settings, out=tmp_path / "prior", steps=2, warmup_steps=1)
+    step, refused = DenoiserTraining.training_step, []
+
+    def joined(training: DenoiserTraining, batch: Crop) -> torch.Tensor:
+        if not refused:
+            with pytest.raises(RunLockedError, match="in use by process") as error:
+                train_prior(few)
+            refused.append(error)
+        return step(training, batch)
+
+    monkeypatch.setattr(DenoiserTraining, "training_step", joined)
+    assert train_prior(few).state == "trained"
+    assert len(refused) == 1
+    assert not list(few.out.glob(".*"))
 
 
 def test_a_loss_that_is_not_finite_stops_with_its_step_and_maps(
