@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import hashlib
 import json
 import os
@@ -20,6 +19,7 @@ from typing import Any, Literal
 from landcover_pnp.errors import RequestError, RunLockedError
 from landcover_pnp.failpoints import failpoint
 from landcover_pnp.geotiff import completed, make_folder
+from landcover_pnp.lock_file import one_at_a_time, taken
 
 Ingredients = dict[str, Any]
 """What a result depends on: flat names such as ``inference.engine`` with JSON values."""
@@ -162,22 +162,12 @@ def locked(folder: Path) -> Iterator[Callable[[], None]]:
     fresh = not folder.exists()
     make_folder(folder)
     lock = folder / ".lock"
-    claim = folder / f".partial-lock-{os.getpid()}"
-    me = Owner(os.getpid(), socket.gethostname(), now())
-    claim.write_text(json.dumps(dataclasses.asdict(me)), encoding="utf-8")
-    try:
-        # A link appears with its content or not at all, and never replaces another's lock.
-        with _one_at_a_time(folder):
-            while True:
-                try:
-                    lock.hardlink_to(claim)
-                    _HELD.add(folder.absolute())
-                    break
-                except FileExistsError:
-                    _refuse_if_alive(lock)
-                    lock.unlink(missing_ok=True)
-    finally:
-        claim.unlink()
+    me = Owner(os.getpid(), socket.gethostname(), now(), _boot())
+    with one_at_a_time(folder):
+        while not taken(lock, json.dumps(dataclasses.asdict(me))):
+            _refuse_if_alive(lock)
+            lock.unlink(missing_ok=True)
+        _HELD.add(folder.absolute())
     kept = threading.Event()
     try:
         yield kept.set
@@ -196,21 +186,6 @@ _HELD = set[Path]()
 """Folders that this process holds."""
 
 
-@contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[None]:
-    """Keeps others from a folder's lock while one judges it stale and takes it over.
-
-    Of no effect on file systems that cannot lock a folder, such as NFS.
-    """
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
 @dataclass(frozen=True)
 class Owner:
     """The process that holds a run folder.
@@ -219,11 +194,13 @@ class Owner:
         pid: Its process id.
         host: Its machine.
         start: When it took the folder, ISO 8601.
+        boot: Which start of the machine it belongs to; empty where the system does not say.
     """
 
     pid: int
     host: str
     start: str
+    boot: str = ""
 
 
 def owner(folder: Path) -> Owner | None:
@@ -234,6 +211,8 @@ def owner(folder: Path) -> Owner | None:
         return None
     if holder.host != socket.gethostname():
         return holder
+    if holder.boot != _boot() and holder.boot:
+        return None  # the number may be another process's by now
     # A container that is started again keeps its name and counts its processes anew: the lock of
     # the one that was killed then bears our own number.
     mine = holder.pid == os.getpid() and folder.absolute() not in _HELD
@@ -250,6 +229,12 @@ def _refuse_if_alive(lock: Path) -> None:
         expected="one process a run folder",
         way_out=f"wait for it or choose another run folder; if it is gone, remove {lock}",
     )
+
+
+def _boot() -> str:
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return ""
 
 
 def _lives(pid: int) -> bool:

@@ -20,6 +20,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "attributes",
         "space",
         "geotiff",
+        "lock_file",
         "runs",
         "hashes",
         "journal",

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import socket
@@ -10,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landcover_pnp import runs
-from landcover_pnp.errors import RequestError, RunLockedError
+from landcover_pnp import lock_file, runs
+from landcover_pnp.errors import DiskFullError, RequestError, RunLockedError
 from landcover_pnp.runs import Record, changed, fingerprint, ingredients, locked
 from landcover_pnp.settings import Algorithm1Settings, InferenceSettings
 
@@ -131,6 +132,56 @@ def test_of_two_processes_that_find_a_stale_lock_one_takes_it(
         _, said = rival.communicate("", timeout=60)
         assert "RunLockedError" in said
         assert not (tmp_path / "taken").exists()
+
+
+@pytest.mark.parametrize("reason", [errno.EPERM, errno.ENOTSUP, errno.EMLINK])
+def test_a_file_system_without_hard_links_locks_too(
+    reason: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(reason, os.strerror(reason))
+
+    monkeypatch.setattr(os, "link", refused)
+    (tmp_path / ".lock").write_text("")  # what a power cut leaves of one
+    with locked(tmp_path):
+        assert json.loads((tmp_path / ".lock").read_text())["pid"] == os.getpid()
+        with pytest.raises(RunLockedError, match=f"process {os.getpid()} on"), locked(tmp_path):
+            pass
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_lock_from_before_the_machine_was_started_again_is_stale(tmp_path: Path) -> None:
+    """Its number is another process's by now."""
+    with locked(tmp_path / "run"):
+        owner = json.loads((tmp_path / "run" / ".lock").read_text())
+    if not owner["boot"]:
+        pytest.skip("this system does not say when it was started")
+    (tmp_path / ".lock").write_text(json.dumps({**owner, "pid": os.getppid(), "boot": "before"}))
+    with locked(tmp_path):
+        pass
+
+
+def test_a_process_that_is_stopped_while_it_takes_a_folder_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock_file, "TAKE_S", 0.2)
+    with (
+        lock_file.one_at_a_time(tmp_path),
+        pytest.raises(RunLockedError, match="about to take"),
+        locked(tmp_path),
+    ):
+        pass
+
+
+def test_a_full_disk_is_said_where_a_lock_finds_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(DiskFullError), locked(tmp_path):
+        pass
 
 
 def test_a_lock_of_another_host_is_respected(tmp_path: Path) -> None:
