@@ -89,17 +89,17 @@ def open_city(city: TransferCity, drawn: Path) -> City:
     return City(city.name, {"": tile_files(tile)})
 
 
-def source_configs(source: City, resolution_m: float, folder: Path) -> list[Path]:
-    """Writes configuration files of the source's tiles, for the protocol ``source``.
+def label_configs(city: City, resolution_m: float, folder: Path) -> list[Path]:
+    """Writes configuration files of a city's tiles, in whose truth p(class | NLCD) is counted.
 
     Args:
-        source: The city.
+        city: The city.
         resolution_m: Pixel side of the working grid, on which pairs of labels are counted.
         folder: Where the files go.
     """
     paths = []
-    for tile, files in source.tiles.items():
-        path = folder / f"source{'-' * bool(tile)}{tile}.yaml"  # JSON is YAML
+    for tile, files in city.tiles.items():
+        path = folder / f"{city.name}{'-' * bool(tile)}{tile}.yaml"  # JSON is YAML
         write_json(path, {"scene": {"rasters": plain(files), "resolution_m": resolution_m}})
         paths.append(path)
     return paths

@@ -124,6 +124,8 @@ def predictor(work: Work) -> Predictor:
     if method == "majority":
         return partial(_constant, majority(_labels(source)))
     if method.startswith("student"):
+        # A student's rounds count on from its seed: those of another seed are to be others.
+        settings = dataclasses.replace(settings, seed=seed * settings.rounds)
         return _student(method, source, sites, settings)
     forest = dataclasses.replace(settings, model="forest")
     unet = dataclasses.replace(settings, model="unet")

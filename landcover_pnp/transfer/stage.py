@@ -30,10 +30,10 @@ from landcover_pnp.settings import (
 from landcover_pnp.sites import Site
 from landcover_pnp.transfer.cities import (
     City,
+    label_configs,
     open_city,
     require_sensible,
     require_usable,
-    source_configs,
     without_truth,
 )
 from landcover_pnp.transfer.maps import MethodMap, Taught, made_or_kept
@@ -162,15 +162,16 @@ class _Protocol:
         """The map runs of a city's tiles under this protocol."""
         name, _, repaired = self.protocol.partition("_")
         source, grid_m = self.cities[0], self.settings.resolution_m
-        configs = source_configs(source, grid_m, self.run / "cities") if name == "source" else []
+        # Of a city of several tiles, as published: what they have in common, not each one's own.
+        labelled = {"source": source, "target": city}.get(name)
         weak = WeakLabelSettings(
-            name,  # type: ignore[arg-type]
-            configs,
+            "source" if labelled else "definitions",
+            label_configs(labelled, grid_m, self.run / "cities") if labelled else [],
             self.settings.repair if repaired else None,
         )
         sites = {}
         for tile, files in city.tiles.items():
-            seen = files if name == "target" or city is source else without_truth(files)
+            seen = files if city is source else without_truth(files)
             mapped = MapSettings(
                 scene=SceneSettings(rasters=seen, resolution_m=grid_m),
                 weak_labels=weak,

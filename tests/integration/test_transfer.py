@@ -2,7 +2,7 @@ import dataclasses
 import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from landcover_pnp.errors import (
     SettingsError,
     TileError,
 )
+from landcover_pnp.image_models import Forest, Lesson
 from landcover_pnp.inference import tiles
 from landcover_pnp.settings import (
     EnviroAtlasTile,
@@ -322,6 +323,36 @@ def test_several_tiles_several_seeds_and_half_a_city(tmp_path: Path) -> None:
     assert "Over seeds, student" in summary.table.read_text()
     again = run_transfer(plan, run)
     assert again.kept == again.maps == summary.maps
+
+
+def test_a_target_s_matrix_is_counted_in_all_of_its_tiles(tmp_path: Path) -> None:
+    """As published: with a tile's own it would leak more."""
+    tiles_there = tiles_of_a_city(tmp_path / "data", ["a", "b"])
+    other = tmp_path / "data" / "town-test_tiles-debuffered" / "b_h_highres_labels.tif"
+    write_tif(other, two_halves(70, 20), origin=(ORIGIN[0] + 1000, ORIGIN[1]))
+    town = TransferCity("town", enviroatlas=tiles_there)
+    plan = settings(tmp_path, targets=[town], protocols=["target"], methods=["weak_labels"])
+    run_transfer(plan, tmp_path / "run")
+    for tile in ("a", "b"):
+        path = tmp_path / "run" / "town" / "target" / tile / "probabilities" / "weak_labels.tif"
+        with rasterio.open(path) as source:
+            p = source.read()[:, 10, 10] / 65535  # where NLCD knows forest alone
+        np.testing.assert_allclose(p[3:], 0.5, atol=0.01)
+
+
+def test_seeds_share_no_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    used, fit = list[int](), Forest.fit
+
+    def noted(self: Forest, lessons: Sequence[Lesson], seed: int) -> None:
+        used.append(seed)
+        fit(self, lessons, seed)
+
+    monkeypatch.setattr(Forest, "fit", noted)
+    student = dataclasses.replace(STUDENT, rounds=2, settled=0)
+    plan = settings(tmp_path, methods=["student"], seeds=[0, 1], student=student)
+    run_transfer(plan, tmp_path / "run")
+    assert len(used) == 8
+    assert len(set(used)) == 4  # in each of the two cities
 
 
 @pytest.mark.parametrize(
