@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,8 +174,10 @@ def _by_zone(name: str, city: MapSettings) -> dict[str, MapSettings]:
 
 
 def _require_names(cities: list[Path]) -> None:
+    # Disks of macOS and Windows take Mesa and mesa for the same folder.
+    seen = Counter(city.stem.casefold() for city in cities)
     names = [city.stem for city in cities]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted({name for name in names if seen[name.casefold()] > 1})
     if twice or not names:
         raise SettingsError(
             found=f"cities of the same name: {', '.join(twice)}" if twice else "no cities",

@@ -178,6 +178,14 @@ def listed(bounds: Iterable[float]) -> str:
 
 
 def _no_system(source: DatasetReader, what: str, expected: str) -> RasterError:
+    points, _ = source.gcps
+    if points:
+        return RasterError(
+            found=f"{name_of(source)} ({what}) is placed by {len(points)} ground control points",
+            expected=expected,
+            way_out="warp it onto a grid, for example with gdalwarp -t_srs EPSG:26917, images with "
+            "-r bilinear and classes with -r mode",
+        )
     has = "no coordinate reference system"
     if source.crs is not None:
         has = f"the CRS {system_name(source.crs)}, which is nowhere on the earth"

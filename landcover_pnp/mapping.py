@@ -14,7 +14,7 @@ from landcover_pnp import __version__
 from landcover_pnp.asphalt import scene_roads
 from landcover_pnp.clusters import sample_centres
 from landcover_pnp.configuration import plain
-from landcover_pnp.errors import WeakLabelsWarning
+from landcover_pnp.errors import RasterError, WeakLabelsWarning
 from landcover_pnp.evaluation import Protocol, Scores, evaluate_map
 from landcover_pnp.geotiff import remove_partials
 from landcover_pnp.inference.crew import Crew
@@ -271,6 +271,13 @@ def evaluate_run(
         LegendError: If the truth holds unknown codes.
     """
     files = {"weak labels": "weak_labels", "evidence": "evidence", "map": "landcover"}
+    if not (run / "landcover.tif").is_file():
+        raise RasterError(
+            found=f"no finished map in {run}",
+            expected="the folder of a finished run, which its two baselines lie in too",
+            way_out="give the folder that `landcover map` made, not a file in it; `landcover "
+            "status RUN` says how far a run is",
+        )
     legend = LEGENDS[truth.legend]
     return {
         name: evaluate_map(run / f"{stem}.tif", truth.path, legend, protocol, overlap=overlap)

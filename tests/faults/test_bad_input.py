@@ -7,8 +7,10 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import pytest
+import rasterio
 import shapely
 from inputs import ORIGIN, UTM, colours, two_halves, write_scene, write_tif
+from rasterio.control import GroundControlPoint
 
 from landcover_pnp.cli import main
 
@@ -42,12 +44,34 @@ def image(**kwargs: object) -> Callable[[Path], object]:
     return write
 
 
+def placed_by_points(folder: Path) -> None:
+    """An image as it comes from a scanner: three of its pixels are known on the ground."""
+    pixels = colours()
+    points = [
+        GroundControlPoint(row, column, ORIGIN[0] + column, ORIGIN[1] - row)
+        for row, column in ((0, 0), (0, 9), (9, 0))
+    ]
+    with rasterio.open(
+        folder / "image.tif",
+        "w",
+        driver="GTiff",
+        count=len(pixels),
+        height=pixels.shape[1],
+        width=pixels.shape[2],
+        dtype=pixels.dtype,
+        crs=UTM,
+        gcps=points,
+    ) as target:
+        target.write(pixels)
+
+
 ALL_BLACK = np.zeros((3, 240, 240), np.uint8)
 
 WRONG_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing file": (lambda f: (f / "image.tif").unlink(), "no file .*image.tif"),
     "not a raster": (lambda f: (f / "image.tif").write_text("no"), "not a raster"),
     "no CRS": (image(crs=None), "no coordinate reference system"),
+    "control points": (placed_by_points, "placed by 3 ground control points"),
     "geographic CRS": (
         image(crs="EPSG:4326", resolution_m=1e-5, origin=(-80, 40)),
         "not in metres",
@@ -215,6 +239,13 @@ def test_a_configuration_that_does_not_exist(
 def test_a_command_without_its_argument(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command]) == 2
     assert "as the command's first word" in capsys.readouterr().err
+
+
+def test_scores_of_what_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    truth = write_tif(tmp_path / "landcover.tif", two_halves(1, 4))
+    for no_run in (truth, tmp_path / "none"):
+        assert main(["evaluate", str(no_run), "--truth", str(truth)]) == 2
+        assert f"no finished map in {no_run}" in capsys.readouterr().err
 
 
 def test_an_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -136,6 +136,9 @@ def test_two_cities_cannot_share_a_run_folder(
     cities = [write_scene(tmp_path / name) for name in ("a", "b")]
     assert main(["batch", str(write_batch(tmp_path, *cities))]) == 2
     assert "cities of the same name: scene" in capsys.readouterr().err
+    cities = [named(city, name) for city, name in zip(cities, ("Mesa", "mesa"), strict=True)]
+    assert main(["batch", str(write_batch(tmp_path, *cities))]) == 2
+    assert "cities of the same name: Mesa, mesa" in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
 
 
