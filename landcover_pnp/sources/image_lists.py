@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,8 @@ def _contained(name: str, root: Path, index: Path) -> Path:
     local = "://" not in name and "\0" not in name and not name.startswith("/vsi")
     try:
         path = (root / name).resolve() if local else root
-        path.exists()
+        with suppress(FileNotFoundError, NotADirectoryError):  # which costs its part alone
+            path.stat()
     except (OSError, RuntimeError):  # a name too long, a circle of links
         path = root
     if path == root or not path.is_relative_to(root):

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlparse
 from xml.etree import ElementTree as ET
@@ -110,7 +111,7 @@ def test_polygons_have_the_area_of_the_raster(run: Path) -> None:
     assert areas.to_dict().keys() == set(np.unique(labels)) - {0}
     assert shapely.union_all(polygons.geometry.array).area == pytest.approx(areas.sum())
     assert polygons["confidence"].between(20, 100).all()
-    with sqlite3.connect(summary.folder / "landcover.gpkg") as base:
+    with closing(sqlite3.connect(summary.folder / "landcover.gpkg")) as base:
         styles = base.execute("SELECT f_table_name, styleQML FROM layer_styles").fetchall()
     assert [name for name, _ in styles] == ["landcover"]
     assert all(name in styles[0][1] for name in WORKING.names)

@@ -1,5 +1,6 @@
 import copy
 import signal
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -132,12 +133,19 @@ def test_a_u_net_learns_inside_a_slurm_job_of_several_tasks(
     assert model.predict(lesson().image).shape == (5, 48, 48)
 
 
-def test_ctrl_c_interrupts_a_u_net_like_everything_else() -> None:
+@pytest.fixture
+def ctrl_c() -> Iterator[Callable[..., None]]:
+    """Python's own answer to Ctrl-C, which a shell in the background has switched off."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_interrupts_a_u_net_like_everything_else(ctrl_c: Callable[..., None]) -> None:
     def pressed(*_: Tensor) -> Tensor:
         signal.raise_signal(signal.SIGINT)
         raise AssertionError
 
-    before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         UNet(SMALL, bands=3, loss=pressed).fit([lesson()], seed=0)
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(signal.SIGINT) is ctrl_c
