@@ -153,7 +153,7 @@ def test_a_killed_run_is_finished_by_the_same_command(tmp_path: Path) -> None:
     assert subprocess.run([*command, str(whole)], timeout=300).returncode == 0
     driver = subprocess.Popen([*command, str(killed)], start_new_session=True)
     deadline = time.monotonic() + 120
-    while len(list((killed / "tiles").glob("*.json"))) < 2 and time.monotonic() < deadline:
+    while len(list((killed / "tiles").glob("r*.json"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.02)
     os.killpg(driver.pid, signal.SIGKILL)
     driver.wait()
