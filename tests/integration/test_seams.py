@@ -14,9 +14,9 @@ from landcover_pnp.settings import Algorithm1Settings, InferenceSettings
     [
         pytest.param(InferenceSettings(engine="evidence"), 128, 0.01, id="evidence"),
         pytest.param(
-            # a tenth of the recipe's steps; benchmarks/seams.py runs it whole
+            # a twentieth of the recipe's steps; benchmarks/seams.py runs it whole
             InferenceSettings(
-                engine="algorithm1", algorithm1=Algorithm1Settings(steps=20, clean_up_t=10)
+                engine="algorithm1", algorithm1=Algorithm1Settings(steps=10, clean_up_t=5)
             ),
             64,
             0.03,
