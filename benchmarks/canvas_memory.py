@@ -12,7 +12,7 @@ import torch
 
 from landcover_pnp.inference.engine import Evidence, infer
 from landcover_pnp.prior.denoiser import Prior
-from landcover_pnp.settings import (
+from landcover_pnp.settings.inference import (
     Algorithm1Settings,
     DenoiseSettings,
     GuidedSettings,

@@ -21,13 +21,12 @@ from rasterio.windows import Window
 
 from landcover_pnp.mapping import map_city
 from landcover_pnp.raster import small_cache
-from landcover_pnp.settings import (
-    ClusterSettings,
+from landcover_pnp.settings.evidence import ClusterSettings
+from landcover_pnp.settings.inference import EvidenceSettings, InferenceSettings
+from landcover_pnp.settings.mapping import MapSettings
+from landcover_pnp.settings.scenes import (
     EnviroAtlasTile,
-    EvidenceSettings,
-    InferenceSettings,
     LayerFile,
-    MapSettings,
     RasterFiles,
     SceneSettings,
     SyntheticSettings,

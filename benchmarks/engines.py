@@ -38,7 +38,7 @@ from landcover_pnp.evaluation import score
 from landcover_pnp.inference.constraints import MutualInformation, WeakLabelKL
 from landcover_pnp.inference.engine import infer, needs_prior
 from landcover_pnp.prior.denoiser import Prior
-from landcover_pnp.settings import (
+from landcover_pnp.settings.inference import (
     Algorithm1Settings,
     DenoiseSettings,
     EvidenceSettings,

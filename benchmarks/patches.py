@@ -31,15 +31,11 @@ from landcover_pnp.intervals import bootstrap
 from landcover_pnp.legend import ENVIROATLAS
 from landcover_pnp.mapping import map_city
 from landcover_pnp.prior.denoiser import Prior
-from landcover_pnp.settings import (
-    InferenceSettings,
-    MapSettings,
-    RasterFiles,
-    SceneSettings,
-    StudentSettings,
-    TransferMethod,
-    TruthFile,
-)
+from landcover_pnp.settings.inference import InferenceSettings
+from landcover_pnp.settings.mapping import MapSettings
+from landcover_pnp.settings.scenes import RasterFiles, SceneSettings, TruthFile
+from landcover_pnp.settings.student import StudentSettings
+from landcover_pnp.settings.transfer import TransferMethod
 from landcover_pnp.sites import Site, map_site
 from landcover_pnp.transfer.methods import FROM_RUN, TITLES, Work, predictor
 from landcover_pnp.transfer.scores import measures

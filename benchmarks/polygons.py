@@ -17,7 +17,7 @@ import rasterio
 import shapely
 
 from landcover_pnp.publish.polygons import patches, sieved, simplified, staircases
-from landcover_pnp.settings import PublishSettings
+from landcover_pnp.settings.publishing import PublishSettings
 
 
 def main(runs: list[Path]) -> None:

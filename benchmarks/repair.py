@@ -24,15 +24,10 @@ from landcover_pnp.configuration import load_settings
 from landcover_pnp.evaluation import Scores, score
 from landcover_pnp.inference.evidence import evidence_map
 from landcover_pnp.protocols import repair_scene
-from landcover_pnp.settings import (
-    ClusterSettings,
-    EnviroAtlasTile,
-    EvidenceSettings,
-    MapSettings,
-    RepairSettings,
-    SyntheticSettings,
-    WeakLabelSettings,
-)
+from landcover_pnp.settings.evidence import ClusterSettings, RepairSettings, WeakLabelSettings
+from landcover_pnp.settings.inference import EvidenceSettings
+from landcover_pnp.settings.mapping import MapSettings
+from landcover_pnp.settings.scenes import EnviroAtlasTile, SyntheticSettings
 from landcover_pnp.sources.enviroatlas import scene_files, tile_files
 from landcover_pnp.sources.preparation import prepare_scene
 from landcover_pnp.sources.rasters import plan_scene

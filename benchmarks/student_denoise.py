@@ -20,7 +20,7 @@ from landcover_pnp.inference.denoise import denoise
 from landcover_pnp.legend import CLASS_COUNT
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.raster import open_raster, read
-from landcover_pnp.settings import DenoiseSettings
+from landcover_pnp.settings.inference import DenoiseSettings
 from landcover_pnp.sites import Site
 
 VIEW_PX = 256

@@ -26,12 +26,9 @@ from landcover_pnp import recombination, student
 from landcover_pnp.asphalt import city_roads
 from landcover_pnp.evaluation import Scores
 from landcover_pnp.grid import Box
-from landcover_pnp.settings import (
-    ForestSettings,
-    RasterFiles,
-    StudentSettings,
-    WeakLabelSettings,
-)
+from landcover_pnp.settings.evidence import WeakLabelSettings
+from landcover_pnp.settings.scenes import RasterFiles
+from landcover_pnp.settings.student import ForestSettings, StudentSettings
 from landcover_pnp.sites import Site
 from landcover_pnp.sources.scene import Scene
 from landcover_pnp.sources.synthetic.style import Look

@@ -12,15 +12,14 @@ from landcover_pnp.evaluation import Scores, score
 from landcover_pnp.grid import Box
 from landcover_pnp.mapping import map_city
 from landcover_pnp.raster import blocks
-from landcover_pnp.settings import (
+from landcover_pnp.settings.evidence import RepairSettings, WeakLabelSettings
+from landcover_pnp.settings.inference import InferenceSettings
+from landcover_pnp.settings.mapping import MapSettings
+from landcover_pnp.settings.scenes import (
     EnviroAtlasTile,
-    InferenceSettings,
-    MapSettings,
     RasterFiles,
-    RepairSettings,
     SceneSettings,
     SyntheticSettings,
-    WeakLabelSettings,
 )
 from landcover_pnp.sites import Predict, Site
 from landcover_pnp.sources.enviroatlas import scene_files, tile_files

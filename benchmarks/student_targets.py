@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from landcover_pnp import unet
 from landcover_pnp.image_models import Lesson
-from landcover_pnp.settings import StudentSettings, UNetSettings
+from landcover_pnp.settings.student import StudentSettings, UNetSettings
 from landcover_pnp.sites import Site
 from landcover_pnp.student import teach
 from landcover_pnp.unet import UNet

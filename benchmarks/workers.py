@@ -19,7 +19,8 @@ from city_memory import city_of
 
 from landcover_pnp.configuration import plain
 from landcover_pnp.runs import write_json
-from landcover_pnp.settings import MapSettings, SceneSettings
+from landcover_pnp.settings.mapping import MapSettings
+from landcover_pnp.settings.scenes import SceneSettings
 
 STAGES = ("scene", "tiles", "mosaic", "products")
 

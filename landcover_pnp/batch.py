@@ -14,7 +14,7 @@ from landcover_pnp.errors import LandcoverError, SettingsError
 from landcover_pnp.geotiff import completed
 from landcover_pnp.mapping import map_city
 from landcover_pnp.progress import Progress
-from landcover_pnp.settings import BatchSettings, MapSettings
+from landcover_pnp.settings.mapping import BatchSettings, MapSettings
 from landcover_pnp.sources.image_lists import image_files
 from landcover_pnp.sources.imagery import image_systems
 

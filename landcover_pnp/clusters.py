@@ -17,7 +17,7 @@ from landcover_pnp.local_mixture import (
     kmeans_centres,
     nearest_centre,
 )
-from landcover_pnp.settings import ClusterSettings
+from landcover_pnp.settings.evidence import ClusterSettings
 
 
 def sample_centres(

@@ -40,7 +40,9 @@ from landcover_pnp.runs import (
     locked,
     write_json,
 )
-from landcover_pnp.settings import MapSettings, StudentSettings, TruthFile
+from landcover_pnp.settings.mapping import MapSettings
+from landcover_pnp.settings.scenes import TruthFile
+from landcover_pnp.settings.student import StudentSettings
 from landcover_pnp.sources.preparation import prepare_scene
 from landcover_pnp.sources.scene import Scene
 from landcover_pnp.space import need_named, require_space

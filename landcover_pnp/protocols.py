@@ -14,7 +14,8 @@ from landcover_pnp.configuration import load_settings
 from landcover_pnp.errors import RasterError, SettingsError, WeakLabelsWarning
 from landcover_pnp.raster import blocks
 from landcover_pnp.repair import NOWHERE, OBJECTS, ROADS, Repair, colours, places, repair_matrix
-from landcover_pnp.settings import MapSettings, RepairSettings, WeakLabelSettings
+from landcover_pnp.settings.evidence import RepairSettings, WeakLabelSettings
+from landcover_pnp.settings.mapping import MapSettings
 from landcover_pnp.sources.enviroatlas import scene_files
 from landcover_pnp.sources.preparation import prepare_scene
 from landcover_pnp.sources.rasters import ScenePlan, plan_scene

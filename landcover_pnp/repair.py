@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from landcover_pnp.boxes import box_mean
 from landcover_pnp.legend import CLASS_COUNT, NLCD
-from landcover_pnp.settings import RepairSettings
+from landcover_pnp.settings.evidence import RepairSettings
 from landcover_pnp.tones import asphalt, class_given_colour, greenness
 
 _OBJECTS = np.array(

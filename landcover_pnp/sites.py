@@ -18,7 +18,7 @@ from landcover_pnp.inference.engine import counts_tones
 from landcover_pnp.inference.tiles import BAND, PROBABILITY_ONE
 from landcover_pnp.products import class_product, write_products
 from landcover_pnp.raster import blocks, open_raster, read
-from landcover_pnp.settings import MapSettings
+from landcover_pnp.settings.mapping import MapSettings
 from landcover_pnp.sources.enviroatlas import scene_files
 from landcover_pnp.sources.fine_image import FineImage
 from landcover_pnp.sources.scene import Scene

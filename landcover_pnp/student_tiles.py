@@ -19,7 +19,7 @@ from landcover_pnp.inference.tiles import BAND, PROBABILITY_ONE, give_up
 from landcover_pnp.legend import CLASS_COUNT
 from landcover_pnp.raster import blocks, open_raster, read
 from landcover_pnp.runs import Ingredients, Record, file_hash, file_hashes
-from landcover_pnp.settings import StudentSettings
+from landcover_pnp.settings.student import StudentSettings
 from landcover_pnp.sites import WINDOW_PX, Site
 from landcover_pnp.student import Student, image_model, teach
 

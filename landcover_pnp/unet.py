@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from landcover_pnp.image_models import Lesson, require_pixels
 from landcover_pnp.legend import CLASS_COUNT
-from landcover_pnp.settings import UNetSettings
+from landcover_pnp.settings.student import UNetSettings
 
 _TINY = 1e-6
 

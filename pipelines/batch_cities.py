@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from landcover_pnp.batch import map_cities
-from landcover_pnp.settings import BatchSettings
+from landcover_pnp.settings.mapping import BatchSettings
 
 
 def main(out: Path, cities: list[Path]) -> int:

@@ -11,7 +11,7 @@ from rich.console import Console
 from landcover_pnp.demo import run_demo
 from landcover_pnp.evaluation import short_table
 from landcover_pnp.progress import TileProgress
-from landcover_pnp.settings import DemoSettings
+from landcover_pnp.settings.mapping import DemoSettings
 
 
 def main(out: Path) -> int:

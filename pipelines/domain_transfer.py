@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from landcover_pnp.configuration import load_settings
-from landcover_pnp.settings import TransferSettings
+from landcover_pnp.settings.transfer import TransferSettings
 from landcover_pnp.transfer.stage import run_transfer
 
 

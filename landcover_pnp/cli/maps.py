@@ -9,7 +9,12 @@ from typing import Any
 
 from landcover_pnp.cli.command import Command, arguments, complain, given, say
 from landcover_pnp.configuration import load_settings
-from landcover_pnp.settings import BatchSettings, DemoSettings, EvaluateSettings, MapSettings
+from landcover_pnp.settings.mapping import (
+    BatchSettings,
+    DemoSettings,
+    EvaluateSettings,
+    MapSettings,
+)
 
 
 def _demo(words: list[str]) -> int:
@@ -45,7 +50,7 @@ def _evaluate(words: list[str]) -> int:
     (run,), settings = given("RUN", words, EvaluateSettings)
     from landcover_pnp.evaluation import table
     from landcover_pnp.mapping import evaluate_run
-    from landcover_pnp.settings import TruthFile
+    from landcover_pnp.settings.scenes import TruthFile
 
     truth = TruthFile(settings.truth, settings.legend)
     scores = evaluate_run(run, truth, settings.protocol, overlap=settings.overlap)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from landcover_pnp.cli.command import Command, given, say
-from landcover_pnp.settings import (
+from landcover_pnp.settings.publishing import (
     CatalogSettings,
     CompareSettings,
     PublishSettings,

@@ -7,7 +7,7 @@ from pathlib import Path
 from landcover_pnp.cli.command import Command, arguments, complain, given, say
 from landcover_pnp.configuration import load_settings
 from landcover_pnp.errors import SettingsError
-from landcover_pnp.settings import MapSettings, NoSettings
+from landcover_pnp.settings.mapping import MapSettings, NoSettings
 
 
 def _status(words: list[str]) -> int:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from landcover_pnp.cli.command import Command, arguments, say, say_fields
 from landcover_pnp.configuration import load_settings
-from landcover_pnp.settings import StudentSettings, TransferSettings
+from landcover_pnp.settings.student import StudentSettings
+from landcover_pnp.settings.transfer import TransferSettings
 
 
 def _train_student(words: list[str]) -> int:

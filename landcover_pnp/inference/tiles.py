@@ -25,7 +25,8 @@ from landcover_pnp.legend import NO_DATA, WORKING
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.prior.folder import CARD, CONFIG, WEIGHTS
 from landcover_pnp.runs import Ingredients, Record, file_hashes
-from landcover_pnp.settings import ClusterSettings, InferenceSettings, WeakLabelSettings
+from landcover_pnp.settings.evidence import ClusterSettings, WeakLabelSettings
+from landcover_pnp.settings.inference import InferenceSettings
 from landcover_pnp.sources.scene import Scene
 from landcover_pnp.tones import Asphalt, class_given_image
 from landcover_pnp.weak_labels import weak_labels

@@ -21,7 +21,12 @@ from landcover_pnp.prior.label_maps import one_hot, read_label_maps
 from landcover_pnp.prior.landscape import describe, distances, nearest_agreement
 from landcover_pnp.prior.sampling import sample_maps, samples_picture
 from landcover_pnp.prior.verdict import UNIFORM, Restored, Verdict, figures, report
-from landcover_pnp.settings import CropSettings, JudgePriorSettings, LabelFolder, TrainPriorSettings
+from landcover_pnp.settings.prior import (
+    CropSettings,
+    JudgePriorSettings,
+    LabelFolder,
+    TrainPriorSettings,
+)
 
 LEVELS = (20, 50, 100, 200, 300, 400, 600, 800)
 """Noise levels of 1000 at which the denoising is judged."""

@@ -25,7 +25,7 @@ from landcover_pnp.legend import (
     to_working,
 )
 from landcover_pnp.raster import label_band, open_raster, read, read_mask
-from landcover_pnp.settings import LabelFolder
+from landcover_pnp.settings.prior import LabelFolder
 from landcover_pnp.sources.synthetic import synthetic_label_map
 from landcover_pnp.sources.synthetic.style import Look
 

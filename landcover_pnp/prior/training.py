@@ -29,7 +29,7 @@ from landcover_pnp.prior.folder import CARD, CONFIG, WEIGHTS
 from landcover_pnp.prior.keeping import CHECKPOINT, MADE_OF, Keeper
 from landcover_pnp.prior.label_maps import draw_label_maps, read_label_maps
 from landcover_pnp.runs import Ingredients, Record, changed, file_hashes, ingredients, locked
-from landcover_pnp.settings import TrainPriorSettings
+from landcover_pnp.settings.prior import TrainPriorSettings
 
 RECORD = "record.json"
 """File beside a finished prior: what it depends on and what its training came to."""

@@ -55,7 +55,7 @@ from landcover_pnp.publish.vectors import (
 )
 from landcover_pnp.raster import blocks, on_grid, open_raster, read
 from landcover_pnp.runs import locked
-from landcover_pnp.settings import PublishSettings
+from landcover_pnp.settings.publishing import PublishSettings
 
 FOLDER = "products"
 """Folder of the products in a run folder."""

@@ -22,7 +22,7 @@ from landcover_pnp.raster import (
     read_labels,
     read_mask,
 )
-from landcover_pnp.settings import RasterFiles
+from landcover_pnp.settings.scenes import RasterFiles
 from landcover_pnp.sources.rasters import input_files, plan_scene
 from landcover_pnp.sources.scene import WEAK_LAYERS
 from landcover_pnp.sources.vector_files import count_features, vector_layers

@@ -14,7 +14,7 @@ from landcover_pnp.errors import SuspiciouslyEmptyWarning
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import LEGENDS, to_working
 from landcover_pnp.raster import label_band, on_grid, open_raster, read_labels
-from landcover_pnp.settings import RasterFiles
+from landcover_pnp.settings.scenes import RasterFiles
 from landcover_pnp.sources.image_lists import image_files
 from landcover_pnp.sources.image_windows import ImageryOnGrid
 from landcover_pnp.sources.imagery import Imagery, plan_imagery

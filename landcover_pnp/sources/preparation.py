@@ -26,7 +26,7 @@ from landcover_pnp.hashes import HashBook
 from landcover_pnp.legend import LEGENDS, NO_DATA, count_values, nlcd_legend
 from landcover_pnp.raster import on_grid, open_raster
 from landcover_pnp.runs import Ingredients, Record, file_hashes, fingerprint, write_json
-from landcover_pnp.settings import LayerFile
+from landcover_pnp.settings.scenes import LayerFile
 from landcover_pnp.sources.image_windows import ImageryOnGrid
 from landcover_pnp.sources.rasters import ScenePlan
 from landcover_pnp.sources.scene import WEAK_LAYERS, Scene

@@ -24,7 +24,7 @@ from landcover_pnp.ground import (
 )
 from landcover_pnp.raster import label_band, open_raster
 from landcover_pnp.runs import Ingredients, file_hash, ingredients
-from landcover_pnp.settings import RasterFiles
+from landcover_pnp.settings.scenes import RasterFiles
 from landcover_pnp.sources.image_lists import image_files
 from landcover_pnp.sources.imagery import Imagery, plan_imagery
 from landcover_pnp.sources.scene import WEAK_LAYERS

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from landcover_pnp.geotiff import completed
 from landcover_pnp.runs import Record, file_hashes
-from landcover_pnp.settings import TransferMethod
+from landcover_pnp.settings.transfer import TransferMethod
 from landcover_pnp.sites import map_site, publish_map
 from landcover_pnp.transfer.methods import FROM_RUN, TITLES, Predictor, Work, predictor
 

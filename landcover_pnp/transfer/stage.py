@@ -20,13 +20,10 @@ from pathlib import Path
 from landcover_pnp.geotiff import remove_partials
 from landcover_pnp.mapping import map_city
 from landcover_pnp.runs import locked, write_json
-from landcover_pnp.settings import (
-    MapSettings,
-    RasterFiles,
-    SceneSettings,
-    TransferSettings,
-    WeakLabelSettings,
-)
+from landcover_pnp.settings.evidence import WeakLabelSettings
+from landcover_pnp.settings.mapping import MapSettings
+from landcover_pnp.settings.scenes import RasterFiles, SceneSettings
+from landcover_pnp.settings.transfer import TransferSettings
 from landcover_pnp.sites import Site
 from landcover_pnp.transfer.cities import (
     City,

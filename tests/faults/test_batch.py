@@ -12,7 +12,7 @@ from inputs import colours, write_scene, write_tif
 
 from landcover_pnp.cli import main
 from landcover_pnp.failpoints import PATTERN
-from landcover_pnp.settings import MapSettings
+from landcover_pnp.settings.mapping import MapSettings
 
 # Processes of this kind start with everything imported.
 FORKS = multiprocessing.get_context("forkserver")

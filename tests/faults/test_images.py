@@ -19,7 +19,8 @@ from landcover_pnp.configuration import load_settings
 from landcover_pnp.errors import GridError, RasterError, RequestError, SuspiciouslyEmptyWarning
 from landcover_pnp.mapping import map_city
 from landcover_pnp.raster import unwritten_share
-from landcover_pnp.settings import MapSettings, RasterFiles
+from landcover_pnp.settings.mapping import MapSettings
+from landcover_pnp.settings.scenes import RasterFiles
 from landcover_pnp.sources.image_lists import image_files
 from landcover_pnp.sources.imagery import plan_imagery
 from landcover_pnp.sources.preparation import prepare_scene

@@ -25,7 +25,7 @@ from landcover_pnp.errors import RequestError
 from landcover_pnp.inference import tiles
 from landcover_pnp.mapping import map_city
 from landcover_pnp.progress import Progress
-from landcover_pnp.settings import MapSettings
+from landcover_pnp.settings.mapping import MapSettings
 from landcover_pnp.summary import MapSummary
 
 FORKS = multiprocessing.get_context("forkserver")

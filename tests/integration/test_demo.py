@@ -5,13 +5,10 @@ from pathlib import Path
 import pytest
 
 from landcover_pnp.demo import run_demo
-from landcover_pnp.settings import (
-    DemoSettings,
-    ForestSettings,
-    InferenceSettings,
-    StudentSettings,
-    SyntheticSettings,
-)
+from landcover_pnp.settings.inference import InferenceSettings
+from landcover_pnp.settings.mapping import DemoSettings
+from landcover_pnp.settings.scenes import SyntheticSettings
+from landcover_pnp.settings.student import ForestSettings, StudentSettings
 
 
 @pytest.mark.slow

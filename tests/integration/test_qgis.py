@@ -14,7 +14,7 @@ from landcover_pnp.legend import WORKING
 from landcover_pnp.products import PRODUCTS
 from landcover_pnp.publish.page import hex_colour
 from landcover_pnp.publish.publishing import publish_run
-from landcover_pnp.settings import PublishSettings
+from landcover_pnp.settings.publishing import PublishSettings
 
 CHECK = Path(__file__).parents[1] / "qgis_check.py"
 LEGEND = [[c.name, hex_colour(c.colour)] for c in WORKING.classes]

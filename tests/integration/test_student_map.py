@@ -23,7 +23,8 @@ from landcover_pnp.mapping import MapSummary, map_city
 from landcover_pnp.products import open_products
 from landcover_pnp.publish.publishing import publish_run
 from landcover_pnp.publish.zonal import zonal
-from landcover_pnp.settings import ForestSettings, MapSettings, StudentSettings
+from landcover_pnp.settings.mapping import MapSettings
+from landcover_pnp.settings.student import ForestSettings, StudentSettings
 from landcover_pnp.student import train_student
 
 WORDS = [

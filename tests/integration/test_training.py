@@ -31,7 +31,7 @@ from landcover_pnp.prior.keeping import CHECKPOINT, LOG, VALIDATION_LOG
 from landcover_pnp.prior.label_maps import one_hot
 from landcover_pnp.prior.sampling import sample_maps, sample_prior
 from landcover_pnp.prior.training import RECORD, train_prior
-from landcover_pnp.settings import (
+from landcover_pnp.settings.prior import (
     CropSettings,
     DenoiserSettings,
     LabelFolder,

@@ -8,7 +8,7 @@ from inputs import two_halves, write_tif
 
 from landcover_pnp.asphalt import city_roads, scene_roads, some_windows
 from landcover_pnp.errors import WeakLabelsWarning
-from landcover_pnp.settings import LayerFile, RasterFiles
+from landcover_pnp.settings.scenes import LayerFile, RasterFiles
 from landcover_pnp.sources.preparation import prepare_scene
 from landcover_pnp.sources.rasters import plan_scene
 from landcover_pnp.sources.scene import Scene

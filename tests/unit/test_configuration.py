@@ -5,14 +5,10 @@ import pytest
 
 from landcover_pnp.configuration import keys, load_settings
 from landcover_pnp.errors import SettingsError
-from landcover_pnp.settings import (
-    BatchSettings,
-    DemoSettings,
-    MapSettings,
-    PublishSettings,
-    TrainPriorSettings,
-    TransferSettings,
-)
+from landcover_pnp.settings.mapping import BatchSettings, DemoSettings, MapSettings
+from landcover_pnp.settings.prior import TrainPriorSettings
+from landcover_pnp.settings.publishing import PublishSettings
+from landcover_pnp.settings.transfer import TransferSettings
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 SCENE = "scene: {rasters: {image: a.tif, nlcd: ../b.tif, roads: {path: /r.tif, codes: [1, 2]}}}\n"

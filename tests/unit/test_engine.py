@@ -21,16 +21,16 @@ from landcover_pnp.inference.engine import (
 from landcover_pnp.inference.step import Step
 from landcover_pnp.prior.denoiser import Prior, build_network
 from landcover_pnp.prior.noise import NoiseSchedule
-from landcover_pnp.settings import (
+from landcover_pnp.settings.inference import (
     RECIPES,
     Algorithm1Settings,
     ConstraintSettings,
-    DenoiserSettings,
     DenoiseSettings,
     EvidenceSettings,
     GuidedSettings,
     InferenceSettings,
 )
+from landcover_pnp.settings.prior import DenoiserSettings
 
 torch.set_num_threads(1)
 

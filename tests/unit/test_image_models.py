@@ -9,7 +9,7 @@ from torch import Tensor
 
 from landcover_pnp.errors import RasterError
 from landcover_pnp.image_models import Forest, ImageModel, Lesson
-from landcover_pnp.settings import ForestSettings, UNetSettings
+from landcover_pnp.settings.student import ForestSettings, UNetSettings
 from landcover_pnp.transfer.baselines import qr_loss, rq_loss
 from landcover_pnp.unet import UNet, cross_entropy
 

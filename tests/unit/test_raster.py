@@ -24,7 +24,7 @@ from landcover_pnp.geotiff import write_cog
 from landcover_pnp.grid import Box
 from landcover_pnp.ground import system_name
 from landcover_pnp.raster import RGB, image_bands, open_image, open_raster, read
-from landcover_pnp.settings import RasterFiles
+from landcover_pnp.settings.scenes import RasterFiles
 from landcover_pnp.sources.checks import check_scene
 from landcover_pnp.sources.imagery import plan_imagery
 from landcover_pnp.sources.preparation import prepare_scene

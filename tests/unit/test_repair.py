@@ -2,7 +2,7 @@ import numpy as np
 
 from landcover_pnp.legend import NLCD
 from landcover_pnp.repair import NOWHERE, ROADS, colours, places, repair_matrix
-from landcover_pnp.settings import RepairSettings
+from landcover_pnp.settings.evidence import RepairSettings
 from landcover_pnp.tones import asphalt, tone
 from landcover_pnp.weak_labels import DEFINITIONS
 

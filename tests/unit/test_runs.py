@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from landcover_pnp import lock_file, runs
 from landcover_pnp.errors import DiskFullError, RequestError, RunLockedError
 from landcover_pnp.runs import Record, changed, fingerprint, ingredients, locked
-from landcover_pnp.settings import Algorithm1Settings, InferenceSettings
+from landcover_pnp.settings.inference import Algorithm1Settings, InferenceSettings
 
 
 def test_ingredients_name_nested_settings() -> None:

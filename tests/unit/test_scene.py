@@ -13,7 +13,7 @@ from pyproj import Transformer
 
 from landcover_pnp.errors import AlignmentWarning, ScaleWarning
 from landcover_pnp.grid import Box
-from landcover_pnp.settings import LayerFile, RasterFiles, TruthFile
+from landcover_pnp.settings.scenes import LayerFile, RasterFiles, TruthFile
 from landcover_pnp.sources.preparation import prepare_scene
 from landcover_pnp.sources.rasters import plan_scene
 from landcover_pnp.sources.scene import Scene

@@ -19,7 +19,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from landcover_pnp.errors import SettingsError
 from landcover_pnp.legend import ENVIROATLAS, NLCD, count_values, to_working
-from landcover_pnp.settings import EnviroAtlasTile, SyntheticSettings
+from landcover_pnp.settings.scenes import EnviroAtlasTile, SyntheticSettings
 from landcover_pnp.sources.enviroatlas import tile_files
 from landcover_pnp.sources.synthetic import SyntheticSummary, synthetic_label_map, write_city
 from landcover_pnp.sources.synthetic.look import photograph

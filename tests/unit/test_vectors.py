@@ -15,7 +15,7 @@ from odc.geo.geobox import GeoBox
 
 from landcover_pnp.errors import DamagedError, GridError, RasterError
 from landcover_pnp.grid import Box
-from landcover_pnp.settings import LayerFile, RasterFiles
+from landcover_pnp.settings.scenes import LayerFile, RasterFiles
 from landcover_pnp.sources.checks import check_scene
 from landcover_pnp.sources.image_lists import image_files
 from landcover_pnp.sources.rasters import plan_scene

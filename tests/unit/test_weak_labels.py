@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from landcover_pnp.errors import GridError, LegendError
 from landcover_pnp.legend import CLASS_COUNT, NLCD
-from landcover_pnp.settings import WeakLabelSettings
+from landcover_pnp.settings.evidence import WeakLabelSettings
 from landcover_pnp.weak_labels import (
     DEFINITIONS,
     class_given_nlcd,

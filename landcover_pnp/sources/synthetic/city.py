@@ -19,7 +19,7 @@ from landcover_pnp.errors import SettingsError
 from landcover_pnp.geotiff import Band, completed, write_raster
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import ENVIROATLAS, NLCD
-from landcover_pnp.settings import SyntheticSettings
+from landcover_pnp.settings.scenes import SyntheticSettings
 from landcover_pnp.sources.synthetic.look import photograph
 from landcover_pnp.sources.synthetic.nlcd import draw_nlcd
 from landcover_pnp.sources.synthetic.plan import city_rng, draw_labels
