@@ -20,7 +20,6 @@ import rasterio
 from rasterio.windows import Window
 
 from landcover_pnp.mapping import map_city
-from landcover_pnp.raster import small_cache
 from landcover_pnp.settings.evidence import ClusterSettings
 from landcover_pnp.settings.inference import EvidenceSettings, InferenceSettings
 from landcover_pnp.settings.mapping import MapSettings
@@ -33,6 +32,7 @@ from landcover_pnp.settings.scenes import (
 )
 from landcover_pnp.sources.enviroatlas import tile_files
 from landcover_pnp.sources.synthetic import write_city
+from landcover_pnp.storage.raster import small_cache
 
 
 def repeated(source: Path, side: int, path: Path) -> Path:

@@ -16,7 +16,7 @@ import psutil
 
 from landcover_pnp.inference.crew import Crew
 from landcover_pnp.inference.farm import Farm
-from landcover_pnp.runs import Record
+from landcover_pnp.storage.records import Record
 
 
 def stub(payload: bytes, name: str) -> Record:

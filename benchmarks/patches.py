@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 
 from landcover_pnp.configuration import load_settings
 from landcover_pnp.examination import Examination, examine_map
-from landcover_pnp.geotiff import write_raster
 from landcover_pnp.inference.engine import infer
 from landcover_pnp.inference.evidence import evidence_map
 from landcover_pnp.inference.tiles import BAND, PROBABILITY_ONE
@@ -37,6 +36,7 @@ from landcover_pnp.settings.scenes import RasterFiles, SceneSettings, TruthFile
 from landcover_pnp.settings.student import StudentSettings
 from landcover_pnp.settings.transfer import TransferMethod
 from landcover_pnp.sites import Site, map_site
+from landcover_pnp.storage.geotiff import write_raster
 from landcover_pnp.transfer.methods import FROM_RUN, TITLES, Work, predictor
 from landcover_pnp.transfer.scores import measures
 

@@ -19,9 +19,9 @@ from landcover_pnp.inference.canvas import Canvas
 from landcover_pnp.inference.denoise import denoise
 from landcover_pnp.legend import CLASS_COUNT
 from landcover_pnp.prior.denoiser import Prior
-from landcover_pnp.raster import open_raster, read
 from landcover_pnp.settings.inference import DenoiseSettings
 from landcover_pnp.sites import Site
+from landcover_pnp.storage.raster import open_raster, read
 
 VIEW_PX = 256
 

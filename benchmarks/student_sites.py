@@ -11,7 +11,6 @@ from landcover_pnp.configuration import load_settings
 from landcover_pnp.evaluation import Scores, score
 from landcover_pnp.grid import Box
 from landcover_pnp.mapping import map_city
-from landcover_pnp.raster import blocks
 from landcover_pnp.settings.evidence import RepairSettings, WeakLabelSettings
 from landcover_pnp.settings.inference import InferenceSettings
 from landcover_pnp.settings.mapping import MapSettings
@@ -25,6 +24,7 @@ from landcover_pnp.sites import Predict, Site
 from landcover_pnp.sources.enviroatlas import scene_files, tile_files
 from landcover_pnp.sources.synthetic import write_city
 from landcover_pnp.sources.synthetic.style import Look
+from landcover_pnp.storage.raster import blocks
 
 TARGET = WeakLabelSettings("target")
 REPAIRED = WeakLabelSettings("definitions", repair=RepairSettings())

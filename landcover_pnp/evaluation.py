@@ -15,7 +15,6 @@ from rasterio.enums import Resampling
 from rasterio.io import DatasetReader
 
 from landcover_pnp.grid import Box
-from landcover_pnp.ground import overlapping_bounds, require_same_ground
 from landcover_pnp.legend import (
     CLASS_COUNT,
     ENVIROATLAS,
@@ -25,7 +24,8 @@ from landcover_pnp.legend import (
     remap,
     to_working,
 )
-from landcover_pnp.raster import blocks, label_band, on_grid, open_raster, read_labels
+from landcover_pnp.storage.georeference import overlapping_bounds, require_same_ground
+from landcover_pnp.storage.raster import blocks, label_band, on_grid, open_raster, read_labels
 
 Protocol = Literal["five_classes", "published"]
 """``five_classes`` counts shrubs and wetlands as trees and agriculture as grass; ``published``

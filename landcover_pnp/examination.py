@@ -13,9 +13,9 @@ from rasterio.enums import Resampling
 
 from landcover_pnp.calibration import Reliability, reliability, tempered
 from landcover_pnp.evaluation import Protocol, Scores, extent, require_comparable, truth_classes
-from landcover_pnp.ground import pixel_sides_m
 from landcover_pnp.legend import CLASS_COUNT, NO_DATA, Legend
-from landcover_pnp.raster import blocks, on_grid, open_raster, read
+from landcover_pnp.storage.georeference import pixel_sides_m
+from landcover_pnp.storage.raster import blocks, on_grid, open_raster, read
 
 CELL_M = 30.0
 """Side of the cells of ``examine_map``, metres: a pixel of NLCD."""

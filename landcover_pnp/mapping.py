@@ -16,12 +16,10 @@ from landcover_pnp.clusters import sample_centres
 from landcover_pnp.configuration import plain
 from landcover_pnp.errors import RasterError, WeakLabelsWarning
 from landcover_pnp.evaluation import Protocol, Scores, evaluate_map
-from landcover_pnp.geotiff import remove_partials
 from landcover_pnp.inference.crew import Crew
 from landcover_pnp.inference.engine import counts_tones
 from landcover_pnp.inference.farm import Farm
 from landcover_pnp.inference.tiles import METHODS, TileJob, remove_others, tile_work
-from landcover_pnp.journal import journal_of
 from landcover_pnp.legend import LEGENDS
 from landcover_pnp.mosaic import TileResults, blend_tiles
 from landcover_pnp.overview import write_overview
@@ -30,8 +28,16 @@ from landcover_pnp.preview import write_preview
 from landcover_pnp.products import PRODUCTS, drawn_by, provenance_tags, write_products
 from landcover_pnp.progress import Progress, Watch
 from landcover_pnp.protocols import protocol_matrix
-from landcover_pnp.raster import small_cache
-from landcover_pnp.runs import (
+from landcover_pnp.settings.mapping import MapSettings
+from landcover_pnp.settings.scenes import TruthFile
+from landcover_pnp.settings.student import StudentSettings
+from landcover_pnp.sources.preparation import prepare_scene
+from landcover_pnp.sources.scene import Scene
+from landcover_pnp.storage.disk_space import need_named, require_space
+from landcover_pnp.storage.geotiff import remove_partials
+from landcover_pnp.storage.journal import journal_of
+from landcover_pnp.storage.raster import small_cache
+from landcover_pnp.storage.records import (
     Ingredients,
     Record,
     file_hashes,
@@ -40,12 +46,6 @@ from landcover_pnp.runs import (
     locked,
     write_json,
 )
-from landcover_pnp.settings.mapping import MapSettings
-from landcover_pnp.settings.scenes import TruthFile
-from landcover_pnp.settings.student import StudentSettings
-from landcover_pnp.sources.preparation import prepare_scene
-from landcover_pnp.sources.scene import Scene
-from landcover_pnp.space import need_named, require_space
 from landcover_pnp.student_tiles import MODEL, StudentJob, join_tiles, student_tile, taught
 from landcover_pnp.summary import MapSummary
 from landcover_pnp.tally import Tally, worked_off

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from landcover_pnp.geotiff import write_raster
 from landcover_pnp.grid import Box, Tile, TileGrid
 from landcover_pnp.inference.tiles import BAND
 from landcover_pnp.legend import CLASS_COUNT
-from landcover_pnp.raster import open_raster, read
+from landcover_pnp.storage.geotiff import write_raster
+from landcover_pnp.storage.raster import open_raster, read
 
 HELD_BYTES = 128_000_000
 """Decoded tiles held while they are blended: 48 with canvases of 512 px."""

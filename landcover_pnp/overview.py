@@ -7,7 +7,6 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from landcover_pnp.geotiff import completed
 from landcover_pnp.legend import WORKING
 from landcover_pnp.products import CONFIDENCE_RAMP
 from landcover_pnp.publish.page import hex_colour
@@ -20,6 +19,7 @@ from landcover_pnp.publish.pictures import (
     truth_labels,
 )
 from landcover_pnp.sources.scene import Scene
+from landcover_pnp.storage.geotiff import completed
 
 PANEL_PX = 900
 """Longest side of a panel; larger maps are thinned out."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from landcover_pnp.errors import PriorError, SettingsError
 from landcover_pnp.grid import TileGrid
-from landcover_pnp.ground import system_name
 from landcover_pnp.inference.engine import needs_prior, require_usable
 from landcover_pnp.inference.tiles import load_prior
 from landcover_pnp.prior.denoiser import Prior
@@ -14,6 +13,7 @@ from landcover_pnp.protocols import plan_sources
 from landcover_pnp.settings.mapping import MapSettings
 from landcover_pnp.sources.enviroatlas import scene_files
 from landcover_pnp.sources.rasters import ScenePlan, plan_scene
+from landcover_pnp.storage.georeference import system_name
 
 BYTES_PER_PX = 80
 """Size of a run folder per working pixel, measured by ``benchmarks/city_memory.py``."""

@@ -8,10 +8,10 @@ from xml.sax.saxutils import escape
 
 from odc.geo.geobox import GeoBox
 
-from landcover_pnp.geotiff import completed
 from landcover_pnp.grid import Box, Tile, TileGrid
 from landcover_pnp.inference.tiles import PREVIEW
 from landcover_pnp.legend import NO_DATA, WORKING
+from landcover_pnp.storage.geotiff import completed
 
 
 def write_preview(path: Path, grid: TileGrid, tiles: Path, done: Collection[str]) -> None:

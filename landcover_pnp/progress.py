@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichBar
 
-from landcover_pnp.journal import Journal
-from landcover_pnp.runs import Record
+from landcover_pnp.storage.journal import Journal
+from landcover_pnp.storage.records import Record
 
 LINE_EVERY_S = 60.0
 """Seconds between lines where there is no terminal."""

@@ -32,10 +32,10 @@ from landcover_pnp.recombination import (
     weak_evidence,
     weighted_by_tone,
 )
-from landcover_pnp.runs import locked, write_json
 from landcover_pnp.settings.mapping import MapSettings
 from landcover_pnp.settings.student import StudentSettings
 from landcover_pnp.sites import Predict, Site, chosen_places, map_site
+from landcover_pnp.storage.records import locked, write_json
 from landcover_pnp.tones import Asphalt
 from landcover_pnp.unet import UNet
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from landcover_pnp.evaluation import Scores
-from landcover_pnp.journal import command_line
 from landcover_pnp.progress import Progress
-from landcover_pnp.runs import now, write_json
+from landcover_pnp.storage.journal import command_line
+from landcover_pnp.storage.records import now, write_json
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from landcover_pnp.inference.farm import Farm, Lost
 from landcover_pnp.inference.tiles import Tiled, give_up
 from landcover_pnp.interruption import stoppable
 from landcover_pnp.progress import Watch
-from landcover_pnp.runs import Record
+from landcover_pnp.storage.records import Record
 
 Job = TypeVar("Job", bound=Tiled)
 

@@ -12,7 +12,7 @@ from landcover_pnp.settings.mapping import MapSettings, NoSettings
 
 def _status(words: list[str]) -> int:
     (run,), _ = given("RUN", words, NoSettings)
-    from landcover_pnp.journal import run_status
+    from landcover_pnp.storage.journal import run_status
 
     status = run_status(run)
     holder = status.holder
@@ -52,7 +52,7 @@ def _resume(words: list[str]) -> int:
 
 def _verify(words: list[str]) -> int:
     (run,), _ = given("RUN", words, NoSettings)
-    from landcover_pnp.integrity import verify_run
+    from landcover_pnp.storage.verification import verify_run
 
     verdict = verify_run(run)
     for name, fault in verdict.faults.items():

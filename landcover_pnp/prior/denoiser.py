@@ -17,11 +17,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from landcover_pnp.errors import PriorError, SettingsError
-from landcover_pnp.geotiff import completed
 from landcover_pnp.legend import WORKING, Legend
 from landcover_pnp.prior.folder import CARD, CONFIG, WEIGHTS, Prediction, read_folder
 from landcover_pnp.prior.noise import NoiseSchedule
 from landcover_pnp.settings.prior import DenoiserSettings, NoiseSettings
+from landcover_pnp.storage.geotiff import completed
 
 if TYPE_CHECKING:
     # Importing diffusers takes seconds: engines without a prior do not wait for it.

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from landcover_pnp.errors import PriorError, SettingsError
-from landcover_pnp.geotiff import write_text
 from landcover_pnp.legend import CLASS_COUNT, NO_DATA, WORKING
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.prior.diffusers_folder import SCHEDULER, read_model, scheduler_config
@@ -22,6 +21,7 @@ from landcover_pnp.prior.folder import CARD, Prediction
 from landcover_pnp.prior.guided_diffusion import convert
 from landcover_pnp.prior.noise import NoiseSchedule
 from landcover_pnp.settings.prior import ExportPriorSettings, ImportPriorSettings
+from landcover_pnp.storage.geotiff import write_text
 
 if TYPE_CHECKING:
     from diffusers.models.unets.unet_2d import UNet2DModel

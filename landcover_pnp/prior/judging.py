@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from landcover_pnp.errors import SettingsError
-from landcover_pnp.geotiff import completed, make_folder, write_text
 from landcover_pnp.legend import WORKING
 from landcover_pnp.prior.crops import LabelCrops, LabelSource
 from landcover_pnp.prior.datamodule import split_sources
@@ -27,6 +26,7 @@ from landcover_pnp.settings.prior import (
     LabelFolder,
     TrainPriorSettings,
 )
+from landcover_pnp.storage.geotiff import completed, make_folder, write_text
 
 LEVELS = (20, 50, 100, 200, 300, 400, 600, 800)
 """Noise levels of 1000 at which the denoising is judged."""

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from landcover_pnp.failpoints import failpoint
-from landcover_pnp.geotiff import completed, write_text
 from landcover_pnp.prior.denoising import LEVELS, DenoiserTraining
 from landcover_pnp.prior.sampling import sample_maps, samples_picture
-from landcover_pnp.runs import Ingredients
+from landcover_pnp.storage.failpoints import failpoint
+from landcover_pnp.storage.geotiff import completed, write_text
+from landcover_pnp.storage.records import Ingredients
 
 LOG, VALIDATION_LOG, CHECKPOINT = "log.csv", "validation.csv", "unfinished.ckpt"
 """Files beside the prior; the checkpoint goes when the training is finished."""

@@ -14,7 +14,6 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from landcover_pnp.errors import LegendError, RasterError, SettingsError
 from landcover_pnp.grid import Box
-from landcover_pnp.ground import require_projected
 from landcover_pnp.legend import (
     ENVIROATLAS,
     LEGENDS,
@@ -24,10 +23,11 @@ from landcover_pnp.legend import (
     listed_counts,
     to_working,
 )
-from landcover_pnp.raster import label_band, open_raster, read, read_mask
 from landcover_pnp.settings.prior import LabelFolder
 from landcover_pnp.sources.synthetic import synthetic_label_map
 from landcover_pnp.sources.synthetic.style import Look
+from landcover_pnp.storage.georeference import require_projected
+from landcover_pnp.storage.raster import label_band, open_raster, read, read_mask
 
 SHEET_M = 1600
 """Larger maps are cut into sheets of about this side, so that parts of one can be held out."""

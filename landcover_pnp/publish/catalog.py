@@ -28,8 +28,8 @@ from landcover_pnp.publish.stac import (
     relative,
     slug,
 )
-from landcover_pnp.raster import open_raster
-from landcover_pnp.runs import write_json
+from landcover_pnp.storage.raster import open_raster
+from landcover_pnp.storage.records import write_json
 
 ITEM = "item.json"
 """Name of the item in a folder of products."""

@@ -13,10 +13,10 @@ from odc.geo.crs import CRS
 
 from landcover_pnp.errors import RasterError
 from landcover_pnp.grid import Box, TileGrid
-from landcover_pnp.journal import Journal
 from landcover_pnp.products import provenance_tags
-from landcover_pnp.runs import Ingredients, Record, ingredients
 from landcover_pnp.sources.scene import Scene
+from landcover_pnp.storage.journal import Journal
+from landcover_pnp.storage.records import Ingredients, Record, ingredients
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from landcover_pnp.publish.stac import (
     extensions,
     relative,
 )
-from landcover_pnp.runs import write_json
+from landcover_pnp.storage.records import write_json
 
 
 def write_prior_item(prior: Path, path: Path) -> Path:

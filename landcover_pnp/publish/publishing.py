@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
 
-from landcover_pnp.geotiff import Band, write_cog, write_raster, write_text
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import NO_DATA, WORKING
 from landcover_pnp.products import (
@@ -26,7 +25,6 @@ from landcover_pnp.products import (
 )
 from landcover_pnp.publish.catalog import write_item
 from landcover_pnp.publish.finished import FinishedRun
-from landcover_pnp.publish.folder import replaced
 from landcover_pnp.publish.pictures import error_labels
 from landcover_pnp.publish.qgis import (
     Bounds,
@@ -53,9 +51,11 @@ from landcover_pnp.publish.vectors import (
     write_layer_styles,
     write_polygons,
 )
-from landcover_pnp.raster import blocks, on_grid, open_raster, read
-from landcover_pnp.runs import locked
 from landcover_pnp.settings.publishing import PublishSettings
+from landcover_pnp.storage.geotiff import Band, write_cog, write_raster, write_text
+from landcover_pnp.storage.raster import blocks, on_grid, open_raster, read
+from landcover_pnp.storage.records import locked
+from landcover_pnp.storage.replaced_folder import replaced
 
 FOLDER = "products"
 """Folder of the products in a run folder."""

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from landcover_pnp.geotiff import write_text
 from landcover_pnp.grid import Box
-from landcover_pnp.ground import system_name
 from landcover_pnp.legend import WORKING
 from landcover_pnp.products import CONFIDENCE_RAMP, ERRORS
 from landcover_pnp.publish.finished import FinishedRun
@@ -24,7 +22,9 @@ from landcover_pnp.publish.pictures import (
     thinned,
     truth_labels,
 )
-from landcover_pnp.raster import blocks, open_raster, read
+from landcover_pnp.storage.georeference import system_name
+from landcover_pnp.storage.geotiff import write_text
+from landcover_pnp.storage.raster import blocks, open_raster, read
 
 SIDE_PX = 1400
 """Longest side of the report's pictures; larger maps are thinned out."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from landcover_pnp.publish.page import hex_colour
-from landcover_pnp.runs import file_hash
+from landcover_pnp.storage.records import file_hash
 
 VERSION = "1.1.0"
 """Version of STAC."""

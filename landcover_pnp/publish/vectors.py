@@ -32,7 +32,7 @@ from landcover_pnp.publish.polygons import (
 )
 from landcover_pnp.publish.qgis import Bounds
 from landcover_pnp.publish.styles import Style, qml
-from landcover_pnp.raster import blocks, open_raster, read
+from landcover_pnp.storage.raster import blocks, open_raster, read
 
 WINDOW_PX = 1024
 """Polygons are made in windows of this side, so that memory does not grow with the map."""

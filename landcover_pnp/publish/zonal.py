@@ -17,16 +17,16 @@ from rasterio.features import geometry_mask
 from rasterio.io import DatasetReader
 
 from landcover_pnp.errors import RasterError, ZonesWarning
-from landcover_pnp.geotiff import completed
 from landcover_pnp.grid import Box
-from landcover_pnp.ground import system_name
 from landcover_pnp.legend import CLASS_COUNT, WORKING
 from landcover_pnp.products import classes
 from landcover_pnp.publish.finished import FinishedRun
 from landcover_pnp.publish.vectors import write_layer
-from landcover_pnp.raster import blocks, open_raster, read
 from landcover_pnp.sources.vector_files import DEGENERATE, layers_of_shapes
 from landcover_pnp.sources.vectors import near_grid, shares_beyond
+from landcover_pnp.storage.georeference import system_name
+from landcover_pnp.storage.geotiff import completed
+from landcover_pnp.storage.raster import blocks, open_raster, read
 
 SHARES = {"tree_canopy": "trees and forest", "impervious": "impervious"}
 """Shares that are given with their uncertainty, and the class each stands for."""

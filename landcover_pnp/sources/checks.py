@@ -10,9 +10,13 @@ import numpy as np
 
 from landcover_pnp.errors import LandcoverError
 from landcover_pnp.grid import Box
-from landcover_pnp.ground import system_name
 from landcover_pnp.legend import ENVIROATLAS, LEGENDS, NO_DATA, Legend, count_values, nlcd_legend
-from landcover_pnp.raster import (
+from landcover_pnp.settings.scenes import RasterFiles
+from landcover_pnp.sources.rasters import input_files, plan_scene
+from landcover_pnp.sources.scene import WEAK_LAYERS
+from landcover_pnp.sources.vector_files import count_features, vector_layers
+from landcover_pnp.storage.georeference import system_name
+from landcover_pnp.storage.raster import (
     blocks,
     image_bands,
     label_band,
@@ -22,10 +26,6 @@ from landcover_pnp.raster import (
     read_labels,
     read_mask,
 )
-from landcover_pnp.settings.scenes import RasterFiles
-from landcover_pnp.sources.rasters import input_files, plan_scene
-from landcover_pnp.sources.scene import WEAK_LAYERS
-from landcover_pnp.sources.vector_files import count_features, vector_layers
 
 MOST_VALUES = 20
 """Values of a layer that its report names, the most frequent ones."""

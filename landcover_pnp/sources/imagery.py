@@ -14,8 +14,8 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
 from landcover_pnp.errors import DamagedError, GridError, RasterError, SuspiciouslyEmptyWarning
-from landcover_pnp.ground import bounds_of, require_projected
-from landcover_pnp.raster import image_bands, open_image, open_raster, unwritten_share
+from landcover_pnp.storage.georeference import bounds_of, require_projected
+from landcover_pnp.storage.raster import image_bands, open_image, open_raster, unwritten_share
 
 
 @dataclass(frozen=True)

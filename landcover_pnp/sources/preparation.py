@@ -17,21 +17,21 @@ from rasterio.enums import Resampling
 from rasterio.features import geometry_mask
 from rasterio.io import DatasetReader
 
-from landcover_pnp import raster
 from landcover_pnp.errors import GridError, RasterError
-from landcover_pnp.failpoints import failpoint
-from landcover_pnp.geotiff import Band, write_raster
 from landcover_pnp.grid import Box
-from landcover_pnp.hashes import HashBook
 from landcover_pnp.legend import LEGENDS, NO_DATA, count_values, nlcd_legend
-from landcover_pnp.raster import on_grid, open_raster
-from landcover_pnp.runs import Ingredients, Record, file_hashes, fingerprint, write_json
 from landcover_pnp.settings.scenes import LayerFile
 from landcover_pnp.sources.image_windows import ImageryOnGrid
 from landcover_pnp.sources.rasters import ScenePlan
 from landcover_pnp.sources.scene import WEAK_LAYERS, Scene
 from landcover_pnp.sources.vector_files import vector_layers
 from landcover_pnp.sources.vectors import block_means, read_objects
+from landcover_pnp.storage import raster
+from landcover_pnp.storage.failpoints import failpoint
+from landcover_pnp.storage.geotiff import Band, write_raster
+from landcover_pnp.storage.hashes import HashBook
+from landcover_pnp.storage.raster import on_grid, open_raster
+from landcover_pnp.storage.records import Ingredients, Record, file_hashes, fingerprint, write_json
 
 SUBPIXELS = 4
 """Subpixels along a working pixel's side at which objects are tested: 1 m at 4 m."""

@@ -15,21 +15,21 @@ from odc.geo.geobox import GeoBox
 from rasterio.io import DatasetReader
 
 from landcover_pnp.errors import AlignmentWarning, GridError, ScaleWarning
-from landcover_pnp.ground import (
-    area_scale,
-    bounds_of,
-    overlapping_bounds,
-    require_same_ground,
-    system_name,
-)
-from landcover_pnp.raster import label_band, open_raster
-from landcover_pnp.runs import Ingredients, file_hash, ingredients
 from landcover_pnp.settings.scenes import RasterFiles
 from landcover_pnp.sources.image_lists import image_files
 from landcover_pnp.sources.imagery import Imagery, plan_imagery
 from landcover_pnp.sources.scene import WEAK_LAYERS
 from landcover_pnp.sources.vector_files import vector_layers
 from landcover_pnp.sources.vectors import read_area, require_overlap
+from landcover_pnp.storage.georeference import (
+    area_scale,
+    bounds_of,
+    overlapping_bounds,
+    require_same_ground,
+    system_name,
+)
+from landcover_pnp.storage.raster import label_band, open_raster
+from landcover_pnp.storage.records import Ingredients, file_hash, ingredients
 
 AREA_OFF = 0.05
 """Share by which areas of the map may differ from those on the ground unsaid."""

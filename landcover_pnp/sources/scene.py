@@ -13,8 +13,8 @@ from rasterio.transform import Affine
 
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import LEGENDS, to_nlcd_codes, to_working
-from landcover_pnp.raster import blocks, label_band, open_raster, read
-from landcover_pnp.runs import Ingredients, Record
+from landcover_pnp.storage.raster import blocks, label_band, open_raster, read
+from landcover_pnp.storage.records import Ingredients, Record
 
 WEAK_LAYERS = ("roads", "buildings", "water")
 """Optional layers of objects, stored as the share of a pixel they cover."""

@@ -15,7 +15,7 @@ from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, Geomet
 from rasterio.crs import CRS
 
 from landcover_pnp.errors import DamagedError, RasterError
-from landcover_pnp.ground import system_name
+from landcover_pnp.storage.georeference import system_name
 
 AREA = "area of interest"
 """What messages call the file of the area."""

@@ -15,10 +15,10 @@ from landcover_pnp import __version__
 from landcover_pnp.grid import Box
 from landcover_pnp.image_models import ImageModel
 from landcover_pnp.legend import CLASS_COUNT
-from landcover_pnp.runs import Ingredients, Record, file_hash, fingerprint, ingredients
 from landcover_pnp.settings.student import StudentSettings
 from landcover_pnp.settings.transfer import TransferMethod
 from landcover_pnp.sites import Predict, Site, chosen_places
+from landcover_pnp.storage.records import Ingredients, Record, file_hash, fingerprint, ingredients
 from landcover_pnp.student import image_model, teach
 from landcover_pnp.transfer.baselines import (
     known_truth,

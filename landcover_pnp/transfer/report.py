@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from landcover_pnp.geotiff import write_text
 from landcover_pnp.intervals import Interval
 from landcover_pnp.legend import WORKING
 from landcover_pnp.publish.page import Html, escaped, page, swatch, table
 from landcover_pnp.settings.transfer import TransferSettings
+from landcover_pnp.storage.geotiff import write_text
 from landcover_pnp.transfer.cities import City
 from landcover_pnp.transfer.methods import TITLES
 from landcover_pnp.transfer.pictures import bars, details, maps_side_by_side

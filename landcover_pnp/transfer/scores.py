@@ -17,8 +17,8 @@ from landcover_pnp.examination import Examination, examine_map, sample_map
 from landcover_pnp.grid import Box
 from landcover_pnp.intervals import Interval, bootstrap, over_seeds, paired_differences
 from landcover_pnp.legend import LEGENDS, WORKING
-from landcover_pnp.raster import blocks, open_raster, read
 from landcover_pnp.settings.transfer import TransferMethod, TransferSettings
+from landcover_pnp.storage.raster import blocks, open_raster, read
 from landcover_pnp.transfer.cities import City
 from landcover_pnp.transfer.maps import MethodMap
 

@@ -11,8 +11,8 @@ import pytest
 from inputs import colours, write_scene, write_tif
 
 from landcover_pnp.cli import main
-from landcover_pnp.failpoints import PATTERN
 from landcover_pnp.settings.mapping import MapSettings
+from landcover_pnp.storage.failpoints import PATTERN
 
 # Processes of this kind start with everything imported.
 FORKS = multiprocessing.get_context("forkserver")

@@ -12,7 +12,7 @@ import rasterio
 from inputs import write_scene
 
 from landcover_pnp.cli import main
-from landcover_pnp.failpoints import PATTERN
+from landcover_pnp.storage.failpoints import PATTERN
 
 
 @pytest.mark.slow

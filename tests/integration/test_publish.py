@@ -36,8 +36,8 @@ from landcover_pnp.publish.catalog import write_collection
 from landcover_pnp.publish.model import write_prior_item
 from landcover_pnp.publish.publishing import publish_run
 from landcover_pnp.publish.zonal import zonal
-from landcover_pnp.raster import RGB
 from landcover_pnp.settings.publishing import PublishSettings
+from landcover_pnp.storage.raster import RGB
 
 
 def hashes(folder: Path) -> dict[str, str]:

@@ -11,10 +11,10 @@ from landcover_pnp.configuration import load_settings
 from landcover_pnp.errors import RasterError, SettingsError, WeakLabelsWarning
 from landcover_pnp.mapping import map_city
 from landcover_pnp.recombination import recombine
-from landcover_pnp.runs import file_hash
 from landcover_pnp.settings.mapping import MapSettings
 from landcover_pnp.settings.student import ForestSettings, StudentSettings, UNetSettings
 from landcover_pnp.sites import Site, chosen_places
+from landcover_pnp.storage.records import file_hash
 from landcover_pnp.student import confidence_weight, train_student
 from landcover_pnp.transfer.baselines import truth_lessons, weak_lessons
 from landcover_pnp.unet import UNet, cross_entropy

@@ -17,7 +17,6 @@ from inputs import ORIGIN, colours, write_scene, write_tif
 
 from landcover_pnp.configuration import load_settings
 from landcover_pnp.errors import RequestError, TileError
-from landcover_pnp.journal import run_status
 from landcover_pnp.legend import WORKING
 from landcover_pnp.mapping import MapSummary, map_city
 from landcover_pnp.products import open_products
@@ -25,6 +24,7 @@ from landcover_pnp.publish.publishing import publish_run
 from landcover_pnp.publish.zonal import zonal
 from landcover_pnp.settings.mapping import MapSettings
 from landcover_pnp.settings.student import ForestSettings, StudentSettings
+from landcover_pnp.storage.journal import run_status
 from landcover_pnp.student import train_student
 
 WORDS = [

@@ -6,9 +6,9 @@ from inputs import two_halves, write_tif
 from rasterio.warp import transform
 
 from landcover_pnp.examination import examine_map
-from landcover_pnp.ground import pixel_sides_m
 from landcover_pnp.legend import ENVIROATLAS
-from landcover_pnp.raster import open_raster
+from landcover_pnp.storage.georeference import pixel_sides_m
+from landcover_pnp.storage.raster import open_raster
 
 METRES, FEET, DEGREES = "EPSG:32129", "EPSG:2272", "EPSG:4269"
 """Pennsylvania in one projection and two units, and without projection."""

@@ -8,10 +8,10 @@ import rasterio
 from odc.geo.geobox import GeoBox
 
 from landcover_pnp.errors import RasterError, RequestError, RunError
-from landcover_pnp.geotiff import Band, completed, remove_partials, write_cog, write_raster
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import WORKING, LandClass
-from landcover_pnp.raster import blocks, on_grid, open_raster, read
+from landcover_pnp.storage.geotiff import Band, completed, remove_partials, write_cog, write_raster
+from landcover_pnp.storage.raster import blocks, on_grid, open_raster, read
 
 GEOBOX = GeoBox.from_bbox((0, 0, 4 * 700, 4 * 600), "EPSG:26917", resolution=4)
 EXTENT = Box(0, 600, 0, 700)
@@ -88,7 +88,7 @@ def test_pixels_that_change_on_disk_are_noticed(
 ) -> None:
     # a disk that returns something else than was written
     checksums = iter(range(100))
-    monkeypatch.setattr("landcover_pnp.geotiff.zlib.crc32", lambda _: next(checksums))
+    monkeypatch.setattr("landcover_pnp.storage.geotiff.zlib.crc32", lambda _: next(checksums))
     with pytest.raises(RunError, match="differ"):
         write(tmp_path / "map.tif", labels())
     assert not list(tmp_path.iterdir())

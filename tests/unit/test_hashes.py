@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from landcover_pnp import hashes
-from landcover_pnp.hashes import HashBook
-from landcover_pnp.runs import file_hash
+from landcover_pnp.storage import hashes
+from landcover_pnp.storage.hashes import HashBook
+from landcover_pnp.storage.records import file_hash
 
 
 @pytest.fixture

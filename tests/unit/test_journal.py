@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from landcover_pnp.journal import NAME, Journal, command_line, journal_of, run_status
+from landcover_pnp.storage.journal import NAME, Journal, command_line, journal_of, run_status
 
 
 @pytest.mark.parametrize("rest", [b'{"time": "20', b"\x00" * 40, b"\xff\xfe"])

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from odc.geo.geobox import GeoBox
 
-from landcover_pnp.geotiff import write_raster
 from landcover_pnp.grid import Box, Tile, TileGrid
 from landcover_pnp.inference.tiles import BAND, METHODS, PROBABILITY_ONE
 from landcover_pnp.mosaic import TileResults, blend_tiles
@@ -24,6 +23,7 @@ from landcover_pnp.products import (
     open_products,
     write_products,
 )
+from landcover_pnp.storage.geotiff import write_raster
 
 GRID = TileGrid(GeoBox.from_bbox((0, 0, 4 * 90, 4 * 70), "EPSG:26917", resolution=4), 30, 8)
 

@@ -20,16 +20,16 @@ from landcover_pnp.errors import (
     RasterError,
     SuspiciouslyEmptyWarning,
 )
-from landcover_pnp.geotiff import write_cog
 from landcover_pnp.grid import Box
-from landcover_pnp.ground import system_name
-from landcover_pnp.raster import RGB, image_bands, open_image, open_raster, read
 from landcover_pnp.settings.scenes import RasterFiles
 from landcover_pnp.sources.checks import check_scene
 from landcover_pnp.sources.imagery import plan_imagery
 from landcover_pnp.sources.preparation import prepare_scene
 from landcover_pnp.sources.rasters import plan_scene
 from landcover_pnp.sources.scene import Scene
+from landcover_pnp.storage.georeference import system_name
+from landcover_pnp.storage.geotiff import write_cog
+from landcover_pnp.storage.raster import RGB, image_bands, open_image, open_raster, read
 
 TILED = {"tiled": True, "blockxsize": 64, "blockysize": 64, "compress": "deflate"}
 TAGGED = {"photometric": "rgb", "alpha": "yes"}

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landcover_pnp import lock_file, runs
 from landcover_pnp.errors import DiskFullError, RequestError, RunLockedError
-from landcover_pnp.runs import Record, changed, fingerprint, ingredients, locked
 from landcover_pnp.settings.inference import Algorithm1Settings, InferenceSettings
+from landcover_pnp.storage import lock_file
+from landcover_pnp.storage import records as runs
+from landcover_pnp.storage.records import Record, changed, fingerprint, ingredients, locked
 
 
 def test_ingredients_name_nested_settings() -> None:
@@ -55,7 +56,7 @@ def test_half_a_record_is_none(tmp_path: Path, content: str) -> None:
 
 def test_two_processes_cannot_share_a_run_folder(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from landcover_pnp.runs import locked\n"
+        "import sys; from pathlib import Path; from landcover_pnp.storage.records import locked\n"
         "with locked(Path(sys.argv[1])): pass"
     )
     run = tmp_path / "run"
@@ -109,7 +110,7 @@ def test_of_two_processes_that_find_a_stale_lock_one_takes_it(
     owner = {"pid": dead.pid, "host": socket.gethostname(), "start": "yesterday"}
     (tmp_path / ".lock").write_text(json.dumps(owner))
     program = (
-        "import sys; from pathlib import Path; from landcover_pnp.runs import locked\n"
+        "import sys; from pathlib import Path; from landcover_pnp.storage.records import locked\n"
         "folder = Path(sys.argv[1])\n"
         "with locked(folder): (folder / 'taken').touch(); sys.stdin.read()"
     )

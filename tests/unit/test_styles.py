@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from odc.geo.crs import CRS
 
-from landcover_pnp.attributes import class_attributes
 from landcover_pnp.legend import WORKING, LandClass, Legend
 from landcover_pnp.publish.qgis import (
     Group,
@@ -28,6 +27,7 @@ from landcover_pnp.publish.styles import (
     Style,
     qml,
 )
+from landcover_pnp.storage.class_attributes import class_attributes
 
 NAME = st.text(st.characters(exclude_categories=["Cs", "Cc", "Cn"]), min_size=1, max_size=20)
 COLOUR = st.tuples(*[st.integers(0, 255)] * 3)

@@ -16,7 +16,6 @@ from rasterio.features import rasterize
 from rasterio.warp import reproject
 
 from landcover_pnp.errors import SettingsError
-from landcover_pnp.geotiff import Band, completed, write_raster
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import ENVIROATLAS, NLCD
 from landcover_pnp.settings.scenes import SyntheticSettings
@@ -25,6 +24,7 @@ from landcover_pnp.sources.synthetic.nlcd import draw_nlcd
 from landcover_pnp.sources.synthetic.plan import city_rng, draw_labels
 from landcover_pnp.sources.synthetic.style import Look
 from landcover_pnp.sources.synthetic.survey import Survey, survey
+from landcover_pnp.storage.geotiff import Band, completed, write_raster
 
 TILE = "r0000c0000"
 """Name of the one tile of a synthetic city."""

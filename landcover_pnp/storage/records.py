@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from landcover_pnp.errors import RequestError, RunLockedError
-from landcover_pnp.failpoints import failpoint
-from landcover_pnp.geotiff import completed, make_folder
-from landcover_pnp.lock_file import one_at_a_time, taken
+from landcover_pnp.storage.failpoints import failpoint
+from landcover_pnp.storage.geotiff import completed, make_folder
+from landcover_pnp.storage.lock_file import one_at_a_time, taken
 
 Ingredients = dict[str, Any]
 """What a result depends on: flat names such as ``inference.engine`` with JSON values."""

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.errors import RasterioError
 
-from landcover_pnp.attributes import class_attributes
 from landcover_pnp.errors import RequestError, RunError
-from landcover_pnp.failpoints import failpoint
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import Legend, count_values
-from landcover_pnp.raster import BLOCK_PX, blocks
-from landcover_pnp.space import disk_full, disk_full_error
+from landcover_pnp.storage.class_attributes import class_attributes
+from landcover_pnp.storage.disk_space import disk_full, disk_full_error
+from landcover_pnp.storage.failpoints import failpoint
+from landcover_pnp.storage.raster import BLOCK_PX, blocks
 
 
 @contextmanager

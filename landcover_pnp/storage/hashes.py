@@ -6,7 +6,7 @@ import json
 import time
 from pathlib import Path
 
-from landcover_pnp.runs import file_hash, write_json
+from landcover_pnp.storage.records import file_hash, write_json
 
 SETTLED_S = 5.0
 """Age of a file's last change from which a further one gets another time."""

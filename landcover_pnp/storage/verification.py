@@ -11,8 +11,8 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from landcover_pnp.errors import LandcoverError, RunError
 from landcover_pnp.grid import Box
-from landcover_pnp.raster import blocks, open_raster, read
-from landcover_pnp.runs import Record, file_hash
+from landcover_pnp.storage.raster import blocks, open_raster, read
+from landcover_pnp.storage.records import Record, file_hash
 
 
 @dataclass(frozen=True)

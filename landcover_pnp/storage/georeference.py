@@ -12,7 +12,7 @@ from rasterio.io import DatasetReader
 from rasterio.warp import transform, transform_bounds
 
 from landcover_pnp.errors import GridError, RasterError
-from landcover_pnp.raster import name_of
+from landcover_pnp.storage.raster import name_of
 
 
 def system_name(crs: Any) -> str:

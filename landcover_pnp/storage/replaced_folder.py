@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from landcover_pnp.failpoints import failpoint
+from landcover_pnp.storage.failpoints import failpoint
 
 
 @contextmanager

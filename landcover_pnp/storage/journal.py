@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from landcover_pnp.errors import RunError
-from landcover_pnp.runs import Owner, now, owner
+from landcover_pnp.storage.records import Owner, now, owner
 
 NAME = "journal.jsonl"
 """Name of the journal in a run folder."""

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from landcover_pnp.errors import RunLockedError
-from landcover_pnp.space import disk_full_error
+from landcover_pnp.storage.disk_space import disk_full_error
 
 TAKE_S = 30.0
 """Time for which another process may be judging a folder's lock, which takes a moment."""

@@ -1,0 +1,1 @@
+"""Everything on disk: rasters, complete files, run folders, records, locks, verification."""
