@@ -23,14 +23,14 @@ from landcover_pnp.configuration import load_settings
 from landcover_pnp.inference.engine import Evidence
 from landcover_pnp.legend import ENVIROATLAS, WORKING, to_working
 from landcover_pnp.protocols import protocol_matrix
+from landcover_pnp.scenes.enviroatlas import scene_files
+from landcover_pnp.scenes.preparation import prepare_scene
+from landcover_pnp.scenes.rasters import plan_scene
+from landcover_pnp.scenes.settings import EnviroAtlasTile, SceneSettings, SyntheticSettings
+from landcover_pnp.scenes.synthetic import write_city
+from landcover_pnp.scenes.synthetic.style import Look
 from landcover_pnp.settings.evidence import ClusterSettings, WeakLabelSettings
 from landcover_pnp.settings.mapping import MapSettings
-from landcover_pnp.settings.scenes import EnviroAtlasTile, SceneSettings, SyntheticSettings
-from landcover_pnp.sources.enviroatlas import scene_files
-from landcover_pnp.sources.preparation import prepare_scene
-from landcover_pnp.sources.rasters import plan_scene
-from landcover_pnp.sources.synthetic import write_city
-from landcover_pnp.sources.synthetic.style import Look
 from landcover_pnp.tones import asphalt, class_given_image, tone
 from landcover_pnp.weak_labels import weak_labels
 

@@ -16,9 +16,9 @@ from sklearn.ensemble import RandomForestClassifier
 
 from landcover_pnp.evaluation import score
 from landcover_pnp.legend import ENVIROATLAS, to_working
-from landcover_pnp.sources.synthetic.look import photograph
-from landcover_pnp.sources.synthetic.plan import city_rng, draw_labels
-from landcover_pnp.sources.synthetic.style import Look
+from landcover_pnp.scenes.synthetic.look import photograph
+from landcover_pnp.scenes.synthetic.plan import city_rng, draw_labels
+from landcover_pnp.scenes.synthetic.style import Look
 
 LOOKS: tuple[Look, ...] = get_args(Look)
 FACTOR = 4

@@ -30,9 +30,9 @@ from landcover_pnp.intervals import bootstrap
 from landcover_pnp.legend import ENVIROATLAS
 from landcover_pnp.mapping import map_city
 from landcover_pnp.prior.denoiser import Prior
+from landcover_pnp.scenes.settings import RasterFiles, SceneSettings, TruthFile
 from landcover_pnp.settings.inference import InferenceSettings
 from landcover_pnp.settings.mapping import MapSettings
-from landcover_pnp.settings.scenes import RasterFiles, SceneSettings, TruthFile
 from landcover_pnp.settings.student import StudentSettings
 from landcover_pnp.settings.transfer import TransferMethod
 from landcover_pnp.sites import Site, map_site

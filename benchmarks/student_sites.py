@@ -11,19 +11,19 @@ from landcover_pnp.configuration import load_settings
 from landcover_pnp.evaluation import Scores, score
 from landcover_pnp.grid import Box
 from landcover_pnp.mapping import map_city
-from landcover_pnp.settings.evidence import RepairSettings, WeakLabelSettings
-from landcover_pnp.settings.inference import InferenceSettings
-from landcover_pnp.settings.mapping import MapSettings
-from landcover_pnp.settings.scenes import (
+from landcover_pnp.scenes.enviroatlas import scene_files, tile_files
+from landcover_pnp.scenes.settings import (
     EnviroAtlasTile,
     RasterFiles,
     SceneSettings,
     SyntheticSettings,
 )
+from landcover_pnp.scenes.synthetic import write_city
+from landcover_pnp.scenes.synthetic.style import Look
+from landcover_pnp.settings.evidence import RepairSettings, WeakLabelSettings
+from landcover_pnp.settings.inference import InferenceSettings
+from landcover_pnp.settings.mapping import MapSettings
 from landcover_pnp.sites import Predict, Site
-from landcover_pnp.sources.enviroatlas import scene_files, tile_files
-from landcover_pnp.sources.synthetic import write_city
-from landcover_pnp.sources.synthetic.style import Look
 from landcover_pnp.storage.raster import blocks
 
 TARGET = WeakLabelSettings("target")

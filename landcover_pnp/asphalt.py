@@ -11,7 +11,7 @@ import numpy as np
 from landcover_pnp.errors import WeakLabelsWarning
 from landcover_pnp.grid import Box
 from landcover_pnp.repair import OBJECTS, ROADS, places
-from landcover_pnp.sources.scene import Scene
+from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.storage.raster import blocks
 from landcover_pnp.tones import NO_COLOUR, Asphalt, asphalt, tone
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from landcover_pnp.mapping import map_city
 from landcover_pnp.progress import Progress
+from landcover_pnp.scenes.settings import EnviroAtlasTile, SceneSettings, SyntheticSettings
+from landcover_pnp.scenes.synthetic import write_city
 from landcover_pnp.settings.evidence import WeakLabelSettings
 from landcover_pnp.settings.inference import TileSettings
 from landcover_pnp.settings.mapping import DemoSettings, MapSettings
-from landcover_pnp.settings.scenes import EnviroAtlasTile, SceneSettings, SyntheticSettings
-from landcover_pnp.sources.synthetic import write_city
 from landcover_pnp.storage.records import write_json
 from landcover_pnp.summary import MapSummary
 

@@ -28,11 +28,11 @@ from landcover_pnp.preview import write_preview
 from landcover_pnp.products import PRODUCTS, drawn_by, provenance_tags, write_products
 from landcover_pnp.progress import Progress, Watch
 from landcover_pnp.protocols import protocol_matrix
+from landcover_pnp.scenes.preparation import prepare_scene
+from landcover_pnp.scenes.scene import Scene
+from landcover_pnp.scenes.settings import TruthFile
 from landcover_pnp.settings.mapping import MapSettings
-from landcover_pnp.settings.scenes import TruthFile
 from landcover_pnp.settings.student import StudentSettings
-from landcover_pnp.sources.preparation import prepare_scene
-from landcover_pnp.sources.scene import Scene
 from landcover_pnp.storage.disk_space import need_named, require_space
 from landcover_pnp.storage.geotiff import remove_partials
 from landcover_pnp.storage.journal import journal_of

@@ -18,7 +18,7 @@ from landcover_pnp.publish.pictures import (
     thinned,
     truth_labels,
 )
-from landcover_pnp.sources.scene import Scene
+from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.storage.geotiff import completed
 
 PANEL_PX = 900

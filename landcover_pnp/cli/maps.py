@@ -50,7 +50,7 @@ def _evaluate(words: list[str]) -> int:
     (run,), settings = given("RUN", words, EvaluateSettings)
     from landcover_pnp.evaluation import table
     from landcover_pnp.mapping import evaluate_run
-    from landcover_pnp.settings.scenes import TruthFile
+    from landcover_pnp.scenes.settings import TruthFile
 
     truth = TruthFile(settings.truth, settings.legend)
     scores = evaluate_run(run, truth, settings.protocol, overlap=settings.overlap)
@@ -66,8 +66,8 @@ def _evaluate(words: list[str]) -> int:
 def _check(words: list[str]) -> int:
     config, _, rest = arguments("CONFIG", words)
     settings = load_settings(MapSettings, Path(config), rest)
-    from landcover_pnp.sources.checks import check_scene
-    from landcover_pnp.sources.enviroatlas import scene_files
+    from landcover_pnp.scenes.checks import check_scene
+    from landcover_pnp.scenes.enviroatlas import scene_files
 
     reports = check_scene(scene_files(settings.scene), settings.scene.resolution_m)
     for report in reports:

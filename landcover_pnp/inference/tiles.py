@@ -22,9 +22,9 @@ from landcover_pnp.inference.engine import Evidence, infer, needs_prior
 from landcover_pnp.legend import NO_DATA, WORKING
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.prior.folder import CARD, CONFIG, WEIGHTS
+from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.settings.evidence import ClusterSettings, WeakLabelSettings
 from landcover_pnp.settings.inference import InferenceSettings
-from landcover_pnp.sources.scene import Scene
 from landcover_pnp.storage.geotiff import Band, write_raster
 from landcover_pnp.storage.hashes import file_state
 from landcover_pnp.storage.records import Ingredients, Record, file_hashes

@@ -13,7 +13,7 @@ from rasterio.enums import Resampling
 from landcover_pnp.legend import LEGENDS, NO_DATA, Legend, to_working
 from landcover_pnp.products import PERCENT_NO_DATA
 from landcover_pnp.publish.styles import RampStyle
-from landcover_pnp.sources.scene import Scene
+from landcover_pnp.scenes.scene import Scene
 
 RGBA = NDArray[np.uint8]
 """(y, x, 4) uint8; alpha 0 where there is no data."""

@@ -22,8 +22,8 @@ from landcover_pnp.legend import CLASS_COUNT, WORKING
 from landcover_pnp.products import classes
 from landcover_pnp.publish.finished import FinishedRun
 from landcover_pnp.publish.vectors import write_layer
-from landcover_pnp.sources.vector_files import DEGENERATE, layers_of_shapes
-from landcover_pnp.sources.vectors import near_grid, shares_beyond
+from landcover_pnp.scenes.vector_files import DEGENERATE, layers_of_shapes
+from landcover_pnp.scenes.vectors import near_grid, shares_beyond
 from landcover_pnp.storage.georeference import system_name
 from landcover_pnp.storage.geotiff import completed
 from landcover_pnp.storage.raster import blocks, open_raster, read

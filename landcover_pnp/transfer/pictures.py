@@ -20,10 +20,10 @@ from landcover_pnp.grid import Box
 from landcover_pnp.legend import LEGENDS, WORKING, to_working
 from landcover_pnp.publish.page import Html, escaped, hex_colour, picture
 from landcover_pnp.publish.pictures import class_picture, error_labels
-from landcover_pnp.settings.scenes import RasterFiles
-from landcover_pnp.sources.image_lists import image_files
-from landcover_pnp.sources.image_windows import ImageryOnGrid
-from landcover_pnp.sources.imagery import plan_imagery
+from landcover_pnp.scenes.image_lists import image_files
+from landcover_pnp.scenes.image_windows import ImageryOnGrid
+from landcover_pnp.scenes.imagery import plan_imagery
+from landcover_pnp.scenes.settings import RasterFiles
 from landcover_pnp.storage.raster import on_grid, open_raster, read_labels
 from landcover_pnp.transfer.cities import City
 from landcover_pnp.transfer.maps import MethodMap

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from landcover_pnp.mapping import map_city
+from landcover_pnp.scenes.settings import RasterFiles, SceneSettings
 from landcover_pnp.settings.evidence import WeakLabelSettings
 from landcover_pnp.settings.mapping import MapSettings
-from landcover_pnp.settings.scenes import RasterFiles, SceneSettings
 from landcover_pnp.settings.transfer import TransferSettings
 from landcover_pnp.sites import Site
 from landcover_pnp.storage.geotiff import remove_partials

@@ -8,10 +8,10 @@ from inputs import two_halves, write_tif
 
 from landcover_pnp.asphalt import city_roads, scene_roads, some_windows
 from landcover_pnp.errors import WeakLabelsWarning
-from landcover_pnp.settings.scenes import LayerFile, RasterFiles
-from landcover_pnp.sources.preparation import prepare_scene
-from landcover_pnp.sources.rasters import plan_scene
-from landcover_pnp.sources.scene import Scene
+from landcover_pnp.scenes.preparation import prepare_scene
+from landcover_pnp.scenes.rasters import plan_scene
+from landcover_pnp.scenes.scene import Scene
+from landcover_pnp.scenes.settings import LayerFile, RasterFiles
 
 ROAD, LAWN = (160, 150, 140), (90, 140, 60)
 

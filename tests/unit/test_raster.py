@@ -21,12 +21,12 @@ from landcover_pnp.errors import (
     SuspiciouslyEmptyWarning,
 )
 from landcover_pnp.grid import Box
-from landcover_pnp.settings.scenes import RasterFiles
-from landcover_pnp.sources.checks import check_scene
-from landcover_pnp.sources.imagery import plan_imagery
-from landcover_pnp.sources.preparation import prepare_scene
-from landcover_pnp.sources.rasters import plan_scene
-from landcover_pnp.sources.scene import Scene
+from landcover_pnp.scenes.checks import check_scene
+from landcover_pnp.scenes.imagery import plan_imagery
+from landcover_pnp.scenes.preparation import prepare_scene
+from landcover_pnp.scenes.rasters import plan_scene
+from landcover_pnp.scenes.scene import Scene
+from landcover_pnp.scenes.settings import RasterFiles
 from landcover_pnp.storage.georeference import system_name
 from landcover_pnp.storage.geotiff import write_cog
 from landcover_pnp.storage.raster import RGB, image_bands, open_image, open_raster, read

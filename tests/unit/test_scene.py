@@ -13,10 +13,10 @@ from pyproj import Transformer
 
 from landcover_pnp.errors import AlignmentWarning, ScaleWarning
 from landcover_pnp.grid import Box
-from landcover_pnp.settings.scenes import LayerFile, RasterFiles, TruthFile
-from landcover_pnp.sources.preparation import prepare_scene
-from landcover_pnp.sources.rasters import plan_scene
-from landcover_pnp.sources.scene import Scene
+from landcover_pnp.scenes.preparation import prepare_scene
+from landcover_pnp.scenes.rasters import plan_scene
+from landcover_pnp.scenes.scene import Scene
+from landcover_pnp.scenes.settings import LayerFile, RasterFiles, TruthFile
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_objects_are_drawn_the_same_part_by_part(
     gpd.GeoDataFrame(geometry=shapes, crs=UTM).to_crs(4326).to_file(tmp_path / "roads.gpkg")
     roads = LayerFile(tmp_path / "roads.gpkg", width_m=30.0)
     whole = scene_of(RasterFiles(files.image, files.nlcd, roads=roads), tmp_path / "whole")
-    monkeypatch.setattr("landcover_pnp.sources.preparation.OBJECTS_PX", 20)
+    monkeypatch.setattr("landcover_pnp.scenes.preparation.OBJECTS_PX", 20)
     parts = scene_of(RasterFiles(files.image, files.nlcd, roads=roads), tmp_path / "parts")
     before, after = whole.coverage("roads", whole.extent), parts.coverage("roads", whole.extent)
     assert before is not None

@@ -15,12 +15,12 @@ from odc.geo.geobox import GeoBox
 
 from landcover_pnp.errors import DamagedError, GridError, RasterError
 from landcover_pnp.grid import Box
-from landcover_pnp.settings.scenes import LayerFile, RasterFiles
-from landcover_pnp.sources.checks import check_scene
-from landcover_pnp.sources.image_lists import image_files
-from landcover_pnp.sources.rasters import plan_scene
-from landcover_pnp.sources.vector_files import count_features
-from landcover_pnp.sources.vectors import read_area, read_objects, require_overlap, shares_beyond
+from landcover_pnp.scenes.checks import check_scene
+from landcover_pnp.scenes.image_lists import image_files
+from landcover_pnp.scenes.rasters import plan_scene
+from landcover_pnp.scenes.settings import LayerFile, RasterFiles
+from landcover_pnp.scenes.vector_files import count_features
+from landcover_pnp.scenes.vectors import read_area, read_objects, require_overlap, shares_beyond
 
 X, Y = ORIGIN
 GRID = GeoBox.from_bbox((X, Y - 240, X + 240, Y), UTM, resolution=4)

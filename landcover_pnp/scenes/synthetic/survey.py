@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from scipy.special import ndtr
 
-from landcover_pnp.sources.synthetic.nature import smooth_noise
-from landcover_pnp.sources.synthetic.plan import Plan
+from landcover_pnp.scenes.synthetic.nature import smooth_noise
+from landcover_pnp.scenes.synthetic.plan import Plan
 
 _BODY_M = 8.0
 """Mean width from which water is a body, not a stream."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from landcover_pnp.errors import RasterError, SettingsError, nearest
-from landcover_pnp.settings.scenes import (
+from landcover_pnp.scenes.settings import (
     EnviroAtlasTile,
     LayerFile,
     RasterFiles,

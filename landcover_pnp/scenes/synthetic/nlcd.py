@@ -10,7 +10,7 @@ from rasterio.enums import Resampling
 from rasterio.warp import reproject, transform_bounds
 from scipy.ndimage import distance_transform_edt, gaussian_filter, uniform_filter
 
-from landcover_pnp.sources.synthetic.style import Look
+from landcover_pnp.scenes.synthetic.style import Look
 
 CRS = "EPSG:5070"
 """Conus Albers, in which NLCD is published."""

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.interpolate import BSpline
 from scipy.sparse import csr_array
 
-from landcover_pnp.sources.synthetic.streets import Frame, Road
-from landcover_pnp.sources.synthetic.style import Shape, Style, Surface
+from landcover_pnp.scenes.synthetic.streets import Frame, Road
+from landcover_pnp.scenes.synthetic.style import Shape, Style, Surface
 
 Geometries = list[shapely.Geometry]
 

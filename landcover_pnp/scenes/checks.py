@@ -11,10 +11,10 @@ import numpy as np
 from landcover_pnp.errors import LandcoverError
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import ENVIROATLAS, LEGENDS, NO_DATA, Legend, count_values, nlcd_legend
-from landcover_pnp.settings.scenes import RasterFiles
-from landcover_pnp.sources.rasters import input_files, plan_scene
-from landcover_pnp.sources.scene import WEAK_LAYERS
-from landcover_pnp.sources.vector_files import count_features, vector_layers
+from landcover_pnp.scenes.rasters import input_files, plan_scene
+from landcover_pnp.scenes.scene import WEAK_LAYERS
+from landcover_pnp.scenes.settings import RasterFiles
+from landcover_pnp.scenes.vector_files import count_features, vector_layers
 from landcover_pnp.storage.georeference import system_name
 from landcover_pnp.storage.raster import (
     blocks,

@@ -9,8 +9,8 @@ import numpy as np
 import shapely
 from numpy.typing import ArrayLike, NDArray
 
-from landcover_pnp.sources.synthetic.streets import Points, Road, Superblock
-from landcover_pnp.sources.synthetic.style import Interval, Shape, Style
+from landcover_pnp.scenes.synthetic.streets import Points, Road, Superblock
+from landcover_pnp.scenes.synthetic.style import Interval, Shape, Style
 
 Polygons = NDArray[np.object_]
 """(lot,) shapely polygons in pixel coordinates."""

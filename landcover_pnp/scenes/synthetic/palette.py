@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from landcover_pnp.sources.synthetic.style import Look, Surface
+from landcover_pnp.scenes.synthetic.style import Look, Surface
 
 Tone = tuple[int, int, int]
 """Red, green, blue, 0 to 255."""

@@ -11,7 +11,7 @@ from typing import Any
 import pyogrio
 
 from landcover_pnp.errors import RasterError
-from landcover_pnp.sources.vector_files import vector_layers
+from landcover_pnp.scenes.vector_files import vector_layers
 
 SUFFIXES = (".tif", ".tiff", ".jp2", ".j2k")
 """Names under which a folder's images are found."""

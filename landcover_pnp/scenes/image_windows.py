@@ -18,7 +18,7 @@ from rasterio.vrt import WarpedVRT
 
 from landcover_pnp.errors import DamagedError, SuspiciouslyEmptyWarning
 from landcover_pnp.grid import Box
-from landcover_pnp.sources.imagery import Image, Imagery
+from landcover_pnp.scenes.imagery import Image, Imagery
 from landcover_pnp.storage.raster import blocks, damaged, on_grid, open_image, read, read_mask
 
 OPEN_IMAGES = 16

@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from landcover_pnp.sources.synthetic.style import Interval, Style, Surface
+from landcover_pnp.scenes.synthetic.style import Interval, Style, Surface
 
 Points = NDArray[np.float64]
 """(point, 2) coordinates."""

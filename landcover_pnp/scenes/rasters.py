@@ -15,12 +15,12 @@ from odc.geo.geobox import GeoBox
 from rasterio.io import DatasetReader
 
 from landcover_pnp.errors import AlignmentWarning, GridError, ScaleWarning
-from landcover_pnp.settings.scenes import RasterFiles
-from landcover_pnp.sources.image_lists import image_files
-from landcover_pnp.sources.imagery import Imagery, plan_imagery
-from landcover_pnp.sources.scene import WEAK_LAYERS
-from landcover_pnp.sources.vector_files import vector_layers
-from landcover_pnp.sources.vectors import read_area, require_overlap
+from landcover_pnp.scenes.image_lists import image_files
+from landcover_pnp.scenes.imagery import Imagery, plan_imagery
+from landcover_pnp.scenes.scene import WEAK_LAYERS
+from landcover_pnp.scenes.settings import RasterFiles
+from landcover_pnp.scenes.vector_files import vector_layers
+from landcover_pnp.scenes.vectors import read_area, require_overlap
 from landcover_pnp.storage.georeference import (
     area_scale,
     bounds_of,

@@ -20,12 +20,12 @@ from rasterio.io import DatasetReader
 from landcover_pnp.errors import GridError, RasterError
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import LEGENDS, NO_DATA, count_values, nlcd_legend
-from landcover_pnp.settings.scenes import LayerFile
-from landcover_pnp.sources.image_windows import ImageryOnGrid
-from landcover_pnp.sources.rasters import ScenePlan
-from landcover_pnp.sources.scene import WEAK_LAYERS, Scene
-from landcover_pnp.sources.vector_files import vector_layers
-from landcover_pnp.sources.vectors import block_means, read_objects
+from landcover_pnp.scenes.image_windows import ImageryOnGrid
+from landcover_pnp.scenes.rasters import ScenePlan
+from landcover_pnp.scenes.scene import WEAK_LAYERS, Scene
+from landcover_pnp.scenes.settings import LayerFile
+from landcover_pnp.scenes.vector_files import vector_layers
+from landcover_pnp.scenes.vectors import block_means, read_objects
 from landcover_pnp.storage import raster
 from landcover_pnp.storage.failpoints import failpoint
 from landcover_pnp.storage.geotiff import Band, write_raster

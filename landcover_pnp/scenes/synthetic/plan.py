@@ -11,9 +11,9 @@ from rasterio.features import rasterize
 from scipy.ndimage import maximum_filter, uniform_filter
 from scipy.special import ndtri
 
-from landcover_pnp.sources.synthetic.houses import build_houses
-from landcover_pnp.sources.synthetic.lots import Development, Site
-from landcover_pnp.sources.synthetic.nature import (
+from landcover_pnp.scenes.synthetic.houses import build_houses
+from landcover_pnp.scenes.synthetic.lots import Development, Site
+from landcover_pnp.scenes.synthetic.nature import (
     Canopy,
     Geometries,
     draw_creeks,
@@ -22,9 +22,9 @@ from landcover_pnp.sources.synthetic.nature import (
     grow,
     smooth_noise,
 )
-from landcover_pnp.sources.synthetic.parcels import build_parcels
-from landcover_pnp.sources.synthetic.streets import Road, draw_frame, draw_superblocks
-from landcover_pnp.sources.synthetic.style import (
+from landcover_pnp.scenes.synthetic.parcels import build_parcels
+from landcover_pnp.scenes.synthetic.streets import Road, draw_frame, draw_superblocks
+from landcover_pnp.scenes.synthetic.style import (
     LABEL_OF_SURFACE,
     STYLES,
     Look,

@@ -17,7 +17,7 @@ from rasterio.transform import Affine
 
 from landcover_pnp.errors import GridError, RasterError
 from landcover_pnp.grid import Box
-from landcover_pnp.sources.vector_files import AREA, layer_bounds, read_layer, vector_layers
+from landcover_pnp.scenes.vector_files import AREA, layer_bounds, read_layer, vector_layers
 from landcover_pnp.storage.georeference import apart, listed, system_name
 
 

@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 from scipy.special import expit
 
-from landcover_pnp.sources.synthetic.nature import smooth_noise
-from landcover_pnp.sources.synthetic.palette import GRAIN, NIR, PALETTES, Palette, Tone
-from landcover_pnp.sources.synthetic.plan import Plan
-from landcover_pnp.sources.synthetic.style import Surface
+from landcover_pnp.scenes.synthetic.nature import smooth_noise
+from landcover_pnp.scenes.synthetic.palette import GRAIN, NIR, PALETTES, Palette, Tone
+from landcover_pnp.scenes.synthetic.plan import Plan
+from landcover_pnp.scenes.synthetic.style import Surface
 
 
 def photograph(plan: Plan, rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -8,9 +8,9 @@ from itertools import pairwise
 import numpy as np
 import shapely
 
-from landcover_pnp.sources.synthetic.lots import Development, Lots, Parcel, Site
-from landcover_pnp.sources.synthetic.streets import RIM_M, cut_boxes
-from landcover_pnp.sources.synthetic.style import Interval, Shape, Surface
+from landcover_pnp.scenes.synthetic.lots import Development, Lots, Parcel, Site
+from landcover_pnp.scenes.synthetic.streets import RIM_M, cut_boxes
+from landcover_pnp.scenes.synthetic.style import Interval, Shape, Surface
 
 _WHOLE: Interval = (-1.0, 1.0)
 

@@ -18,12 +18,12 @@ from rasterio.warp import reproject
 from landcover_pnp.errors import SettingsError
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import ENVIROATLAS, NLCD
-from landcover_pnp.settings.scenes import SyntheticSettings
-from landcover_pnp.sources.synthetic.look import photograph
-from landcover_pnp.sources.synthetic.nlcd import draw_nlcd
-from landcover_pnp.sources.synthetic.plan import city_rng, draw_labels
-from landcover_pnp.sources.synthetic.style import Look
-from landcover_pnp.sources.synthetic.survey import Survey, survey
+from landcover_pnp.scenes.settings import SyntheticSettings
+from landcover_pnp.scenes.synthetic.look import photograph
+from landcover_pnp.scenes.synthetic.nlcd import draw_nlcd
+from landcover_pnp.scenes.synthetic.plan import city_rng, draw_labels
+from landcover_pnp.scenes.synthetic.style import Look
+from landcover_pnp.scenes.synthetic.survey import Survey, survey
 from landcover_pnp.storage.geotiff import Band, completed, write_raster
 
 TILE = "r0000c0000"

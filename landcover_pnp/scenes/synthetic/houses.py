@@ -6,9 +6,9 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from landcover_pnp.sources.synthetic.lots import Development, Lots, Site
-from landcover_pnp.sources.synthetic.streets import Street, draw_streets
-from landcover_pnp.sources.synthetic.style import Interval, Shape, Surface
+from landcover_pnp.scenes.synthetic.lots import Development, Lots, Site
+from landcover_pnp.scenes.synthetic.streets import Street, draw_streets
+from landcover_pnp.scenes.synthetic.style import Interval, Shape, Surface
 
 
 def build_houses(site: Site) -> Development:

@@ -1,1 +1,0 @@
-"""Sources: each gives a Scene, all its layers on one working grid."""
