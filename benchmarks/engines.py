@@ -34,7 +34,7 @@ from engine_scenes import Case, cases, smoothed, weighed
 from numpy.typing import NDArray
 
 from landcover_pnp.errors import LandcoverWarning
-from landcover_pnp.evaluation import score
+from landcover_pnp.evaluation.scores import score
 from landcover_pnp.inference.constraints import MutualInformation, WeakLabelKL
 from landcover_pnp.inference.engine import infer, needs_prior
 from landcover_pnp.prior.denoiser import Prior

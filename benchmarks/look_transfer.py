@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 from sklearn.ensemble import RandomForestClassifier
 
-from landcover_pnp.evaluation import score
+from landcover_pnp.evaluation.scores import score
 from landcover_pnp.legend import ENVIROATLAS, to_working
 from landcover_pnp.scenes.synthetic.look import photograph
 from landcover_pnp.scenes.synthetic.plan import city_rng, draw_labels

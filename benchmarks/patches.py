@@ -22,11 +22,11 @@ from engine_scenes import REAL, ROOT, patch
 from numpy.typing import NDArray
 
 from landcover_pnp.configuration import load_settings
-from landcover_pnp.examination import Examination, examine_map
+from landcover_pnp.evaluation.cell_scores import Examination, examine_map
+from landcover_pnp.evaluation.intervals import bootstrap
 from landcover_pnp.inference.engine import infer
 from landcover_pnp.inference.evidence import evidence_map
 from landcover_pnp.inference.tiles import BAND, PROBABILITY_ONE
-from landcover_pnp.intervals import bootstrap
 from landcover_pnp.legend import ENVIROATLAS
 from landcover_pnp.mapping import map_city
 from landcover_pnp.prior.denoiser import Prior

@@ -19,7 +19,7 @@ from engine_scenes import REAL, Case, cases, smoothed, weighed
 from numpy.typing import NDArray
 
 from landcover_pnp.configuration import load_settings
-from landcover_pnp.evaluation import score
+from landcover_pnp.evaluation.scores import score
 from landcover_pnp.inference.engine import infer
 from landcover_pnp.prior.crops import LabelCrops, LabelSource
 from landcover_pnp.prior.datamodule import split_sources

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from landcover_pnp.clusters import responsibilities, sample_centres
 from landcover_pnp.configuration import load_settings
-from landcover_pnp.evaluation import Scores, score
+from landcover_pnp.evaluation.scores import Scores, score
 from landcover_pnp.inference.evidence import evidence_map
 from landcover_pnp.protocols import repair_scene
 from landcover_pnp.scenes.enviroatlas import scene_files, tile_files

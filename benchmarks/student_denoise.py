@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from landcover_pnp.evaluation import score
+from landcover_pnp.evaluation.scores import score
 from landcover_pnp.inference.canvas import Canvas
 from landcover_pnp.inference.denoise import denoise
 from landcover_pnp.legend import CLASS_COUNT

@@ -23,7 +23,7 @@ import numpy as np
 from student_sites import REPAIRED, TARGET, evidence_of, mapped, pittsburgh, scored, synthetic
 
 from landcover_pnp.asphalt import city_roads
-from landcover_pnp.evaluation import Scores
+from landcover_pnp.evaluation.scores import Scores
 from landcover_pnp.grid import Box
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.scenes.settings import RasterFiles

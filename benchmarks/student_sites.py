@@ -8,7 +8,7 @@ from engine_scenes import REAL, ROOT
 from numpy.typing import NDArray
 
 from landcover_pnp.configuration import load_settings
-from landcover_pnp.evaluation import Scores, score
+from landcover_pnp.evaluation.scores import Scores, score
 from landcover_pnp.grid import Box
 from landcover_pnp.mapping import map_city
 from landcover_pnp.scenes.enviroatlas import scene_files, tile_files

@@ -15,7 +15,7 @@ from landcover_pnp.asphalt import scene_roads
 from landcover_pnp.clusters import sample_centres
 from landcover_pnp.configuration import plain
 from landcover_pnp.errors import RasterError, WeakLabelsWarning
-from landcover_pnp.evaluation import Protocol, Scores, evaluate_map
+from landcover_pnp.evaluation.scores import Protocol, Scores, evaluate_map
 from landcover_pnp.inference.crew import Crew
 from landcover_pnp.inference.engine import counts_tones
 from landcover_pnp.inference.farm import Farm

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from landcover_pnp.demo import run_demo
-from landcover_pnp.evaluation import short_table
+from landcover_pnp.evaluation.scores import short_table
 from landcover_pnp.progress import TileProgress
 from landcover_pnp.settings.mapping import DemoSettings
 

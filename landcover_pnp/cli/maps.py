@@ -48,7 +48,7 @@ def _batch(words: list[str]) -> int:
 
 def _evaluate(words: list[str]) -> int:
     (run,), settings = given("RUN", words, EvaluateSettings)
-    from landcover_pnp.evaluation import table
+    from landcover_pnp.evaluation.scores import table
     from landcover_pnp.mapping import evaluate_run
     from landcover_pnp.scenes.settings import TruthFile
 
@@ -83,7 +83,7 @@ def show_map(work: Callable[[Any], Any]) -> int:
     """Carries out a map run with its progress shown, and prints its summary."""
     from rich.console import Console
 
-    from landcover_pnp.evaluation import short_table
+    from landcover_pnp.evaluation.scores import short_table
     from landcover_pnp.progress import TileProgress
 
     with TileProgress(Console()) as progress:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from landcover_pnp.intervals import Interval
+from landcover_pnp.evaluation.intervals import Interval
 from landcover_pnp.legend import WORKING
 from landcover_pnp.publish.page import Html, escaped, page, swatch, table
 from landcover_pnp.settings.transfer import TransferSettings

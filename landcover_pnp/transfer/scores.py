@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from landcover_pnp.calibration import fit_temperature
 from landcover_pnp.errors import RasterError
-from landcover_pnp.evaluation import Scores
-from landcover_pnp.examination import Examination, examine_map, sample_map
+from landcover_pnp.evaluation.calibration import fit_temperature
+from landcover_pnp.evaluation.cell_scores import Examination, examine_map, sample_map
+from landcover_pnp.evaluation.intervals import Interval, bootstrap, over_seeds, paired_differences
+from landcover_pnp.evaluation.scores import Scores
 from landcover_pnp.grid import Box
-from landcover_pnp.intervals import Interval, bootstrap, over_seeds, paired_differences
 from landcover_pnp.legend import LEGENDS, WORKING
 from landcover_pnp.settings.transfer import TransferMethod, TransferSettings
 from landcover_pnp.storage.raster import blocks, open_raster, read

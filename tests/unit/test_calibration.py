@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landcover_pnp.calibration import fit_temperature, reliability, tempered
+from landcover_pnp.evaluation.calibration import fit_temperature, reliability, tempered
 
 
 def drawn(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from inputs import UTM, two_halves, write_tif
 from sklearn.metrics import accuracy_score, f1_score, jaccard_score
 
 from landcover_pnp.errors import GridError, LegendError, RasterError
-from landcover_pnp.evaluation import evaluate_map, score, short_table, table
+from landcover_pnp.evaluation.scores import evaluate_map, score, short_table, table
 from landcover_pnp.legend import ENVIROATLAS, WORKING
 
 LABELS = arrays(np.uint8, (6, 7), elements=st.integers(1, 5))

@@ -5,7 +5,7 @@ import pytest
 from inputs import two_halves, write_tif
 from rasterio.warp import transform
 
-from landcover_pnp.examination import examine_map
+from landcover_pnp.evaluation.cell_scores import examine_map
 from landcover_pnp.legend import ENVIROATLAS
 from landcover_pnp.storage.georeference import pixel_sides_m
 from landcover_pnp.storage.raster import open_raster

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from landcover_pnp.errors import RequestError
-from landcover_pnp.evaluation import Scores, score
-from landcover_pnp.examination import cell_confusion
-from landcover_pnp.intervals import bootstrap, over_seeds, paired_differences
+from landcover_pnp.evaluation.cell_scores import cell_confusion
+from landcover_pnp.evaluation.intervals import bootstrap, over_seeds, paired_differences
+from landcover_pnp.evaluation.scores import Scores, score
 
 PIXELS = 100
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
 from landcover_pnp.errors import RequestError
-from landcover_pnp.evaluation import Protocol, Scores
-from landcover_pnp.examination import CELL_M
+from landcover_pnp.evaluation.cell_scores import CELL_M
+from landcover_pnp.evaluation.scores import Protocol, Scores
 
 DRAWS = 1000
 """Bootstrap samples of an interval."""

@@ -11,8 +11,14 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.enums import Resampling
 
-from landcover_pnp.calibration import Reliability, reliability, tempered
-from landcover_pnp.evaluation import Protocol, Scores, extent, require_comparable, truth_classes
+from landcover_pnp.evaluation.calibration import Reliability, reliability, tempered
+from landcover_pnp.evaluation.scores import (
+    Protocol,
+    Scores,
+    extent,
+    require_comparable,
+    truth_classes,
+)
 from landcover_pnp.legend import CLASS_COUNT, NO_DATA, Legend
 from landcover_pnp.storage.georeference import pixel_sides_m
 from landcover_pnp.storage.raster import blocks, on_grid, open_raster, read

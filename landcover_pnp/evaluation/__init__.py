@@ -1,0 +1,1 @@
+"""Metrics, calibration, cell scores and bootstrap intervals."""
