@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 
-from landcover_pnp.local_mixture import LocalGaussianMixture
+from landcover_pnp.evidence.local_mixture import LocalGaussianMixture
 
 
 def main(height: int, width: int, radii: list[int]) -> None:

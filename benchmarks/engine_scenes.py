@@ -16,23 +16,23 @@ import rasterio
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from landcover_pnp.asphalt import scene_roads
 from landcover_pnp.boxes import box_mean
-from landcover_pnp.clusters import responsibilities, sample_centres
 from landcover_pnp.configuration import load_settings
+from landcover_pnp.evidence.clusters import responsibilities, sample_centres
+from landcover_pnp.evidence.matrix_sources import protocol_matrix
+from landcover_pnp.evidence.road_reference import scene_roads
+from landcover_pnp.evidence.settings import ClusterSettings, WeakLabelSettings
+from landcover_pnp.evidence.spectral_indices import asphalt, class_given_image, tone
+from landcover_pnp.evidence.weak_labels import weak_labels
 from landcover_pnp.inference.engine import Evidence
 from landcover_pnp.legend import ENVIROATLAS, WORKING, to_working
-from landcover_pnp.protocols import protocol_matrix
 from landcover_pnp.scenes.enviroatlas import scene_files
 from landcover_pnp.scenes.preparation import prepare_scene
 from landcover_pnp.scenes.rasters import plan_scene
 from landcover_pnp.scenes.settings import EnviroAtlasTile, SceneSettings, SyntheticSettings
 from landcover_pnp.scenes.synthetic import write_city
 from landcover_pnp.scenes.synthetic.style import Look
-from landcover_pnp.settings.evidence import ClusterSettings, WeakLabelSettings
 from landcover_pnp.settings.mapping import MapSettings
-from landcover_pnp.tones import asphalt, class_given_image, tone
-from landcover_pnp.weak_labels import weak_labels
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared" / "data"

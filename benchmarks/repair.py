@@ -16,14 +16,23 @@ from typing import get_args
 from unittest.mock import patch
 
 import numpy as np
-from landcover_pnp.evidence import matrix_refinement
 from numpy.typing import NDArray
 
-from landcover_pnp.clusters import responsibilities, sample_centres
+from landcover_pnp import repair
 from landcover_pnp.configuration import load_settings
 from landcover_pnp.evaluation.scores import Scores, score
+from landcover_pnp.evidence import matrix_refinement
+from landcover_pnp.evidence.clusters import responsibilities, sample_centres
+from landcover_pnp.evidence.matrix_sources import repair_scene
+from landcover_pnp.evidence.settings import ClusterSettings, RepairSettings, WeakLabelSettings
+from landcover_pnp.evidence.spectral_indices import class_given_tone
+from landcover_pnp.evidence.weak_labels import (
+    DEFINITIONS,
+    class_given_nlcd,
+    cooccurrence,
+    weak_labels,
+)
 from landcover_pnp.inference.evidence import evidence_map
-from landcover_pnp.protocols import repair_scene
 from landcover_pnp.scenes.enviroatlas import scene_files, tile_files
 from landcover_pnp.scenes.preparation import prepare_scene
 from landcover_pnp.scenes.rasters import plan_scene
@@ -31,11 +40,9 @@ from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.scenes.settings import EnviroAtlasTile, SyntheticSettings
 from landcover_pnp.scenes.synthetic import write_city
 from landcover_pnp.scenes.synthetic.style import Look
-from landcover_pnp.settings.evidence import ClusterSettings, RepairSettings, WeakLabelSettings
 from landcover_pnp.settings.inference import EvidenceSettings
 from landcover_pnp.settings.mapping import MapSettings
-from landcover_pnp.tones import class_given_tone
-from landcover_pnp.weak_labels import DEFINITIONS, class_given_nlcd, cooccurrence, weak_labels
+from landcover_pnp.storage import raster
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT / "configs" / "cities" / "ea_mini_pittsburgh_pa.yaml"

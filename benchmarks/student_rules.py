@@ -22,17 +22,18 @@ from unittest.mock import patch
 import numpy as np
 from student_sites import REPAIRED, TARGET, evidence_of, mapped, pittsburgh, scored, synthetic
 
-from landcover_pnp.asphalt import city_roads
+from landcover_pnp import recombination, student
 from landcover_pnp.evaluation.scores import Scores
+from landcover_pnp.evidence.road_reference import city_roads
+from landcover_pnp.evidence.settings import WeakLabelSettings
+from landcover_pnp.evidence.spectral_indices import Asphalt
 from landcover_pnp.grid import Box
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.scenes.settings import RasterFiles
 from landcover_pnp.scenes.synthetic.style import Look
-from landcover_pnp.settings.evidence import WeakLabelSettings
 from landcover_pnp.settings.student import ForestSettings, StudentSettings
 from landcover_pnp.sites import Site
-from landcover_pnp.student import fusion, training
-from landcover_pnp.tones import Asphalt
+from landcover_pnp.storage import raster
 
 Floats = recombination.Floats
 DEFAULT = StudentSettings(teacher="evidence", forest=ForestSettings(trees=30, sample_px=12_000))

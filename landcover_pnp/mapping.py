@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landcover_pnp import __version__
-from landcover_pnp.asphalt import scene_roads
-from landcover_pnp.clusters import sample_centres
 from landcover_pnp.configuration import plain
 from landcover_pnp.errors import RasterError, WeakLabelsWarning
 from landcover_pnp.evaluation.scores import Protocol, Scores, evaluate_map
+from landcover_pnp.evidence.clusters import sample_centres
+from landcover_pnp.evidence.matrix_sources import protocol_matrix
+from landcover_pnp.evidence.road_reference import scene_roads
 from landcover_pnp.inference.crew import Crew
 from landcover_pnp.inference.engine import counts_tones
 from landcover_pnp.inference.farm import Farm
@@ -27,7 +28,6 @@ from landcover_pnp.planning import MapPlan, plan_map
 from landcover_pnp.preview import write_preview
 from landcover_pnp.products import PRODUCTS, drawn_by, provenance_tags, write_products
 from landcover_pnp.progress import Progress, Watch
-from landcover_pnp.protocols import protocol_matrix
 from landcover_pnp.scenes.preparation import prepare_scene
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.scenes.settings import TruthFile

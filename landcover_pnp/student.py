@@ -19,9 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
-from landcover_pnp.asphalt import city_roads
 from landcover_pnp.configuration import load_settings
 from landcover_pnp.errors import RasterError, RequestError
+from landcover_pnp.evidence.road_reference import city_roads
+from landcover_pnp.evidence.spectral_indices import Asphalt
 from landcover_pnp.grid import Box
 from landcover_pnp.image_models import Forest, ImageModel, Lesson
 from landcover_pnp.legend import CLASS_COUNT
@@ -36,7 +37,6 @@ from landcover_pnp.settings.mapping import MapSettings
 from landcover_pnp.settings.student import StudentSettings
 from landcover_pnp.sites import Predict, Site, chosen_places, map_site
 from landcover_pnp.storage.records import locked, write_json
-from landcover_pnp.tones import Asphalt
 from landcover_pnp.unet import UNet
 
 _TINY = 1e-6

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from landcover_pnp.evidence.settings import ClusterSettings, WeakLabelSettings
 from landcover_pnp.scenes.settings import SceneSettings, SyntheticSettings
-from landcover_pnp.settings.evidence import ClusterSettings, WeakLabelSettings
 from landcover_pnp.settings.inference import InferenceSettings, TileSettings
 from landcover_pnp.settings.student import StudentSettings
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from landcover_pnp.evidence.settings import ClusterSettings, RepairSettings
 from landcover_pnp.scenes.settings import EnviroAtlasTile, RasterFiles, SyntheticSettings
-from landcover_pnp.settings.evidence import ClusterSettings, RepairSettings
 from landcover_pnp.settings.inference import InferenceSettings, TileSettings
 from landcover_pnp.settings.student import StudentSettings
 

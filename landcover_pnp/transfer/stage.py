@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from landcover_pnp.evidence.settings import WeakLabelSettings
 from landcover_pnp.mapping import map_city
 from landcover_pnp.scenes.settings import RasterFiles, SceneSettings
-from landcover_pnp.settings.evidence import WeakLabelSettings
 from landcover_pnp.settings.mapping import MapSettings
 from landcover_pnp.settings.transfer import TransferSettings
 from landcover_pnp.sites import Site

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from inputs import two_halves, write_tif
 
-from landcover_pnp.asphalt import city_roads, scene_roads, some_windows
 from landcover_pnp.errors import WeakLabelsWarning
+from landcover_pnp.evidence.road_reference import city_roads, scene_roads, some_windows
 from landcover_pnp.scenes.preparation import prepare_scene
 from landcover_pnp.scenes.rasters import plan_scene
 from landcover_pnp.scenes.scene import Scene

@@ -9,10 +9,10 @@ from numpy.typing import DTypeLike, NDArray
 from scipy.ndimage import gaussian_filter
 from sklearn.base import clone
 
-from landcover_pnp.clusters import responsibilities, sample_centres
 from landcover_pnp.errors import GridError, RasterError
-from landcover_pnp.local_mixture import LocalGaussianMixture
-from landcover_pnp.settings.evidence import ClusterSettings
+from landcover_pnp.evidence.clusters import responsibilities, sample_centres
+from landcover_pnp.evidence.local_mixture import LocalGaussianMixture
+from landcover_pnp.evidence.settings import ClusterSettings
 
 SEEDS = st.integers(0, 2**32 - 1)
 RECORDED = Path(__file__).parents[1] / "fixtures" / "local_mixture_reference.npz"

@@ -10,12 +10,12 @@ from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 from scipy.ndimage import gaussian_filter
 
-from landcover_pnp.clusters import responsibilities, sample_centres
+from landcover_pnp.evidence.clusters import responsibilities, sample_centres
+from landcover_pnp.evidence.settings import ClusterSettings, WeakLabelSettings
+from landcover_pnp.evidence.weak_labels import class_given_nlcd, cooccurrence, weak_labels
 from landcover_pnp.inference.evidence import evidence_map, match_shares
 from landcover_pnp.legend import CLASS_COUNT, ENVIROATLAS, to_working
-from landcover_pnp.settings.evidence import ClusterSettings, WeakLabelSettings
 from landcover_pnp.settings.inference import EvidenceSettings
-from landcover_pnp.weak_labels import class_given_nlcd, cooccurrence, weak_labels
 
 SEEDS = st.integers(0, 2**32 - 1)
 SETTINGS = EvidenceSettings(radius_px=3)

@@ -1,10 +1,10 @@
 import numpy as np
 
+from landcover_pnp.evidence.matrix_refinement import NOWHERE, ROADS, colours, places, repair_matrix
+from landcover_pnp.evidence.settings import RepairSettings
+from landcover_pnp.evidence.spectral_indices import asphalt, tone
+from landcover_pnp.evidence.weak_labels import DEFINITIONS
 from landcover_pnp.legend import NLCD
-from landcover_pnp.repair import NOWHERE, ROADS, colours, places, repair_matrix
-from landcover_pnp.settings.evidence import RepairSettings
-from landcover_pnp.tones import asphalt, tone
-from landcover_pnp.weak_labels import DEFINITIONS
 
 # Colours (R,G,B) of water, impervious, soil, trees, grass; the last two are green.
 COLOURS = np.array(

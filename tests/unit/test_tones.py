@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 
-from landcover_pnp.tones import Asphalt, asphalt, class_given_colour, class_given_tone
+from landcover_pnp.evidence.spectral_indices import (
+    Asphalt,
+    asphalt,
+    class_given_colour,
+    class_given_tone,
+)
 
 
 def test_trees_are_green_grass_is_not_dark_and_roads_are_not_green() -> None:

@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from landcover_pnp.errors import GridError, LegendError
-from landcover_pnp.legend import CLASS_COUNT, NLCD
-from landcover_pnp.settings.evidence import WeakLabelSettings
-from landcover_pnp.weak_labels import (
+from landcover_pnp.evidence.settings import WeakLabelSettings
+from landcover_pnp.evidence.weak_labels import (
     DEFINITIONS,
     class_given_nlcd,
     cooccurrence,
     weak_labels,
 )
+from landcover_pnp.legend import CLASS_COUNT, NLCD
 
 SEEDS = st.integers(0, 2**32 - 1)
 SETTINGS = WeakLabelSettings()

@@ -10,8 +10,8 @@ from scipy.ndimage import gaussian_filter
 
 from landcover_pnp.boxes import box_mean
 from landcover_pnp.errors import GridError
+from landcover_pnp.evidence.settings import WeakLabelSettings
 from landcover_pnp.legend import CLASS_COUNT, NLCD, WORKING, count_values
-from landcover_pnp.settings.evidence import WeakLabelSettings
 
 _WATER, _IMPERVIOUS = 0, 1  # positions on the class axis
 

@@ -9,19 +9,27 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landcover_pnp.asphalt import some_windows
 from landcover_pnp.configuration import load_settings
 from landcover_pnp.errors import RasterError, SettingsError, WeakLabelsWarning
-from landcover_pnp.repair import NOWHERE, OBJECTS, ROADS, Repair, colours, places, repair_matrix
+from landcover_pnp.evidence.matrix_refinement import (
+    NOWHERE,
+    OBJECTS,
+    ROADS,
+    Repair,
+    colours,
+    places,
+    repair_matrix,
+)
+from landcover_pnp.evidence.road_reference import some_windows
+from landcover_pnp.evidence.settings import RepairSettings, WeakLabelSettings
+from landcover_pnp.evidence.spectral_indices import NO_COLOUR, asphalt, tone
+from landcover_pnp.evidence.weak_labels import DEFINITIONS, class_given_nlcd, cooccurrence
 from landcover_pnp.scenes.enviroatlas import scene_files
 from landcover_pnp.scenes.preparation import prepare_scene
 from landcover_pnp.scenes.rasters import ScenePlan, plan_scene
 from landcover_pnp.scenes.scene import Scene
-from landcover_pnp.settings.evidence import RepairSettings, WeakLabelSettings
 from landcover_pnp.settings.mapping import MapSettings
 from landcover_pnp.storage.raster import blocks
-from landcover_pnp.tones import NO_COLOUR, asphalt, tone
-from landcover_pnp.weak_labels import DEFINITIONS, class_given_nlcd, cooccurrence
 
 DOUBTFUL_CHANGE = 0.2
 """Repairs that move more of p(class | NLCD) than this are warned of, see docs/transfer.md."""

@@ -11,13 +11,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from landcover_pnp.local_mixture import (
+from landcover_pnp.evidence.local_mixture import (
     Floats,
     LocalGaussianMixture,
     kmeans_centres,
     nearest_centre,
 )
-from landcover_pnp.settings.evidence import ClusterSettings
+from landcover_pnp.evidence.settings import ClusterSettings
 
 
 def sample_centres(

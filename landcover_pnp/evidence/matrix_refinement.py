@@ -22,9 +22,9 @@ from sklearn.cluster import MiniBatchKMeans
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from landcover_pnp.boxes import box_mean
+from landcover_pnp.evidence.settings import RepairSettings
+from landcover_pnp.evidence.spectral_indices import asphalt, class_given_colour, greenness
 from landcover_pnp.legend import CLASS_COUNT, NLCD
-from landcover_pnp.settings.evidence import RepairSettings
-from landcover_pnp.tones import asphalt, class_given_colour, greenness
 
 _OBJECTS = np.array(
     [  # water, impervious, soil, trees, grass: what lies where a map shows objects
