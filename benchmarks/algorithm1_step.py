@@ -19,7 +19,7 @@ from landcover_pnp.inference.canvas import Canvas
 from landcover_pnp.inference.constraints import MutualInformation, WeakLabelKL
 from landcover_pnp.prior.denoiser import Prior, build_network
 from landcover_pnp.prior.noise import NoiseSchedule
-from landcover_pnp.settings.prior import DenoiserSettings
+from landcover_pnp.prior.settings import DenoiserSettings
 
 PAPER = DenoiserSettings(
     channels=[128, 256, 384, 512],

@@ -10,7 +10,7 @@ from landcover_pnp.legend import WORKING
 from landcover_pnp.prior.crops import LabelCrops, LabelSource
 from landcover_pnp.prior.label_maps import draw_label_maps, read_label_maps
 from landcover_pnp.prior.landscape import describe, distances
-from landcover_pnp.settings.prior import LabelFolder
+from landcover_pnp.prior.settings import LabelFolder
 
 CHESAPEAKE = {1: 1, 2: 4, 3: 5, 4: 3, 5: 2, 6: 2, 15: 0}
 FOLDERS = {

@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from landcover_pnp.configuration import load_settings
+from landcover_pnp.prior.settings import TrainPriorSettings
 from landcover_pnp.prior.training import train_prior
-from landcover_pnp.settings.prior import TrainPriorSettings
 
 MIXES = {
     "even": (0.50, (0.20, 0.03, 0.10, 0.07, 0.10)),

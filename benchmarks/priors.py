@@ -29,8 +29,8 @@ from landcover_pnp.prior.label_maps import read_label_maps
 from landcover_pnp.prior.landscape import describe, distances
 from landcover_pnp.prior.noise import NoiseSchedule
 from landcover_pnp.prior.sampling import sample_maps
+from landcover_pnp.prior.settings import CropSettings, LabelFolder, TrainPriorSettings
 from landcover_pnp.settings.inference import DenoiseSettings, InferenceSettings
-from landcover_pnp.settings.prior import CropSettings, LabelFolder, TrainPriorSettings
 
 CROPS, SAMPLES, STEPS = 128, 64, 50
 LEVELS = (50, 100, 200, 300)

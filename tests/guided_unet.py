@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from landcover_pnp.prior.guided_tensors import Shape
-from landcover_pnp.settings.prior import ImportPriorSettings
+from landcover_pnp.prior.settings import ImportPriorSettings
 
 
 class GuidedResBlock(nn.Module):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from landcover_pnp.cli.command import Command, arguments, say_fields
 from landcover_pnp.configuration import load_settings
-from landcover_pnp.settings.prior import (
+from landcover_pnp.prior.settings import (
     ExportPriorSettings,
     ImportPriorSettings,
     JudgePriorSettings,

@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 from landcover_pnp.errors import SettingsError
 from landcover_pnp.legend import NO_DATA, WORKING
 from landcover_pnp.prior.label_maps import LabelMap, majority, one_hot
-from landcover_pnp.settings.prior import CropSettings
+from landcover_pnp.prior.settings import CropSettings
 
 _FINEST = 4
 """Samples along a pixel's side, at most, among which its most frequent class is found."""

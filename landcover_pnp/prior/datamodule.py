@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from landcover_pnp.errors import SettingsError
 from landcover_pnp.prior.crops import Crop, LabelCrops, LabelSource
-from landcover_pnp.settings.prior import CropSettings, TrainPriorSettings
+from landcover_pnp.prior.settings import CropSettings, TrainPriorSettings
 
 VALIDATION_CROPS = 256
 """Number of crops of the held-out maps that the validation loss is taken over."""

@@ -20,7 +20,7 @@ from landcover_pnp.errors import PriorError, SettingsError
 from landcover_pnp.legend import WORKING, Legend
 from landcover_pnp.prior.folder import CARD, CONFIG, WEIGHTS, Prediction, read_folder
 from landcover_pnp.prior.noise import NoiseSchedule
-from landcover_pnp.settings.prior import DenoiserSettings, NoiseSettings
+from landcover_pnp.prior.settings import DenoiserSettings, NoiseSettings
 from landcover_pnp.storage.geotiff import completed
 
 if TYPE_CHECKING:

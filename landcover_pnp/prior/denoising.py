@@ -18,7 +18,7 @@ from landcover_pnp.prior.crops import Crop
 from landcover_pnp.prior.datamodule import VALIDATION_CROPS
 from landcover_pnp.prior.denoiser import Prior, build_network
 from landcover_pnp.prior.noise import NoiseSchedule
-from landcover_pnp.settings.prior import TrainPriorSettings
+from landcover_pnp.prior.settings import TrainPriorSettings
 
 LEVELS = 10
 """Number of ranges of t that the validation loss is told apart by."""

@@ -13,7 +13,7 @@ import torch
 
 from landcover_pnp.errors import PriorError, SettingsError
 from landcover_pnp.prior.folder import CONFIG, WEIGHTS, Prediction
-from landcover_pnp.settings.prior import NoiseSettings
+from landcover_pnp.prior.settings import NoiseSettings
 
 if TYPE_CHECKING:
     from diffusers.models.unets.unet_2d import UNet2DModel

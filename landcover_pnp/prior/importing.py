@@ -20,7 +20,7 @@ from landcover_pnp.prior.diffusers_folder import SCHEDULER, read_model, schedule
 from landcover_pnp.prior.folder import CARD, Prediction
 from landcover_pnp.prior.guided_diffusion import convert
 from landcover_pnp.prior.noise import NoiseSchedule
-from landcover_pnp.settings.prior import ExportPriorSettings, ImportPriorSettings
+from landcover_pnp.prior.settings import ExportPriorSettings, ImportPriorSettings
 from landcover_pnp.storage.geotiff import write_text
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from landcover_pnp.prior.datamodule import split_sources
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.prior.label_maps import one_hot, read_label_maps
 from landcover_pnp.prior.landscape import describe, distances, nearest_agreement
+from landcover_pnp.prior.report import UNIFORM, Restored, Verdict, figures, report
 from landcover_pnp.prior.sampling import sample_maps, samples_picture
-from landcover_pnp.prior.verdict import UNIFORM, Restored, Verdict, figures, report
-from landcover_pnp.settings.prior import (
+from landcover_pnp.prior.settings import (
     CropSettings,
     JudgePriorSettings,
     LabelFolder,

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from landcover_pnp.settings.prior import NoiseSettings
+from landcover_pnp.prior.settings import NoiseSettings
 
 BLOCK_PX = 64
 """Side of the blocks that ``noise_field`` draws as a whole, pixels."""

@@ -20,14 +20,14 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from rich.progress import track
 
 from landcover_pnp.errors import RunError, SettingsError
+from landcover_pnp.prior.callbacks import CHECKPOINT, MADE_OF, Keeper
 from landcover_pnp.prior.crops import LabelSource
 from landcover_pnp.prior.datamodule import LabelMapsModule
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.prior.denoising import LEVELS, DenoiserTraining
 from landcover_pnp.prior.folder import CARD, CONFIG, WEIGHTS
-from landcover_pnp.prior.keeping import CHECKPOINT, MADE_OF, Keeper
 from landcover_pnp.prior.label_maps import draw_label_maps, read_label_maps
-from landcover_pnp.settings.prior import TrainPriorSettings
+from landcover_pnp.prior.settings import TrainPriorSettings
 from landcover_pnp.storage.geotiff import remove_partials
 from landcover_pnp.storage.records import (
     Ingredients,

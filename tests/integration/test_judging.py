@@ -16,7 +16,7 @@ from landcover_pnp.prior.denoiser import Prior, build_network
 from landcover_pnp.prior.judging import LEVELS, judge_prior, restore
 from landcover_pnp.prior.label_maps import one_hot
 from landcover_pnp.prior.noise import NoiseSchedule
-from landcover_pnp.settings.prior import (
+from landcover_pnp.prior.settings import (
     DenoiserSettings,
     JudgePriorSettings,
     LabelFolder,

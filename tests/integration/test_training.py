@@ -22,22 +22,22 @@ from rasterio.transform import from_origin
 from landcover_pnp.cli import main
 from landcover_pnp.configuration import plain
 from landcover_pnp.errors import PriorError, RunError, RunLockedError, SettingsError
+from landcover_pnp.prior.callbacks import CHECKPOINT, LOG, VALIDATION_LOG
 from landcover_pnp.prior.crops import Crop
 from landcover_pnp.prior.datamodule import VALIDATION_CROPS
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.prior.denoising import DenoiserTraining
 from landcover_pnp.prior.folder import CARD, CONFIG, WEIGHTS
-from landcover_pnp.prior.keeping import CHECKPOINT, LOG, VALIDATION_LOG
 from landcover_pnp.prior.label_maps import one_hot
 from landcover_pnp.prior.sampling import sample_maps, sample_prior
-from landcover_pnp.prior.training import RECORD, train_prior
-from landcover_pnp.settings.prior import (
+from landcover_pnp.prior.settings import (
     CropSettings,
     DenoiserSettings,
     LabelFolder,
     SamplePriorSettings,
     TrainPriorSettings,
 )
+from landcover_pnp.prior.training import RECORD, train_prior
 
 
 @pytest.fixture(scope="module")

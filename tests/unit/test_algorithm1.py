@@ -25,8 +25,8 @@ from landcover_pnp.inference.step import Step
 from landcover_pnp.prior.denoiser import Prior, build_network
 from landcover_pnp.prior.guided_diffusion import convert
 from landcover_pnp.prior.noise import NoiseSchedule
+from landcover_pnp.prior.settings import DenoiserSettings
 from landcover_pnp.settings.inference import RECIPES, Algorithm1Settings
-from landcover_pnp.settings.prior import DenoiserSettings
 
 torch.set_num_threads(1)
 

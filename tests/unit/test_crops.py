@@ -17,7 +17,7 @@ from landcover_pnp.prior.crops import Crop, LabelCrops, LabelSource, cut
 from landcover_pnp.prior.datamodule import LabelMapsModule
 from landcover_pnp.prior.denoising import DenoiserTraining
 from landcover_pnp.prior.label_maps import LabelMap, majority
-from landcover_pnp.settings.prior import CropSettings, DenoiserSettings, TrainPriorSettings
+from landcover_pnp.prior.settings import CropSettings, DenoiserSettings, TrainPriorSettings
 
 ANY_WAY = CropSettings(class_balance=0.5, rotate=True, scale_jitter=1.5)
 

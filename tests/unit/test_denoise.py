@@ -15,8 +15,8 @@ from landcover_pnp.inference.denoise import denoise, keep_water
 from landcover_pnp.inference.step import Step
 from landcover_pnp.prior.denoiser import Prior, build_network
 from landcover_pnp.prior.noise import NoiseSchedule
+from landcover_pnp.prior.settings import DenoiserSettings
 from landcover_pnp.settings.inference import DenoiseSettings
-from landcover_pnp.settings.prior import DenoiserSettings
 
 torch.set_num_threads(1)
 

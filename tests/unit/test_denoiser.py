@@ -19,7 +19,7 @@ from landcover_pnp.legend import WORKING
 from landcover_pnp.prior.denoiser import Prior, build_network
 from landcover_pnp.prior.folder import CARD, CONFIG, WEIGHTS
 from landcover_pnp.prior.noise import NoiseSchedule
-from landcover_pnp.settings.prior import DenoiserSettings
+from landcover_pnp.prior.settings import DenoiserSettings
 
 TINY = DenoiserSettings(crop_px=16, channels=[8, 16], head_channels=8, norm_groups=4)
 

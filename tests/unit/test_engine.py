@@ -21,6 +21,7 @@ from landcover_pnp.inference.engine import (
 from landcover_pnp.inference.step import Step
 from landcover_pnp.prior.denoiser import Prior, build_network
 from landcover_pnp.prior.noise import NoiseSchedule
+from landcover_pnp.prior.settings import DenoiserSettings
 from landcover_pnp.settings.inference import (
     RECIPES,
     Algorithm1Settings,
@@ -30,7 +31,6 @@ from landcover_pnp.settings.inference import (
     GuidedSettings,
     InferenceSettings,
 )
-from landcover_pnp.settings.prior import DenoiserSettings
 
 torch.set_num_threads(1)
 

@@ -17,8 +17,8 @@ from landcover_pnp.inference.guided import guided, levels
 from landcover_pnp.inference.step import Step
 from landcover_pnp.prior.denoiser import Prior, build_network
 from landcover_pnp.prior.noise import NoiseSchedule
+from landcover_pnp.prior.settings import DenoiserSettings
 from landcover_pnp.settings.inference import GuidedSettings
-from landcover_pnp.settings.prior import DenoiserSettings
 
 torch.set_num_threads(1)
 

@@ -25,7 +25,7 @@ from landcover_pnp.prior.label_maps import (
     one_hot,
     read_label_maps,
 )
-from landcover_pnp.settings.prior import LabelFolder
+from landcover_pnp.prior.settings import LabelFolder
 
 labels_strategy = arrays(
     np.uint8, st.tuples(st.integers(1, 13), st.integers(1, 13)), elements=st.integers(0, 5)

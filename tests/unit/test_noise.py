@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landcover_pnp.prior.noise import NoiseSchedule, noise_field
-from landcover_pnp.settings.prior import NoiseSettings
+from landcover_pnp.prior.settings import NoiseSettings
 
 SCHEDULE = NoiseSchedule()
 T = SCHEDULE.steps

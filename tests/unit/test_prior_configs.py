@@ -9,7 +9,7 @@ import torch
 
 from landcover_pnp.configuration import load_settings
 from landcover_pnp.prior.denoiser import Prior, build_network
-from landcover_pnp.settings.prior import TrainPriorSettings
+from landcover_pnp.prior.settings import TrainPriorSettings
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "prior"
 

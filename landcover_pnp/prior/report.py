@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from landcover_pnp.legend import WORKING
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.prior.landscape import Landscape
-from landcover_pnp.settings.prior import JudgePriorSettings
+from landcover_pnp.prior.settings import JudgePriorSettings
 
 UNIFORM = 0.9
 """Maps of which one class covers more are left out of the search for copies: they all agree."""
