@@ -11,13 +11,13 @@ import numpy as np
 import torch
 
 from landcover_pnp.inference.engine import Evidence, infer
-from landcover_pnp.prior.denoiser import Prior
-from landcover_pnp.settings.inference import (
+from landcover_pnp.inference.settings import (
     Algorithm1Settings,
     DenoiseSettings,
     GuidedSettings,
     InferenceSettings,
 )
+from landcover_pnp.prior.denoiser import Prior
 
 
 def main(side: int, engine: str) -> None:

@@ -20,6 +20,7 @@ import rasterio
 from rasterio.windows import Window
 
 from landcover_pnp.evidence.settings import ClusterSettings
+from landcover_pnp.inference.settings import EvidenceSettings, InferenceSettings
 from landcover_pnp.mapping import map_city
 from landcover_pnp.scenes.enviroatlas import tile_files
 from landcover_pnp.scenes.settings import (
@@ -30,7 +31,6 @@ from landcover_pnp.scenes.settings import (
     SyntheticSettings,
 )
 from landcover_pnp.scenes.synthetic import write_city
-from landcover_pnp.settings.inference import EvidenceSettings, InferenceSettings
 from landcover_pnp.settings.mapping import MapSettings
 from landcover_pnp.storage.raster import small_cache
 

@@ -37,14 +37,14 @@ from landcover_pnp.errors import LandcoverWarning
 from landcover_pnp.evaluation.scores import score
 from landcover_pnp.inference.constraints import MutualInformation, WeakLabelKL
 from landcover_pnp.inference.engine import infer, needs_prior
-from landcover_pnp.prior.denoiser import Prior
-from landcover_pnp.settings.inference import (
+from landcover_pnp.inference.settings import (
     Algorithm1Settings,
     DenoiseSettings,
     EvidenceSettings,
     GuidedSettings,
     InferenceSettings,
 )
+from landcover_pnp.prior.denoiser import Prior
 
 DEFAULT = InferenceSettings()
 TONES = "evidence with tones"

@@ -26,12 +26,12 @@ from landcover_pnp.evaluation.cell_scores import Examination, examine_map
 from landcover_pnp.evaluation.intervals import bootstrap
 from landcover_pnp.inference.engine import infer
 from landcover_pnp.inference.evidence import evidence_map
+from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.inference.tiles import BAND, PROBABILITY_ONE
 from landcover_pnp.legend import ENVIROATLAS
 from landcover_pnp.mapping import map_city
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.scenes.settings import RasterFiles, SceneSettings, TruthFile
-from landcover_pnp.settings.inference import InferenceSettings
 from landcover_pnp.settings.mapping import MapSettings
 from landcover_pnp.settings.student import StudentSettings
 from landcover_pnp.settings.transfer import TransferMethod

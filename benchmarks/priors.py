@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from landcover_pnp.configuration import load_settings
 from landcover_pnp.evaluation.scores import score
 from landcover_pnp.inference.engine import infer
+from landcover_pnp.inference.settings import DenoiseSettings, InferenceSettings
 from landcover_pnp.prior.crops import LabelCrops, LabelSource
 from landcover_pnp.prior.datamodule import split_sources
 from landcover_pnp.prior.denoiser import Prior, build_network
@@ -30,7 +31,6 @@ from landcover_pnp.prior.landscape import describe, distances
 from landcover_pnp.prior.noise import NoiseSchedule
 from landcover_pnp.prior.sampling import sample_maps
 from landcover_pnp.prior.settings import CropSettings, LabelFolder, TrainPriorSettings
-from landcover_pnp.settings.inference import DenoiseSettings, InferenceSettings
 
 CROPS, SAMPLES, STEPS = 128, 64, 50
 LEVELS = (50, 100, 200, 300)

@@ -33,6 +33,7 @@ from landcover_pnp.evidence.weak_labels import (
     weak_labels,
 )
 from landcover_pnp.inference.evidence import evidence_map
+from landcover_pnp.inference.settings import EvidenceSettings
 from landcover_pnp.scenes.enviroatlas import scene_files, tile_files
 from landcover_pnp.scenes.preparation import prepare_scene
 from landcover_pnp.scenes.rasters import plan_scene
@@ -40,7 +41,6 @@ from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.scenes.settings import EnviroAtlasTile, SyntheticSettings
 from landcover_pnp.scenes.synthetic import write_city
 from landcover_pnp.scenes.synthetic.style import Look
-from landcover_pnp.settings.inference import EvidenceSettings
 from landcover_pnp.settings.mapping import MapSettings
 from landcover_pnp.storage import raster
 

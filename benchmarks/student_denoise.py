@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from landcover_pnp.evaluation.scores import score
 from landcover_pnp.inference.canvas import Canvas
 from landcover_pnp.inference.denoise import denoise
+from landcover_pnp.inference.settings import DenoiseSettings
 from landcover_pnp.legend import CLASS_COUNT
 from landcover_pnp.prior.denoiser import Prior
-from landcover_pnp.settings.inference import DenoiseSettings
 from landcover_pnp.sites import Site
 from landcover_pnp.storage.raster import open_raster, read
 

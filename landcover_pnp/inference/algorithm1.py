@@ -11,9 +11,9 @@ from torch import Tensor
 from landcover_pnp.inference.canvas import Canvas, put, take
 from landcover_pnp.inference.constraints import Constraint, weight_at
 from landcover_pnp.inference.relaxation import SIGMA_START, probabilities, sigma_at
+from landcover_pnp.inference.settings import Algorithm1Settings
 from landcover_pnp.inference.step import Callback, Step, described, require_finite
 from landcover_pnp.prior.denoiser import Prior
-from landcover_pnp.settings.inference import Algorithm1Settings
 
 _START = 1e-2  # added to the weak labels: no class starts at 0
 

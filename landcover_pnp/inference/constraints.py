@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from landcover_pnp.errors import SettingsError, nearest
-from landcover_pnp.settings.inference import ConstraintSettings
+from landcover_pnp.inference.settings import ConstraintSettings
 
 Weight = float | Callable[[int, int], float]
 """A factor of the paper's w = (S - i) / S, or a schedule: (step i, steps S) -> weight."""

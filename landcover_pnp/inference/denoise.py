@@ -7,9 +7,9 @@ from torch import Tensor
 
 from landcover_pnp.inference.canvas import Canvas
 from landcover_pnp.inference.relaxation import as_probabilities, one_hot
+from landcover_pnp.inference.settings import DenoiseSettings
 from landcover_pnp.inference.step import Callback, Step, require_finite
 from landcover_pnp.prior.denoiser import Prior
-from landcover_pnp.settings.inference import DenoiseSettings
 
 _WATER = 1
 """Channel of water, behind no data."""

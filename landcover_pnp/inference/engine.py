@@ -19,10 +19,10 @@ from landcover_pnp.inference.constraints import Constraint, named_constraints, r
 from landcover_pnp.inference.denoise import denoise, keep_water
 from landcover_pnp.inference.evidence import evidence_map
 from landcover_pnp.inference.guided import guided
+from landcover_pnp.inference.settings import RECIPES, Algorithm1Settings, InferenceSettings
 from landcover_pnp.inference.step import Callback, Step
 from landcover_pnp.legend import CLASS_COUNT
 from landcover_pnp.prior.denoiser import Prior
-from landcover_pnp.settings.inference import RECIPES, Algorithm1Settings, InferenceSettings
 
 _VIEW_PX = 256
 """Side of the crops a prior sees of a larger canvas, unless the settings say otherwise."""

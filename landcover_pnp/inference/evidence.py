@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landcover_pnp.boxes import box_sum
-from landcover_pnp.settings.inference import EvidenceSettings
+from landcover_pnp.inference.settings import EvidenceSettings
 
 _TINY = np.float32(1e-9)
 """Smallest probability: a class that left a pixel can come back."""

@@ -11,9 +11,9 @@ from torch import Tensor
 from landcover_pnp.inference.canvas import Canvas
 from landcover_pnp.inference.constraints import Constraint, weight_at
 from landcover_pnp.inference.relaxation import as_probabilities, one_hot, probabilities, sigma_at
+from landcover_pnp.inference.settings import GuidedSettings
 from landcover_pnp.inference.step import Callback, Step, described, require_finite
 from landcover_pnp.prior.denoiser import Prior
-from landcover_pnp.settings.inference import GuidedSettings
 
 
 def levels(t: int, steps: int) -> list[int]:

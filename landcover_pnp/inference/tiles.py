@@ -22,11 +22,11 @@ from landcover_pnp.evidence.spectral_indices import Asphalt, class_given_image
 from landcover_pnp.evidence.weak_labels import weak_labels
 from landcover_pnp.grid import Box, Tile, TileGrid
 from landcover_pnp.inference.engine import Evidence, infer, needs_prior
+from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.legend import NO_DATA, WORKING
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.prior.folder import CARD, CONFIG, WEIGHTS
 from landcover_pnp.scenes.scene import Scene
-from landcover_pnp.settings.inference import InferenceSettings
 from landcover_pnp.storage.geotiff import Band, write_raster
 from landcover_pnp.storage.hashes import file_state
 from landcover_pnp.storage.records import Ingredients, Record, file_hashes

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from landcover_pnp.evidence.settings import ClusterSettings, WeakLabelSettings
+from landcover_pnp.inference.settings import InferenceSettings, TileSettings
 from landcover_pnp.scenes.settings import SceneSettings, SyntheticSettings
-from landcover_pnp.settings.inference import InferenceSettings, TileSettings
 from landcover_pnp.settings.student import StudentSettings
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from landcover_pnp.demo import run_demo
+from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.scenes.settings import SyntheticSettings
-from landcover_pnp.settings.inference import InferenceSettings
 from landcover_pnp.settings.mapping import DemoSettings
 from landcover_pnp.settings.student import ForestSettings, StudentSettings
 

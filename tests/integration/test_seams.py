@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from seams import disagreement, ring_px
 
-from landcover_pnp.settings.inference import Algorithm1Settings, InferenceSettings
+from landcover_pnp.inference.settings import Algorithm1Settings, InferenceSettings
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,8 @@ from landcover_pnp.errors import (
 )
 from landcover_pnp.image_models import Forest, Lesson
 from landcover_pnp.inference import tiles
+from landcover_pnp.inference.settings import InferenceSettings, TileSettings
 from landcover_pnp.scenes.settings import EnviroAtlasTile, RasterFiles, SyntheticSettings, TruthFile
-from landcover_pnp.settings.inference import InferenceSettings, TileSettings
 from landcover_pnp.settings.student import ForestSettings, StudentSettings
 from landcover_pnp.settings.transfer import TransferCity, TransferSettings
 from landcover_pnp.transfer import scores

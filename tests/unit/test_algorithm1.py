@@ -21,12 +21,12 @@ from landcover_pnp.inference.algorithm1 import algorithm1, time_at
 from landcover_pnp.inference.canvas import Canvas
 from landcover_pnp.inference.constraints import MutualInformation, WeakLabelKL, Weight
 from landcover_pnp.inference.relaxation import SIGMA_START, probabilities
+from landcover_pnp.inference.settings import RECIPES, Algorithm1Settings
 from landcover_pnp.inference.step import Step
 from landcover_pnp.prior.denoiser import Prior, build_network
 from landcover_pnp.prior.guided_diffusion import convert
 from landcover_pnp.prior.noise import NoiseSchedule
 from landcover_pnp.prior.settings import DenoiserSettings
-from landcover_pnp.settings.inference import RECIPES, Algorithm1Settings
 
 torch.set_num_threads(1)
 

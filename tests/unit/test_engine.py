@@ -18,11 +18,7 @@ from landcover_pnp.inference.engine import (
     needs_prior,
     require_usable,
 )
-from landcover_pnp.inference.step import Step
-from landcover_pnp.prior.denoiser import Prior, build_network
-from landcover_pnp.prior.noise import NoiseSchedule
-from landcover_pnp.prior.settings import DenoiserSettings
-from landcover_pnp.settings.inference import (
+from landcover_pnp.inference.settings import (
     RECIPES,
     Algorithm1Settings,
     ConstraintSettings,
@@ -31,6 +27,10 @@ from landcover_pnp.settings.inference import (
     GuidedSettings,
     InferenceSettings,
 )
+from landcover_pnp.inference.step import Step
+from landcover_pnp.prior.denoiser import Prior, build_network
+from landcover_pnp.prior.noise import NoiseSchedule
+from landcover_pnp.prior.settings import DenoiserSettings
 
 torch.set_num_threads(1)
 

@@ -12,9 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landcover_pnp.errors import DiskFullError, RequestError, RunLockedError
-from landcover_pnp.settings.inference import Algorithm1Settings, InferenceSettings
-from landcover_pnp.storage import lock_file
-from landcover_pnp.storage import records as runs
+from landcover_pnp.inference.settings import Algorithm1Settings, InferenceSettings
+from landcover_pnp.storage import raster
 from landcover_pnp.storage.records import Record, changed, fingerprint, ingredients, locked
 
 
