@@ -33,10 +33,10 @@ from landcover_pnp.mapping import map_city
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.scenes.settings import RasterFiles, SceneSettings, TruthFile
 from landcover_pnp.settings.mapping import MapSettings
-from landcover_pnp.settings.student import StudentSettings
 from landcover_pnp.settings.transfer import TransferMethod
-from landcover_pnp.sites import Site, map_site
 from landcover_pnp.storage.geotiff import write_raster
+from landcover_pnp.student.mapped_scene import Site, map_site
+from landcover_pnp.student.settings import StudentSettings
 from landcover_pnp.transfer.methods import FROM_RUN, TITLES, Work, predictor
 from landcover_pnp.transfer.scores import measures
 

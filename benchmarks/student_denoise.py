@@ -20,8 +20,8 @@ from landcover_pnp.inference.denoise import denoise
 from landcover_pnp.inference.settings import DenoiseSettings
 from landcover_pnp.legend import CLASS_COUNT
 from landcover_pnp.prior.denoiser import Prior
-from landcover_pnp.sites import Site
 from landcover_pnp.storage.raster import open_raster, read
+from landcover_pnp.student.mapped_scene import Site
 
 VIEW_PX = 256
 

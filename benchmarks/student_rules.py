@@ -31,9 +31,9 @@ from landcover_pnp.grid import Box
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.scenes.settings import RasterFiles
 from landcover_pnp.scenes.synthetic.style import Look
-from landcover_pnp.settings.student import ForestSettings, StudentSettings
-from landcover_pnp.sites import Site
 from landcover_pnp.storage import raster
+from landcover_pnp.student.mapped_scene import Site
+from landcover_pnp.student.settings import ForestSettings, StudentSettings
 
 Floats = recombination.Floats
 DEFAULT = StudentSettings(teacher="evidence", forest=ForestSettings(trees=30, sample_px=12_000))

@@ -23,8 +23,8 @@ from landcover_pnp.scenes.settings import (
 from landcover_pnp.scenes.synthetic import write_city
 from landcover_pnp.scenes.synthetic.style import Look
 from landcover_pnp.settings.mapping import MapSettings
-from landcover_pnp.sites import Predict, Site
 from landcover_pnp.storage.raster import blocks
+from landcover_pnp.student.mapped_scene import Predict, Site
 
 TARGET = WeakLabelSettings("target")
 REPAIRED = WeakLabelSettings("definitions", repair=RepairSettings())

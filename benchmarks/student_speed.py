@@ -24,9 +24,9 @@ from landcover_pnp.scenes.enviroatlas import tile_files
 from landcover_pnp.scenes.settings import EnviroAtlasTile, SceneSettings, SyntheticSettings
 from landcover_pnp.scenes.synthetic import write_city
 from landcover_pnp.settings.mapping import MapSettings
-from landcover_pnp.settings.student import StudentSettings
-from landcover_pnp.sites import Site, map_site
-from landcover_pnp.student import image_model, teach
+from landcover_pnp.student.mapped_scene import Site, map_site
+from landcover_pnp.student.settings import StudentSettings
+from landcover_pnp.student.training import image_model, teach
 
 
 def seconds(work: Callable[[], object]) -> float:

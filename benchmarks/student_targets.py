@@ -22,11 +22,13 @@ from student_sites import REPAIRED, TARGET, evidence_of, mapped, pittsburgh, sco
 from torch import Tensor
 from torch.nn import functional
 
-from landcover_pnp.image_models import Lesson
-from landcover_pnp.settings.student import StudentSettings, UNetSettings
-from landcover_pnp.sites import Site
-from landcover_pnp.student import teach, unet
-from landcover_pnp.unet import UNet
+from landcover_pnp import unet
+from landcover_pnp.storage import raster
+from landcover_pnp.student.image_models import Lesson
+from landcover_pnp.student.mapped_scene import Site
+from landcover_pnp.student.settings import StudentSettings, UNetSettings
+from landcover_pnp.student.training import teach
+from landcover_pnp.student.unet import UNet
 
 SEEDS = (0, 1)
 

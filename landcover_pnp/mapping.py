@@ -32,7 +32,6 @@ from landcover_pnp.scenes.preparation import prepare_scene
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.scenes.settings import TruthFile
 from landcover_pnp.settings.mapping import MapSettings
-from landcover_pnp.settings.student import StudentSettings
 from landcover_pnp.storage.disk_space import need_named, require_space
 from landcover_pnp.storage.geotiff import remove_partials
 from landcover_pnp.storage.journal import journal_of
@@ -46,6 +45,7 @@ from landcover_pnp.storage.records import (
     locked,
     write_json,
 )
+from landcover_pnp.student.settings import StudentSettings
 from landcover_pnp.student_tiles import MODEL, StudentJob, join_tiles, student_tile, taught
 from landcover_pnp.summary import MapSummary
 from landcover_pnp.tally import Tally, worked_off

@@ -16,12 +16,12 @@ from landcover_pnp.errors import DiskFullError, LandcoverError, RunError
 from landcover_pnp.grid import Box, Tile, TileGrid
 from landcover_pnp.inference.tiles import BAND, PROBABILITY_ONE, give_up
 from landcover_pnp.legend import CLASS_COUNT
-from landcover_pnp.settings.student import StudentSettings
-from landcover_pnp.sites import WINDOW_PX, Site
 from landcover_pnp.storage.geotiff import completed, write_raster
 from landcover_pnp.storage.raster import blocks, open_raster, read
 from landcover_pnp.storage.records import Ingredients, Record, file_hash, file_hashes
-from landcover_pnp.student import Student, image_model, teach
+from landcover_pnp.student.mapped_scene import WINDOW_PX, Site
+from landcover_pnp.student.settings import StudentSettings
+from landcover_pnp.student.training import Student, image_model, teach
 
 MODEL = "model.joblib"
 """The taught student: written and read by the same run alone, and by its hash."""

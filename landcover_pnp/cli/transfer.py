@@ -6,8 +6,8 @@ from pathlib import Path
 
 from landcover_pnp.cli.command import Command, arguments, say, say_fields
 from landcover_pnp.configuration import load_settings
-from landcover_pnp.settings.student import StudentSettings
 from landcover_pnp.settings.transfer import TransferSettings
+from landcover_pnp.student.settings import StudentSettings
 
 
 def _train_student(words: list[str]) -> int:
@@ -16,7 +16,7 @@ def _train_student(words: list[str]) -> int:
     while rest and not rest[0].startswith("-"):
         runs.append(Path(rest.pop(0)))
     settings = load_settings(StudentSettings, overrides=rest)
-    from landcover_pnp.student import train_student
+    from landcover_pnp.student.training import train_student
 
     say_fields(train_student(settings, runs))
     return 0

@@ -9,7 +9,7 @@ from typing import Literal
 from landcover_pnp.evidence.settings import ClusterSettings, WeakLabelSettings
 from landcover_pnp.inference.settings import InferenceSettings, TileSettings
 from landcover_pnp.scenes.settings import SceneSettings, SyntheticSettings
-from landcover_pnp.settings.student import StudentSettings
+from landcover_pnp.student.settings import StudentSettings
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Literal
 from landcover_pnp.evidence.settings import ClusterSettings, RepairSettings
 from landcover_pnp.inference.settings import InferenceSettings, TileSettings
 from landcover_pnp.scenes.settings import EnviroAtlasTile, RasterFiles, SyntheticSettings
-from landcover_pnp.settings.student import StudentSettings
+from landcover_pnp.student.settings import StudentSettings
 
 TransferProtocol = Literal[
     "source", "source_repaired", "definitions", "definitions_repaired", "target"

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from landcover_pnp.grid import Box
-from landcover_pnp.image_models import Lesson
 from landcover_pnp.legend import CLASS_COUNT, NO_DATA
-from landcover_pnp.sites import Place, Site
+from landcover_pnp.student.image_models import Lesson
+from landcover_pnp.student.mapped_scene import Place, Site
 
 _TINY = 1e-8
 

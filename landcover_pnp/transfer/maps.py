@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from landcover_pnp.settings.transfer import TransferMethod
-from landcover_pnp.sites import map_site, publish_map
 from landcover_pnp.storage.geotiff import completed
 from landcover_pnp.storage.records import Record, file_hashes
+from landcover_pnp.student.mapped_scene import map_site, publish_map
 from landcover_pnp.transfer.methods import FROM_RUN, TITLES, Predictor, Work, predictor
 
 Taught = dict[tuple[TransferMethod, int], Predictor]

@@ -22,9 +22,9 @@ from landcover_pnp.mapping import map_city
 from landcover_pnp.scenes.settings import RasterFiles, SceneSettings
 from landcover_pnp.settings.mapping import MapSettings
 from landcover_pnp.settings.transfer import TransferSettings
-from landcover_pnp.sites import Site
 from landcover_pnp.storage.geotiff import remove_partials
 from landcover_pnp.storage.records import locked, write_json
+from landcover_pnp.student.mapped_scene import Site
 from landcover_pnp.transfer.cities import (
     City,
     label_configs,

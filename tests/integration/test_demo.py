@@ -8,7 +8,7 @@ from landcover_pnp.demo import run_demo
 from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.scenes.settings import SyntheticSettings
 from landcover_pnp.settings.mapping import DemoSettings
-from landcover_pnp.settings.student import ForestSettings, StudentSettings
+from landcover_pnp.student.settings import ForestSettings, StudentSettings
 
 
 @pytest.mark.slow

@@ -23,9 +23,9 @@ from landcover_pnp.products import open_products
 from landcover_pnp.publish.publishing import publish_run
 from landcover_pnp.publish.zonal import zonal
 from landcover_pnp.settings.mapping import MapSettings
-from landcover_pnp.settings.student import ForestSettings, StudentSettings
 from landcover_pnp.storage.journal import run_status
-from landcover_pnp.student import train_student
+from landcover_pnp.student.settings import ForestSettings, StudentSettings
+from landcover_pnp.student.training import train_student
 
 WORDS = [
     *("--tiles.core_px", "30", "--tiles.ring_px", "8", "--workers", "0"),

@@ -19,12 +19,12 @@ from landcover_pnp.errors import (
     SettingsError,
     TileError,
 )
-from landcover_pnp.image_models import Forest, Lesson
 from landcover_pnp.inference import tiles
 from landcover_pnp.inference.settings import InferenceSettings, TileSettings
 from landcover_pnp.scenes.settings import EnviroAtlasTile, RasterFiles, SyntheticSettings, TruthFile
-from landcover_pnp.settings.student import ForestSettings, StudentSettings
 from landcover_pnp.settings.transfer import TransferCity, TransferSettings
+from landcover_pnp.student.image_models import Forest, Lesson
+from landcover_pnp.student.settings import ForestSettings, StudentSettings
 from landcover_pnp.transfer import scores
 from landcover_pnp.transfer.stage import run_transfer
 

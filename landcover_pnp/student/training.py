@@ -24,20 +24,20 @@ from landcover_pnp.errors import RasterError, RequestError
 from landcover_pnp.evidence.road_reference import city_roads
 from landcover_pnp.evidence.spectral_indices import Asphalt
 from landcover_pnp.grid import Box
-from landcover_pnp.image_models import Forest, ImageModel, Lesson
 from landcover_pnp.legend import CLASS_COUNT
-from landcover_pnp.recombination import (
+from landcover_pnp.settings.mapping import MapSettings
+from landcover_pnp.storage.records import locked, write_json
+from landcover_pnp.student.fusion import (
     Floats,
     mapped_water,
     recombine,
     weak_evidence,
     weighted_by_tone,
 )
-from landcover_pnp.settings.mapping import MapSettings
-from landcover_pnp.settings.student import StudentSettings
-from landcover_pnp.sites import Predict, Site, chosen_places, map_site
-from landcover_pnp.storage.records import locked, write_json
-from landcover_pnp.unet import UNet
+from landcover_pnp.student.image_models import Forest, ImageModel, Lesson
+from landcover_pnp.student.mapped_scene import Predict, Site, chosen_places, map_site
+from landcover_pnp.student.settings import StudentSettings
+from landcover_pnp.student.unet import UNet
 
 _TINY = 1e-6
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from landcover_pnp.boxes import box_mean
 from landcover_pnp.evidence.spectral_indices import Asphalt, class_given_image
 from landcover_pnp.grid import Box
-from landcover_pnp.sites import Site
+from landcover_pnp.student.mapped_scene import Site
 
 Floats = NDArray[np.float32]
 

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 
-from landcover_pnp.image_models import Lesson, require_pixels
 from landcover_pnp.legend import CLASS_COUNT
-from landcover_pnp.settings.student import UNetSettings
+from landcover_pnp.student.image_models import Lesson, require_pixels
+from landcover_pnp.student.settings import UNetSettings
 
 _TINY = 1e-6
 

@@ -16,7 +16,7 @@ from sklearn.ensemble import RandomForestRegressor
 from landcover_pnp.boxes import box_mean
 from landcover_pnp.errors import RasterError
 from landcover_pnp.legend import CLASS_COUNT
-from landcover_pnp.settings.student import ForestSettings
+from landcover_pnp.student.settings import ForestSettings
 
 _TINY = 1e-6
 

@@ -1,0 +1,1 @@
+"""Image models self-trained on a finished map."""
