@@ -16,8 +16,8 @@ import numpy as np
 import rasterio
 import shapely
 
-from landcover_pnp.publish.polygons import patches, sieved, simplified, staircases
-from landcover_pnp.settings.publishing import PublishSettings
+from landcover_pnp.products.polygons import patches, sieved, simplified, staircases
+from landcover_pnp.products.settings import PublishSettings
 
 
 def main(runs: list[Path]) -> None:

@@ -26,7 +26,7 @@ from landcover_pnp.mosaic import TileResults, blend_tiles
 from landcover_pnp.overview import write_overview
 from landcover_pnp.planning import MapPlan, plan_map
 from landcover_pnp.preview import write_preview
-from landcover_pnp.products import PRODUCTS, drawn_by, provenance_tags, write_products
+from landcover_pnp.products.rasters import PRODUCTS, drawn_by, provenance_tags, write_products
 from landcover_pnp.progress import Progress, Watch
 from landcover_pnp.scenes.preparation import prepare_scene
 from landcover_pnp.scenes.scene import Scene

@@ -8,9 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from landcover_pnp.legend import WORKING
-from landcover_pnp.products import CONFIDENCE_RAMP
-from landcover_pnp.publish.page import hex_colour
-from landcover_pnp.publish.pictures import (
+from landcover_pnp.products.page import hex_colour
+from landcover_pnp.products.pictures import (
     RGBA,
     class_picture,
     image_picture,
@@ -18,6 +17,7 @@ from landcover_pnp.publish.pictures import (
     thinned,
     truth_labels,
 )
+from landcover_pnp.products.rasters import CONFIDENCE_RAMP
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.storage.geotiff import completed
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from landcover_pnp.cli.command import Command, given, say
-from landcover_pnp.settings.publishing import (
+from landcover_pnp.products.settings import (
     CatalogSettings,
     CompareSettings,
     PublishSettings,
@@ -14,7 +14,7 @@ from landcover_pnp.settings.publishing import (
 
 def _publish(words: list[str]) -> int:
     (run,), settings = given("RUN", words, PublishSettings)
-    from landcover_pnp.publish.publishing import publish_run
+    from landcover_pnp.products.publishing import publish_run
 
     summary = publish_run(run, settings)
     say(
@@ -30,8 +30,8 @@ def _publish(words: list[str]) -> int:
 
 def _report(words: list[str]) -> int:
     (run,), settings = given("RUN", words, ReportSettings)
-    from landcover_pnp.publish.finished import FinishedRun
-    from landcover_pnp.publish.report import write_report
+    from landcover_pnp.products.finished import FinishedRun
+    from landcover_pnp.products.report import write_report
 
     finished = FinishedRun.open(run)
     title = settings.title or finished.title
@@ -41,7 +41,7 @@ def _report(words: list[str]) -> int:
 
 def _zonal(words: list[str]) -> int:
     (run, zones), settings = given("RUN ZONES", words, ZonalSettings)
-    from landcover_pnp.publish.zonal import zonal
+    from landcover_pnp.products.zonal import zonal
 
     summary = zonal(run, zones, settings.layer)
     for note in summary.notes:
@@ -52,7 +52,7 @@ def _zonal(words: list[str]) -> int:
 
 def _compare(words: list[str]) -> int:
     (a, b), settings = given("RUN_A RUN_B", words, CompareSettings)
-    from landcover_pnp.publish.comparison import compare_maps
+    from landcover_pnp.products.comparison import compare_maps
 
     comparison = compare_maps(a, b, settings.out)
     for note in comparison.notes:
@@ -67,7 +67,7 @@ def _compare(words: list[str]) -> int:
 
 def _catalog(words: list[str]) -> int:
     (folder,), settings = given("FOLDER", words, CatalogSettings)
-    from landcover_pnp.publish.catalog import write_collection
+    from landcover_pnp.products.catalog import write_collection
 
     summary = write_collection(folder, settings.title, settings.prior)
     say(f"{summary.items} runs\n{summary.collection}")

@@ -15,7 +15,7 @@ from landcover_pnp.errors import RasterError
 from landcover_pnp.grid import Box
 from landcover_pnp.inference.engine import counts_tones
 from landcover_pnp.inference.tiles import BAND, PROBABILITY_ONE
-from landcover_pnp.products import class_product, write_products
+from landcover_pnp.products.rasters import class_product, write_products
 from landcover_pnp.scenes.enviroatlas import scene_files
 from landcover_pnp.scenes.fine_image import FineImage
 from landcover_pnp.scenes.scene import Scene

@@ -18,8 +18,8 @@ from rasterio.enums import Resampling
 from landcover_pnp.errors import SuspiciouslyEmptyWarning
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import LEGENDS, WORKING, to_working
-from landcover_pnp.publish.page import Html, escaped, hex_colour, picture
-from landcover_pnp.publish.pictures import class_picture, error_labels
+from landcover_pnp.products.page import Html, escaped, hex_colour, picture
+from landcover_pnp.products.pictures import class_picture, error_labels
 from landcover_pnp.scenes.image_lists import image_files
 from landcover_pnp.scenes.image_windows import ImageryOnGrid
 from landcover_pnp.scenes.imagery import plan_imagery

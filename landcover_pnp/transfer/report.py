@@ -9,7 +9,7 @@ import numpy as np
 
 from landcover_pnp.evaluation.intervals import Interval
 from landcover_pnp.legend import WORKING
-from landcover_pnp.publish.page import Html, escaped, page, swatch, table
+from landcover_pnp.products.page import Html, escaped, page, swatch, table
 from landcover_pnp.settings.transfer import TransferSettings
 from landcover_pnp.storage.geotiff import write_text
 from landcover_pnp.transfer.cities import City

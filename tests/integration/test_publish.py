@@ -31,12 +31,12 @@ from rio_cogeo.cogeo import cog_validate
 from landcover_pnp.cli import main
 from landcover_pnp.errors import PriorError, RasterError, ZonesWarning
 from landcover_pnp.legend import WORKING
-from landcover_pnp.products import EXTRAS, PRODUCTS
-from landcover_pnp.publish.catalog import write_collection
-from landcover_pnp.publish.model import write_prior_item
-from landcover_pnp.publish.publishing import publish_run
-from landcover_pnp.publish.zonal import zonal
-from landcover_pnp.settings.publishing import PublishSettings
+from landcover_pnp.products.catalog import write_collection
+from landcover_pnp.products.model import write_prior_item
+from landcover_pnp.products.publishing import publish_run
+from landcover_pnp.products.rasters import EXTRAS, PRODUCTS
+from landcover_pnp.products.settings import PublishSettings
+from landcover_pnp.products.zonal import zonal
 from landcover_pnp.storage.raster import RGB
 
 

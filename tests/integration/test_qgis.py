@@ -11,10 +11,10 @@ from finished_runs import without_a_tile
 from PIL import Image
 
 from landcover_pnp.legend import WORKING
-from landcover_pnp.products import PRODUCTS
-from landcover_pnp.publish.page import hex_colour
-from landcover_pnp.publish.publishing import publish_run
-from landcover_pnp.settings.publishing import PublishSettings
+from landcover_pnp.products.page import hex_colour
+from landcover_pnp.products.publishing import publish_run
+from landcover_pnp.products.rasters import PRODUCTS
+from landcover_pnp.products.settings import PublishSettings
 
 CHECK = Path(__file__).parents[1] / "qgis_check.py"
 LEGEND = [[c.name, hex_colour(c.colour)] for c in WORKING.classes]

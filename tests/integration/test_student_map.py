@@ -19,9 +19,9 @@ from landcover_pnp.configuration import load_settings
 from landcover_pnp.errors import RequestError, TileError
 from landcover_pnp.legend import WORKING
 from landcover_pnp.mapping import MapSummary, map_city
-from landcover_pnp.products import open_products
-from landcover_pnp.publish.publishing import publish_run
-from landcover_pnp.publish.zonal import zonal
+from landcover_pnp.products.publishing import publish_run
+from landcover_pnp.products.rasters import open_products
+from landcover_pnp.products.zonal import zonal
 from landcover_pnp.settings.mapping import MapSettings
 from landcover_pnp.storage.journal import run_status
 from landcover_pnp.student.settings import ForestSettings, StudentSettings

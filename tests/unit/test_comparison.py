@@ -14,7 +14,7 @@ from inputs import ORIGIN, write_tif
 
 from landcover_pnp.errors import GridError, LegendError, RasterError, RequestError
 from landcover_pnp.legend import WORKING
-from landcover_pnp.publish.comparison import compare_maps, difference, difference_legend
+from landcover_pnp.products.comparison import compare_maps, difference, difference_legend
 
 LABELS = arrays(np.uint8, (5, 6), elements=st.integers(0, 5))
 

@@ -6,8 +6,8 @@ import pytest
 from landcover_pnp.configuration import keys, load_settings
 from landcover_pnp.errors import SettingsError
 from landcover_pnp.prior.settings import TrainPriorSettings
+from landcover_pnp.products.settings import PublishSettings
 from landcover_pnp.settings.mapping import BatchSettings, DemoSettings, MapSettings
-from landcover_pnp.settings.publishing import PublishSettings
 from landcover_pnp.settings.transfer import TransferSettings
 
 CONFIGS = Path(__file__).parents[2] / "configs"

@@ -15,7 +15,7 @@ from odc.geo.geobox import GeoBox
 from landcover_pnp.grid import Box, Tile, TileGrid
 from landcover_pnp.inference.tiles import BAND, METHODS, PROBABILITY_ONE
 from landcover_pnp.mosaic import TileResults, blend_tiles
-from landcover_pnp.products import (
+from landcover_pnp.products.rasters import (
     PERCENT_NO_DATA,
     classes,
     confidence,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from landcover_pnp.publish.page import Html, data_uri, escaped, page, picture, swatch, table
+from landcover_pnp.products.page import Html, data_uri, escaped, page, picture, swatch, table
 
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=30)
 

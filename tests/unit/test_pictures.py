@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from inputs import write_tif
 
-from landcover_pnp.publish.pictures import thinned
+from landcover_pnp.products.pictures import thinned
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (3, 1400), (1400, 1401)])

@@ -13,7 +13,7 @@ from rasterio.features import rasterize
 from rasterio.transform import Affine
 from scipy import ndimage
 
-from landcover_pnp.publish.polygons import (
+from landcover_pnp.products.polygons import (
     on_ground,
     patch_means,
     patches,
@@ -21,7 +21,7 @@ from landcover_pnp.publish.polygons import (
     simplified,
     staircases,
 )
-from landcover_pnp.publish.vectors import WINDOW_PX, write_polygons
+from landcover_pnp.products.vectors import WINDOW_PX, write_polygons
 
 LABELS = arrays(
     np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=12), elements=st.integers(0, 3)

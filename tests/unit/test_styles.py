@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from odc.geo.crs import CRS
 
 from landcover_pnp.legend import WORKING, LandClass, Legend
-from landcover_pnp.publish.qgis import (
+from landcover_pnp.products.qgis import (
     Group,
     Layer,
     Project,
@@ -18,7 +18,7 @@ from landcover_pnp.publish.qgis import (
     project_file,
     zipped,
 )
-from landcover_pnp.publish.styles import (
+from landcover_pnp.products.styles import (
     ClassStyle,
     ImageStyle,
     OutlineStyle,

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from landcover_pnp.publish.zonal import ZoneCounts
+from landcover_pnp.products.zonal import ZoneCounts
 
 SHAPE = (6, 7)
 RAW = arrays(np.float32, (5, *SHAPE), elements=st.floats(0, 1, width=32))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.prior.folder import WEIGHTS
-from landcover_pnp.publish.stac import (
+from landcover_pnp.products.stac import (
     VERSION,
     described_classes,
     described_file,

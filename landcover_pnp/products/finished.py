@@ -13,7 +13,7 @@ from odc.geo.crs import CRS
 
 from landcover_pnp.errors import RasterError
 from landcover_pnp.grid import Box, TileGrid
-from landcover_pnp.products import provenance_tags
+from landcover_pnp.products.rasters import provenance_tags
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.storage.journal import Journal
 from landcover_pnp.storage.records import Ingredients, Record, ingredients

@@ -19,7 +19,7 @@ from rasterio.io import DatasetReader
 from landcover_pnp import __version__
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import CLASS_COUNT, NO_DATA, WORKING, LandClass, Legend
-from landcover_pnp.publish.styles import ClassStyle, Colour, RampStyle, Style, qml
+from landcover_pnp.products.styles import ClassStyle, Colour, RampStyle, Style, qml
 from landcover_pnp.storage.geotiff import Band, write_cog, write_raster, write_text
 from landcover_pnp.storage.raster import BLOCK_PX, blocks, open_raster, read
 from landcover_pnp.storage.records import Ingredients, fingerprint

@@ -10,10 +10,9 @@ import numpy as np
 
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import WORKING
-from landcover_pnp.products import CONFIDENCE_RAMP, ERRORS
-from landcover_pnp.publish.finished import FinishedRun
-from landcover_pnp.publish.page import Html, data_uri, escaped, page, swatch, table
-from landcover_pnp.publish.pictures import (
+from landcover_pnp.products.finished import FinishedRun
+from landcover_pnp.products.page import Html, data_uri, escaped, page, swatch, table
+from landcover_pnp.products.pictures import (
     RGBA,
     class_picture,
     error_labels,
@@ -22,6 +21,7 @@ from landcover_pnp.publish.pictures import (
     thinned,
     truth_labels,
 )
+from landcover_pnp.products.rasters import CONFIDENCE_RAMP, ERRORS
 from landcover_pnp.storage.georeference import system_name
 from landcover_pnp.storage.geotiff import write_text
 from landcover_pnp.storage.raster import blocks, open_raster, read

@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 from odc.geo.crs import CRS
 
-from landcover_pnp.publish.styles import QGIS_VERSION, Style, document, symbology
+from landcover_pnp.products.styles import QGIS_VERSION, Style, document, symbology
 
 Bounds = tuple[float, float, float, float]
 """Left, bottom, right, top, in the units of the project's CRS."""

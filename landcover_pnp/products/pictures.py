@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from rasterio.enums import Resampling
 
 from landcover_pnp.legend import LEGENDS, NO_DATA, Legend, to_working
-from landcover_pnp.products import PERCENT_NO_DATA
-from landcover_pnp.publish.styles import RampStyle
+from landcover_pnp.products.rasters import PERCENT_NO_DATA
+from landcover_pnp.products.styles import RampStyle
 from landcover_pnp.scenes.scene import Scene
 
 RGBA = NDArray[np.uint8]

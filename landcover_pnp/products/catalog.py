@@ -17,10 +17,10 @@ from rasterio.warp import transform_geom
 from landcover_pnp import __version__
 from landcover_pnp.errors import RasterError
 from landcover_pnp.legend import WORKING, Legend
-from landcover_pnp.products import ERRORS, EXTRAS, PRODUCTS
-from landcover_pnp.publish.finished import FinishedRun
-from landcover_pnp.publish.model import write_prior_item
-from landcover_pnp.publish.stac import (
+from landcover_pnp.products.finished import FinishedRun
+from landcover_pnp.products.model import write_prior_item
+from landcover_pnp.products.rasters import ERRORS, EXTRAS, PRODUCTS
+from landcover_pnp.products.stac import (
     VERSION,
     described_classes,
     described_file,

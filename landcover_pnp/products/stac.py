@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from landcover_pnp.publish.page import hex_colour
+from landcover_pnp.products.page import hex_colour
 from landcover_pnp.storage.records import file_hash
 
 VERSION = "1.1.0"

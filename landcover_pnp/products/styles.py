@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 from xml.etree import ElementTree as ET
 
 from landcover_pnp.legend import Legend
-from landcover_pnp.publish.page import hex_colour
+from landcover_pnp.products.page import hex_colour
 
 QGIS_VERSION = "3.22.0"
 """Oldest QGIS whose XML is written; every later one reads it."""

@@ -14,19 +14,10 @@ from rasterio.enums import Resampling
 
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import NO_DATA, WORKING
-from landcover_pnp.products import (
-    ERRORS,
-    EXTRAS,
-    PRODUCTS,
-    SOFTWARE,
-    Product,
-    drawn_by,
-    write_products,
-)
-from landcover_pnp.publish.catalog import write_item
-from landcover_pnp.publish.finished import FinishedRun
-from landcover_pnp.publish.pictures import error_labels
-from landcover_pnp.publish.qgis import (
+from landcover_pnp.products.catalog import write_item
+from landcover_pnp.products.finished import FinishedRun
+from landcover_pnp.products.pictures import error_labels
+from landcover_pnp.products.qgis import (
     Bounds,
     Group,
     Layer,
@@ -35,8 +26,18 @@ from landcover_pnp.publish.qgis import (
     project_file,
     zipped,
 )
-from landcover_pnp.publish.report import write_report
-from landcover_pnp.publish.styles import (
+from landcover_pnp.products.rasters import (
+    ERRORS,
+    EXTRAS,
+    PRODUCTS,
+    SOFTWARE,
+    Product,
+    drawn_by,
+    write_products,
+)
+from landcover_pnp.products.report import write_report
+from landcover_pnp.products.settings import PublishSettings
+from landcover_pnp.products.styles import (
     ClassStyle,
     ImageStyle,
     OutlineStyle,
@@ -44,14 +45,13 @@ from landcover_pnp.publish.styles import (
     Style,
     qml,
 )
-from landcover_pnp.publish.vectors import (
+from landcover_pnp.products.vectors import (
     PolygonCounts,
     dated,
     write_boxes,
     write_layer_styles,
     write_polygons,
 )
-from landcover_pnp.settings.publishing import PublishSettings
 from landcover_pnp.storage.geotiff import Band, write_cog, write_raster, write_text
 from landcover_pnp.storage.raster import blocks, on_grid, open_raster, read
 from landcover_pnp.storage.records import locked

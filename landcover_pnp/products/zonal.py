@@ -19,9 +19,9 @@ from rasterio.io import DatasetReader
 from landcover_pnp.errors import RasterError, ZonesWarning
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import CLASS_COUNT, WORKING
-from landcover_pnp.products import classes
-from landcover_pnp.publish.finished import FinishedRun
-from landcover_pnp.publish.vectors import write_layer
+from landcover_pnp.products.finished import FinishedRun
+from landcover_pnp.products.rasters import classes
+from landcover_pnp.products.vectors import write_layer
 from landcover_pnp.scenes.vector_files import DEGENERATE, layers_of_shapes
 from landcover_pnp.scenes.vectors import near_grid, shares_beyond
 from landcover_pnp.storage.georeference import system_name

@@ -22,16 +22,16 @@ from rasterio.io import DatasetReader
 from landcover_pnp.errors import RunError
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import WORKING
-from landcover_pnp.products import PERCENT_NO_DATA
-from landcover_pnp.publish.polygons import (
+from landcover_pnp.products.polygons import (
     on_ground,
     patch_means,
     patches,
     sieved,
     simplified,
 )
-from landcover_pnp.publish.qgis import Bounds
-from landcover_pnp.publish.styles import Style, qml
+from landcover_pnp.products.qgis import Bounds
+from landcover_pnp.products.rasters import PERCENT_NO_DATA
+from landcover_pnp.products.styles import Style, qml
 from landcover_pnp.storage.raster import blocks, open_raster, read
 
 WINDOW_PX = 1024

@@ -1,1 +1,0 @@
-"""Products for people and programs: styles, QGIS projects, vectors, catalogues, reports."""
