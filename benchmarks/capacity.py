@@ -18,11 +18,11 @@ from city_memory import city_of
 
 from landcover_pnp.grid import TileGrid
 from landcover_pnp.inference.settings import InferenceSettings, TileSettings
-from landcover_pnp.mapping import map_city
-from landcover_pnp.planning import plan_map
-from landcover_pnp.progress import Progress
+from landcover_pnp.pipeline.map import map_city
+from landcover_pnp.pipeline.plan import plan_map
+from landcover_pnp.pipeline.progress import Progress
+from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.scenes.settings import SceneSettings
-from landcover_pnp.settings.mapping import MapSettings
 
 AREAS_KM2 = {"metro area": 5_000.0, "all US urban areas": 275_000.0}
 CITY_KM2 = 1_000.0

@@ -26,13 +26,13 @@ from landcover_pnp.evidence.spectral_indices import asphalt, class_given_image, 
 from landcover_pnp.evidence.weak_labels import weak_labels
 from landcover_pnp.inference.engine import Evidence
 from landcover_pnp.legend import ENVIROATLAS, WORKING, to_working
+from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.scenes.enviroatlas import scene_files
 from landcover_pnp.scenes.preparation import prepare_scene
 from landcover_pnp.scenes.rasters import plan_scene
 from landcover_pnp.scenes.settings import EnviroAtlasTile, SceneSettings, SyntheticSettings
 from landcover_pnp.scenes.synthetic import write_city
 from landcover_pnp.scenes.synthetic.style import Look
-from landcover_pnp.settings.mapping import MapSettings
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared" / "data"

@@ -14,8 +14,8 @@ from functools import partial
 
 import psutil
 
-from landcover_pnp.inference.crew import Crew
-from landcover_pnp.inference.farm import Farm
+from landcover_pnp.pipeline.workers.task_pool import Farm
+from landcover_pnp.pipeline.workers.worker_pool import Crew
 from landcover_pnp.storage.records import Record
 
 

@@ -27,18 +27,18 @@ from landcover_pnp.evaluation.intervals import bootstrap
 from landcover_pnp.inference.engine import infer
 from landcover_pnp.inference.evidence import evidence_map
 from landcover_pnp.inference.settings import InferenceSettings
-from landcover_pnp.inference.tiles import BAND, PROBABILITY_ONE
 from landcover_pnp.legend import ENVIROATLAS
-from landcover_pnp.mapping import map_city
+from landcover_pnp.pipeline.map import map_city
+from landcover_pnp.pipeline.settings import MapSettings
+from landcover_pnp.pipeline.tiles import BAND, PROBABILITY_ONE
+from landcover_pnp.pipeline.transfer.methods import FROM_RUN, TITLES, Work, predictor
+from landcover_pnp.pipeline.transfer.scores import measures
+from landcover_pnp.pipeline.transfer.settings import TransferMethod
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.scenes.settings import RasterFiles, SceneSettings, TruthFile
-from landcover_pnp.settings.mapping import MapSettings
-from landcover_pnp.settings.transfer import TransferMethod
 from landcover_pnp.storage.geotiff import write_raster
 from landcover_pnp.student.mapped_scene import Site, map_site
 from landcover_pnp.student.settings import StudentSettings
-from landcover_pnp.transfer.methods import FROM_RUN, TITLES, Work, predictor
-from landcover_pnp.transfer.scores import measures
 
 PATCHES = ("austin_tx_dp0", "austin_tx_dp1", "unknown_dp2", "unknown_dp3")
 METHODS: tuple[TransferMethod, ...] = (

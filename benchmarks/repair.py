@@ -34,6 +34,7 @@ from landcover_pnp.evidence.weak_labels import (
 )
 from landcover_pnp.inference.evidence import evidence_map
 from landcover_pnp.inference.settings import EvidenceSettings
+from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.scenes.enviroatlas import scene_files, tile_files
 from landcover_pnp.scenes.preparation import prepare_scene
 from landcover_pnp.scenes.rasters import plan_scene
@@ -41,7 +42,6 @@ from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.scenes.settings import EnviroAtlasTile, SyntheticSettings
 from landcover_pnp.scenes.synthetic import write_city
 from landcover_pnp.scenes.synthetic.style import Look
-from landcover_pnp.settings.mapping import MapSettings
 from landcover_pnp.storage import raster
 
 ROOT = Path(__file__).parents[1]

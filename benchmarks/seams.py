@@ -16,10 +16,10 @@ import rasterio
 from numpy.typing import NDArray
 
 from landcover_pnp.inference.settings import InferenceSettings, TileSettings
-from landcover_pnp.mapping import map_city
+from landcover_pnp.pipeline.map import map_city
+from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.scenes.settings import EnviroAtlasTile, SceneSettings, SyntheticSettings
 from landcover_pnp.scenes.synthetic import write_city
-from landcover_pnp.settings.mapping import MapSettings
 
 DISTANCES_PX = (0, 4, 8, 16, 32, 10_000)
 

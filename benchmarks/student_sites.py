@@ -12,7 +12,8 @@ from landcover_pnp.evaluation.scores import Scores, score
 from landcover_pnp.evidence.settings import RepairSettings, WeakLabelSettings
 from landcover_pnp.grid import Box
 from landcover_pnp.inference.settings import InferenceSettings
-from landcover_pnp.mapping import map_city
+from landcover_pnp.pipeline.map import map_city
+from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.scenes.enviroatlas import scene_files, tile_files
 from landcover_pnp.scenes.settings import (
     EnviroAtlasTile,
@@ -22,7 +23,6 @@ from landcover_pnp.scenes.settings import (
 )
 from landcover_pnp.scenes.synthetic import write_city
 from landcover_pnp.scenes.synthetic.style import Look
-from landcover_pnp.settings.mapping import MapSettings
 from landcover_pnp.storage.raster import blocks
 from landcover_pnp.student.mapped_scene import Predict, Site
 

@@ -18,12 +18,12 @@ from landcover_pnp.evidence.clusters import responsibilities, sample_centres
 from landcover_pnp.evidence.settings import ClusterSettings
 from landcover_pnp.inference.engine import Evidence, infer
 from landcover_pnp.inference.settings import InferenceSettings
-from landcover_pnp.mapping import map_city
+from landcover_pnp.pipeline.map import map_city
+from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.scenes.enviroatlas import tile_files
 from landcover_pnp.scenes.settings import EnviroAtlasTile, SceneSettings, SyntheticSettings
 from landcover_pnp.scenes.synthetic import write_city
-from landcover_pnp.settings.mapping import MapSettings
 from landcover_pnp.student.mapped_scene import Site, map_site
 from landcover_pnp.student.settings import StudentSettings
 from landcover_pnp.student.training import image_model, teach

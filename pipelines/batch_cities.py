@@ -8,8 +8,8 @@ The same as `landcover batch`, as a script. Usage:
 import sys
 from pathlib import Path
 
-from landcover_pnp.batch import map_cities
-from landcover_pnp.settings.mapping import BatchSettings
+from landcover_pnp.pipeline.batch import map_cities
+from landcover_pnp.pipeline.settings import BatchSettings
 
 
 def main(out: Path, cities: list[Path]) -> int:

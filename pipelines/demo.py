@@ -8,10 +8,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from landcover_pnp.demo import run_demo
 from landcover_pnp.evaluation.scores import short_table
-from landcover_pnp.progress import TileProgress
-from landcover_pnp.settings.mapping import DemoSettings
+from landcover_pnp.pipeline.demo import run_demo
+from landcover_pnp.pipeline.progress import TileProgress
+from landcover_pnp.pipeline.settings import DemoSettings
 
 
 def main(out: Path) -> int:

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from landcover_pnp.configuration import load_settings
-from landcover_pnp.settings.transfer import TransferSettings
-from landcover_pnp.transfer.stage import run_transfer
+from landcover_pnp.pipeline.transfer.settings import TransferSettings
+from landcover_pnp.pipeline.transfer.stage import run_transfer
 
 
 def main(config: Path, run: Path) -> None:

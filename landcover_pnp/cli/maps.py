@@ -9,7 +9,7 @@ from typing import Any
 
 from landcover_pnp.cli.command import Command, arguments, complain, given, say
 from landcover_pnp.configuration import load_settings
-from landcover_pnp.settings.mapping import (
+from landcover_pnp.pipeline.settings import (
     BatchSettings,
     DemoSettings,
     EvaluateSettings,
@@ -19,7 +19,7 @@ from landcover_pnp.settings.mapping import (
 
 def _demo(words: list[str]) -> int:
     settings = load_settings(DemoSettings, overrides=words)
-    from landcover_pnp.demo import run_demo
+    from landcover_pnp.pipeline.demo import run_demo
 
     return show_map(lambda report: run_demo(settings, report))
 
@@ -27,7 +27,7 @@ def _demo(words: list[str]) -> int:
 def _map(words: list[str]) -> int:
     config, options, rest = arguments("CONFIG", words, run=None)
     settings = load_settings(MapSettings, Path(config), rest)
-    from landcover_pnp.mapping import map_city
+    from landcover_pnp.pipeline.map import map_city
 
     run = Path(options["run"] or Path("runs") / Path(config).stem)
     return show_map(lambda report: map_city(settings, run, report))
@@ -36,8 +36,8 @@ def _map(words: list[str]) -> int:
 def _batch(words: list[str]) -> int:
     config, _, rest = arguments("CONFIG", words)
     settings = load_settings(BatchSettings, Path(config), rest)
-    from landcover_pnp.batch import map_cities
-    from landcover_pnp.progress import CityProgress
+    from landcover_pnp.pipeline.batch import map_cities
+    from landcover_pnp.pipeline.progress import CityProgress
 
     summary = map_cities(settings, CityProgress(say))
     for city in summary.cities:
@@ -49,7 +49,7 @@ def _batch(words: list[str]) -> int:
 def _evaluate(words: list[str]) -> int:
     (run,), settings = given("RUN", words, EvaluateSettings)
     from landcover_pnp.evaluation.scores import table
-    from landcover_pnp.mapping import evaluate_run
+    from landcover_pnp.pipeline.map import evaluate_run
     from landcover_pnp.scenes.settings import TruthFile
 
     truth = TruthFile(settings.truth, settings.legend)
@@ -84,7 +84,7 @@ def show_map(work: Callable[[Any], Any]) -> int:
     from rich.console import Console
 
     from landcover_pnp.evaluation.scores import short_table
-    from landcover_pnp.progress import TileProgress
+    from landcover_pnp.pipeline.progress import TileProgress
 
     with TileProgress(Console()) as progress:
         summary = work(progress)

@@ -7,7 +7,7 @@ from pathlib import Path
 from landcover_pnp.cli.command import Command, arguments, complain, given, say
 from landcover_pnp.configuration import load_settings
 from landcover_pnp.errors import SettingsError
-from landcover_pnp.settings.mapping import MapSettings, NoSettings
+from landcover_pnp.pipeline.settings import MapSettings, NoSettings
 
 
 def _status(words: list[str]) -> int:
@@ -45,7 +45,7 @@ def _resume(words: list[str]) -> int:
         )
     settings = load_settings(MapSettings, written, rest)
     from landcover_pnp.cli.maps import show_map
-    from landcover_pnp.mapping import map_city
+    from landcover_pnp.pipeline.map import map_city
 
     return show_map(lambda report: map_city(settings, Path(run), report))
 

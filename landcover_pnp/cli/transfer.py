@@ -6,7 +6,7 @@ from pathlib import Path
 
 from landcover_pnp.cli.command import Command, arguments, say, say_fields
 from landcover_pnp.configuration import load_settings
-from landcover_pnp.settings.transfer import TransferSettings
+from landcover_pnp.pipeline.transfer.settings import TransferSettings
 from landcover_pnp.student.settings import StudentSettings
 
 
@@ -25,7 +25,7 @@ def _train_student(words: list[str]) -> int:
 def _transfer(words: list[str]) -> int:
     config, options, rest = arguments("CONFIG", words, run=None)
     settings = load_settings(TransferSettings, Path(config), rest)
-    from landcover_pnp.transfer.stage import run_transfer
+    from landcover_pnp.pipeline.transfer.stage import run_transfer
 
     run = Path(options["run"] or Path("runs") / f"transfer_{Path(config).stem}")
     summary = run_transfer(settings, run, say)

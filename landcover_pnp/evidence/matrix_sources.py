@@ -24,11 +24,11 @@ from landcover_pnp.evidence.road_reference import some_windows
 from landcover_pnp.evidence.settings import RepairSettings, WeakLabelSettings
 from landcover_pnp.evidence.spectral_indices import NO_COLOUR, asphalt, tone
 from landcover_pnp.evidence.weak_labels import DEFINITIONS, class_given_nlcd, cooccurrence
+from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.scenes.enviroatlas import scene_files
 from landcover_pnp.scenes.preparation import prepare_scene
 from landcover_pnp.scenes.rasters import ScenePlan, plan_scene
 from landcover_pnp.scenes.scene import Scene
-from landcover_pnp.settings.mapping import MapSettings
 from landcover_pnp.storage.raster import blocks
 
 DOUBTFUL_CHANGE = 0.2

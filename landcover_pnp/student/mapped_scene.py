@@ -14,12 +14,12 @@ from landcover_pnp.configuration import load_settings
 from landcover_pnp.errors import RasterError
 from landcover_pnp.grid import Box
 from landcover_pnp.inference.engine import counts_tones
-from landcover_pnp.inference.tiles import BAND, PROBABILITY_ONE
+from landcover_pnp.pipeline.settings import MapSettings
+from landcover_pnp.pipeline.tiles import BAND, PROBABILITY_ONE
 from landcover_pnp.products.rasters import class_product, write_products
 from landcover_pnp.scenes.enviroatlas import scene_files
 from landcover_pnp.scenes.fine_image import FineImage
 from landcover_pnp.scenes.scene import Scene
-from landcover_pnp.settings.mapping import MapSettings
 from landcover_pnp.storage.geotiff import write_raster
 from landcover_pnp.storage.raster import blocks, open_raster, read
 

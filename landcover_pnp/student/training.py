@@ -25,7 +25,7 @@ from landcover_pnp.evidence.road_reference import city_roads
 from landcover_pnp.evidence.spectral_indices import Asphalt
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import CLASS_COUNT
-from landcover_pnp.settings.mapping import MapSettings
+from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.storage.records import locked, write_json
 from landcover_pnp.student.fusion import (
     Floats,

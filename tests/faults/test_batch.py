@@ -11,12 +11,12 @@ import pytest
 from inputs import colours, write_scene, write_tif
 
 from landcover_pnp.cli import main
-from landcover_pnp.settings.mapping import MapSettings
+from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.storage.failpoints import PATTERN
 
 # Processes of this kind start with everything imported.
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["landcover_pnp.batch"])
+FORKS.set_forkserver_preload(["landcover_pnp.pipeline.batch"])
 
 
 def write_batch(folder: Path, *cities: Path) -> Path:
@@ -41,7 +41,7 @@ def test_what_nobody_expected_of_a_city_does_not_stop_the_others(
     def breaks(*_: object) -> None:
         raise ZeroDivisionError("as expected")
 
-    monkeypatch.setattr("landcover_pnp.batch.image_systems", breaks)
+    monkeypatch.setattr("landcover_pnp.pipeline.batch.image_systems", breaks)
     cities = [named(write_scene(tmp_path / name), name) for name in ("a", "b")]
     assert main(["batch", str(write_batch(tmp_path, *cities))]) == 1
     reasons = [row["reason"] for row in rows(tmp_path)]
@@ -148,7 +148,7 @@ def test_an_unexpected_error_concerns_one_city(
     def broken(settings: MapSettings, run: Path, report: object) -> None:
         raise ZeroDivisionError("as expected")
 
-    monkeypatch.setattr("landcover_pnp.batch.map_city", broken)
+    monkeypatch.setattr("landcover_pnp.pipeline.batch.map_city", broken)
     config = write_batch(tmp_path, named(write_scene(tmp_path / "a"), "a"))
     assert main(["batch", str(config)]) == 1
     assert rows(tmp_path)[0]["reason"] == "unexpected ZeroDivisionError: as expected"

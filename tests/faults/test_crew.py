@@ -14,9 +14,9 @@ from work import noted
 
 from landcover_pnp.cli import main
 from landcover_pnp.errors import RunError
-from landcover_pnp.inference.crew import Crew
-from landcover_pnp.inference.farm import IN_HAND, Farm
-from landcover_pnp.inference.processes import DASK
+from landcover_pnp.pipeline.workers.processes import DASK
+from landcover_pnp.pipeline.workers.task_pool import IN_HAND, Farm
+from landcover_pnp.pipeline.workers.worker_pool import Crew
 
 
 def own_workers() -> list[psutil.Process]:

@@ -16,8 +16,8 @@ from tornado.platform.asyncio import BaseAsyncIOLoop
 from work import noted
 
 from landcover_pnp.errors import DiskFullError, RequestError, RunError
-from landcover_pnp.inference.crew import Crew
-from landcover_pnp.inference.farm import IN_HAND, TRIES, Farm, Lost
+from landcover_pnp.pipeline.workers.task_pool import IN_HAND, TRIES, Farm, Lost
+from landcover_pnp.pipeline.workers.worker_pool import Crew
 
 TESTS = Path(__file__).parents[1]
 ENVIRONMENT = {
@@ -162,7 +162,7 @@ def test_workers_that_do_not_share_the_folder_are_refused(
 
 
 def test_no_scheduler_at_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("landcover_pnp.inference.crew.CONNECT_S", 0.5)
+    monkeypatch.setattr("landcover_pnp.pipeline.workers.worker_pool.CONNECT_S", 0.5)
     with pytest.raises(RequestError, match="no dask scheduler answers at tcp://127"):
         harvest(["good"], Crew(scheduler="tcp://127.0.0.1:9"), tmp_path)
 
@@ -180,8 +180,8 @@ def test_a_mute_scheduler_is_said(
     cluster: tuple[str, subprocess.Popen], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stopped, it keeps its connections, and says nothing."""
-    monkeypatch.setattr("landcover_pnp.inference.crew.ANSWER_S", 3)
-    monkeypatch.setattr("landcover_pnp.inference.crew.CLOSE_S", 1)
+    monkeypatch.setattr("landcover_pnp.pipeline.workers.worker_pool.ANSWER_S", 3)
+    monkeypatch.setattr("landcover_pnp.pipeline.workers.worker_pool.CLOSE_S", 1)
     names = [f"good{i}" for i in range(4000)]
     try:
         with Farm(Crew(scheduler=cluster[0], shared=tmp_path), len(names), print) as farm:
@@ -190,7 +190,7 @@ def test_a_mute_scheduler_is_said(
             cluster[1].send_signal(signal.SIGSTOP)
             with pytest.raises(RunError, match="scheduler has not answered for"):
                 list(results)
-        monkeypatch.setattr("landcover_pnp.inference.crew.CONNECT_S", 1)
+        monkeypatch.setattr("landcover_pnp.pipeline.workers.worker_pool.CONNECT_S", 1)
         with pytest.raises(RequestError, match="no dask scheduler answers"):
             harvest(["good"], Crew(scheduler=cluster[0], shared=tmp_path), tmp_path)
     finally:
@@ -202,7 +202,7 @@ def test_a_mute_worker_does_not_hinder_the_start(
 ) -> None:
     from distributed import Client
 
-    monkeypatch.setattr("landcover_pnp.inference.crew.CONNECT_S", 2)
+    monkeypatch.setattr("landcover_pnp.pipeline.workers.worker_pool.CONNECT_S", 2)
     with Client(cluster[0]) as client:
         client.wait_for_workers(2, timeout=60)
         pid = min(client.run(os.getpid).values())
@@ -231,7 +231,7 @@ def test_a_lost_scheduler_is_said_and_hinders_no_later_work(
         ask(*question, **named)
 
     monkeypatch.setattr(BaseAsyncIOLoop, "add_callback", ask_slowly)
-    monkeypatch.setattr("landcover_pnp.inference.crew.CONNECT_S", 2)
+    monkeypatch.setattr("landcover_pnp.pipeline.workers.worker_pool.CONNECT_S", 2)
     names = [f"good{i}" for i in range(4000)]
     with Farm(Crew(scheduler=cluster[0], shared=tmp_path), len(names), print) as farm:
         results = farm.harvest(partial(noted, tmp_path), names)

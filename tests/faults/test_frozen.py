@@ -12,9 +12,9 @@ from test_crew import kill_workers, own_workers
 from work import noted
 
 from landcover_pnp.errors import RunError
-from landcover_pnp.inference.crew import Crew
-from landcover_pnp.inference.farm import Farm
-from landcover_pnp.inference.processes import DASK
+from landcover_pnp.pipeline.workers.processes import DASK
+from landcover_pnp.pipeline.workers.task_pool import Farm
+from landcover_pnp.pipeline.workers.worker_pool import Crew
 
 NAMES = [f"good{i}" for i in range(60)]
 
@@ -63,7 +63,7 @@ def test_a_frozen_worker_does_not_hinder_the_end(tmp_path: Path) -> None:
 def test_workers_that_never_report_in_are_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("landcover_pnp.inference.processes.START_S", 6.0)
+    monkeypatch.setattr("landcover_pnp.pipeline.workers.processes.START_S", 6.0)
     with (
         dask.config.set(frozen_at_start(tmp_path, but_the_first=1)),
         pytest.raises(RunError, match=r"not all have reported in within 0\.1 minutes"),
@@ -77,7 +77,7 @@ def test_workers_that_never_come_back_end_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(DASK, "distributed.deploy.lost-worker-timeout", "1 s")
-    monkeypatch.setattr("landcover_pnp.inference.processes.CLOSE_S", 1.0)
+    monkeypatch.setattr("landcover_pnp.pipeline.workers.processes.CLOSE_S", 1.0)
     with (
         dask.config.set(frozen_at_start(tmp_path, but_the_first=2)),
         pytest.raises(RunError, match="all worker processes have died"),

@@ -17,16 +17,16 @@ from inputs import ORIGIN, colours, two_halves, write_scene, write_tif
 
 from landcover_pnp.configuration import load_settings
 from landcover_pnp.errors import GridError, RasterError, RequestError, SuspiciouslyEmptyWarning
-from landcover_pnp.mapping import map_city
+from landcover_pnp.pipeline.map import map_city
+from landcover_pnp.pipeline.settings import MapSettings
+from landcover_pnp.pipeline.summary import MapSummary
 from landcover_pnp.scenes.image_lists import image_files
 from landcover_pnp.scenes.imagery import plan_imagery
 from landcover_pnp.scenes.preparation import prepare_scene
 from landcover_pnp.scenes.rasters import input_files, plan_scene
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.scenes.settings import RasterFiles
-from landcover_pnp.settings.mapping import MapSettings
 from landcover_pnp.storage.raster import unwritten_share
-from landcover_pnp.summary import MapSummary
 
 WHOLE = colours()
 

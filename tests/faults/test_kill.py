@@ -11,13 +11,13 @@ from inputs import write_scene
 
 import landcover_pnp
 from landcover_pnp.configuration import load_settings
-from landcover_pnp.mapping import map_city
-from landcover_pnp.settings.mapping import MapSettings
+from landcover_pnp.pipeline.map import map_city
+from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.storage.failpoints import ONCE, PATTERN, failpoint
 
 # Processes of this kind start with everything imported.
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["landcover_pnp.mapping"])
+FORKS.set_forkserver_preload(["landcover_pnp.pipeline.map"])
 
 FAILPOINTS = [
     "before-rename:settings.json",

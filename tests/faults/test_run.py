@@ -23,13 +23,13 @@ from landcover_pnp.cli import main
 from landcover_pnp.configuration import load_settings, plain
 from landcover_pnp.errors import RequestError
 from landcover_pnp.inference import tiles
-from landcover_pnp.mapping import map_city
-from landcover_pnp.progress import Progress
-from landcover_pnp.settings.mapping import MapSettings
-from landcover_pnp.summary import MapSummary
+from landcover_pnp.pipeline.map import map_city
+from landcover_pnp.pipeline.progress import Progress
+from landcover_pnp.pipeline.settings import MapSettings
+from landcover_pnp.pipeline.summary import MapSummary
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["landcover_pnp.mapping"])
+FORKS.set_forkserver_preload(["landcover_pnp.pipeline.map"])
 
 WORDS = ["--tiles.core_px", "20", "--tiles.ring_px", "8", "--workers", "0"]
 """9 tiles in this process."""
@@ -239,7 +239,7 @@ def test_a_change_cut_short_and_taken_back_leaves_no_mixture(
         def kill(*_: object) -> None:
             raise KeyboardInterrupt
 
-        killed.setattr("landcover_pnp.inference.tiles.file_hashes", kill)
+        killed.setattr("landcover_pnp.pipeline.tiles.file_hashes", kill)
         with pytest.raises(KeyboardInterrupt):
             mapped(config, run, "--inference.evidence.iterations", "3")
     assert rasters(run) != whole
@@ -322,7 +322,7 @@ def test_verify_reads_every_pixel(run: Path, capsys: pytest.CaptureFixture[str])
 def test_finished_tiles_can_be_looked_at_during_the_run(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("landcover_pnp.mapping.PREVIEW_EVERY_S", 0.0)
+    monkeypatch.setattr("landcover_pnp.pipeline.map.PREVIEW_EVERY_S", 0.0)
     run, seen = tmp_path / "run", {}
 
     def look(progress: Progress) -> None:

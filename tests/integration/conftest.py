@@ -7,8 +7,8 @@ import pytest
 from inputs import write_scene
 
 from landcover_pnp.configuration import load_settings
-from landcover_pnp.mapping import map_city
-from landcover_pnp.settings.mapping import MapSettings
+from landcover_pnp.pipeline.map import map_city
+from landcover_pnp.pipeline.settings import MapSettings
 
 TILES = ["--tiles.core_px", "30", "--tiles.ring_px", "8"]
 """2 x 2 tiles on the 60 x 60 px of the standard scene."""

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from landcover_pnp.demo import run_demo
 from landcover_pnp.inference.settings import InferenceSettings
+from landcover_pnp.pipeline.demo import run_demo
+from landcover_pnp.pipeline.settings import DemoSettings
 from landcover_pnp.scenes.settings import SyntheticSettings
-from landcover_pnp.settings.mapping import DemoSettings
 from landcover_pnp.student.settings import ForestSettings, StudentSettings
 
 

@@ -16,8 +16,8 @@ from PIL import Image
 
 from landcover_pnp.configuration import load_settings
 from landcover_pnp.errors import RasterError, WeakLabelsWarning
-from landcover_pnp.mapping import MapSummary, map_city
-from landcover_pnp.settings.mapping import MapSettings
+from landcover_pnp.pipeline.map import MapSummary, map_city
+from landcover_pnp.pipeline.settings import MapSettings
 
 LANDCOVER = [sys.executable, "-m", "landcover_pnp"]
 TILES = ["--tiles.core_px", "20", "--tiles.ring_px", "8"]

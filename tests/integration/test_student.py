@@ -9,15 +9,15 @@ from torch import Tensor
 from landcover_pnp.cli import main
 from landcover_pnp.configuration import load_settings
 from landcover_pnp.errors import RasterError, SettingsError, WeakLabelsWarning
-from landcover_pnp.mapping import map_city
-from landcover_pnp.settings.mapping import MapSettings
+from landcover_pnp.pipeline.map import map_city
+from landcover_pnp.pipeline.settings import MapSettings
+from landcover_pnp.pipeline.transfer.baselines import truth_lessons, weak_lessons
 from landcover_pnp.storage.records import file_hash
 from landcover_pnp.student.fusion import recombine
 from landcover_pnp.student.mapped_scene import Site, chosen_places
 from landcover_pnp.student.settings import ForestSettings, StudentSettings, UNetSettings
 from landcover_pnp.student.training import confidence_weight, train_student
 from landcover_pnp.student.unet import UNet, cross_entropy
-from landcover_pnp.transfer.baselines import truth_lessons, weak_lessons
 
 QUICK = StudentSettings(rounds=2, forest=ForestSettings(trees=6, sample_px=2000))
 

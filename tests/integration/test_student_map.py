@@ -18,11 +18,11 @@ from inputs import ORIGIN, colours, write_scene, write_tif
 from landcover_pnp.configuration import load_settings
 from landcover_pnp.errors import RequestError, TileError
 from landcover_pnp.legend import WORKING
-from landcover_pnp.mapping import MapSummary, map_city
+from landcover_pnp.pipeline.map import MapSummary, map_city
+from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.products.publishing import publish_run
 from landcover_pnp.products.rasters import open_products
 from landcover_pnp.products.zonal import zonal
-from landcover_pnp.settings.mapping import MapSettings
 from landcover_pnp.storage.journal import run_status
 from landcover_pnp.student.settings import ForestSettings, StudentSettings
 from landcover_pnp.student.training import train_student
@@ -138,7 +138,7 @@ def test_where_every_tile_failed_there_is_nothing_to_learn_from(
     def fails(*_: object) -> None:
         raise TileError("a term that is not finite", "finite terms", "other settings")
 
-    monkeypatch.setattr("landcover_pnp.inference.tiles.infer", fails)
+    monkeypatch.setattr("landcover_pnp.pipeline.tiles.infer", fails)
     summary = mapped(config, tmp_path / "run")
     assert summary.exit_code == 1
     with rasterio.open(tmp_path / "run" / "landcover.tif") as source:

@@ -21,12 +21,12 @@ from landcover_pnp.errors import (
 )
 from landcover_pnp.inference import tiles
 from landcover_pnp.inference.settings import InferenceSettings, TileSettings
+from landcover_pnp.pipeline.transfer import scores
+from landcover_pnp.pipeline.transfer.settings import TransferCity, TransferSettings
+from landcover_pnp.pipeline.transfer.stage import run_transfer
 from landcover_pnp.scenes.settings import EnviroAtlasTile, RasterFiles, SyntheticSettings, TruthFile
-from landcover_pnp.settings.transfer import TransferCity, TransferSettings
 from landcover_pnp.student.image_models import Forest, Lesson
 from landcover_pnp.student.settings import ForestSettings, StudentSettings
-from landcover_pnp.transfer import scores
-from landcover_pnp.transfer.stage import run_transfer
 
 STUDENT = StudentSettings(rounds=1, forest=ForestSettings(trees=3, sample_px=1000))
 METHODS: Any = ["majority", "source_forest", "weak_labels", "evidence", "student"]
@@ -70,7 +70,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         return score(*args)
 
     monkeypatch.setattr(rasterio, "open", spy)
-    monkeypatch.setattr("landcover_pnp.transfer.stage.score_maps", begin)
+    monkeypatch.setattr("landcover_pnp.pipeline.transfer.stage.score_maps", begin)
     yield names
 
 
@@ -197,7 +197,9 @@ def test_a_change_cut_short_and_taken_back_leaves_no_mixture(
             if path.read_bytes() != whole:
                 raise KeyboardInterrupt
 
-        killed.setattr("landcover_pnp.transfer.maps.file_hashes", lambda *words: kill(*words) or {})
+        killed.setattr(
+            "landcover_pnp.pipeline.transfer.maps.file_hashes", lambda *words: kill(*words) or {}
+        )
         with pytest.raises(KeyboardInterrupt):
             run_transfer(dataclasses.replace(plan, student=StudentSettings(forest=forest)), run)
     run_transfer(plan, run)

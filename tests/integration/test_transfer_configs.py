@@ -7,11 +7,11 @@ import pytest
 
 from landcover_pnp.cli import main
 from landcover_pnp.configuration import load_settings
+from landcover_pnp.pipeline.transfer.cities import City, open_city, require_sensible, require_usable
+from landcover_pnp.pipeline.transfer.settings import TransferSettings
 from landcover_pnp.scenes.settings import SyntheticSettings
 from landcover_pnp.scenes.synthetic import write_city
 from landcover_pnp.scenes.synthetic.style import Look
-from landcover_pnp.settings.transfer import TransferSettings
-from landcover_pnp.transfer.cities import City, open_city, require_sensible, require_usable
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "configs" / "transfer"

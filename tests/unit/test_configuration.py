@@ -5,10 +5,10 @@ import pytest
 
 from landcover_pnp.configuration import keys, load_settings
 from landcover_pnp.errors import SettingsError
+from landcover_pnp.pipeline.settings import BatchSettings, DemoSettings, MapSettings
+from landcover_pnp.pipeline.transfer.settings import TransferSettings
 from landcover_pnp.prior.settings import TrainPriorSettings
 from landcover_pnp.products.settings import PublishSettings
-from landcover_pnp.settings.mapping import BatchSettings, DemoSettings, MapSettings
-from landcover_pnp.settings.transfer import TransferSettings
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 SCENE = "scene: {rasters: {image: a.tif, nlcd: ../b.tif, roads: {path: /r.tif, codes: [1, 2]}}}\n"

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from landcover_pnp.errors import RasterError
+from landcover_pnp.pipeline.transfer.baselines import qr_loss, rq_loss
 from landcover_pnp.student.image_models import Forest, ImageModel, Lesson
 from landcover_pnp.student.settings import ForestSettings, UNetSettings
 from landcover_pnp.student.unet import UNet, cross_entropy
-from landcover_pnp.transfer.baselines import qr_loss, rq_loss
 
 SMALL = UNetSettings(channels=[8, 16], steps=60, steps_more=20, batch_size=4, crop_px=8)
 

@@ -13,8 +13,8 @@ from hypothesis.extra.numpy import arrays
 from odc.geo.geobox import GeoBox
 
 from landcover_pnp.grid import Box, Tile, TileGrid
-from landcover_pnp.inference.tiles import BAND, METHODS, PROBABILITY_ONE
-from landcover_pnp.mosaic import TileResults, blend_tiles
+from landcover_pnp.pipeline.mosaic import TileResults, blend_tiles
+from landcover_pnp.pipeline.tiles import BAND, METHODS, PROBABILITY_ONE
 from landcover_pnp.products.rasters import (
     PERCENT_NO_DATA,
     classes,
@@ -74,7 +74,7 @@ def test_a_tile_is_decoded_once_or_in_little_memory_three_times(
         return stored(self, tile, method)
 
     monkeypatch.setattr(TileResults, "stored", counted)
-    monkeypatch.setattr("landcover_pnp.mosaic.HELD_BYTES", held_bytes)
+    monkeypatch.setattr("landcover_pnp.pipeline.mosaic.HELD_BYTES", held_bytes)
     blend_tiles(results, "map", tmp_path / "whole.tif")
     assert (tmp_path / "whole.tif").read_bytes() == (tmp_path / "before.tif").read_bytes()
     assert decoded.keys() == results.done

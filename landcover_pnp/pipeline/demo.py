@@ -8,13 +8,13 @@ from pathlib import Path
 
 from landcover_pnp.evidence.settings import WeakLabelSettings
 from landcover_pnp.inference.settings import TileSettings
-from landcover_pnp.mapping import map_city
-from landcover_pnp.progress import Progress
+from landcover_pnp.pipeline.map import map_city
+from landcover_pnp.pipeline.progress import Progress
+from landcover_pnp.pipeline.settings import DemoSettings, MapSettings
+from landcover_pnp.pipeline.summary import MapSummary
 from landcover_pnp.scenes.settings import EnviroAtlasTile, SceneSettings, SyntheticSettings
 from landcover_pnp.scenes.synthetic import write_city
-from landcover_pnp.settings.mapping import DemoSettings, MapSettings
 from landcover_pnp.storage.records import write_json
-from landcover_pnp.summary import MapSummary
 
 SOURCE_SEED = 1
 """Added to the city's seed for the source city: other streets, the same look."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from landcover_pnp.evaluation.scores import Scores
-from landcover_pnp.progress import Progress
+from landcover_pnp.pipeline.progress import Progress
 from landcover_pnp.storage.journal import command_line
 from landcover_pnp.storage.records import now, write_json
 

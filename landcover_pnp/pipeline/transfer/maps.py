@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from landcover_pnp.settings.transfer import TransferMethod
+from landcover_pnp.pipeline.transfer.methods import FROM_RUN, TITLES, Predictor, Work, predictor
+from landcover_pnp.pipeline.transfer.settings import TransferMethod
 from landcover_pnp.storage.geotiff import completed
 from landcover_pnp.storage.records import Record, file_hashes
 from landcover_pnp.student.mapped_scene import map_site, publish_map
-from landcover_pnp.transfer.methods import FROM_RUN, TITLES, Predictor, Work, predictor
 
 Taught = dict[tuple[TransferMethod, int], Predictor]
 """What methods have learnt from the source alone, by method and seed: once for all cities."""

@@ -9,8 +9,8 @@ from xml.sax.saxutils import escape
 from odc.geo.geobox import GeoBox
 
 from landcover_pnp.grid import Box, Tile, TileGrid
-from landcover_pnp.inference.tiles import PREVIEW
 from landcover_pnp.legend import NO_DATA, WORKING
+from landcover_pnp.pipeline.tiles import PREVIEW
 from landcover_pnp.storage.geotiff import completed
 
 

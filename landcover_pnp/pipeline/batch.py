@@ -11,11 +11,11 @@ from pathlib import Path
 
 from landcover_pnp.configuration import load_settings
 from landcover_pnp.errors import LandcoverError, SettingsError
-from landcover_pnp.mapping import map_city
-from landcover_pnp.progress import Progress
+from landcover_pnp.pipeline.map import map_city
+from landcover_pnp.pipeline.progress import Progress
+from landcover_pnp.pipeline.settings import BatchSettings, MapSettings
 from landcover_pnp.scenes.image_lists import image_files
 from landcover_pnp.scenes.imagery import image_systems
-from landcover_pnp.settings.mapping import BatchSettings, MapSettings
 from landcover_pnp.storage.geotiff import completed
 
 TABLE = "cities.csv"

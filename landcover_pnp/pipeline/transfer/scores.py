@@ -17,10 +17,10 @@ from landcover_pnp.evaluation.intervals import Interval, bootstrap, over_seeds, 
 from landcover_pnp.evaluation.scores import Scores
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import LEGENDS, WORKING
-from landcover_pnp.settings.transfer import TransferMethod, TransferSettings
+from landcover_pnp.pipeline.transfer.cities import City
+from landcover_pnp.pipeline.transfer.maps import MethodMap
+from landcover_pnp.pipeline.transfer.settings import TransferMethod, TransferSettings
 from landcover_pnp.storage.raster import blocks, open_raster, read
-from landcover_pnp.transfer.cities import City
-from landcover_pnp.transfer.maps import MethodMap
 
 
 def measures(scores: Scores) -> dict[str, float]:

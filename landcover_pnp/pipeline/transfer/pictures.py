@@ -18,6 +18,9 @@ from rasterio.enums import Resampling
 from landcover_pnp.errors import SuspiciouslyEmptyWarning
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import LEGENDS, WORKING, to_working
+from landcover_pnp.pipeline.transfer.cities import City
+from landcover_pnp.pipeline.transfer.maps import MethodMap
+from landcover_pnp.pipeline.transfer.scores import Row
 from landcover_pnp.products.page import Html, escaped, hex_colour, picture
 from landcover_pnp.products.pictures import class_picture, error_labels
 from landcover_pnp.scenes.image_lists import image_files
@@ -25,9 +28,6 @@ from landcover_pnp.scenes.image_windows import ImageryOnGrid
 from landcover_pnp.scenes.imagery import plan_imagery
 from landcover_pnp.scenes.settings import RasterFiles
 from landcover_pnp.storage.raster import on_grid, open_raster, read_labels
-from landcover_pnp.transfer.cities import City
-from landcover_pnp.transfer.maps import MethodMap
-from landcover_pnp.transfer.scores import Row
 
 PANEL_PX = 280
 """Longest side of a map's picture; larger maps are thinned out."""

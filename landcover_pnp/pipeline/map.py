@@ -17,21 +17,24 @@ from landcover_pnp.evaluation.scores import Protocol, Scores, evaluate_map
 from landcover_pnp.evidence.clusters import sample_centres
 from landcover_pnp.evidence.matrix_sources import protocol_matrix
 from landcover_pnp.evidence.road_reference import scene_roads
-from landcover_pnp.inference.crew import Crew
 from landcover_pnp.inference.engine import counts_tones
-from landcover_pnp.inference.farm import Farm
-from landcover_pnp.inference.tiles import METHODS, TileJob, remove_others, tile_work
 from landcover_pnp.legend import LEGENDS
-from landcover_pnp.mosaic import TileResults, blend_tiles
-from landcover_pnp.overview import write_overview
-from landcover_pnp.planning import MapPlan, plan_map
-from landcover_pnp.preview import write_preview
+from landcover_pnp.pipeline.mosaic import TileResults, blend_tiles
+from landcover_pnp.pipeline.overview import write_overview
+from landcover_pnp.pipeline.plan import MapPlan, plan_map
+from landcover_pnp.pipeline.preview import write_preview
+from landcover_pnp.pipeline.progress import Progress, Watch
+from landcover_pnp.pipeline.settings import MapSettings
+from landcover_pnp.pipeline.student_tiles import MODEL, StudentJob, join_tiles, student_tile, taught
+from landcover_pnp.pipeline.summary import MapSummary
+from landcover_pnp.pipeline.tile_counts import Tally, worked_off
+from landcover_pnp.pipeline.tiles import METHODS, TileJob, remove_others, tile_work
+from landcover_pnp.pipeline.workers.task_pool import Farm
+from landcover_pnp.pipeline.workers.worker_pool import Crew
 from landcover_pnp.products.rasters import PRODUCTS, drawn_by, provenance_tags, write_products
-from landcover_pnp.progress import Progress, Watch
 from landcover_pnp.scenes.preparation import prepare_scene
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.scenes.settings import TruthFile
-from landcover_pnp.settings.mapping import MapSettings
 from landcover_pnp.storage.disk_space import need_named, require_space
 from landcover_pnp.storage.geotiff import remove_partials
 from landcover_pnp.storage.journal import journal_of
@@ -46,9 +49,6 @@ from landcover_pnp.storage.records import (
     write_json,
 )
 from landcover_pnp.student.settings import StudentSettings
-from landcover_pnp.student_tiles import MODEL, StudentJob, join_tiles, student_tile, taught
-from landcover_pnp.summary import MapSummary
-from landcover_pnp.tally import Tally, worked_off
 
 PREVIEW_EVERY_S = 60.0
 """Time between looks that the preview allows."""

@@ -18,14 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from landcover_pnp.evidence.settings import WeakLabelSettings
-from landcover_pnp.mapping import map_city
-from landcover_pnp.scenes.settings import RasterFiles, SceneSettings
-from landcover_pnp.settings.mapping import MapSettings
-from landcover_pnp.settings.transfer import TransferSettings
-from landcover_pnp.storage.geotiff import remove_partials
-from landcover_pnp.storage.records import locked, write_json
-from landcover_pnp.student.mapped_scene import Site
-from landcover_pnp.transfer.cities import (
+from landcover_pnp.pipeline.map import map_city
+from landcover_pnp.pipeline.settings import MapSettings
+from landcover_pnp.pipeline.transfer.cities import (
     City,
     label_configs,
     open_city,
@@ -33,10 +28,15 @@ from landcover_pnp.transfer.cities import (
     require_usable,
     without_truth,
 )
-from landcover_pnp.transfer.maps import MethodMap, Taught, made_or_kept
-from landcover_pnp.transfer.methods import LEARNS, WITHOUT_MATRIX, Work
-from landcover_pnp.transfer.report import write_report
-from landcover_pnp.transfer.scores import score_maps
+from landcover_pnp.pipeline.transfer.maps import MethodMap, Taught, made_or_kept
+from landcover_pnp.pipeline.transfer.methods import LEARNS, WITHOUT_MATRIX, Work
+from landcover_pnp.pipeline.transfer.report import write_report
+from landcover_pnp.pipeline.transfer.scores import score_maps
+from landcover_pnp.pipeline.transfer.settings import TransferSettings
+from landcover_pnp.scenes.settings import RasterFiles, SceneSettings
+from landcover_pnp.storage.geotiff import remove_partials
+from landcover_pnp.storage.records import locked, write_json
+from landcover_pnp.student.mapped_scene import Site
 
 NO_MATRIX = "any"
 """Folder, in the protocol's place, of methods that do not use p(class | NLCD)."""

@@ -11,12 +11,12 @@ from pathlib import Path
 from landcover_pnp.configuration import plain
 from landcover_pnp.errors import SettingsError
 from landcover_pnp.inference.engine import counts_tones
+from landcover_pnp.pipeline.transfer.settings import TransferCity, TransferMethod, TransferSettings
 from landcover_pnp.scenes.enviroatlas import list_tiles, tile_files
 from landcover_pnp.scenes.fine_image import fine_factor
 from landcover_pnp.scenes.rasters import plan_scene
 from landcover_pnp.scenes.settings import EnviroAtlasTile, RasterFiles, SyntheticSettings
 from landcover_pnp.scenes.synthetic import write_city
-from landcover_pnp.settings.transfer import TransferCity, TransferMethod, TransferSettings
 from landcover_pnp.storage.records import Record, file_hashes, ingredients, write_json
 
 

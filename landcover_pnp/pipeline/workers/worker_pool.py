@@ -18,7 +18,7 @@ from distributed.utils import silence_logging_cmgr
 from tornado.ioloop import IOLoop
 
 from landcover_pnp.errors import RequestError, RunError
-from landcover_pnp.inference.processes import START_S, own_cluster
+from landcover_pnp.pipeline.workers.processes import START_S, own_cluster
 
 CONNECT_S = 20.0
 """Time within which a scheduler must answer when it is first spoken to, and a worker."""

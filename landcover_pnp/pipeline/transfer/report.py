@@ -9,13 +9,13 @@ import numpy as np
 
 from landcover_pnp.evaluation.intervals import Interval
 from landcover_pnp.legend import WORKING
+from landcover_pnp.pipeline.transfer.cities import City
+from landcover_pnp.pipeline.transfer.methods import TITLES
+from landcover_pnp.pipeline.transfer.pictures import bars, details, maps_side_by_side
+from landcover_pnp.pipeline.transfer.scores import Results, Row
+from landcover_pnp.pipeline.transfer.settings import TransferSettings
 from landcover_pnp.products.page import Html, escaped, page, swatch, table
-from landcover_pnp.settings.transfer import TransferSettings
 from landcover_pnp.storage.geotiff import write_text
-from landcover_pnp.transfer.cities import City
-from landcover_pnp.transfer.methods import TITLES
-from landcover_pnp.transfer.pictures import bars, details, maps_side_by_side
-from landcover_pnp.transfer.scores import Results, Row
 
 DOUBTFUL_DISAGREEMENT = 0.25
 """Share of pixels on which two protocols differ above which the report warns."""

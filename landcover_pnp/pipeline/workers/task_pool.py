@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 from distributed import Future, KilledWorker
 
 from landcover_pnp.errors import DiskFullError, LandcoverError
-from landcover_pnp.inference.crew import POLL_S, Crew, Hands, hired, scheduler_lost
+from landcover_pnp.pipeline.workers.worker_pool import POLL_S, Crew, Hands, hired, scheduler_lost
 
 R = TypeVar("R")
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landcover_pnp.grid import Box, Tile, TileGrid
-from landcover_pnp.inference.tiles import BAND
 from landcover_pnp.legend import CLASS_COUNT
+from landcover_pnp.pipeline.tiles import BAND
 from landcover_pnp.storage.geotiff import write_raster
 from landcover_pnp.storage.raster import open_raster, read
 

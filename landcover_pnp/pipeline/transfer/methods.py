@@ -14,14 +14,7 @@ from numpy.typing import NDArray
 from landcover_pnp import __version__
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import CLASS_COUNT
-from landcover_pnp.settings.transfer import TransferMethod
-from landcover_pnp.storage.records import Ingredients, Record, file_hash, fingerprint, ingredients
-from landcover_pnp.student.image_models import ImageModel
-from landcover_pnp.student.mapped_scene import Predict, Site, chosen_places
-from landcover_pnp.student.settings import StudentSettings
-from landcover_pnp.student.training import image_model, teach
-from landcover_pnp.student.unet import UNet
-from landcover_pnp.transfer.baselines import (
+from landcover_pnp.pipeline.transfer.baselines import (
     known_truth,
     majority,
     middle,
@@ -31,6 +24,13 @@ from landcover_pnp.transfer.baselines import (
     weak_lessons,
     with_channels,
 )
+from landcover_pnp.pipeline.transfer.settings import TransferMethod
+from landcover_pnp.storage.records import Ingredients, Record, file_hash, fingerprint, ingredients
+from landcover_pnp.student.image_models import ImageModel
+from landcover_pnp.student.mapped_scene import Predict, Site, chosen_places
+from landcover_pnp.student.settings import StudentSettings
+from landcover_pnp.student.training import image_model, teach
+from landcover_pnp.student.unet import UNet
 
 FROM_RUN = ("weak_labels", "evidence", "map")
 """Methods that the map stage has carried out already."""

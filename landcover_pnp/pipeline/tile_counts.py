@@ -9,10 +9,10 @@ from functools import partial
 from typing import TypeVar
 
 from landcover_pnp.grid import Tile
-from landcover_pnp.inference.farm import Farm, Lost
-from landcover_pnp.inference.tiles import Tiled, give_up
-from landcover_pnp.interruption import stoppable
-from landcover_pnp.progress import Watch
+from landcover_pnp.pipeline.interruption import stoppable
+from landcover_pnp.pipeline.progress import Watch
+from landcover_pnp.pipeline.tiles import Tiled, give_up
+from landcover_pnp.pipeline.workers.task_pool import Farm, Lost
 from landcover_pnp.storage.records import Record
 
 Job = TypeVar("Job", bound=Tiled)

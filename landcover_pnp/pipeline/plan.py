@@ -8,11 +8,11 @@ from landcover_pnp.errors import PriorError, SettingsError
 from landcover_pnp.evidence.matrix_sources import plan_sources
 from landcover_pnp.grid import TileGrid
 from landcover_pnp.inference.engine import needs_prior, require_usable
-from landcover_pnp.inference.tiles import load_prior
+from landcover_pnp.pipeline.settings import MapSettings
+from landcover_pnp.pipeline.tiles import load_prior
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.scenes.enviroatlas import scene_files
 from landcover_pnp.scenes.rasters import ScenePlan, plan_scene
-from landcover_pnp.settings.mapping import MapSettings
 from landcover_pnp.storage.georeference import system_name
 
 BYTES_PER_PX = 80

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from landcover_pnp.errors import DiskFullError, LandcoverError, RunError
 from landcover_pnp.grid import Box, Tile, TileGrid
-from landcover_pnp.inference.tiles import BAND, PROBABILITY_ONE, give_up
 from landcover_pnp.legend import CLASS_COUNT
+from landcover_pnp.pipeline.tiles import BAND, PROBABILITY_ONE, give_up
 from landcover_pnp.storage.geotiff import completed, write_raster
 from landcover_pnp.storage.raster import blocks, open_raster, read
 from landcover_pnp.storage.records import Ingredients, Record, file_hash, file_hashes

@@ -1,0 +1,1 @@
+"""Whole runs: plan, tiles, mosaic, map, batch, demo, transfer."""

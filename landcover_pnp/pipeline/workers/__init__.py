@@ -1,0 +1,1 @@
+"""Worker processes of dask, and the tasks they do."""

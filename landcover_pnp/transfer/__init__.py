@@ -1,1 +1,0 @@
-"""Domain transfer: one city's labels, other cities' maps, every method, every protocol."""
