@@ -16,8 +16,8 @@ import rasterio
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from landcover_pnp.boxes import box_mean
-from landcover_pnp.configuration import load_settings
+from landcover_pnp.box_filter import box_mean
+from landcover_pnp.config import load_settings
 from landcover_pnp.evidence.clusters import responsibilities, sample_centres
 from landcover_pnp.evidence.matrix_sources import protocol_matrix
 from landcover_pnp.evidence.road_reference import scene_roads

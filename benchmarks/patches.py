@@ -21,7 +21,7 @@ from affine import Affine
 from engine_scenes import REAL, ROOT, patch
 from numpy.typing import NDArray
 
-from landcover_pnp.configuration import load_settings
+from landcover_pnp.config import load_settings
 from landcover_pnp.evaluation.cell_scores import Examination, examine_map
 from landcover_pnp.evaluation.intervals import bootstrap
 from landcover_pnp.inference.engine import infer

@@ -18,7 +18,7 @@ import numpy as np
 from engine_scenes import REAL, Case, cases, smoothed, weighed
 from numpy.typing import NDArray
 
-from landcover_pnp.configuration import load_settings
+from landcover_pnp.config import load_settings
 from landcover_pnp.evaluation.scores import score
 from landcover_pnp.inference.engine import infer
 from landcover_pnp.inference.settings import DenoiseSettings, InferenceSettings

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landcover_pnp import repair
-from landcover_pnp.configuration import load_settings
+from landcover_pnp.config import load_settings
 from landcover_pnp.evaluation.scores import Scores, score
 from landcover_pnp.evidence import matrix_refinement
 from landcover_pnp.evidence.clusters import responsibilities, sample_centres

@@ -7,7 +7,7 @@ import numpy as np
 from engine_scenes import REAL, ROOT
 from numpy.typing import NDArray
 
-from landcover_pnp.configuration import load_settings
+from landcover_pnp.config import load_settings
 from landcover_pnp.evaluation.scores import Scores, score
 from landcover_pnp.evidence.settings import RepairSettings, WeakLabelSettings
 from landcover_pnp.grid import Box

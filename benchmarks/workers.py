@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 from city_memory import city_of
 
-from landcover_pnp.configuration import plain
+from landcover_pnp.config import plain
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.scenes.settings import SceneSettings
 from landcover_pnp.storage.records import write_json

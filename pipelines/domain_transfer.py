@@ -6,7 +6,7 @@ Usage: python pipelines/domain_transfer.py CONFIG.yaml [RUN_FOLDER]
 import sys
 from pathlib import Path
 
-from landcover_pnp.configuration import load_settings
+from landcover_pnp.config import load_settings
 from landcover_pnp.pipeline.transfer.settings import TransferSettings
 from landcover_pnp.pipeline.transfer.stage import run_transfer
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from landcover_pnp.configuration import load_settings, settings_block, settings_parser
+from landcover_pnp.config import load_settings, settings_block, settings_parser
 from landcover_pnp.errors import SettingsError
 
 S = TypeVar("S")

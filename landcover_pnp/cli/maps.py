@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from landcover_pnp.cli.command import Command, arguments, complain, given, say
-from landcover_pnp.configuration import load_settings
+from landcover_pnp.config import load_settings
 from landcover_pnp.pipeline.settings import (
     BatchSettings,
     DemoSettings,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from landcover_pnp.cli.command import Command, arguments, complain, given, say
-from landcover_pnp.configuration import load_settings
+from landcover_pnp.config import load_settings
 from landcover_pnp.errors import SettingsError
 from landcover_pnp.pipeline.settings import MapSettings, NoSettings
 

@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from landcover_pnp.boxes import box_sum, mean_across, sum_down
+from landcover_pnp.box_filter import box_sum, mean_across, sum_down
 from landcover_pnp.errors import GridError, RasterError
 
 Floats = NDArray[Any]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import MiniBatchKMeans
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from landcover_pnp.boxes import box_mean
+from landcover_pnp.box_filter import box_mean
 from landcover_pnp.evidence.settings import RepairSettings
 from landcover_pnp.evidence.spectral_indices import asphalt, class_given_colour, greenness
 from landcover_pnp.legend import CLASS_COUNT, NLCD

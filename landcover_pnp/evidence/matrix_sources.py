@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landcover_pnp.configuration import load_settings
+from landcover_pnp.config import load_settings
 from landcover_pnp.errors import RasterError, SettingsError, WeakLabelsWarning
 from landcover_pnp.evidence.matrix_refinement import (
     NOWHERE,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from landcover_pnp.boxes import box_mean
+from landcover_pnp.box_filter import box_mean
 from landcover_pnp.errors import GridError
 from landcover_pnp.evidence.settings import WeakLabelSettings
 from landcover_pnp.legend import CLASS_COUNT, NLCD, WORKING, count_values

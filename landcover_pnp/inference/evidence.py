@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from landcover_pnp.boxes import box_sum
+from landcover_pnp.box_filter import box_sum
 from landcover_pnp.inference.settings import EvidenceSettings
 
 _TINY = np.float32(1e-9)

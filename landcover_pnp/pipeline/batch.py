@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from landcover_pnp.configuration import load_settings
+from landcover_pnp.config import load_settings
 from landcover_pnp.errors import LandcoverError, SettingsError
 from landcover_pnp.pipeline.map import map_city
 from landcover_pnp.pipeline.progress import Progress

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landcover_pnp import __version__
-from landcover_pnp.configuration import plain
+from landcover_pnp.config import plain
 from landcover_pnp.errors import RasterError, WeakLabelsWarning
 from landcover_pnp.evaluation.scores import Protocol, Scores, evaluate_map
 from landcover_pnp.evidence.clusters import sample_centres

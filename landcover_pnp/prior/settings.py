@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from landcover_pnp.settings.ranges import require_positive, require_within
+from landcover_pnp.config import require_positive, require_within
 
 _ANY = float("inf")
 

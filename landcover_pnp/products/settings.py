@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from landcover_pnp.settings.ranges import require_within
+from landcover_pnp.config import require_within
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from landcover_pnp.boxes import box_mean
+from landcover_pnp.box_filter import box_mean
 from landcover_pnp.evidence.spectral_indices import Asphalt, class_given_image
 from landcover_pnp.grid import Box
 from landcover_pnp.student.mapped_scene import Site

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestRegressor
 
-from landcover_pnp.boxes import box_mean
+from landcover_pnp.box_filter import box_mean
 from landcover_pnp.errors import RasterError
 from landcover_pnp.legend import CLASS_COUNT
 from landcover_pnp.student.settings import ForestSettings

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landcover_pnp.configuration import load_settings
+from landcover_pnp.config import load_settings
 from landcover_pnp.errors import RasterError
 from landcover_pnp.grid import Box
 from landcover_pnp.inference.engine import counts_tones

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from landcover_pnp.config import require_positive, require_within
 from landcover_pnp.errors import SettingsError
-from landcover_pnp.settings.ranges import require_positive, require_within
 
 _ANY = float("inf")
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from landcover_pnp.configuration import load_settings
+from landcover_pnp.config import load_settings
 from landcover_pnp.errors import RasterError, RequestError
 from landcover_pnp.evidence.road_reference import city_roads
 from landcover_pnp.evidence.spectral_indices import Asphalt

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inputs import ORIGIN, colours, two_halves, write_scene, write_tif
 
-from landcover_pnp.configuration import load_settings
+from landcover_pnp.config import load_settings
 from landcover_pnp.errors import GridError, RasterError, RequestError, SuspiciouslyEmptyWarning
 from landcover_pnp.pipeline.map import map_city
 from landcover_pnp.pipeline.settings import MapSettings

@@ -10,7 +10,7 @@ import pytest
 from inputs import write_scene
 
 import landcover_pnp
-from landcover_pnp.configuration import load_settings
+from landcover_pnp.config import load_settings
 from landcover_pnp.pipeline.map import map_city
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.storage.failpoints import ONCE, PATTERN, failpoint

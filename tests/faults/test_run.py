@@ -20,7 +20,7 @@ import rasterio
 from inputs import colours, two_halves, write_scene, write_tif
 
 from landcover_pnp.cli import main
-from landcover_pnp.configuration import load_settings, plain
+from landcover_pnp.config import load_settings, plain
 from landcover_pnp.errors import RequestError
 from landcover_pnp.inference import tiles
 from landcover_pnp.pipeline.map import map_city

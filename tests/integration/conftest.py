@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from inputs import write_scene
 
-from landcover_pnp.configuration import load_settings
+from landcover_pnp.config import load_settings
 from landcover_pnp.pipeline.map import map_city
 from landcover_pnp.pipeline.settings import MapSettings
 

@@ -14,7 +14,7 @@ import rasterio
 from inputs import colours, two_halves, write_scene, write_tif
 from PIL import Image
 
-from landcover_pnp.configuration import load_settings
+from landcover_pnp.config import load_settings
 from landcover_pnp.errors import RasterError, WeakLabelsWarning
 from landcover_pnp.pipeline.map import MapSummary, map_city
 from landcover_pnp.pipeline.settings import MapSettings

@@ -7,7 +7,7 @@ from inputs import colours, two_halves, write_scene
 from torch import Tensor
 
 from landcover_pnp.cli import main
-from landcover_pnp.configuration import load_settings
+from landcover_pnp.config import load_settings
 from landcover_pnp.errors import RasterError, SettingsError, WeakLabelsWarning
 from landcover_pnp.pipeline.map import map_city
 from landcover_pnp.pipeline.settings import MapSettings

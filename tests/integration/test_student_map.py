@@ -15,7 +15,7 @@ import rasterio
 import shapely
 from inputs import ORIGIN, colours, write_scene, write_tif
 
-from landcover_pnp.configuration import load_settings
+from landcover_pnp.config import load_settings
 from landcover_pnp.errors import RequestError, TileError
 from landcover_pnp.legend import WORKING
 from landcover_pnp.pipeline.map import MapSummary, map_city

@@ -20,7 +20,7 @@ import yaml
 from rasterio.transform import from_origin
 
 from landcover_pnp.cli import main
-from landcover_pnp.configuration import plain
+from landcover_pnp.config import plain
 from landcover_pnp.errors import PriorError, RunError, RunLockedError, SettingsError
 from landcover_pnp.prior.callbacks import CHECKPOINT, LOG, VALIDATION_LOG
 from landcover_pnp.prior.crops import Crop

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from landcover_pnp.cli import main
-from landcover_pnp.configuration import load_settings
+from landcover_pnp.config import load_settings
 from landcover_pnp.pipeline.transfer.cities import City, open_city, require_sensible, require_usable
 from landcover_pnp.pipeline.transfer.settings import TransferSettings
 from landcover_pnp.scenes.settings import SyntheticSettings

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import DTypeLike, NDArray
 
-from landcover_pnp.boxes import box_mean, box_sum
+from landcover_pnp.box_filter import box_mean, box_sum
 
 SEEDS = st.integers(0, 2**32 - 1)
 RADII = st.integers(0, 30)

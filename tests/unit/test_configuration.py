@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from landcover_pnp.configuration import keys, load_settings
+from landcover_pnp.config import keys, load_settings
 from landcover_pnp.errors import SettingsError
 from landcover_pnp.pipeline.settings import BatchSettings, DemoSettings, MapSettings
 from landcover_pnp.pipeline.transfer.settings import TransferSettings

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from landcover_pnp.configuration import load_settings
+from landcover_pnp.config import load_settings
 from landcover_pnp.prior.denoiser import Prior, build_network
 from landcover_pnp.prior.settings import TrainPriorSettings
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from landcover_pnp.configuration import plain
+from landcover_pnp.config import plain
 from landcover_pnp.errors import SettingsError
 from landcover_pnp.inference.engine import counts_tones
 from landcover_pnp.pipeline.transfer.settings import TransferCity, TransferMethod, TransferSettings
