@@ -17,11 +17,11 @@ from tempfile import TemporaryDirectory
 from city_memory import city_of
 
 from landcover_pnp.grid import TileGrid
-from landcover_pnp.inference.settings import InferenceSettings, TileSettings
+from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.pipeline.map import map_city
 from landcover_pnp.pipeline.plan import plan_map
 from landcover_pnp.pipeline.progress import Progress
-from landcover_pnp.pipeline.settings import MapSettings
+from landcover_pnp.pipeline.settings import MapSettings, TileSettings
 from landcover_pnp.scenes.settings import SceneSettings
 
 AREAS_KM2 = {"metro area": 5_000.0, "all US urban areas": 275_000.0}

@@ -29,14 +29,15 @@ from landcover_pnp.inference.evidence import evidence_map
 from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.legend import ENVIROATLAS
 from landcover_pnp.pipeline.map import map_city
+from landcover_pnp.pipeline.mapped_scenes import open_site
 from landcover_pnp.pipeline.settings import MapSettings
-from landcover_pnp.pipeline.tiles import BAND, PROBABILITY_ONE
 from landcover_pnp.pipeline.transfer.methods import FROM_RUN, TITLES, Work, predictor
 from landcover_pnp.pipeline.transfer.scores import measures
 from landcover_pnp.pipeline.transfer.settings import TransferMethod
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.scenes.settings import RasterFiles, SceneSettings, TruthFile
 from landcover_pnp.storage.geotiff import write_raster
+from landcover_pnp.storage.probabilities import BAND, PROBABILITY_ONE
 from landcover_pnp.student.mapped_scene import Site, map_site
 from landcover_pnp.student.settings import StudentSettings
 
@@ -76,7 +77,7 @@ def patch_site(name: str, folder: Path) -> Site:
     nlcd = write(folder / "nlcd.tif", np.full((1, 64, 64), 22, np.uint8), 4)
     files = RasterFiles(image, nlcd, truth=TruthFile(truth))
     map_city(MapSettings(SceneSettings(rasters=files), workers=0), folder / "run")
-    site = Site.open(folder / "run")
+    site = open_site(folder / "run")
     evidence = patch(REAL / "ea-patches", name).evidence
     engine = InferenceSettings(engine="denoise")
     maps = {
@@ -111,7 +112,7 @@ def main() -> None:
         folder = Path(name)
         city = load_settings(MapSettings, ROOT / "configs/cities/ea_mini_pittsburgh_pa.yaml")
         map_city(dataclasses.replace(city, workers=0), folder / "pittsburgh")
-        source = {"": Site.open(folder / "pittsburgh")}
+        source = {"": open_site(folder / "pittsburgh")}
         sites = {name: patch_site(name, folder / name) for name in PATCHES}
         for method in METHODS:
             start, parts = time.process_time(), []

@@ -18,7 +18,6 @@ from unittest.mock import patch
 import numpy as np
 from numpy.typing import NDArray
 
-from landcover_pnp import repair
 from landcover_pnp.config import load_settings
 from landcover_pnp.evaluation.scores import Scores, score
 from landcover_pnp.evidence import matrix_refinement
@@ -42,7 +41,6 @@ from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.scenes.settings import EnviroAtlasTile, SyntheticSettings
 from landcover_pnp.scenes.synthetic import write_city
 from landcover_pnp.scenes.synthetic.style import Look
-from landcover_pnp.storage import raster
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT / "configs" / "cities" / "ea_mini_pittsburgh_pa.yaml"
@@ -93,7 +91,7 @@ def main(seeds: list[int]) -> None:
             for given, matrix in matrices.items():
                 if city.startswith(given):
                     continue
-                with patch.object(repair, "class_given_colour", class_given_tone):
+                with patch.object(matrix_refinement, "class_given_colour", class_given_tone):
                     plain = repair_scene(scene, matrix, RepairSettings())
                 full = repair_scene(scene, matrix, RepairSettings())
                 cells = [evidence_scores(scene, m) for m in (matrix, plain.matrix, full.matrix)]

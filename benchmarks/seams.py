@@ -15,9 +15,9 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
-from landcover_pnp.inference.settings import InferenceSettings, TileSettings
+from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.pipeline.map import map_city
-from landcover_pnp.pipeline.settings import MapSettings
+from landcover_pnp.pipeline.settings import MapSettings, TileSettings
 from landcover_pnp.scenes.settings import EnviroAtlasTile, SceneSettings, SyntheticSettings
 from landcover_pnp.scenes.synthetic import write_city
 

@@ -19,6 +19,7 @@ from landcover_pnp.inference.canvas import Canvas
 from landcover_pnp.inference.denoise import denoise
 from landcover_pnp.inference.settings import DenoiseSettings
 from landcover_pnp.legend import CLASS_COUNT
+from landcover_pnp.pipeline.mapped_scenes import open_site
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.storage.raster import open_raster, read
 from landcover_pnp.student.mapped_scene import Site
@@ -40,7 +41,7 @@ def main(runs: list[Path]) -> None:
     torch.set_num_threads(1)
     prior = Prior.load()
     for run in runs:
-        site = Site.open(run)
+        site = open_site(run)
         extent = site.scene.extent
         truth, p = site.scene.truth(extent), student_probabilities(site)
         valid = p.any(axis=0)

@@ -22,7 +22,6 @@ from unittest.mock import patch
 import numpy as np
 from student_sites import REPAIRED, TARGET, evidence_of, mapped, pittsburgh, scored, synthetic
 
-from landcover_pnp import recombination, student
 from landcover_pnp.evaluation.scores import Scores
 from landcover_pnp.evidence.road_reference import city_roads
 from landcover_pnp.evidence.settings import WeakLabelSettings
@@ -31,11 +30,11 @@ from landcover_pnp.grid import Box
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.scenes.settings import RasterFiles
 from landcover_pnp.scenes.synthetic.style import Look
-from landcover_pnp.storage import raster
+from landcover_pnp.student import fusion, training
 from landcover_pnp.student.mapped_scene import Site
 from landcover_pnp.student.settings import ForestSettings, StudentSettings
 
-Floats = recombination.Floats
+Floats = fusion.Floats
 DEFAULT = StudentSettings(teacher="evidence", forest=ForestSettings(trees=30, sample_px=12_000))
 
 
@@ -86,8 +85,8 @@ def scores_of(site: Site, settings: StudentSettings, changed: dict[str, Any]) ->
     """Scores of a student in whose module some functions are others."""
     with ExitStack() as stack:
         for name, function in changed.items():
-            stack.enter_context(patch.object(student, name, function))
-        taught = student.teach([site], student.image_model(settings, [site]), settings)
+            stack.enter_context(patch.object(training, name, function))
+        taught = training.teach([site], training.image_model(settings, [site]), settings)
         return scored(site, taught.predict(site), taught.model.reach_px)
 
 

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from landcover_pnp.config import load_settings
 from landcover_pnp.evaluation.scores import Scores, score
 from landcover_pnp.evidence.settings import RepairSettings, WeakLabelSettings
-from landcover_pnp.grid import Box
+from landcover_pnp.grid import Box, blocks
 from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.pipeline.map import map_city
+from landcover_pnp.pipeline.mapped_scenes import open_site
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.scenes.enviroatlas import scene_files, tile_files
 from landcover_pnp.scenes.settings import (
@@ -23,7 +24,6 @@ from landcover_pnp.scenes.settings import (
 )
 from landcover_pnp.scenes.synthetic import write_city
 from landcover_pnp.scenes.synthetic.style import Look
-from landcover_pnp.storage.raster import blocks
 from landcover_pnp.student.mapped_scene import Predict, Site
 
 TARGET = WeakLabelSettings("target")
@@ -48,7 +48,7 @@ def mapped(files: RasterFiles, weak_labels: WeakLabelSettings, run: Path) -> Sit
     """A city as a finished run of `evidence`."""
     scene, engine = SceneSettings(rasters=files), InferenceSettings(engine="evidence")
     map_city(MapSettings(scene, weak_labels=weak_labels, inference=engine, workers=0), run)
-    return Site.open(run)
+    return open_site(run)
 
 
 def scored(site: Site, predict: Predict, reach_px: int) -> Scores:

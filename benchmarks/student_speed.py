@@ -19,12 +19,13 @@ from landcover_pnp.evidence.settings import ClusterSettings
 from landcover_pnp.inference.engine import Evidence, infer
 from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.pipeline.map import map_city
+from landcover_pnp.pipeline.mapped_scenes import open_site
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.scenes.enviroatlas import tile_files
 from landcover_pnp.scenes.settings import EnviroAtlasTile, SceneSettings, SyntheticSettings
 from landcover_pnp.scenes.synthetic import write_city
-from landcover_pnp.student.mapped_scene import Site, map_site
+from landcover_pnp.student.mapped_scene import map_site
 from landcover_pnp.student.settings import StudentSettings
 from landcover_pnp.student.training import image_model, teach
 
@@ -44,7 +45,7 @@ def main() -> None:
         city = write_city(SyntheticSettings("hill_country", 512, 11), folder)
         files = tile_files(EnviroAtlasTile(folder, city.city))
         map_city(MapSettings(SceneSettings(rasters=files), workers=0), folder / "run")
-        site, prior, options = Site.open(folder / "run"), Prior.load(), ClusterSettings()
+        site, prior, options = open_site(folder / "run"), Prior.load(), ClusterSettings()
         box = site.scene.extent
         image, valid = site.scene.image(box), site.scene.valid(box)
         centres = sample_centres(site.scene.sample(options.sample_px, 0), options, 0)

@@ -22,8 +22,7 @@ from student_sites import REPAIRED, TARGET, evidence_of, mapped, pittsburgh, sco
 from torch import Tensor
 from torch.nn import functional
 
-from landcover_pnp import unet
-from landcover_pnp.storage import raster
+from landcover_pnp.student import unet
 from landcover_pnp.student.image_models import Lesson
 from landcover_pnp.student.mapped_scene import Site
 from landcover_pnp.student.settings import StudentSettings, UNetSettings

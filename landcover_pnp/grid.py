@@ -64,6 +64,10 @@ class Box(NamedTuple):
         )
 
 
+BLOCK_PX = 512
+"""Side of the blocks in which rasters are read and verified."""
+
+
 @dataclass(frozen=True)
 class Tile:
     """One tile: the core it answers for, and the canvas (core + ring) it is inferred on.
@@ -214,3 +218,10 @@ def _ramp(v0: int, v1: int, c0: int, c1: int, size: int, ring_px: int) -> NDArra
     rise = np.clip((centres - c0) / width + 0.5, 0, 1) if c0 > 0 else np.ones(v1 - v0)
     fall = np.clip((c1 - centres) / width + 0.5, 0, 1) if c1 < size else np.ones(v1 - v0)
     return np.minimum(rise, fall)
+
+
+def blocks(extent: Box, side: int = BLOCK_PX) -> Iterator[Box]:
+    """Square blocks that partition a box, in row-major order."""
+    for y in range(extent.y0, extent.y1, side):
+        for x in range(extent.x0, extent.x1, side):
+            yield Box(y, y + side, x, x + side).clip(extent)

@@ -16,7 +16,7 @@ def _train_student(words: list[str]) -> int:
     while rest and not rest[0].startswith("-"):
         runs.append(Path(rest.pop(0)))
     settings = load_settings(StudentSettings, overrides=rest)
-    from landcover_pnp.student.training import train_student
+    from landcover_pnp.pipeline.train_student import train_student
 
     say_fields(train_student(settings, runs))
     return 0

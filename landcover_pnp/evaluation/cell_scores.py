@@ -19,9 +19,11 @@ from landcover_pnp.evaluation.scores import (
     require_comparable,
     truth_classes,
 )
+from landcover_pnp.grid import blocks
 from landcover_pnp.legend import CLASS_COUNT, NO_DATA, Legend
 from landcover_pnp.storage.georeference import pixel_sides_m
-from landcover_pnp.storage.raster import blocks, on_grid, open_raster, read
+from landcover_pnp.storage.probabilities import decode
+from landcover_pnp.storage.raster import on_grid, open_raster, read
 
 CELL_M = 30.0
 """Side of the cells of ``examine_map``, metres: a pixel of NLCD."""
@@ -96,12 +98,10 @@ def examine_map(
         with on_grid(stored, GeoBox.from_rio(source), Resampling.nearest) as view:
             for box in blocks(extent(source)):
                 classes = truth_classes(source, box, legend, protocol)
-                p = read(view, stored.indexes, box).astype(np.float32)
-                mass = p.sum(axis=0)
-                np.divide(p, mass, out=p, where=mass > 0)
+                p = decode(read(view, stored.indexes, box))
                 rows, cols = np.arange(box.y0, box.y1), np.arange(box.x0, box.x1)
                 cells = (rows // down)[:, None] * columns + cols // across
-                predicted = np.where(mass > 0, p.argmax(axis=0) + 1, NO_DATA)
+                predicted = np.where(p.any(axis=0), p.argmax(axis=0) + 1, NO_DATA)
                 confusion += cell_confusion(predicted, classes, cells, count)
                 plain += reliability(p, classes)
                 scaled += reliability(tempered(p, temperature), classes)
@@ -133,8 +133,7 @@ def sample_map(
         step = max(1, math.isqrt(source.height * source.width // max(size, 1)))
         with on_grid(stored, GeoBox.from_rio(source), Resampling.nearest) as view:
             for box in blocks(extent(source)):
-                part = read(view, stored.indexes, box).astype(np.float32)
-                part /= np.maximum(part.sum(axis=0), 1)
+                part = decode(read(view, stored.indexes, box))
                 p.append(part[:, ::step, ::step].reshape(CLASS_COUNT, -1))
                 classes.append(truth_classes(source, box, legend, protocol)[::step, ::step].ravel())
     return np.concatenate(p, axis=1), np.concatenate(classes)

@@ -14,7 +14,7 @@ from odc.geo.geobox import GeoBox
 from rasterio.enums import Resampling
 from rasterio.io import DatasetReader
 
-from landcover_pnp.grid import Box
+from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import (
     CLASS_COUNT,
     ENVIROATLAS,
@@ -25,7 +25,7 @@ from landcover_pnp.legend import (
     to_working,
 )
 from landcover_pnp.storage.georeference import overlapping_bounds, require_same_ground
-from landcover_pnp.storage.raster import blocks, label_band, on_grid, open_raster, read_labels
+from landcover_pnp.storage.raster import label_band, on_grid, open_raster, read_labels
 
 Protocol = Literal["five_classes", "published"]
 """``five_classes`` counts shrubs and wetlands as trees and agriculture as grass; ``published``

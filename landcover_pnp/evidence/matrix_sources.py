@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landcover_pnp.config import load_settings
-from landcover_pnp.errors import RasterError, SettingsError, WeakLabelsWarning
+from landcover_pnp.errors import RasterError, WeakLabelsWarning
 from landcover_pnp.evidence.matrix_refinement import (
     NOWHERE,
     OBJECTS,
@@ -24,12 +23,10 @@ from landcover_pnp.evidence.road_reference import some_windows
 from landcover_pnp.evidence.settings import RepairSettings, WeakLabelSettings
 from landcover_pnp.evidence.spectral_indices import NO_COLOUR, asphalt, tone
 from landcover_pnp.evidence.weak_labels import DEFINITIONS, class_given_nlcd, cooccurrence
-from landcover_pnp.pipeline.settings import MapSettings
-from landcover_pnp.scenes.enviroatlas import scene_files
+from landcover_pnp.grid import blocks
 from landcover_pnp.scenes.preparation import prepare_scene
-from landcover_pnp.scenes.rasters import ScenePlan, plan_scene
+from landcover_pnp.scenes.rasters import ScenePlan
 from landcover_pnp.scenes.scene import Scene
-from landcover_pnp.storage.raster import blocks
 
 DOUBTFUL_CHANGE = 0.2
 """Repairs that move more of p(class | NLCD) than this are warned of, see docs/transfer.md."""
@@ -39,48 +36,6 @@ _UNREPAIRED = (
 )
 
 _SEED = 0
-
-
-def plan_sources(settings: WeakLabelSettings) -> dict[str, ScenePlan]:
-    """Plans the scenes of the source cities.
-
-    Args:
-        settings: Protocol and source cities.
-
-    Returns:
-        Plans by the cities' names; empty but for the protocol ``source``.
-
-    Raises:
-        RequestError: If there is no source city, one has no truth or cannot be read.
-    """
-    if settings.protocol != "source":
-        return {}
-    if not settings.source_scenes:
-        raise SettingsError(
-            found="weak_labels.protocol is source, but weak_labels.source_scenes is empty",
-            expected="configuration files of cities with truth",
-            way_out="name them, or choose the protocol definitions",
-        )
-    names = [config.stem for config in settings.source_scenes]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise SettingsError(
-            found=f"source cities of the same name: {', '.join(twice)}",
-            expected="configuration files, each of another name: it becomes the city's folder",
-            way_out="rename the files of weak_labels.source_scenes",
-        )
-    plans = {}
-    for config in settings.source_scenes:
-        city = load_settings(MapSettings, config).scene
-        files = scene_files(city)
-        if files.truth is None:
-            raise SettingsError(
-                found=f"the source city of {config} has no truth",
-                expected="truth, from which p(class | NLCD) is counted",
-                way_out="give its scene.rasters.truth",
-            )
-        plans[config.stem] = plan_scene(files, city.resolution_m)
-    return plans
 
 
 def protocol_matrix(

@@ -11,9 +11,8 @@ import numpy as np
 from landcover_pnp.errors import WeakLabelsWarning
 from landcover_pnp.evidence.matrix_refinement import OBJECTS, ROADS, places
 from landcover_pnp.evidence.spectral_indices import NO_COLOUR, Asphalt, asphalt, tone
-from landcover_pnp.grid import Box
+from landcover_pnp.grid import Box, blocks
 from landcover_pnp.scenes.scene import Scene
-from landcover_pnp.storage.raster import blocks
 
 _WINDOW_PX = 64
 _SEED = 0

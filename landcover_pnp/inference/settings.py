@@ -165,16 +165,3 @@ class InferenceSettings:
     guided: GuidedSettings = field(default_factory=GuidedSettings)
     algorithm1: Algorithm1Settings = field(default_factory=Algorithm1Settings)
     constraints: ConstraintSettings = field(default_factory=ConstraintSettings)
-
-
-@dataclass(frozen=True)
-class TileSettings:
-    """How the working grid is cut into tiles.
-
-    Attributes:
-        core_px: Side of the core that a tile answers for, working pixels.
-        ring_px: Overlap on each side, working pixels.
-    """
-
-    core_px: int = 384
-    ring_px: int = 64

@@ -16,7 +16,7 @@ from landcover_pnp.pipeline.progress import Progress
 from landcover_pnp.pipeline.settings import BatchSettings, MapSettings
 from landcover_pnp.scenes.image_lists import image_files
 from landcover_pnp.scenes.imagery import image_systems
-from landcover_pnp.storage.geotiff import completed
+from landcover_pnp.storage.atomic import completed
 
 TABLE = "cities.csv"
 """Name of the table in the folder of a batch."""

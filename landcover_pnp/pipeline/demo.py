@@ -7,10 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from landcover_pnp.evidence.settings import WeakLabelSettings
-from landcover_pnp.inference.settings import TileSettings
 from landcover_pnp.pipeline.map import map_city
 from landcover_pnp.pipeline.progress import Progress
-from landcover_pnp.pipeline.settings import DemoSettings, MapSettings
+from landcover_pnp.pipeline.settings import DemoSettings, MapSettings, TileSettings
 from landcover_pnp.pipeline.summary import MapSummary
 from landcover_pnp.scenes.settings import EnviroAtlasTile, SceneSettings, SyntheticSettings
 from landcover_pnp.scenes.synthetic import write_city

@@ -35,9 +35,10 @@ from landcover_pnp.products.rasters import PRODUCTS, drawn_by, provenance_tags, 
 from landcover_pnp.scenes.preparation import prepare_scene
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.scenes.settings import TruthFile
+from landcover_pnp.storage.atomic import remove_partials
 from landcover_pnp.storage.disk_space import need_named, require_space
-from landcover_pnp.storage.geotiff import remove_partials
 from landcover_pnp.storage.journal import journal_of
+from landcover_pnp.storage.lock import locked
 from landcover_pnp.storage.raster import small_cache
 from landcover_pnp.storage.records import (
     Ingredients,
@@ -45,7 +46,6 @@ from landcover_pnp.storage.records import (
     file_hashes,
     fingerprint,
     ingredients,
-    locked,
     write_json,
 )
 from landcover_pnp.student.settings import StudentSettings

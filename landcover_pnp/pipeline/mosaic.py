@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from landcover_pnp.grid import Box, Tile, TileGrid
 from landcover_pnp.legend import CLASS_COUNT
-from landcover_pnp.pipeline.tiles import BAND
 from landcover_pnp.storage.geotiff import write_raster
+from landcover_pnp.storage.probabilities import BAND, encode
 from landcover_pnp.storage.raster import open_raster, read
 
 HELD_BYTES = 128_000_000
@@ -102,7 +102,7 @@ def blend_tiles(results: TileResults, method: str, path: Path) -> Path:
     def parts() -> Iterator[tuple[Box, NDArray[Any]]]:
         for tile in results.grid:
             p = results.blended(tile, stored)
-            yield tile.core, np.rint(p * np.iinfo(np.uint16).max).astype(np.uint16)
+            yield tile.core, encode(p)
 
     write_raster(path, results.grid.geobox, BAND, parts())
     return path

@@ -19,7 +19,7 @@ from landcover_pnp.products.pictures import (
 )
 from landcover_pnp.products.rasters import CONFIDENCE_RAMP
 from landcover_pnp.scenes.scene import Scene
-from landcover_pnp.storage.geotiff import completed
+from landcover_pnp.storage.atomic import completed
 
 PANEL_PX = 900
 """Longest side of a panel; larger maps are thinned out."""

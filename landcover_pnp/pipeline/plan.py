@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from landcover_pnp.config import load_settings
 from landcover_pnp.errors import PriorError, SettingsError
-from landcover_pnp.evidence.matrix_sources import plan_sources
+from landcover_pnp.evidence.settings import WeakLabelSettings
 from landcover_pnp.grid import TileGrid
 from landcover_pnp.inference.engine import needs_prior, require_usable
 from landcover_pnp.pipeline.settings import MapSettings
-from landcover_pnp.pipeline.tiles import load_prior
-from landcover_pnp.prior.denoiser import Prior
+from landcover_pnp.prior.denoiser import Prior, load_prior
 from landcover_pnp.scenes.enviroatlas import scene_files
 from landcover_pnp.scenes.rasters import ScenePlan, plan_scene
 from landcover_pnp.storage.georeference import system_name
@@ -106,3 +106,45 @@ def _prior(settings: MapSettings) -> Prior | None:
         )
     require_usable(settings.inference, prior)
     return prior
+
+
+def plan_sources(settings: WeakLabelSettings) -> dict[str, ScenePlan]:
+    """Plans the scenes of the source cities.
+
+    Args:
+        settings: Protocol and source cities.
+
+    Returns:
+        Plans by the cities' names; empty but for the protocol ``source``.
+
+    Raises:
+        RequestError: If there is no source city, one has no truth or cannot be read.
+    """
+    if settings.protocol != "source":
+        return {}
+    if not settings.source_scenes:
+        raise SettingsError(
+            found="weak_labels.protocol is source, but weak_labels.source_scenes is empty",
+            expected="configuration files of cities with truth",
+            way_out="name them, or choose the protocol definitions",
+        )
+    names = [config.stem for config in settings.source_scenes]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise SettingsError(
+            found=f"source cities of the same name: {', '.join(twice)}",
+            expected="configuration files, each of another name: it becomes the city's folder",
+            way_out="rename the files of weak_labels.source_scenes",
+        )
+    plans = {}
+    for config in settings.source_scenes:
+        city = load_settings(MapSettings, config).scene
+        files = scene_files(city)
+        if files.truth is None:
+            raise SettingsError(
+                found=f"the source city of {config} has no truth",
+                expected="truth, from which p(class | NLCD) is counted",
+                way_out="give its scene.rasters.truth",
+            )
+        plans[config.stem] = plan_scene(files, city.resolution_m)
+    return plans

@@ -11,7 +11,7 @@ from odc.geo.geobox import GeoBox
 from landcover_pnp.grid import Box, Tile, TileGrid
 from landcover_pnp.legend import NO_DATA, WORKING
 from landcover_pnp.pipeline.tiles import PREVIEW
-from landcover_pnp.storage.geotiff import completed
+from landcover_pnp.storage.atomic import completed
 
 
 def write_preview(path: Path, grid: TileGrid, tiles: Path, done: Collection[str]) -> None:

@@ -7,9 +7,22 @@ from pathlib import Path
 from typing import Literal
 
 from landcover_pnp.evidence.settings import ClusterSettings, WeakLabelSettings
-from landcover_pnp.inference.settings import InferenceSettings, TileSettings
+from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.scenes.settings import SceneSettings, SyntheticSettings
 from landcover_pnp.student.settings import StudentSettings
+
+
+@dataclass(frozen=True)
+class TileSettings:
+    """How the working grid is cut into tiles.
+
+    Attributes:
+        core_px: Side of the core that a tile answers for, working pixels.
+        ring_px: Overlap on each side, working pixels.
+    """
+
+    core_px: int = 384
+    ring_px: int = 64
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landcover_pnp.errors import DiskFullError, LandcoverError, RunError
-from landcover_pnp.grid import Box, Tile, TileGrid
+from landcover_pnp.grid import Box, Tile, TileGrid, blocks
 from landcover_pnp.legend import CLASS_COUNT
-from landcover_pnp.pipeline.tiles import BAND, PROBABILITY_ONE, give_up
-from landcover_pnp.storage.geotiff import completed, write_raster
-from landcover_pnp.storage.raster import blocks, open_raster, read
+from landcover_pnp.pipeline.mapped_scenes import open_site
+from landcover_pnp.pipeline.tiles import give_up
+from landcover_pnp.storage.atomic import completed
+from landcover_pnp.storage.geotiff import write_raster
+from landcover_pnp.storage.probabilities import BAND, encode
+from landcover_pnp.storage.raster import open_raster, read
 from landcover_pnp.storage.records import Ingredients, Record, file_hash, file_hashes
 from landcover_pnp.student.mapped_scene import WINDOW_PX, Site
 from landcover_pnp.student.settings import StudentSettings
@@ -86,7 +89,7 @@ def taught(run: Path, settings: StudentSettings, made_of: Ingredients) -> Record
     if record is None:
         start = time.monotonic()
         path.unlink(missing_ok=True)  # as in ``infer_tile``
-        sites = [Site.open(run)]
+        sites = [open_site(run)]
         student = teach(sites, image_model(settings, sites), settings)
         with completed(path.parent / MODEL) as partial:
             joblib.dump(student, partial)
@@ -129,7 +132,7 @@ def student_tile(job: StudentJob, tile_id: str) -> Record:
                 y, x = site.fine.fine(box).within(core)
                 yield (
                     Box(y.start, y.stop, x.start, x.stop),
-                    np.rint(p * PROBABILITY_ONE).astype(np.uint16),
+                    encode(p),
                 )
 
         write_raster(job.raster(tile), geobox, BAND, parts())
@@ -157,7 +160,7 @@ def join_tiles(job: StudentJob, done: Collection[str], path: Path) -> Path:
     Raises:
         RunError: If the file cannot be written.
     """
-    fine = Site.open(job.run).fine
+    fine = open_site(job.run).fine
 
     def parts() -> Iterator[tuple[Box, NDArray[np.uint16]]]:
         for tile in job.grid:
@@ -182,4 +185,4 @@ def _opened(run: Path, model_hash: str) -> tuple[Student, Site]:
             expected=f"a file with the hash {model_hash}",
             way_out="remove it and repeat the command: the student is taught again",
         )
-    return joblib.load(path), Site.open(run)
+    return joblib.load(path), open_site(run)

@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -23,12 +22,11 @@ from landcover_pnp.evidence.weak_labels import weak_labels
 from landcover_pnp.grid import Box, Tile, TileGrid
 from landcover_pnp.inference.engine import Evidence, infer, needs_prior
 from landcover_pnp.inference.settings import InferenceSettings
-from landcover_pnp.legend import NO_DATA, WORKING
-from landcover_pnp.prior.denoiser import Prior
-from landcover_pnp.prior.folder import CARD, CONFIG, WEIGHTS
+from landcover_pnp.legend import NO_DATA
+from landcover_pnp.prior.denoiser import load_prior
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.storage.geotiff import Band, write_raster
-from landcover_pnp.storage.hashes import file_state
+from landcover_pnp.storage.probabilities import BAND, encode
 from landcover_pnp.storage.records import Ingredients, Record, file_hashes
 
 METHODS = ("map", "evidence", "weak_labels")
@@ -36,9 +34,6 @@ METHODS = ("map", "evidence", "weak_labels")
 
 PREVIEW = "classes"
 """Raster of a tile's most probable classes, its core alone: what can be seen during the run."""
-
-PROBABILITY_ONE = 65535
-"""Stored value of probability 1; all classes 0 is no data."""
 
 
 class Tiled(Protocol):
@@ -133,7 +128,7 @@ def infer_tile(job: TileJob, tile_id: str) -> Record:
         probabilities, figures = _probabilities(job, tile)
         geobox = job.grid.geobox[tile.canvas.within(job.grid.extent)]
         for method, p in probabilities.items():
-            stored = np.rint(p * PROBABILITY_ONE).astype(np.uint16)
+            stored = encode(p)
             whole = Box(0, stored.shape[1], 0, stored.shape[2])
             write_raster(job.raster(tile, method), geobox, BAND, [(whole, stored)])
         _write_preview(job, tile, probabilities["map"])
@@ -190,10 +185,6 @@ def _write_preview(job: TileJob, tile: Tile, p: NDArray[np.float32]) -> None:
     write_raster(job.raster(tile, PREVIEW), geobox, band, [(whole, classes[None])])
 
 
-BAND = Band("uint16", tuple(f"p({name})" for name in WORKING.names), nodata=0)
-"""Format of stored probabilities (class, y, x)."""
-
-
 def _probabilities(
     job: TileJob, tile: Tile
 ) -> tuple[dict[str, NDArray[np.float32]], Mapping[str, float]]:
@@ -240,17 +231,3 @@ def _probabilities(
     core = tile.core.within(tile.canvas)
     figures = {"valid_px": int(valid[core].sum()), "uniform_px": int(undecided[core].sum())}
     return {method: np.where(valid, p, 0) for method, p in results.items()}, figures
-
-
-def load_prior(folder: Path | None) -> Prior:
-    """Loads a prior once a process, and again when its files have changed.
-
-    A notebook that trains a prior anew, and workers that outlive a run, would go on with the old.
-    """
-    files = [folder / name for name in (CARD, CONFIG, WEIGHTS)] if folder else []
-    return _loaded(folder, tuple(file_state(file) for file in files if file.is_file()))
-
-
-@lru_cache(maxsize=1)
-def _loaded(folder: Path | None, _state: tuple[tuple[int, ...], ...]) -> Prior:
-    return Prior.load(folder)

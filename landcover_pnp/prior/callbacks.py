@@ -9,8 +9,8 @@ import pytorch_lightning as pl
 
 from landcover_pnp.prior.denoising import LEVELS, DenoiserTraining
 from landcover_pnp.prior.sampling import sample_maps, samples_picture
+from landcover_pnp.storage.atomic import completed, write_text
 from landcover_pnp.storage.failpoints import failpoint
-from landcover_pnp.storage.geotiff import completed, write_text
 from landcover_pnp.storage.records import Ingredients
 
 LOG, VALIDATION_LOG, CHECKPOINT = "log.csv", "validation.csv", "unfinished.ckpt"

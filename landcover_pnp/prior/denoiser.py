@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,8 @@ from landcover_pnp.legend import WORKING, Legend
 from landcover_pnp.prior.folder import CARD, CONFIG, WEIGHTS, Prediction, read_folder
 from landcover_pnp.prior.noise import NoiseSchedule
 from landcover_pnp.prior.settings import DenoiserSettings, NoiseSettings
-from landcover_pnp.storage.geotiff import completed
+from landcover_pnp.storage.atomic import completed
+from landcover_pnp.storage.hashes import file_state
 
 if TYPE_CHECKING:
     # Importing diffusers takes seconds: engines without a prior do not wait for it.
@@ -234,3 +235,17 @@ class Prior:
             "time": "the network is given t + time_offset for t = 1..T; t = 0 is the clean map",
             "time_offset": self.time_offset,
         }
+
+
+def load_prior(folder: Path | None) -> Prior:
+    """Loads a prior once a process, and again when its files have changed.
+
+    A notebook that trains a prior anew, and workers that outlive a run, would go on with the old.
+    """
+    files = [folder / name for name in (CARD, CONFIG, WEIGHTS)] if folder else []
+    return _loaded(folder, tuple(file_state(file) for file in files if file.is_file()))
+
+
+@lru_cache(maxsize=1)
+def _loaded(folder: Path | None, _state: tuple[tuple[int, ...], ...]) -> Prior:
+    return Prior.load(folder)

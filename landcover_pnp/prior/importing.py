@@ -21,7 +21,7 @@ from landcover_pnp.prior.folder import CARD, Prediction
 from landcover_pnp.prior.guided_diffusion import convert
 from landcover_pnp.prior.noise import NoiseSchedule
 from landcover_pnp.prior.settings import ExportPriorSettings, ImportPriorSettings
-from landcover_pnp.storage.geotiff import write_text
+from landcover_pnp.storage.atomic import write_text
 
 if TYPE_CHECKING:
     from diffusers.models.unets.unet_2d import UNet2DModel

@@ -26,7 +26,7 @@ from landcover_pnp.prior.settings import (
     LabelFolder,
     TrainPriorSettings,
 )
-from landcover_pnp.storage.geotiff import completed, make_folder, write_text
+from landcover_pnp.storage.atomic import completed, make_folder, write_text
 
 LEVELS = (20, 50, 100, 200, 300, 400, 600, 800)
 """Noise levels of 1000 at which the denoising is judged."""

@@ -23,7 +23,7 @@ from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.prior.label_maps import draw_label_maps, read_label_maps
 from landcover_pnp.prior.noise import noise_field
 from landcover_pnp.prior.settings import SamplePriorSettings
-from landcover_pnp.storage.geotiff import completed, make_folder
+from landcover_pnp.storage.atomic import completed, make_folder
 
 _NO_DATA_COLOUR = (255, 255, 255)
 _SYNTHETIC_MAPS, _SYNTHETIC_WIDTH_M = 8, 800

@@ -28,15 +28,9 @@ from landcover_pnp.prior.denoising import LEVELS, DenoiserTraining
 from landcover_pnp.prior.folder import CARD, CONFIG, WEIGHTS
 from landcover_pnp.prior.label_maps import draw_label_maps, read_label_maps
 from landcover_pnp.prior.settings import TrainPriorSettings
-from landcover_pnp.storage.geotiff import remove_partials
-from landcover_pnp.storage.records import (
-    Ingredients,
-    Record,
-    changed,
-    file_hashes,
-    ingredients,
-    locked,
-)
+from landcover_pnp.storage.atomic import remove_partials
+from landcover_pnp.storage.lock import locked
+from landcover_pnp.storage.records import Ingredients, Record, changed, file_hashes, ingredients
 
 RECORD = "record.json"
 """File beside a finished prior: what it depends on and what its training came to."""

@@ -18,15 +18,16 @@ from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 
 from landcover_pnp.errors import GridError
-from landcover_pnp.grid import Box
+from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import CLASS_COUNT, NO_DATA, WORKING, LandClass, Legend, to_working
 from landcover_pnp.products.page import Html, escaped, page, picture, swatch, table
 from landcover_pnp.products.pictures import class_picture, thinned
 from landcover_pnp.products.rasters import SOFTWARE
 from landcover_pnp.products.styles import ClassStyle, qml
+from landcover_pnp.storage.atomic import make_folder, write_text
 from landcover_pnp.storage.georeference import bounds_of, overlapping_bounds, require_projected
-from landcover_pnp.storage.geotiff import Band, make_folder, write_cog, write_raster, write_text
-from landcover_pnp.storage.raster import blocks, label_band, on_grid, open_raster, read, read_mask
+from landcover_pnp.storage.geotiff import Band, write_cog, write_raster
+from landcover_pnp.storage.raster import label_band, on_grid, open_raster, read, read_mask
 
 UNCHANGED = 1
 """Value of the difference map where both maps have the same class."""

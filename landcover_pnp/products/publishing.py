@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
 
-from landcover_pnp.grid import Box
+from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import NO_DATA, WORKING
 from landcover_pnp.products.catalog import write_item
 from landcover_pnp.products.finished import FinishedRun
@@ -52,9 +52,10 @@ from landcover_pnp.products.vectors import (
     write_layer_styles,
     write_polygons,
 )
-from landcover_pnp.storage.geotiff import Band, write_cog, write_raster, write_text
-from landcover_pnp.storage.raster import blocks, on_grid, open_raster, read
-from landcover_pnp.storage.records import locked
+from landcover_pnp.storage.atomic import write_text
+from landcover_pnp.storage.geotiff import Band, write_cog, write_raster
+from landcover_pnp.storage.lock import locked
+from landcover_pnp.storage.raster import on_grid, open_raster, read
 from landcover_pnp.storage.replaced_folder import replaced
 
 FOLDER = "products"

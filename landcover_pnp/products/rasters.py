@@ -17,11 +17,13 @@ from odc.geo.geobox import GeoBox
 from rasterio.io import DatasetReader
 
 from landcover_pnp import __version__
-from landcover_pnp.grid import Box
+from landcover_pnp.grid import BLOCK_PX, Box, blocks
 from landcover_pnp.legend import CLASS_COUNT, NO_DATA, WORKING, LandClass, Legend
 from landcover_pnp.products.styles import ClassStyle, Colour, RampStyle, Style, qml
-from landcover_pnp.storage.geotiff import Band, write_cog, write_raster, write_text
-from landcover_pnp.storage.raster import BLOCK_PX, blocks, open_raster, read
+from landcover_pnp.storage.atomic import write_text
+from landcover_pnp.storage.geotiff import Band, write_cog, write_raster
+from landcover_pnp.storage.probabilities import decode
+from landcover_pnp.storage.raster import open_raster, read
 from landcover_pnp.storage.records import Ingredients, fingerprint
 
 PERCENT_NO_DATA = 255
@@ -247,7 +249,5 @@ def _pixels(
     source: DatasetReader, function: Callable[[NDArray[np.float32]], NDArray[np.uint8]]
 ) -> Iterator[tuple[Box, NDArray[np.uint8]]]:
     for box in blocks(Box(0, source.height, 0, source.width)):
-        p = read(source, source.indexes, box).astype(np.float32)
-        mass = p.sum(axis=0)
-        pixels = function(np.divide(p, mass, out=p, where=mass > 0))
+        pixels = function(decode(read(source, source.indexes, box)))
         yield box, pixels.reshape(-1, *box.shape)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from landcover_pnp.grid import Box
+from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import WORKING
 from landcover_pnp.products.finished import FinishedRun
 from landcover_pnp.products.page import Html, data_uri, escaped, page, swatch, table
@@ -22,9 +22,9 @@ from landcover_pnp.products.pictures import (
     truth_labels,
 )
 from landcover_pnp.products.rasters import CONFIDENCE_RAMP, ERRORS
+from landcover_pnp.storage.atomic import write_text
 from landcover_pnp.storage.georeference import system_name
-from landcover_pnp.storage.geotiff import write_text
-from landcover_pnp.storage.raster import blocks, open_raster, read
+from landcover_pnp.storage.raster import open_raster, read
 
 SIDE_PX = 1400
 """Longest side of the report's pictures; larger maps are thinned out."""

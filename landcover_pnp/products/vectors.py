@@ -20,7 +20,7 @@ from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, FieldE
 from rasterio.io import DatasetReader
 
 from landcover_pnp.errors import RunError
-from landcover_pnp.grid import Box
+from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import WORKING
 from landcover_pnp.products.polygons import (
     on_ground,
@@ -32,7 +32,7 @@ from landcover_pnp.products.polygons import (
 from landcover_pnp.products.qgis import Bounds
 from landcover_pnp.products.rasters import PERCENT_NO_DATA
 from landcover_pnp.products.styles import Style, qml
-from landcover_pnp.storage.raster import blocks, open_raster, read
+from landcover_pnp.storage.raster import open_raster, read
 
 WINDOW_PX = 1024
 """Polygons are made in windows of this side, so that memory does not grow with the map."""

@@ -17,16 +17,17 @@ from rasterio.features import geometry_mask
 from rasterio.io import DatasetReader
 
 from landcover_pnp.errors import RasterError, ZonesWarning
-from landcover_pnp.grid import Box
+from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import CLASS_COUNT, WORKING
 from landcover_pnp.products.finished import FinishedRun
 from landcover_pnp.products.rasters import classes
 from landcover_pnp.products.vectors import write_layer
 from landcover_pnp.scenes.vector_files import DEGENERATE, layers_of_shapes
 from landcover_pnp.scenes.vectors import near_grid, shares_beyond
+from landcover_pnp.storage.atomic import completed
 from landcover_pnp.storage.georeference import system_name
-from landcover_pnp.storage.geotiff import completed
-from landcover_pnp.storage.raster import blocks, open_raster, read
+from landcover_pnp.storage.probabilities import decode
+from landcover_pnp.storage.raster import open_raster, read
 
 SHARES = {"tree_canopy": "trees and forest", "impervious": "impervious"}
 """Shares that are given with their uncertainty, and the class each stands for."""
@@ -214,9 +215,7 @@ def _count(source: DatasetReader, zone: Any) -> ZoneCounts:
         transform = source.window_transform(box.window)
         inside = geometry_mask([zone], box.shape, transform, invert=True)
         if inside.any():
-            p = read(source, source.indexes, box).astype(np.float32)
-            mass = p.sum(axis=0)
-            total += ZoneCounts.of(np.divide(p, mass, out=p, where=mass > 0), inside)
+            total += ZoneCounts.of(decode(read(source, source.indexes, box)), inside)
     return total
 
 

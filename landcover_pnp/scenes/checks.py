@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from landcover_pnp.errors import LandcoverError
-from landcover_pnp.grid import Box
+from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import ENVIROATLAS, LEGENDS, NO_DATA, Legend, count_values, nlcd_legend
 from landcover_pnp.scenes.rasters import input_files, plan_scene
 from landcover_pnp.scenes.scene import WEAK_LAYERS
@@ -17,7 +17,6 @@ from landcover_pnp.scenes.settings import RasterFiles
 from landcover_pnp.scenes.vector_files import count_features, vector_layers
 from landcover_pnp.storage.georeference import system_name
 from landcover_pnp.storage.raster import (
-    blocks,
     image_bands,
     label_band,
     open_image,

@@ -18,7 +18,7 @@ from rasterio.features import geometry_mask
 from rasterio.io import DatasetReader
 
 from landcover_pnp.errors import GridError, RasterError
-from landcover_pnp.grid import Box
+from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import LEGENDS, NO_DATA, count_values, nlcd_legend
 from landcover_pnp.scenes.image_windows import ImageryOnGrid
 from landcover_pnp.scenes.rasters import ScenePlan
@@ -151,7 +151,7 @@ def _write_image(
 
     def image_parts() -> Iterator[tuple[Box, NDArray[Any]]]:
         nonlocal wanted_px
-        for box in raster.blocks(extent):
+        for box in blocks(extent):
             pixels, valid = imagery.read(box)
             if plan.files.black_is_no_data:
                 valid &= pixels.any(axis=0)
@@ -216,7 +216,7 @@ def _write_labels(
     with on_grid(source, geobox, resampling) as view:
 
         def parts() -> Iterator[tuple[Box, NDArray[Any]]]:
-            for box in raster.blocks(extent):
+            for box in blocks(extent):
                 labels = raster.read_labels(view, box)
                 counts.update(count_values(labels))
                 yield box, labels[None]
@@ -245,10 +245,10 @@ def _drawn_shares(
     layer: LayerFile, name: str, geobox: GeoBox, extent: Box
 ) -> Iterator[tuple[Box, NDArray[np.float32]]]:
     margin = math.ceil(max(layer.width_m, WIDEST_M) / abs(geobox.resolution.x))
-    for part in raster.blocks(extent, OBJECTS_PX):  # the objects of a whole city are too many
+    for part in blocks(extent, OBJECTS_PX):  # the objects of a whole city are too many
         around = geobox[part.within(extent)].pad(margin)
         objects = read_objects(layer.path, layer.layer, layer.width_m, around, name)
-        for box in raster.blocks(part):
+        for box in blocks(part):
             yield box, objects.coverage(geobox, box, SUBPIXELS)
 
 
@@ -260,7 +260,7 @@ def _raster_shares(
         open_raster(layer.path, name) as source,
         on_grid(source, fine, Resampling.nearest) as view,
     ):
-        for box in raster.blocks(extent):
+        for box in blocks(extent):
             sub = Box(*(v * SUBPIXELS for v in box))
             labels = raster.read(view, 1, sub)
             present = labels != 0 if layer.codes is None else np.isin(labels, layer.codes)

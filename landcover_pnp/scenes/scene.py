@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.transform import Affine
 
-from landcover_pnp.grid import Box
+from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import LEGENDS, to_nlcd_codes, to_working
-from landcover_pnp.storage.raster import blocks, label_band, open_raster, read
+from landcover_pnp.storage.raster import label_band, open_raster, read
 from landcover_pnp.storage.records import Ingredients, Record
 
 WEAK_LAYERS = ("roads", "buildings", "water")

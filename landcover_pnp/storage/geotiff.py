@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,98 +17,13 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.errors import RasterioError
 
-from landcover_pnp.errors import RequestError, RunError
-from landcover_pnp.grid import Box
+from landcover_pnp.errors import RunError
+from landcover_pnp.grid import BLOCK_PX, Box, blocks
 from landcover_pnp.legend import Legend, count_values
+from landcover_pnp.storage.atomic import completed
 from landcover_pnp.storage.class_attributes import class_attributes
-from landcover_pnp.storage.disk_space import disk_full, disk_full_error
+from landcover_pnp.storage.disk_space import disk_full
 from landcover_pnp.storage.failpoints import failpoint
-from landcover_pnp.storage.raster import BLOCK_PX, blocks
-
-
-@contextmanager
-def completed(path: Path) -> Iterator[Path]:
-    """A file that gets its final name only when it is complete.
-
-    Args:
-        path: The final name.
-
-    Yields:
-        A name ``.partial-*`` beside it to write to. When the block ends well, the file is
-        flushed to disk and renamed, with the ``.aux.xml`` GDAL may have put beside it; when
-        it does not, what was written is removed and an older file stays as it was.
-
-    Raises:
-        DiskFullError: If there is no room for it.
-        RequestError: As ``make_folder``.
-    """
-    make_folder(path.parent)
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
-    sidecar = partial.with_name(partial.name + ".aux.xml")
-    try:
-        yield partial
-        failpoint("before-rename", path.name)
-        beside = path.with_name(path.name + ".aux.xml")
-        if not sidecar.exists():
-            beside.unlink(missing_ok=True)  # what it says is about the older file
-        for written, final in ((sidecar, beside), (partial, path)):
-            if written.exists() or written == partial:
-                with written.open("rb") as file:
-                    os.fsync(file.fileno())
-                written.replace(final)
-        failpoint("after-rename", path.name)
-    except OSError as error:
-        full = disk_full_error(path, error)
-        if full is None:
-            raise
-        raise full from error
-    finally:
-        for leftover in (partial, sidecar):
-            leftover.unlink(missing_ok=True)
-
-
-def make_folder(folder: Path) -> None:
-    """Makes a folder to write to, unless it is there already.
-
-    Raises:
-        DiskFullError: If there is no room for it.
-        RequestError: If it cannot be made, or nothing can be written there.
-    """
-    reason = "no permission to write there"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        writable = os.access(folder, os.W_OK | os.X_OK)
-    except OSError as error:
-        if full := disk_full_error(folder, error):
-            raise full from error
-        writable, reason = False, str(error.strerror)
-    if not writable:
-        raise RequestError(
-            found=f"the folder {folder} cannot be written to: {reason}",
-            expected="a folder in which files can be made",
-            way_out="choose another folder, or correct its permissions",
-        )
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a text file, UTF-8, under its final name only when it is complete."""
-    with completed(path) as partial:
-        partial.write_text(text, encoding="utf-8")
-
-
-def remove_partials(folder: Path) -> int:
-    """Removes what an interrupted process left under ``.partial-*`` names in a folder.
-
-    Returns:
-        Number of files and folders removed.
-    """
-    leftovers = list(folder.glob("**/.partial-*"))
-    for leftover in leftovers:
-        if leftover.is_dir():
-            shutil.rmtree(leftover)
-        else:
-            leftover.unlink(missing_ok=True)
-    return len(leftovers)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from landcover_pnp.errors import RunError
-from landcover_pnp.storage.records import Owner, now, owner
+from landcover_pnp.storage.lock import Owner, owner
+from landcover_pnp.storage.records import now
 
 NAME = "journal.jsonl"
 """Name of the journal in a run folder."""

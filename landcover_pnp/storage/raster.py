@@ -19,10 +19,7 @@ from rasterio.io import DatasetReader, MemoryFile
 from rasterio.vrt import WarpedVRT
 
 from landcover_pnp.errors import DamagedError, RasterError
-from landcover_pnp.grid import Box
-
-BLOCK_PX = 512
-"""Side of the blocks in which rasters are read and verified."""
+from landcover_pnp.grid import BLOCK_PX, Box
 
 CACHE_BYTES = 128 * 2**20
 """GDAL's block cache in one process: by default it grows with the machine's memory."""
@@ -285,10 +282,3 @@ def on_grid(source: DatasetReader, geobox: GeoBox, resampling: Resampling) -> Wa
         tolerance=0.001,
         add_alpha=not has_mask,
     )
-
-
-def blocks(extent: Box, side: int = BLOCK_PX) -> Iterator[Box]:
-    """Square blocks that partition a box, in row-major order."""
-    for y in range(extent.y0, extent.y1, side):
-        for x in range(extent.x0, extent.x1, side):
-            yield Box(y, y + side, x, x + side).clip(extent)

@@ -1,25 +1,18 @@
-"""The run folder: records of finished work, fingerprints that say what they depend on, a lock."""
+"""Records of finished work, and fingerprints that say what it depends on."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import json
-import os
-import shutil
-import socket
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from landcover_pnp.errors import RequestError, RunLockedError
+from landcover_pnp.storage.atomic import completed
 from landcover_pnp.storage.failpoints import failpoint
-from landcover_pnp.storage.geotiff import completed, make_folder
-from landcover_pnp.storage.lock_file import one_at_a_time, taken
 
 Ingredients = dict[str, Any]
 """What a result depends on: flat names such as ``inference.engine`` with JSON values."""
@@ -139,112 +132,6 @@ def write_json(path: Path, content: Any) -> None:
     """Writes JSON under its final name only when it is complete."""
     with completed(path) as partial:
         partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[Callable[[], None]]:
-    """Holds a run folder for this process.
-
-    A lock whose process no longer lives on this machine is stale and taken over.
-
-    Args:
-        folder: The run folder; made if it does not exist, and then removed again with all in
-            it where the request turns out to be a bad one.
-
-    Yields:
-        A function to be called once there is work that outlives a request that turns out to be
-        a bad one later.
-
-    Raises:
-        RunLockedError: If another process holds it; names pid, host and start.
-        RequestError, DiskFullError: As ``geotiff.make_folder``.
-    """
-    fresh = not folder.exists()
-    make_folder(folder)
-    lock = folder / ".lock"
-    me = Owner(os.getpid(), socket.gethostname(), now(), _boot())
-    with one_at_a_time(folder):
-        while not taken(lock, json.dumps(dataclasses.asdict(me))):
-            _refuse_if_alive(lock)
-            lock.unlink(missing_ok=True)
-        _HELD.add(folder.absolute())
-    kept = threading.Event()
-    try:
-        yield kept.set
-    except RequestError:
-        if fresh and not kept.is_set():
-            shutil.rmtree(folder)
-        raise
-    finally:
-        lock.unlink(missing_ok=True)
-        _HELD.discard(folder.absolute())
-        if folder.exists() and not any(folder.iterdir()):
-            folder.rmdir()
-
-
-_HELD = set[Path]()
-"""Folders that this process holds."""
-
-
-@dataclass(frozen=True)
-class Owner:
-    """The process that holds a run folder.
-
-    Attributes:
-        pid: Its process id.
-        host: Its machine.
-        start: When it took the folder, ISO 8601.
-        boot: Which start of the machine it belongs to; empty where the system does not say.
-    """
-
-    pid: int
-    host: str
-    start: str
-    boot: str = ""
-
-
-def owner(folder: Path) -> Owner | None:
-    """The process that holds a run folder; None if none does, or it died on this machine."""
-    try:
-        holder = Owner(**json.loads((folder / ".lock").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
-    if holder.host != socket.gethostname():
-        return holder
-    if holder.boot != _boot() and holder.boot:
-        return None  # the number may be another process's by now
-    # A container that is started again keeps its name and counts its processes anew: the lock of
-    # the one that was killed then bears our own number.
-    mine = holder.pid == os.getpid() and folder.absolute() not in _HELD
-    return None if mine or not _lives(holder.pid) else holder
-
-
-def _refuse_if_alive(lock: Path) -> None:
-    holder = owner(lock.parent)
-    if holder is None:
-        return
-    pid, host, start = holder.pid, holder.host, holder.start
-    raise RunLockedError(
-        found=f"{lock.parent} is in use by process {pid} on {host} since {start}",
-        expected="one process a run folder",
-        way_out=f"wait for it or choose another run folder; if it is gone, remove {lock}",
-    )
-
-
-def _boot() -> str:
-    with suppress(OSError):
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    return ""
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def now() -> str:

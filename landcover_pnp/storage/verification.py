@@ -10,8 +10,8 @@ from pathlib import Path
 from rasterio.errors import NotGeoreferencedWarning
 
 from landcover_pnp.errors import LandcoverError, RunError
-from landcover_pnp.grid import Box
-from landcover_pnp.storage.raster import blocks, open_raster, read
+from landcover_pnp.grid import Box, blocks
+from landcover_pnp.storage.raster import open_raster, read
 from landcover_pnp.storage.records import Record, file_hash
 
 

@@ -10,18 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landcover_pnp.config import load_settings
-from landcover_pnp.errors import RasterError
-from landcover_pnp.grid import Box
-from landcover_pnp.inference.engine import counts_tones
-from landcover_pnp.pipeline.settings import MapSettings
-from landcover_pnp.pipeline.tiles import BAND, PROBABILITY_ONE
+from landcover_pnp.grid import Box, blocks
 from landcover_pnp.products.rasters import class_product, write_products
-from landcover_pnp.scenes.enviroatlas import scene_files
 from landcover_pnp.scenes.fine_image import FineImage
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.storage.geotiff import write_raster
-from landcover_pnp.storage.raster import blocks, open_raster, read
+from landcover_pnp.storage.probabilities import BAND, decode, encode
+from landcover_pnp.storage.raster import open_raster, read
 
 WINDOW_PX = 64
 """Side of the windows that sites are learnt from, working pixels: 256 m, a crop of the prior."""
@@ -46,24 +41,6 @@ class Site:
     fine: FineImage
     tones_counted: bool
 
-    @classmethod
-    def open(cls, run: Path) -> Site:
-        """Opens a run folder.
-
-        Raises:
-            RasterError: If it holds no finished map run.
-        """
-        if not (run / "probabilities" / "map.tif").is_file():
-            raise RasterError(
-                found=f"no finished map run in {run}",
-                expected="a folder that `landcover map` has written",
-                way_out="map the scene first, or correct the path",
-            )
-        settings = load_settings(MapSettings, run / "settings.json")
-        scene = Scene.open(run / "scene")
-        fine = FineImage.of(scene_files(settings.scene), scene)
-        return cls(run, scene, fine, counts_tones(settings.inference))
-
     def windows(self) -> list[Box]:
         """Windows of ``WINDOW_PX`` that hold data and partition the site, in row-major order."""
         return [box for box in blocks(self.scene.extent, WINDOW_PX) if self.scene.valid(box).any()]
@@ -76,8 +53,7 @@ class Site:
             box: Working pixels.
         """
         with open_raster(self.run / "probabilities" / f"{method}.tif", method) as source:
-            p = read(source, source.indexes, box).astype(np.float32)
-        return np.asarray(p / np.maximum(p.sum(axis=0), 1), np.float32)
+            return decode(read(source, source.indexes, box))
 
     def upsampled(self, p: NDArray[np.float32]) -> NDArray[np.float32]:
         """(..., y, x) working pixels -> (..., fine y, fine x), each repeated."""
@@ -142,7 +118,7 @@ def map_site(site: Site, predict: Predict, reach_px: int, out: Path, name: str) 
     def parts() -> Iterator[tuple[Box, NDArray[np.uint16]]]:
         for box in blocks(site.scene.extent, 2 * WINDOW_PX):
             p = site.predicted(predict, box, reach_px)
-            yield site.fine.fine(box), np.rint(p * PROBABILITY_ONE).astype(np.uint16)
+            yield site.fine.fine(box), encode(p)
 
     write_raster(out / "probabilities" / f"{name}.tif", site.fine.geobox, BAND, parts())
     return publish_map(out, name)

@@ -10,13 +10,15 @@ from landcover_pnp.cli import main
 from landcover_pnp.config import load_settings
 from landcover_pnp.errors import RasterError, SettingsError, WeakLabelsWarning
 from landcover_pnp.pipeline.map import map_city
+from landcover_pnp.pipeline.mapped_scenes import open_site
 from landcover_pnp.pipeline.settings import MapSettings
+from landcover_pnp.pipeline.train_student import train_student
 from landcover_pnp.pipeline.transfer.baselines import truth_lessons, weak_lessons
 from landcover_pnp.storage.records import file_hash
 from landcover_pnp.student.fusion import recombine
-from landcover_pnp.student.mapped_scene import Site, chosen_places
+from landcover_pnp.student.mapped_scene import chosen_places
 from landcover_pnp.student.settings import ForestSettings, StudentSettings, UNetSettings
-from landcover_pnp.student.training import confidence_weight, train_student
+from landcover_pnp.student.training import confidence_weight
 from landcover_pnp.student.unet import UNet, cross_entropy
 
 QUICK = StudentSettings(rounds=2, forest=ForestSettings(trees=6, sample_px=2000))
@@ -99,7 +101,7 @@ def test_a_network_as_student(run: Path) -> None:
 
 
 def test_crops_of_truth_show_as_much_ground_as_those_of_maps(run: Path) -> None:
-    places, sides_px = chosen_places([Site.open(run)], 100, seed=0), []
+    places, sides_px = chosen_places([open_site(run)], 100, seed=0), []
     for lessons in (truth_lessons(places), weak_lessons(places)):
         k = lessons[0].factor
 
@@ -112,7 +114,7 @@ def test_crops_of_truth_show_as_much_ground_as_those_of_maps(run: Path) -> None:
 
 
 def test_truth_teaches_only_where_the_image_has_data(run: Path) -> None:
-    (lesson,) = truth_lessons(chosen_places([Site.open(run)], 100, seed=0))
+    (lesson,) = truth_lessons(chosen_places([open_site(run)], 100, seed=0))
     assert not lesson.weight[:40, :40].any()
     assert lesson.weight.sum() == 240**2 - 40**2
 
@@ -130,7 +132,7 @@ def test_tones_do_not_count_where_the_image_has_no_colour(tmp_path: Path) -> Non
 
 
 def test_a_large_city_is_sampled(run: Path) -> None:
-    sites = [Site.open(run)] * 3
+    sites = [open_site(run)] * 3
     assert len(chosen_places(sites, 100, seed=0)) == 3
     assert len(chosen_places(sites, 2, seed=0)) == 2
 

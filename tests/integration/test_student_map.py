@@ -20,12 +20,12 @@ from landcover_pnp.errors import RequestError, TileError
 from landcover_pnp.legend import WORKING
 from landcover_pnp.pipeline.map import MapSummary, map_city
 from landcover_pnp.pipeline.settings import MapSettings
+from landcover_pnp.pipeline.train_student import train_student
 from landcover_pnp.products.publishing import publish_run
 from landcover_pnp.products.rasters import open_products
 from landcover_pnp.products.zonal import zonal
 from landcover_pnp.storage.journal import run_status
 from landcover_pnp.student.settings import ForestSettings, StudentSettings
-from landcover_pnp.student.training import train_student
 
 WORDS = [
     *("--tiles.core_px", "30", "--tiles.ring_px", "8", "--workers", "0"),

@@ -8,10 +8,11 @@ import rasterio
 from odc.geo.geobox import GeoBox
 
 from landcover_pnp.errors import RasterError, RequestError, RunError
-from landcover_pnp.grid import Box
+from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import WORKING, LandClass
-from landcover_pnp.storage.geotiff import Band, completed, remove_partials, write_cog, write_raster
-from landcover_pnp.storage.raster import blocks, on_grid, open_raster, read
+from landcover_pnp.storage.atomic import completed, remove_partials
+from landcover_pnp.storage.geotiff import Band, write_cog, write_raster
+from landcover_pnp.storage.raster import on_grid, open_raster, read
 
 GEOBOX = GeoBox.from_bbox((0, 0, 4 * 700, 4 * 600), "EPSG:26917", resolution=4)
 EXTENT = Box(0, 600, 0, 700)

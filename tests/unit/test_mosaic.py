@@ -14,7 +14,7 @@ from odc.geo.geobox import GeoBox
 
 from landcover_pnp.grid import Box, Tile, TileGrid
 from landcover_pnp.pipeline.mosaic import TileResults, blend_tiles
-from landcover_pnp.pipeline.tiles import BAND, METHODS, PROBABILITY_ONE
+from landcover_pnp.pipeline.tiles import METHODS
 from landcover_pnp.products.rasters import (
     PERCENT_NO_DATA,
     classes,
@@ -24,6 +24,7 @@ from landcover_pnp.products.rasters import (
     write_products,
 )
 from landcover_pnp.storage.geotiff import write_raster
+from landcover_pnp.storage.probabilities import BAND, PROBABILITY_ONE
 
 GRID = TileGrid(GeoBox.from_bbox((0, 0, 4 * 90, 4 * 70), "EPSG:26917", resolution=4), 30, 8)
 

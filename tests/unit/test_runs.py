@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from landcover_pnp.errors import DiskFullError, RequestError, RunLockedError
 from landcover_pnp.inference.settings import Algorithm1Settings, InferenceSettings
-from landcover_pnp.storage import raster
-from landcover_pnp.storage.records import Record, changed, fingerprint, ingredients, locked
+from landcover_pnp.storage import lock
+from landcover_pnp.storage.lock import locked
+from landcover_pnp.storage.records import Record, changed, fingerprint, ingredients
 
 
 def test_ingredients_name_nested_settings() -> None:
@@ -55,7 +56,7 @@ def test_half_a_record_is_none(tmp_path: Path, content: str) -> None:
 
 def test_two_processes_cannot_share_a_run_folder(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from landcover_pnp.storage.records import locked\n"
+        "import sys; from pathlib import Path; from landcover_pnp.storage.lock import locked\n"
         "with locked(Path(sys.argv[1])): pass"
     )
     run = tmp_path / "run"
@@ -109,12 +110,12 @@ def test_of_two_processes_that_find_a_stale_lock_one_takes_it(
     owner = {"pid": dead.pid, "host": socket.gethostname(), "start": "yesterday"}
     (tmp_path / ".lock").write_text(json.dumps(owner))
     program = (
-        "import sys; from pathlib import Path; from landcover_pnp.storage.records import locked\n"
+        "import sys; from pathlib import Path; from landcover_pnp.storage.lock import locked\n"
         "folder = Path(sys.argv[1])\n"
         "with locked(folder): (folder / 'taken').touch(); sys.stdin.read()"
     )
     rivals: list[subprocess.Popen[str]] = []
-    judge = runs._refuse_if_alive
+    judge = lock._refuse_if_alive
 
     def judged(lock: Path) -> None:
         judge(lock)
@@ -126,7 +127,7 @@ def test_of_two_processes_that_find_a_stale_lock_one_takes_it(
                 break
             time.sleep(0.05)
 
-    monkeypatch.setattr(runs, "_refuse_if_alive", judged)
+    monkeypatch.setattr(lock, "_refuse_if_alive", judged)
     with locked(tmp_path):
         (rival,) = rivals
         _, said = rival.communicate("", timeout=60)
@@ -164,9 +165,9 @@ def test_a_lock_from_before_the_machine_was_started_again_is_stale(tmp_path: Pat
 def test_a_process_that_is_stopped_while_it_takes_a_folder_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lock_file, "TAKE_S", 0.2)
+    monkeypatch.setattr(lock, "TAKE_S", 0.2)
     with (
-        lock_file.one_at_a_time(tmp_path),
+        lock.one_at_a_time(tmp_path),
         pytest.raises(RunLockedError, match="about to take"),
         locked(tmp_path),
     ):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from landcover_pnp.pipeline.transfer.methods import FROM_RUN, TITLES, Predictor, Work, predictor
 from landcover_pnp.pipeline.transfer.settings import TransferMethod
-from landcover_pnp.storage.geotiff import completed
+from landcover_pnp.storage.atomic import completed
 from landcover_pnp.storage.records import Record, file_hashes
 from landcover_pnp.student.mapped_scene import map_site, publish_map
 

@@ -15,7 +15,7 @@ from landcover_pnp.pipeline.transfer.pictures import bars, details, maps_side_by
 from landcover_pnp.pipeline.transfer.scores import Results, Row
 from landcover_pnp.pipeline.transfer.settings import TransferSettings
 from landcover_pnp.products.page import Html, escaped, page, swatch, table
-from landcover_pnp.storage.geotiff import write_text
+from landcover_pnp.storage.atomic import write_text
 
 DOUBTFUL_DISAGREEMENT = 0.25
 """Share of pixels on which two protocols differ above which the report warns."""

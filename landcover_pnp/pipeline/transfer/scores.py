@@ -15,12 +15,12 @@ from landcover_pnp.evaluation.calibration import fit_temperature
 from landcover_pnp.evaluation.cell_scores import Examination, examine_map, sample_map
 from landcover_pnp.evaluation.intervals import Interval, bootstrap, over_seeds, paired_differences
 from landcover_pnp.evaluation.scores import Scores
-from landcover_pnp.grid import Box
+from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import LEGENDS, WORKING
 from landcover_pnp.pipeline.transfer.cities import City
 from landcover_pnp.pipeline.transfer.maps import MethodMap
 from landcover_pnp.pipeline.transfer.settings import TransferMethod, TransferSettings
-from landcover_pnp.storage.raster import blocks, open_raster, read
+from landcover_pnp.storage.raster import open_raster, read
 
 
 def measures(scores: Scores) -> dict[str, float]:

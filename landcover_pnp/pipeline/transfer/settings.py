@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from landcover_pnp.evidence.settings import ClusterSettings, RepairSettings
-from landcover_pnp.inference.settings import InferenceSettings, TileSettings
+from landcover_pnp.inference.settings import InferenceSettings
+from landcover_pnp.pipeline.settings import TileSettings
 from landcover_pnp.scenes.settings import EnviroAtlasTile, RasterFiles, SyntheticSettings
 from landcover_pnp.student.settings import StudentSettings
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from landcover_pnp.evidence.settings import WeakLabelSettings
 from landcover_pnp.pipeline.map import map_city
+from landcover_pnp.pipeline.mapped_scenes import open_site
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.pipeline.transfer.cities import (
     City,
@@ -34,8 +35,9 @@ from landcover_pnp.pipeline.transfer.report import write_report
 from landcover_pnp.pipeline.transfer.scores import score_maps
 from landcover_pnp.pipeline.transfer.settings import TransferSettings
 from landcover_pnp.scenes.settings import RasterFiles, SceneSettings
-from landcover_pnp.storage.geotiff import remove_partials
-from landcover_pnp.storage.records import locked, write_json
+from landcover_pnp.storage.atomic import remove_partials
+from landcover_pnp.storage.lock import locked
+from landcover_pnp.storage.records import write_json
 from landcover_pnp.student.mapped_scene import Site
 
 NO_MATRIX = "any"
@@ -186,7 +188,7 @@ class _Protocol:
                 reasons = {**summary.unusable, **summary.reasons}
                 failed = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
                 self.say(f"warning: no data where tiles or images failed in {folder}: {failed}")
-            sites[tile] = Site.open(folder)
+            sites[tile] = open_site(folder)
         return sites
 
     def _map(self, city: City, work: Work) -> MethodMap:

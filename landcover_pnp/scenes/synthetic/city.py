@@ -24,7 +24,8 @@ from landcover_pnp.scenes.synthetic.nlcd import draw_nlcd
 from landcover_pnp.scenes.synthetic.plan import city_rng, draw_labels
 from landcover_pnp.scenes.synthetic.style import Look
 from landcover_pnp.scenes.synthetic.survey import Survey, survey
-from landcover_pnp.storage.geotiff import Band, completed, write_raster
+from landcover_pnp.storage.atomic import completed
+from landcover_pnp.storage.geotiff import Band, write_raster
 
 TILE = "r0000c0000"
 """Name of the one tile of a synthetic city."""

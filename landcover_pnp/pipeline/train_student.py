@@ -1,0 +1,96 @@
+"""The stage that trains one student on the map runs of a city and maps them with it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from landcover_pnp.config import load_settings
+from landcover_pnp.errors import RequestError
+from landcover_pnp.pipeline.mapped_scenes import open_site
+from landcover_pnp.pipeline.settings import MapSettings
+from landcover_pnp.storage.lock import locked
+from landcover_pnp.storage.records import write_json
+from landcover_pnp.student.mapped_scene import map_site
+from landcover_pnp.student.settings import StudentSettings
+from landcover_pnp.student.training import image_model, teach
+
+
+@dataclass(frozen=True)
+class StudentSummary:
+    """What a student did.
+
+    Attributes:
+        maps: Class map of each run, at the image's resolution.
+        agreement: Agreement of image and weak labels by round, nats a pixel.
+        changed: Share of pixels that changed class by round.
+        area_km2: Mapped area.
+        teaching_s: Time of the rounds.
+        mapping_s: Time of the last pass over the whole area.
+    """
+
+    maps: str
+    agreement: tuple[float, ...]
+    changed: tuple[float, ...]
+    area_km2: float
+    teaching_s: float
+    mapping_s: float
+
+
+def train_student(settings: StudentSettings, runs: Sequence[Path]) -> StudentSummary:
+    """Teaches one student on the map runs of a city and maps each run's area with it.
+
+    Args:
+        settings: Model, rounds, windows.
+        runs: Folders of finished map runs of one city. Each gets ``student.tif`` with its
+            probabilities and ``student.json``.
+
+    Returns:
+        Rounds and times.
+
+    Raises:
+        RequestError: If a run has a student of its own.
+        RasterError: If a folder holds no finished run, or the runs' images have different bands
+            or pixels, or there is nothing to learn from.
+        RunError: If a map cannot be written.
+    """
+    sites = [open_site(run) for run in runs]
+    for run in runs:
+        _require_undrawn(run)
+    start = time.monotonic()
+    student = teach(sites, image_model(settings, sites), settings)
+    taught = time.monotonic()
+    maps = []
+    for site in sites:
+        with locked(site.run):
+            # Of a student that the run had before: it would vouch for this one's probabilities.
+            (site.run / "probabilities" / "student.json").unlink(missing_ok=True)
+            reach_px = student.model.reach_px
+            maps.append(map_site(site, student.predict(site), reach_px, site.run, "student"))
+            write_json(
+                site.run / "student.json",
+                {
+                    "share": student.share.tolist(),
+                    "changed": [r.changed for r in student.rounds],
+                    "agreement": [r.agreement for r in student.rounds],
+                },
+            )
+    return StudentSummary(
+        maps=" ".join(map(str, maps)),
+        agreement=tuple(r.agreement for r in student.rounds),
+        changed=tuple(r.changed for r in student.rounds),
+        area_km2=sum(s.scene.valid_px * s.scene.resolution_m**2 for s in sites) / 1e6,
+        teaching_s=taught - start,
+        mapping_s=time.monotonic() - taught,
+    )
+
+
+def _require_undrawn(run: Path) -> None:
+    if load_settings(MapSettings, run / "settings.json").student is not None:
+        raise RequestError(
+            found=f"the map of {run} is drawn by a student of the run's own",
+            expected="runs without one: another's probabilities would take its place",
+            way_out="map the scene into another folder with --student null",
+        )

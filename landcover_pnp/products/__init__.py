@@ -1,0 +1,1 @@
+"""A finished run as products: QGIS project, polygons, report, STAC, statistics by zone."""

@@ -1,0 +1,1 @@
+"""A user's files, EnviroAtlas or a synthetic city become one Scene."""

@@ -1,0 +1,200 @@
+"""One process a run folder: the lock file, who holds it, and how a stale one is taken over."""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import json
+import os
+import shutil
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from landcover_pnp.errors import RequestError, RunLockedError
+from landcover_pnp.storage.atomic import make_folder
+from landcover_pnp.storage.disk_space import disk_full_error
+from landcover_pnp.storage.records import now
+
+TAKE_S = 30.0
+"""Time for which another process may be judging a folder's lock, which takes a moment."""
+
+
+@contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Keeps others from a folder's lock while one judges it stale and takes it over.
+
+    Of no effect on file systems that cannot lock a folder, such as NFS.
+
+    Raises:
+        RunLockedError: If another process takes too long over it.
+    """
+    descriptor, start = os.open(folder, os.O_RDONLY), time.monotonic()
+    try:
+        while not _alone(descriptor):
+            if time.monotonic() - start > TAKE_S:
+                raise RunLockedError(
+                    found=f"another process has been about to take {folder} for {TAKE_S:g} s",
+                    expected="one process a run folder",
+                    way_out="see whether it is stopped, and end it or let it go on",
+                )
+            time.sleep(0.05)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _alone(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True  # nobody can have it
+    return True
+
+
+def taken(lock: Path, content: str) -> bool:
+    """Makes a lock, unless there is one.
+
+    Args:
+        lock: The file.
+        content: What it says.
+
+    Returns:
+        Whether it has been made.
+
+    Raises:
+        DiskFullError: If there is no room for it.
+    """
+    claim = lock.with_name(f".partial-lock-{uuid.uuid4().hex}")
+    try:
+        claim.write_text(content, encoding="utf-8")
+        try:  # a link appears with its content or not at all, and never replaces another's lock
+            lock.hardlink_to(claim)
+        except FileExistsError:
+            return False
+        except OSError:  # exFAT and some network file systems have no hard links
+            with lock.open("x", encoding="utf-8") as file:
+                file.write(content)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        full = disk_full_error(lock, error)
+        if full is None:
+            raise
+        raise full from error
+    finally:
+        claim.unlink(missing_ok=True)
+    return True
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[Callable[[], None]]:
+    """Holds a run folder for this process.
+
+    A lock whose process no longer lives on this machine is stale and taken over.
+
+    Args:
+        folder: The run folder; made if it does not exist, and then removed again with all in
+            it where the request turns out to be a bad one.
+
+    Yields:
+        A function to be called once there is work that outlives a request that turns out to be
+        a bad one later.
+
+    Raises:
+        RunLockedError: If another process holds it; names pid, host and start.
+        RequestError, DiskFullError: As ``geotiff.make_folder``.
+    """
+    fresh = not folder.exists()
+    make_folder(folder)
+    lock = folder / ".lock"
+    me = Owner(os.getpid(), socket.gethostname(), now(), _boot())
+    with one_at_a_time(folder):
+        while not taken(lock, json.dumps(dataclasses.asdict(me))):
+            _refuse_if_alive(lock)
+            lock.unlink(missing_ok=True)
+        _HELD.add(folder.absolute())
+    kept = threading.Event()
+    try:
+        yield kept.set
+    except RequestError:
+        if fresh and not kept.is_set():
+            shutil.rmtree(folder)
+        raise
+    finally:
+        lock.unlink(missing_ok=True)
+        _HELD.discard(folder.absolute())
+        if folder.exists() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+_HELD = set[Path]()
+"""Folders that this process holds."""
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The process that holds a run folder.
+
+    Attributes:
+        pid: Its process id.
+        host: Its machine.
+        start: When it took the folder, ISO 8601.
+        boot: Which start of the machine it belongs to; empty where the system does not say.
+    """
+
+    pid: int
+    host: str
+    start: str
+    boot: str = ""
+
+
+def owner(folder: Path) -> Owner | None:
+    """The process that holds a run folder; None if none does, or it died on this machine."""
+    try:
+        holder = Owner(**json.loads((folder / ".lock").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    if holder.host != socket.gethostname():
+        return holder
+    if holder.boot != _boot() and holder.boot:
+        return None  # the number may be another process's by now
+    # A container that is started again keeps its name and counts its processes anew: the lock of
+    # the one that was killed then bears our own number.
+    mine = holder.pid == os.getpid() and folder.absolute() not in _HELD
+    return None if mine or not _lives(holder.pid) else holder
+
+
+def _refuse_if_alive(lock: Path) -> None:
+    holder = owner(lock.parent)
+    if holder is None:
+        return
+    pid, host, start = holder.pid, holder.host, holder.start
+    raise RunLockedError(
+        found=f"{lock.parent} is in use by process {pid} on {host} since {start}",
+        expected="one process a run folder",
+        way_out=f"wait for it or choose another run folder; if it is gone, remove {lock}",
+    )
+
+
+def _boot() -> str:
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return ""
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
