@@ -10,7 +10,7 @@ import time
 import numpy as np
 import torch
 
-from landcover_pnp.inference.engine import Evidence, infer
+from landcover_pnp.inference.engine import Observations, infer
 from landcover_pnp.inference.settings import (
     Algorithm1Settings,
     DenoiseSettings,
@@ -27,7 +27,7 @@ def main(side: int, engine: str) -> None:
     layers = [random.random((count, side, side), np.float32) for count in (5, 5)]
     for layer in layers:
         layer /= layer.sum(axis=0)
-    evidence = Evidence(*layers, np.ones((side, side), np.bool_), (0, 0))
+    evidence = Observations(*layers, np.ones((side, side), np.bool_), (0, 0))
     settings = InferenceSettings(
         engine=engine,
         denoise=DenoiseSettings(draws=1),

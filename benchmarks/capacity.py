@@ -75,7 +75,7 @@ def simulated(cost: Cost, area_km2: float, workers: int) -> tuple[float, float, 
     and there are as many drivers at work as cities, but no more than one for 8 workers.
     """
     px = area_km2 * PX_PER_KM2
-    core, ring = TileSettings().core_px, TileSettings().ring_px
+    core, ring = TileSettings().core_px, TileSettings().halo_px
     tiles = px / core**2
     drivers = min(max(1, workers // 8), max(1, round(area_km2 / CITY_KM2)))
     parts = {
@@ -103,7 +103,7 @@ def main(engines: list[str]) -> None:
 
 def _checked(engine: str, folder: Path) -> Cost:
     usual = TileSettings()
-    halved = TileSettings(usual.core_px // 2, usual.ring_px // 2)
+    halved = TileSettings(usual.core_px // 2, usual.halo_px // 2)
 
     def settings(side_m: int, tiles: TileSettings) -> MapSettings:
         return MapSettings(
@@ -127,7 +127,7 @@ def _checked(engine: str, folder: Path) -> Cost:
     rows = ("tiles, CPU s", 1), ("driver, CPU s", 1), ("run folder, MB", 1e6)
     for (what, unit), a, b in zip(rows, predicted, found, strict=True):
         print(f"| {what} | {a / unit:.1f} | {b / unit:.1f} |")
-    tile_s = (usual.core_px + 2 * usual.ring_px) ** 2 * cost.canvas_px_s
+    tile_s = (usual.core_px + 2 * usual.halo_px) ** 2 * cost.canvas_px_s
     km2_s = tile_s / usual.core_px**2 * PX_PER_KM2
     print(
         f"\nA tile of {usual.core_px} px and its ring: {tile_s:.2f} CPU s; a km2: {km2_s:.2f} s of "

@@ -4,7 +4,7 @@ Synthetic cities in the four looks; where ../shared is there, also a real Enviro
 Pittsburgh and four EnviroAtlas patches of 256 m. p(class | NLCD) of cities and window is by the
 NLCD legend's definitions, so no label of any kind is used. The patches come with the weak labels
 of the program that was released with the paper, as a picture: each pixel's class colours, mixed.
-They have no roads, so of the tones greenness alone counts.
+They have no roads, so of the spectral indices greenness alone counts.
 """
 
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ from scipy.optimize import nnls
 from landcover_pnp.box_filter import box_mean
 from landcover_pnp.config import load_settings
 from landcover_pnp.evidence.clusters import responsibilities, sample_centres
-from landcover_pnp.evidence.matrix_sources import protocol_matrix
+from landcover_pnp.evidence.matrix_sources import matrix_from_source
 from landcover_pnp.evidence.road_reference import scene_roads
 from landcover_pnp.evidence.settings import ClusterSettings, WeakLabelSettings
-from landcover_pnp.evidence.spectral_indices import asphalt, class_given_image, tone
+from landcover_pnp.evidence.spectral_indices import class_given_image, index_values, road_reference
 from landcover_pnp.evidence.weak_labels import weak_labels
-from landcover_pnp.inference.engine import Evidence
+from landcover_pnp.inference.engine import Observations
 from landcover_pnp.legend import ENVIROATLAS, WORKING, to_working
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.scenes.enviroatlas import scene_files
@@ -48,7 +48,7 @@ class Case:
         truth: (y, x) uint8 of the working legend.
     """
 
-    evidence: Evidence
+    evidence: Observations
     truth: NDArray[np.uint8]
 
     @property
@@ -60,8 +60,10 @@ class Case:
         """The upper left corner of this scene."""
         e = self.evidence
         cut = (..., slice(side), slice(side))
-        tones = None if e.tones is None else e.tones[cut]
-        evidence = Evidence(e.clusters[cut], e.weak_labels[cut], e.valid[cut], e.origin, tones)
+        indices = None if e.spectral_indices is None else e.spectral_indices[cut]
+        evidence = Observations(
+            e.clusters[cut], e.weak_labels[cut], e.valid[cut], e.origin, indices
+        )
         return Case(evidence, self.truth[cut])
 
 
@@ -88,9 +90,9 @@ def cases(folder: Path, seed: int, width_m: int) -> dict[str, Case]:
     return found
 
 
-def weighed(p: NDArray[np.float32], known: Evidence) -> NDArray[np.float32]:
-    """A map (class, y, x) with what the tones say of its land, as `denoise` starts from it."""
-    land = p if known.tones is None else p * known.tones
+def weighed(p: NDArray[np.float32], known: Observations) -> NDArray[np.float32]:
+    """A map (class, y, x) weighted by the spectral indices on land: the start of `denoise`."""
+    land = p if known.spectral_indices is None else p * known.spectral_indices
     land = np.where(known.valid, land, 1)[1:]
     q = np.concatenate([p[:1], land / land.sum(axis=0) * (1 - p[0])])
     return np.where(known.valid, q, 0)
@@ -109,11 +111,11 @@ def _case(scene_settings: SceneSettings, folder: Path) -> Case:
     valid, truth = scene.valid(box), scene.truth(box)
     assert truth is not None  # noqa: S101
     layers = (scene.coverage(name, box) for name in ("roads", "buildings", "water"))
-    matrix = protocol_matrix(options, scene, {}, folder)
+    matrix = matrix_from_source(options, scene, {}, folder)
     weak = weak_labels(scene.nlcd(box), matrix, *layers, valid, options, PIXEL_M).probabilities
     image, roads = scene.image(box), scene_roads(scene)
-    tones = class_given_image(image, roads) if roads else None
-    return Case(Evidence(_clusters(image, valid), weak, valid, (0, 0), tones), truth)
+    indices = class_given_image(image, roads) if roads else None
+    return Case(Observations(_clusters(image, valid), weak, valid, (0, 0), indices), truth)
 
 
 def patch(folder: Path, name: str) -> Case:
@@ -123,9 +125,9 @@ def patch(folder: Path, name: str) -> Case:
     valid = np.ones(truth.shape, np.bool_)
     weak = _unmixed(_pixels(folder / f"{name}_prior_rgb_64.tif"))
     image = image.astype(np.float32)
-    roads = asphalt(tone(image).reshape(3, -1), np.zeros(truth.size, np.bool_))
-    tones = class_given_image(image, roads) if roads else None
-    return Case(Evidence(_clusters(image, valid), weak, valid, (0, 0), tones), truth)
+    roads = road_reference(index_values(image).reshape(3, -1), np.zeros(truth.size, np.bool_))
+    indices = class_given_image(image, roads) if roads else None
+    return Case(Observations(_clusters(image, valid), weak, valid, (0, 0), indices), truth)
 
 
 def _clusters(image: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -6,8 +6,8 @@ of the process. MI and KL are the paper's terms at the result, averaged over the
 paper's recipes are slow: they see the upper left `--window` pixels of each scene only, and the
 rows that end in "(window)" are for comparison with them.
 
-"evidence with tones" is what `denoise` starts from; "smoothed" is `denoise` with a mean over 3 x 3
-pixels in place of the prior: what of the gain is no more than the removal of specks.
+"evidence with spectral indices" is where `denoise` starts; "smoothed" is `denoise` with a mean
+over 3 x 3 pixels in place of the prior: what of the gain is no more than the removal of specks.
 
 On a machine with CUDA the networks run there, and cost is wall time.
 
@@ -47,17 +47,19 @@ from landcover_pnp.inference.settings import (
 from landcover_pnp.prior.denoiser import Prior
 
 DEFAULT = InferenceSettings()
-TONES = "evidence with tones"
-SMOOTHED = "evidence with tones, smoothed"
+INDICES = "evidence with spectral indices"
+SMOOTHED = "evidence with spectral indices, smoothed"
 NARROW = EvidenceSettings(radius_px=15, weak_share=0.0, match_radius_px=15)
 
 ROWS: dict[str, InferenceSettings | None] = {
     "weak labels": None,
     "evidence": replace(DEFAULT, engine="evidence"),
     "evidence, narrow boxes": replace(DEFAULT, engine="evidence", evidence=NARROW),
-    TONES: replace(DEFAULT, engine="evidence"),
+    INDICES: replace(DEFAULT, engine="evidence"),
     SMOOTHED: replace(DEFAULT, engine="evidence"),
-    "denoise, no tones": replace(DEFAULT, engine="denoise", denoise=DenoiseSettings(tones=False)),
+    "denoise, no spectral indices": replace(
+        DEFAULT, engine="denoise", denoise=DenoiseSettings(spectral_indices=False)
+    ),
     "denoise": replace(DEFAULT, engine="denoise"),
     "denoise, bfloat16": replace(DEFAULT, engine="denoise", precision="bfloat16"),
     "denoise, mean clean map alone": replace(
@@ -95,7 +97,7 @@ def measure(name: str, scenes: dict[str, Case], folder: Path | None, window: int
     for place, case in scenes.items():
         known = case.evidence
         p = known.weak_labels if settings is None else infer(known, settings, prior, seed=0)
-        if name in (TONES, SMOOTHED):
+        if name in (INDICES, SMOOTHED):
             p = weighed(p, known)
         results[place] = smoothed(p, known.valid) if name == SMOOTHED else p
     seconds = clock() - start

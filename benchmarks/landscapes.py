@@ -1,4 +1,4 @@
-"""Landscape metrics of real label maps beside those of drawn cities, at 4 m in crops of 256 m.
+"""Landscape metrics of real label maps beside those of synthetic cities, at 4 m in crops of 256 m.
 
 Usage: python benchmarks/landscapes.py
 """

@@ -14,8 +14,8 @@ from functools import partial
 
 import psutil
 
-from landcover_pnp.pipeline.workers.task_pool import Farm
-from landcover_pnp.pipeline.workers.worker_pool import Crew
+from landcover_pnp.pipeline.workers.task_pool import TaskPool
+from landcover_pnp.pipeline.workers.worker_pool import WorkerPool
 from landcover_pnp.storage.records import Record
 
 
@@ -32,14 +32,14 @@ def memory_mb() -> tuple[float, float]:
 
 
 def main(tiles: int) -> None:
-    """Sends stub tiles through the farm and prints what they cost as it goes."""
+    """Sends stub tiles through the task pool and prints what they cost as it goes."""
     names = [f"r{i // 1000:04d}c{i % 1000:04d}" for i in range(tiles)]
     work = partial(stub, os.urandom(5000))
     print("| tiles | driver, MB | largest worker, MB | driver, CPU ms a tile |")
     print("|---:|---:|---:|---:|", flush=True)
     before = time.process_time()
-    with Farm(Crew(workers=2), tiles, lambda _: None) as farm:
-        for number, _ in enumerate(farm.harvest(work, names), start=1):
+    with TaskPool(WorkerPool(workers=2), tiles, lambda _: None) as task_pool:
+        for number, _ in enumerate(task_pool.run_tasks(work, names), start=1):
             if number % (tiles // 10) == 0:
                 driver, worker = memory_mb()
                 spent, before = time.process_time() - before, time.process_time()

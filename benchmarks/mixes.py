@@ -1,8 +1,8 @@
 """Mixes of label maps: goes on from a prior for some steps with each, to be judged side by side.
 
 The network sees the same number of crops of each mix, at the same learning rates and seeds. The
-shares are of drawn cities, the EnviroAtlas window and tile of Pittsburgh, and the three folders of
-Chesapeake labels, in the order of configs/prior/small.yaml.
+shares are of synthetic cities, the EnviroAtlas window and tile of Pittsburgh, and the three
+folders of Chesapeake labels, in the order of configs/prior/small.yaml.
 
 Usage: python benchmarks/mixes.py CONFIG START OUT STEPS [NAME ...]; then
 python benchmarks/priors.py CONFIG START=... NAME=OUT/NAME ... prints what became of them.
@@ -21,7 +21,7 @@ MIXES = {
     "drawn": (0.75, (0.13, 0.03, 0.03, 0.02, 0.04)),
     "real": (0.25, (0.35, 0.05, 0.10, 0.08, 0.17)),
 }
-"""Shares of drawn cities, and of each label folder of the configuration."""
+"""Shares of synthetic cities, and of each label folder of the configuration."""
 
 
 def mixed(settings: TrainPriorSettings, name: str) -> TrainPriorSettings:

@@ -2,7 +2,8 @@
 
 Labels of Pittsburgh's real window only. The patches have no CRS and no NLCD; their weak labels are
 those of the program released with the paper, made with p(class | NLCD) of the patch's own city:
-protocol `target`. Methods without NLCD, as in `landcover transfer`, by the same functions and with
+matrix source `target`. Methods without NLCD, as in `landcover transfer`, by the same functions and
+with
 the same intervals, bootstrap over cells of 30 m; `all` are the four patches together. Needs the
 folder ../shared.
 
@@ -22,14 +23,14 @@ from engine_scenes import REAL, ROOT, patch
 from numpy.typing import NDArray
 
 from landcover_pnp.config import load_settings
-from landcover_pnp.evaluation.cell_scores import Examination, examine_map
+from landcover_pnp.evaluation.cell_scores import CellScores, score_cells
 from landcover_pnp.evaluation.intervals import bootstrap
 from landcover_pnp.inference.engine import infer
 from landcover_pnp.inference.evidence import evidence_map
 from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.legend import ENVIROATLAS
 from landcover_pnp.pipeline.map import map_city
-from landcover_pnp.pipeline.mapped_scenes import open_site
+from landcover_pnp.pipeline.mapped_scenes import open_mapped_scene
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.pipeline.transfer.methods import FROM_RUN, TITLES, Work, predictor
 from landcover_pnp.pipeline.transfer.scores import measures
@@ -38,7 +39,7 @@ from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.scenes.settings import RasterFiles, SceneSettings, TruthFile
 from landcover_pnp.storage.geotiff import write_raster
 from landcover_pnp.storage.probabilities import BAND, PROBABILITY_ONE
-from landcover_pnp.student.mapped_scene import Site, map_site
+from landcover_pnp.student.mapped_scene import MappedScene, map_with_model
 from landcover_pnp.student.settings import StudentSettings
 
 PATCHES = ("austin_tx_dp0", "austin_tx_dp1", "unknown_dp2", "unknown_dp3")
@@ -67,7 +68,7 @@ def write(path: Path, pixels: NDArray[np.uint8], pixel_m: float) -> Path:
     return path
 
 
-def patch_site(name: str, folder: Path) -> Site:
+def patch_site(name: str, folder: Path) -> MappedScene:
     """A patch as a finished map run; NLCD is a dummy, and what was made of it is replaced."""
     folder.mkdir(parents=True)
     with rasterio.open(REAL / "ea-patches" / f"{name}_naip_256.tif") as source:
@@ -77,7 +78,7 @@ def patch_site(name: str, folder: Path) -> Site:
     nlcd = write(folder / "nlcd.tif", np.full((1, 64, 64), 22, np.uint8), 4)
     files = RasterFiles(image, nlcd, truth=TruthFile(truth))
     map_city(MapSettings(SceneSettings(rasters=files), workers=0), folder / "run")
-    site = open_site(folder / "run")
+    mapped_scene = open_mapped_scene(folder / "run")
     evidence = patch(REAL / "ea-patches", name).evidence
     engine = InferenceSettings(engine="denoise")
     maps = {
@@ -87,20 +88,20 @@ def patch_site(name: str, folder: Path) -> Site:
         ),
         "map": infer(evidence, engine, Prior.load(), seed=0),
     }
-    box, geobox = site.scene.extent, site.scene.geobox
+    box, geobox = mapped_scene.scene.extent, mapped_scene.scene.geobox
     for method, p in maps.items():
         stored = np.rint(p * PROBABILITY_ONE).astype(np.uint16)
-        path = site.run / "probabilities" / f"{method}.tif"
+        path = mapped_scene.run / "probabilities" / f"{method}.tif"
         write_raster(path, geobox, BAND, [(box, stored)])
-    return site
+    return mapped_scene
 
 
-def examined(site: Site, probabilities: Path) -> Examination:
+def scored_cells(mapped_scene: MappedScene, probabilities: Path) -> CellScores:
     """Scores of a patch."""
-    truth = site.fine.files.truth
+    truth = mapped_scene.fine.files.truth
     if truth is None:
         raise ValueError("a patch without truth")
-    return examine_map(probabilities, truth.path, ENVIROATLAS, "five_classes", overlap=True)
+    return score_cells(probabilities, truth.path, ENVIROATLAS, "five_classes", overlap=True)
 
 
 def main() -> None:
@@ -112,17 +113,22 @@ def main() -> None:
         folder = Path(name)
         city = load_settings(MapSettings, ROOT / "configs/cities/ea_mini_pittsburgh_pa.yaml")
         map_city(dataclasses.replace(city, workers=0), folder / "pittsburgh")
-        source = {"": open_site(folder / "pittsburgh")}
-        sites = {name: patch_site(name, folder / name) for name in PATCHES}
+        source = {"": open_mapped_scene(folder / "pittsburgh")}
+        mapped_scenes = {name: patch_site(name, folder / name) for name in PATCHES}
         for method in METHODS:
             start, parts = time.process_time(), []
-            for site in sites.values():
-                path = site.run / "probabilities" / f"{method}.tif"
+            for mapped_scene in mapped_scenes.values():
+                path = mapped_scene.run / "probabilities" / f"{method}.tif"
                 if method not in FROM_RUN:
-                    work = Work(method, 0, source, {"": site}, StudentSettings())
-                    map_site(site, *predictor(work)(site), folder / site.run.parent.name, method)
-                    path = folder / site.run.parent.name / "probabilities" / f"{method}.tif"
-                parts.append(examined(site, path))
+                    work = Work(method, 0, source, {"": mapped_scene}, StudentSettings())
+                    map_with_model(
+                        mapped_scene,
+                        *predictor(work)(mapped_scene),
+                        folder / mapped_scene.run.parent.name,
+                        method,
+                    )
+                    path = folder / mapped_scene.run.parent.name / "probabilities" / f"{method}.tif"
+                parts.append(scored_cells(mapped_scene, path))
             seconds = time.process_time() - start
             cells = [f"{e.scores.accuracy:.3f} / {e.scores.mean_iou:.3f}" for e in parts]
             found = bootstrap(measures, sum(parts[1:], start=parts[0]).cells, seed=0)

@@ -89,9 +89,9 @@ def maps(priors: dict[str, Prior], levels: list[int]) -> None:
     known = [case.evidence for case in found.values()]
     evidence = [infer(e, InferenceSettings("evidence"), None, SEED) for e in known]
     show("evidence", found, evidence)
-    toned = [weighed(p, e) for e, p in zip(known, evidence, strict=True)]
-    show("evidence with tones", found, toned)
-    smooth = [smoothed(p, e.valid) for e, p in zip(known, toned, strict=True)]
+    weighted = [weighed(p, e) for e, p in zip(known, evidence, strict=True)]
+    show("evidence with spectral indices", found, weighted)
+    smooth = [smoothed(p, e.valid) for e, p in zip(known, weighted, strict=True)]
     show("the same, smoothed", found, smooth)
     for t in levels:
         settings = InferenceSettings(engine="denoise", denoise=DenoiseSettings(t=t))

@@ -24,9 +24,9 @@ from landcover_pnp.scenes.synthetic import write_city
 DISTANCES_PX = (0, 4, 8, 16, 32, 10_000)
 
 
-def ring_px(core_px: int) -> int:
+def halo_px(core_px: int) -> int:
     """The default ring, or the widest that small cores allow."""
-    return min(TileSettings().ring_px, core_px // 2)
+    return min(TileSettings().halo_px, core_px // 2)
 
 
 def disagreement(
@@ -49,7 +49,7 @@ def disagreement(
     )
     labels = []
     for side in (core_px, 3 * core_px):
-        tiles = TileSettings(side, ring_px(core_px))
+        tiles = TileSettings(side, halo_px(core_px))
         settings = MapSettings(scene, inference=inference, tiles=tiles)
         summary = map_city(settings, folder / f"{inference.engine}-{side}")
         with rasterio.open(summary.products[0]) as source:
@@ -63,7 +63,7 @@ def main(core_px: int, view_px: int | None, engines: list[str]) -> None:
     """Prints the table."""
     bounds = list(itertools.pairwise(DISTANCES_PX))
     columns = [f"{a} to {b} px" if b < 10_000 else f"from {a} px" for a, b in bounds]
-    print(f"3 x 3 cores of {core_px} px, ring {ring_px(core_px)} px; share of pixels that differ\n")
+    print(f"3 x 3 cores of {core_px} px, ring {halo_px(core_px)} px; share of pixels that differ\n")
     print("| engine | all | " + " | ".join(columns) + " |\n|---|" + "---:|" * (len(columns) + 1))
     for engine in engines:
         inference = InferenceSettings(engine=engine, view_px=view_px)

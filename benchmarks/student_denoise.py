@@ -19,20 +19,20 @@ from landcover_pnp.inference.canvas import Canvas
 from landcover_pnp.inference.denoise import denoise
 from landcover_pnp.inference.settings import DenoiseSettings
 from landcover_pnp.legend import CLASS_COUNT
-from landcover_pnp.pipeline.mapped_scenes import open_site
+from landcover_pnp.pipeline.mapped_scenes import open_mapped_scene
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.storage.raster import open_raster, read
-from landcover_pnp.student.mapped_scene import Site
+from landcover_pnp.student.mapped_scene import MappedScene
 
 VIEW_PX = 256
 
 
-def student_probabilities(site: Site) -> NDArray[np.float32]:
+def student_probabilities(mapped_scene: MappedScene) -> NDArray[np.float32]:
     """The student's probabilities (class, y, x) float32 on the working grid, 0 without data."""
-    path = site.run / "probabilities" / "student.tif"
+    path = mapped_scene.run / "probabilities" / "student.tif"
     with open_raster(path, "student") as source:
-        fine = read(source, source.indexes, site.fine.fine(site.scene.extent))
-    p = site.pooled(fine.astype(np.float32))
+        fine = read(source, source.indexes, mapped_scene.fine.fine(mapped_scene.scene.extent))
+    p = mapped_scene.pooled(fine.astype(np.float32))
     return np.asarray(p / np.maximum(p.sum(axis=0), 1), np.float32)
 
 
@@ -41,9 +41,9 @@ def main(runs: list[Path]) -> None:
     torch.set_num_threads(1)
     prior = Prior.load()
     for run in runs:
-        site = open_site(run)
-        extent = site.scene.extent
-        truth, p = site.scene.truth(extent), student_probabilities(site)
+        mapped_scene = open_mapped_scene(run)
+        extent = mapped_scene.scene.extent
+        truth, p = mapped_scene.scene.truth(extent), student_probabilities(mapped_scene)
         valid = p.any(axis=0)
 
         def show(name: str, q: NDArray[np.float32]) -> None:
@@ -52,7 +52,7 @@ def main(runs: list[Path]) -> None:
             print(f"| {name} | {s.accuracy:.3f} / {s.mean_iou:.3f} |", flush=True)
 
         print(f"\n| {run} | accuracy / mean IoU |\n|---|---:|")
-        show("evidence", site.probabilities("evidence", extent))
+        show("evidence", mapped_scene.probabilities("evidence", extent))
         show("student", p)
         start = np.where(valid, p, 1 / CLASS_COUNT).astype(np.float32)
         canvas = Canvas((0, 0), valid.shape, 0, VIEW_PX)

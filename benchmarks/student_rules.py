@@ -4,7 +4,7 @@ At the image's resolution, on the real window of Pittsburgh (where the folder ..
 and on synthetic cities of 512 m: those of seed 11, on which the rules were chosen, two of seed 21,
 and those of seed 31, which were looked at when the rule of redness was. Students are forests of 30
 trees that learn from `evidence`. p(class | NLCD) is Pittsburgh's own or that of the NLCD
-definitions, repaired.
+definitions, refined.
 
 Usage: python benchmarks/student_rules.py [CITY ...]
 """
@@ -20,48 +20,48 @@ from typing import Any, get_args
 from unittest.mock import patch
 
 import numpy as np
-from student_sites import REPAIRED, TARGET, evidence_of, mapped, pittsburgh, scored, synthetic
+from student_scenes import REFINED, TARGET, evidence_of, mapped, pittsburgh, scored, synthetic
 
 from landcover_pnp.evaluation.scores import Scores
 from landcover_pnp.evidence.road_reference import city_roads
 from landcover_pnp.evidence.settings import WeakLabelSettings
-from landcover_pnp.evidence.spectral_indices import Asphalt
+from landcover_pnp.evidence.spectral_indices import RoadReference
 from landcover_pnp.grid import Box
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.scenes.settings import RasterFiles
 from landcover_pnp.scenes.synthetic.style import Look
 from landcover_pnp.student import fusion, training
-from landcover_pnp.student.mapped_scene import Site
+from landcover_pnp.student.mapped_scene import MappedScene
 from landcover_pnp.student.settings import ForestSettings, StudentSettings
 
 Floats = fusion.Floats
 DEFAULT = StudentSettings(teacher="evidence", forest=ForestSettings(trees=30, sample_px=12_000))
 
 
-def roads_without_brightness(chosen: Iterable[tuple[Scene, Box]]) -> Asphalt | None:
+def roads_without_brightness(chosen: Iterable[tuple[Scene, Box]]) -> RoadReference | None:
     """The city's roads as if they did not tell how bright the light is."""
     roads = city_roads(chosen)
     return roads and dataclasses.replace(roads, brightness=None)
 
 
-def roads_without_redness(chosen: Iterable[tuple[Scene, Box]]) -> Asphalt | None:
+def roads_without_redness(chosen: Iterable[tuple[Scene, Box]]) -> RoadReference | None:
     """The city's roads as if they did not tell how red the light is."""
     roads = city_roads(chosen)
     return roads and dataclasses.replace(roads, redness=None)
 
 
 def bayes(p: Floats, weak: Floats, share: Floats, _: Floats) -> Floats:
-    """``recombine`` with water like any other class."""
+    """``fuse`` with water like any other class."""
     q = p * weak / np.maximum(share, 1e-6)[:, None, None]
     return np.asarray(q / np.maximum(q.sum(axis=0), 1e-12), np.float32)
 
 
 RULES: dict[str, tuple[StudentSettings, dict[str, Any]]] = {
     "student": (DEFAULT, {}),
-    "without tones": (dataclasses.replace(DEFAULT, tones=False), {}),
+    "without spectral indices": (dataclasses.replace(DEFAULT, spectral_indices=False), {}),
     "without brightness": (DEFAULT, {"city_roads": roads_without_brightness}),
     "without redness": (DEFAULT, {"city_roads": roads_without_redness}),
-    "without the teacher's water": (DEFAULT, {"recombine": bayes}),
+    "without the teacher's water": (DEFAULT, {"fuse": bayes}),
     "one round": (dataclasses.replace(DEFAULT, rounds=1), {}),
     "three rounds": (dataclasses.replace(DEFAULT, rounds=3), {}),
 }
@@ -72,22 +72,26 @@ def cities(folder: Path) -> dict[str, tuple[RasterFiles, WeakLabelSettings]]:
     found = {}
     real = pittsburgh()
     if real is not None:
-        found |= {"Pittsburgh, own": (real, TARGET), "Pittsburgh, definitions": (real, REPAIRED)}
+        found |= {"Pittsburgh, own": (real, TARGET), "Pittsburgh, definitions": (real, REFINED)}
     looks: tuple[Look, ...] = get_args(Look)
     drawn = [(look, 11) for look in looks] + [(look, 21) for look in looks[2:]]
     drawn += [(look, 31) for look in looks]
     for look, seed in drawn:
-        found[f"{look}, {seed}"] = synthetic(look, seed, folder), REPAIRED
+        found[f"{look}, {seed}"] = synthetic(look, seed, folder), REFINED
     return found
 
 
-def scores_of(site: Site, settings: StudentSettings, changed: dict[str, Any]) -> Scores:
+def scores_of(
+    mapped_scene: MappedScene, settings: StudentSettings, changed: dict[str, Any]
+) -> Scores:
     """Scores of a student in whose module some functions are others."""
     with ExitStack() as stack:
         for name, function in changed.items():
             stack.enter_context(patch.object(training, name, function))
-        taught = training.teach([site], training.image_model(settings, [site]), settings)
-        return scored(site, taught.predict(site), taught.model.reach_px)
+        trained = training.train(
+            [mapped_scene], training.image_model(settings, [mapped_scene]), settings
+        )
+        return scored(mapped_scene, trained.predict(mapped_scene), trained.model.reach_px)
 
 
 def main(wanted: list[str]) -> None:
@@ -98,9 +102,9 @@ def main(wanted: list[str]) -> None:
         for city, (files, weak_labels) in cities(Path(name)).items():
             if wanted and city not in wanted:
                 continue
-            site = mapped(files, weak_labels, Path(name) / city.replace(", ", "-"))
-            rows = [scored(site, evidence_of(site), 0)]
-            rows += [scores_of(site, *rule) for rule in RULES.values()]
+            mapped_scene = mapped(files, weak_labels, Path(name) / city.replace(", ", "-"))
+            rows = [scored(mapped_scene, evidence_of(mapped_scene), 0)]
+            rows += [scores_of(mapped_scene, *rule) for rule in RULES.values()]
             cells = " | ".join(f"{s.accuracy:.3f} / {s.mean_iou:.3f}" for s in rows)
             print(f"| {city} | {cells} |", flush=True)
 

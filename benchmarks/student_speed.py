@@ -16,18 +16,18 @@ import torch
 
 from landcover_pnp.evidence.clusters import responsibilities, sample_centres
 from landcover_pnp.evidence.settings import ClusterSettings
-from landcover_pnp.inference.engine import Evidence, infer
+from landcover_pnp.inference.engine import Observations, infer
 from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.pipeline.map import map_city
-from landcover_pnp.pipeline.mapped_scenes import open_site
+from landcover_pnp.pipeline.mapped_scenes import open_mapped_scene
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.scenes.enviroatlas import tile_files
 from landcover_pnp.scenes.settings import EnviroAtlasTile, SceneSettings, SyntheticSettings
 from landcover_pnp.scenes.synthetic import write_city
-from landcover_pnp.student.mapped_scene import map_site
+from landcover_pnp.student.mapped_scene import map_with_model
 from landcover_pnp.student.settings import StudentSettings
-from landcover_pnp.student.training import image_model, teach
+from landcover_pnp.student.training import image_model, train
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -45,15 +45,19 @@ def main() -> None:
         city = write_city(SyntheticSettings("hill_country", 512, 11), folder)
         files = tile_files(EnviroAtlasTile(folder, city.city))
         map_city(MapSettings(SceneSettings(rasters=files), workers=0), folder / "run")
-        site, prior, options = open_site(folder / "run"), Prior.load(), ClusterSettings()
-        box = site.scene.extent
-        image, valid = site.scene.image(box), site.scene.valid(box)
-        centres = sample_centres(site.scene.sample(options.sample_px, 0), options, 0)
+        mapped_scene, prior, options = (
+            open_mapped_scene(folder / "run"),
+            Prior.load(),
+            ClusterSettings(),
+        )
+        box = mapped_scene.scene.extent
+        image, valid = mapped_scene.scene.image(box), mapped_scene.scene.valid(box)
+        centres = sample_centres(mapped_scene.scene.sample(options.sample_px, 0), options, 0)
 
         def inference(engine: InferenceSettings) -> None:
             clusters = responsibilities(image, valid, centres, options, 0)
-            weak = site.probabilities("weak_labels", box)
-            infer(Evidence(clusters, weak, valid, (0, 0)), engine, prior, seed=0)
+            weak = mapped_scene.probabilities("weak_labels", box)
+            infer(Observations(clusters, weak, valid, (0, 0)), engine, prior, seed=0)
 
         rows = {
             "`evidence`": seconds(lambda: inference(InferenceSettings(engine="evidence"))),
@@ -61,13 +65,17 @@ def main() -> None:
         }
         for model in ("forest", "unet"):
             settings = dataclasses.replace(StudentSettings(), model=model)
-            student = teach([site], image_model(settings, [site]), settings)
+            student = train([mapped_scene], image_model(settings, [mapped_scene]), settings)
             rows[f"student, {model}: last pass"] = seconds(
-                lambda student=student: map_site(  # type: ignore[misc]
-                    site, student.predict(site), student.model.reach_px, folder, "student"
+                lambda student=student: map_with_model(  # type: ignore[misc]
+                    mapped_scene,
+                    student.predict(mapped_scene),
+                    student.model.reach_px,
+                    folder,
+                    "student",
                 )
             )
-        km2 = valid.sum() * site.scene.resolution_m**2 / 1e6
+        km2 = valid.sum() * mapped_scene.scene.resolution_m**2 / 1e6
         print("| | s / km2 | faster than `denoise` | than `evidence` |\n|---|---:|---:|---:|")
         for row, cost in rows.items():
             against = " | ".join(f"{rows[e] / cost:.2f}" for e in ("`denoise`", "`evidence`"))

@@ -6,14 +6,15 @@ import dataclasses
 import re
 import types
 import typing
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
-from landcover_pnp.errors import SettingsError, nearest
+from landcover_pnp.errors import RenamedWarning, SettingsError, nearest
 
 S = TypeVar("S")
 
@@ -57,6 +58,17 @@ def load_settings(
     return settings(**vars(parsed))
 
 
+def renamed(was: str, words: Mapping[str, str] | None = None, **options: Any) -> Any:
+    """A field of settings that had another name or other words; old ones are read with a warning.
+
+    Args:
+        was: The old name.
+        words: New words by the old ones, for a field that takes words.
+        **options: As for ``dataclasses.field``.
+    """
+    return dataclasses.field(metadata={"was": was, "words": words or {}}, **options)
+
+
 def plain(settings: Any) -> Any:
     """Settings as JSON values that ``load_settings`` reads back, with absolute paths."""
     if dataclasses.is_dataclass(settings):
@@ -93,7 +105,7 @@ def settings_block(settings: type[Any], name: str) -> type[Any]:
         raise SettingsError(
             found=f"no block of settings {name!r}",
             expected="one of " + ", ".join(known) if known else "no block: there are none",
-            way_out=nearest(name, known),
+            fix=nearest(name, known),
         )
     return inner
 
@@ -114,7 +126,7 @@ def _read(config: Path) -> dict[str, Any]:
         raise SettingsError(
             found=f"no configuration file {config}",
             expected="a YAML file",
-            way_out="correct the path; configs/ holds examples",
+            fix="correct the path; configs/ holds examples",
         )
     try:
         values = yaml.safe_load(config.read_text(encoding="utf-8"))
@@ -122,13 +134,13 @@ def _read(config: Path) -> dict[str, Any]:
         raise SettingsError(
             found=f"{config} is no YAML: {' '.join(str(error).split())}",
             expected="lines of `key: value`, indented by spaces",
-            way_out="compare with the examples in configs/",
+            fix="compare with the examples in configs/",
         ) from error
     if not isinstance(values, dict):
         raise SettingsError(
             found=f"{config} holds {'nothing' if values is None else type(values).__name__}",
             expected="keys and values",
-            way_out="compare with the examples in configs/",
+            fix="compare with the examples in configs/",
         )
     return values
 
@@ -136,13 +148,17 @@ def _read(config: Path) -> dict[str, Any]:
 def _checked(values: dict[str, Any], settings: type[Any], config: Path, at: str = "") -> Any:
     """The same values with paths counted from the file's folder; refuses unknown keys."""
     hints = typing.get_type_hints(settings)
+    old, words = _old_names(settings), _words(settings)
     checked: dict[str, Any] = {}
     for key, value in values.items():
+        if key in old and key not in hints:
+            _warn_renamed(at + str(key), at + old[key], f" in {config}")
+            key = old[key]
         if key not in hints:
             raise SettingsError(
                 found=f"unknown key {at + str(key)!r} in {config}",
                 expected="one of " + ", ".join(at + name for name in hints),
-                way_out=nearest(str(key), hints),
+                fix=nearest(str(key), hints),
             )
         kind, inner = hints[key], _dataclass_in(hints[key])
         items = value if _is_list(kind) and isinstance(value, list) else [value]
@@ -153,7 +169,8 @@ def _checked(values: dict[str, Any], settings: type[Any], config: Path, at: str 
             ]
         elif Path in _leaves(kind):
             items = [str(config.parent / v) if isinstance(v, str) else v for v in items]
-        checked[key] = items if items is value or isinstance(value, list) else items[0]
+        items = _new_words(items, words.get(key, {}), f" in {config}")
+        checked[key] = items if isinstance(value, list) else items[0]
     return checked
 
 
@@ -173,7 +190,7 @@ def _require_blocks(
             raise SettingsError(
                 found=f"{at}{key} is {value}" + (f" ({config})" if config else ""),
                 expected="keys and values: " + ", ".join(typing.get_type_hints(inner)),
-                way_out=f"indent them below `{key}:`, or give them as --{at}{key}.KEY VALUE",
+                fix=f"indent them below `{key}:`, or give them as --{at}{key}.KEY VALUE",
             )
 
 
@@ -182,23 +199,26 @@ def _options(words: Sequence[str], settings: type[Any]) -> dict[str, Any]:
 
     Values are YAML, but for texts and paths: a title may hold a colon.
     """
-    known = keys(settings)
+    known, old = keys(settings), _old_keys(settings)
     values: dict[str, Any] = {}
     waiting = list(words)
     while waiting:
         word = waiting.pop(0)
         name, equals, value = word.removeprefix("--").partition("=")
+        if name in old and name not in known and word.startswith("--"):
+            _warn_renamed("--" + name, "--" + old[name])
+            name = old[name]
         if not word.startswith("--") or name not in known:
             raise SettingsError(
                 found=f"unknown option {word}",
                 expected="options that --help lists",
-                way_out=nearest(name, known),
+                fix=nearest(name, known),
             )
         if not equals and not waiting:
             raise SettingsError(
                 found=f"option {word} without a value",
                 expected=f"{word} VALUE",
-                way_out="add the value",
+                fix="add the value",
             )
         value = value if equals else waiting.pop(0)
         as_it_is = value != "null" and _is_text(known[name])
@@ -208,9 +228,48 @@ def _options(words: Sequence[str], settings: type[Any]) -> dict[str, Any]:
             raise SettingsError(
                 found=f"--{name} {value} is no YAML: {' '.join(str(error).split())}",
                 expected="a value as it would stand in a configuration, in quotes",
-                way_out="correct the value",
+                fix="correct the value",
             ) from error
     return values
+
+
+def _old_names(settings: type[Any]) -> dict[str, str]:
+    """New names by the old ones of a dataclass' own fields that were renamed, see ``renamed``."""
+    fields = dataclasses.fields(settings)
+    return {field.metadata["was"]: field.name for field in fields if "was" in field.metadata}
+
+
+def _old_keys(settings: type[Any], old_at: str = "", at: str = "") -> dict[str, str]:
+    """The same by dotted name, of all keys below; a group that was renamed renames its keys."""
+    found: dict[str, str] = {}
+    names = {new: was for was, new in _old_names(settings).items()}
+    for name, kind in typing.get_type_hints(settings).items():
+        for old in {names.get(name, name), name}:
+            if old_at + old != at + name:
+                found[old_at + old] = at + name
+            inner = _dataclass_in(kind)
+            if inner is not None and not _is_list(kind):
+                found |= _old_keys(inner, f"{old_at}{old}.", f"{at}{name}.")
+    return found
+
+
+def _words(settings: type[Any]) -> dict[str, Mapping[str, str]]:
+    """New words by old ones, by field."""
+    return {f.name: f.metadata["words"] for f in dataclasses.fields(settings) if f.metadata}
+
+
+def _new_words(items: list[Any], words: Mapping[str, str], where: str = "") -> list[Any]:
+    for word in words.keys() & {item for item in items if isinstance(item, str)}:
+        _warn_renamed(word, words[word], where)
+    return [words.get(item, item) if isinstance(item, str) else item for item in items]
+
+
+def _warn_renamed(old: str, new: str, where: str = "") -> None:
+    warnings.warn(
+        f"{old}{where} is called {new} now; the old name is read until the next version",
+        RenamedWarning,
+        stacklevel=2,
+    )
 
 
 def _explained(error: ArgumentError, config: Path | None) -> SettingsError:
@@ -232,7 +291,7 @@ def _explained(error: ArgumentError, config: Path | None) -> SettingsError:
     return SettingsError(
         found=found + (f" ({config})" if config else ""),
         expected=expected,
-        way_out="correct the value in the configuration or on the command line",
+        fix="correct the value in the configuration or on the command line",
     )
 
 
@@ -283,5 +342,5 @@ def _outside(name: str, value: object, expected: str) -> SettingsError:
     return SettingsError(
         found=f"{name} is {value}",
         expected=expected,
-        way_out="correct the value in the configuration or on the command line",
+        fix="correct the value in the configuration or on the command line",
     )

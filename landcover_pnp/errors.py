@@ -1,4 +1,4 @@
-"""Errors and warnings of the package: one class tree, each message found / expected / way out."""
+"""Errors and warnings of the package: one class tree, each message found / expected / fix."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class LandcoverError(Exception):
 
     exit_code = 1
 
-    def __init__(self, found: str, expected: str, way_out: str) -> None:
-        super().__init__(found, expected, way_out)
+    def __init__(self, found: str, expected: str, fix: str) -> None:
+        super().__init__(found, expected, fix)
         self.found = found
         self.expected = expected
-        self.way_out = way_out
+        self.fix = fix
 
     def __str__(self) -> str:
         """The message as the user reads it, three lines."""
-        return f"found: {self.found}\n  expected: {self.expected}\n  way out: {self.way_out}"
+        return f"found: {self.found}\n  expected: {self.expected}\n  fix: {self.fix}"
 
 
 class RequestError(LandcoverError):
@@ -99,6 +99,10 @@ class ZonesWarning(LandcoverWarning):
 
 class WeakLabelsWarning(LandcoverWarning):
     """Weak labels say nothing at some pixels, or less than they should."""
+
+
+class RenamedWarning(LandcoverWarning):
+    """A key or word of an older version was read under its new name."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -97,7 +97,7 @@ class TileGrid:
     Attributes:
         geobox: The working grid: CRS, affine transform, shape (y, x).
         core_px: Side of a core; the last row and column may be smaller.
-        ring_px: Overlap on each side of a core.
+        halo_px: Overlap on each side of a core.
 
     Raises:
         GridError: If the ring is negative or wider than half a core: then more than two
@@ -106,14 +106,14 @@ class TileGrid:
 
     geobox: GeoBox
     core_px: int
-    ring_px: int
+    halo_px: int
 
     def __post_init__(self) -> None:
-        if self.core_px < 1 or not 0 <= 2 * self.ring_px <= self.core_px:
+        if self.core_px < 1 or not 0 <= 2 * self.halo_px <= self.core_px:
             raise GridError(
-                found=f"tiles with a core of {self.core_px} px and a ring of {self.ring_px} px",
-                expected="a core of at least 1 px and a ring of 0 to half a core",
-                way_out="set tiles.core_px and tiles.ring_px accordingly, such as 384 and 64",
+                found=f"tiles with a core of {self.core_px} px and a halo of {self.halo_px} px",
+                expected="a core of at least 1 px and a halo of 0 to half a core",
+                fix="set tiles.core_px and tiles.halo_px accordingly, such as 384 and 64",
             )
 
     @property
@@ -154,12 +154,12 @@ class TileGrid:
             raise GridError(
                 found=f"tile row {row}, column {column}",
                 expected=f"rows 0 to {rows - 1} and columns 0 to {columns - 1}",
-                way_out="take a tile of this run's own tile grid",
+                fix="take a tile of this run's own tile grid",
             )
         y0, y1 = _core(row, rows, self.core_px, self.extent.y1)
         x0, x1 = _core(column, columns, self.core_px, self.extent.x1)
         core = Box(y0, y1, x0, x1)
-        return Tile(row, column, core, core.grow(self.ring_px).clip(self.extent))
+        return Tile(row, column, core, core.grow(self.halo_px).clip(self.extent))
 
     def tile_by_id(self, tile_id: str) -> Tile:
         """The tile of a name ``r0000c0000``.
@@ -172,7 +172,7 @@ class TileGrid:
             raise GridError(
                 found=f"tile name {tile_id!r}",
                 expected="a name like r0003c0012",
-                way_out="take the names from the run's tiles folder",
+                fix="take the names from the run's tiles folder",
             )
         return self.tile(int(match[1]), int(match[2]))
 
@@ -199,8 +199,8 @@ class TileGrid:
             (y, x) float32 in 0..1, of the canvas' shape.
         """
         e, c, v = self.extent, tile.core, tile.canvas
-        weights_y = _ramp(v.y0, v.y1, c.y0, c.y1, e.y1, self.ring_px)
-        weights_x = _ramp(v.x0, v.x1, c.x0, c.x1, e.x1, self.ring_px)
+        weights_y = _ramp(v.y0, v.y1, c.y0, c.y1, e.y1, self.halo_px)
+        weights_x = _ramp(v.x0, v.x1, c.x0, c.x1, e.x1, self.halo_px)
         return (weights_y[:, None] * weights_x[None, :]).astype(np.float32)
 
 
@@ -212,9 +212,9 @@ def _core(index: int, count: int, core_px: int, size: int) -> tuple[int, int]:
     return index * core_px, size if index == count - 1 else (index + 1) * core_px
 
 
-def _ramp(v0: int, v1: int, c0: int, c1: int, size: int, ring_px: int) -> NDArray[np.float64]:
+def _ramp(v0: int, v1: int, c0: int, c1: int, size: int, halo_px: int) -> NDArray[np.float64]:
     centres = np.arange(v0, v1) + 0.5
-    width = max(ring_px, 1)
+    width = max(halo_px, 1)
     rise = np.clip((centres - c0) / width + 0.5, 0, 1) if c0 > 0 else np.ones(v1 - v0)
     fall = np.clip((c1 - centres) / width + 0.5, 0, 1) if c1 < size else np.ones(v1 - v0)
     return np.minimum(rise, fall)

@@ -74,7 +74,7 @@ class Legend:
                 found=f"unknown class codes in {where}: {listed_counts(unknown)}",
                 expected=f"codes of the legend {self.name!r}: 0, "
                 + ", ".join(map(str, self.codes)),
-                way_out="name the legend the file really has, or remap its codes before use; "
+                fix="name the legend the file really has, or remap its codes before use; "
                 "declare one that means no data, for example with gdal_edit.py -a_nodata 250",
             )
 
@@ -194,7 +194,7 @@ def to_working(
         raise LegendError(
             found=f"{where} has the legend {legend.name!r}",
             expected="a legend that maps to the working classes: " + ", ".join(_TO_WORKING),
-            way_out="set the legend of the truth layer to one of these",
+            fix="set the legend of the truth layer to one of these",
         )
     return remap(labels, legend, _TO_WORKING[legend.name], where)
 

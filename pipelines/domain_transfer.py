@@ -1,4 +1,4 @@
-"""One city's labels, other cities' maps: every method, every protocol, scored and reported.
+"""One city's labels, other cities' maps: every method, every matrix source, scored and reported.
 
 Usage: python pipelines/domain_transfer.py CONFIG.yaml [RUN_FOLDER]
 """

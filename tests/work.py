@@ -1,4 +1,4 @@
-"""Stub work for the farm: light to import, so that worker processes start quickly."""
+"""Stub work for the task pool: light to import, so that worker processes start quickly."""
 
 import os
 import signal

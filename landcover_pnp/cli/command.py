@@ -82,7 +82,7 @@ def arguments(
         raise SettingsError(
             found=f"no {name}" + (f" before {words[0]}" if words else ""),
             expected=f"{name} as the command's first word",
-            way_out="see --help",
+            fix="see --help",
         )
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     for option, default in options.items():
@@ -93,7 +93,7 @@ def arguments(
         raise SettingsError(
             found=f"option {error.argument_name} without a value",
             expected=f"{error.argument_name} VALUE",
-            way_out="add the value",
+            fix="add the value",
         ) from error
     return words[0], vars(own), rest
 

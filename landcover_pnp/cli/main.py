@@ -43,7 +43,7 @@ def main(words: Sequence[str] | None = None) -> int:
             raise SettingsError(
                 found=f"unknown command {name!r}",
                 expected="one of " + ", ".join(COMMANDS),
-                way_out=nearest(name, COMMANDS),
+                fix=nearest(name, COMMANDS),
             )
         for asked in filter(None, map(HELP.fullmatch, rest)):
             say(command.help(name, asked["block"]))

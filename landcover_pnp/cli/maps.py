@@ -53,11 +53,11 @@ def _evaluate(words: list[str]) -> int:
     from landcover_pnp.scenes.settings import TruthFile
 
     truth = TruthFile(settings.truth, settings.legend)
-    scores = evaluate_run(run, truth, settings.protocol, overlap=settings.overlap)
+    scores = evaluate_run(run, truth, settings.scheme, overlap=settings.overlap)
     mapped = scores["map"]
     say(
-        f"{run} against {settings.truth}: {mapped.pixels} truth pixels, protocol "
-        f"{settings.protocol}, {mapped.unmapped:.2%} of the truth without a map\n"
+        f"{run} against {settings.truth}: {mapped.pixels} truth pixels, scoring scheme "
+        f"{settings.scheme}, {mapped.unmapped:.2%} of the truth without a map\n"
     )
     say(table(scores))
     return 0

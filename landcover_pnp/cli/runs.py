@@ -41,7 +41,7 @@ def _resume(words: list[str]) -> int:
         raise SettingsError(
             found=f"no settings.json in {run}",
             expected="the folder of a map run that has begun",
-            way_out="start it with `landcover map CONFIG --run " + run + "`",
+            fix="start it with `landcover map CONFIG --run " + run + "`",
         )
     settings = load_settings(MapSettings, written, rest)
     from landcover_pnp.cli.maps import show_map
@@ -54,14 +54,18 @@ def _verify(words: list[str]) -> int:
     (run,), _ = given("RUN", words, NoSettings)
     from landcover_pnp.storage.verification import verify_run
 
-    verdict = verify_run(run)
-    for name, fault in verdict.faults.items():
+    verification = verify_run(run)
+    for name, fault in verification.faults.items():
         complain(f"{name}: {fault}")
     say(
-        f"{verdict.files} files, {verdict.pixels} pixels read: "
-        + (f"{len(verdict.faults)} files are damaged" if verdict.faults else "all as written")
+        f"{verification.files} files, {verification.pixels} pixels read: "
+        + (
+            f"{len(verification.faults)} files are damaged"
+            if verification.faults
+            else "all as written"
+        )
     )
-    return verdict.exit_code
+    return verification.exit_code
 
 
 COMMANDS = {

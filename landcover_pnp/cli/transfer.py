@@ -39,7 +39,7 @@ COMMANDS = {
         _train_student,
         StudentSettings,
         "RUN [RUN ...]",
-        "Teach an image model on a city's map runs and map their area with it at full resolution.",
+        "Train an image model on a city's map runs and map their area with it at full resolution.",
     ),
     "transfer": Command(
         _transfer,

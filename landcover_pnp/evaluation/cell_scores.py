@@ -1,4 +1,4 @@
-"""Examination of a map's probabilities against truth: by cell of ground, and by confidence."""
+"""Cell scores of a map's probabilities against truth: by cell of ground, and by confidence."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rasterio.enums import Resampling
 
 from landcover_pnp.evaluation.calibration import Reliability, reliability, tempered
 from landcover_pnp.evaluation.scores import (
-    Protocol,
+    Scheme,
     Scores,
     extent,
     require_comparable,
@@ -26,11 +26,11 @@ from landcover_pnp.storage.probabilities import decode
 from landcover_pnp.storage.raster import on_grid, open_raster, read
 
 CELL_M = 30.0
-"""Side of the cells of ``examine_map``, metres: a pixel of NLCD."""
+"""Side of the cells of ``score_cells``, metres: a pixel of NLCD."""
 
 
 @dataclass(frozen=True, eq=False)
-class Examination:
+class CellScores:
     """What a map's probabilities are worth, place by place.
 
     Attributes:
@@ -46,28 +46,28 @@ class Examination:
     @property
     def scores(self) -> Scores:
         """Scores of all cells together."""
-        return Scores(self.cells.confusion.sum(axis=0), self.cells.protocol)
+        return Scores(self.cells.confusion.sum(axis=0), self.cells.scheme)
 
-    def __add__(self, other: Examination) -> Examination:
+    def __add__(self, other: CellScores) -> CellScores:
         """Both areas together: cells side by side, counts added."""
         both = np.concatenate([self.cells.confusion, other.cells.confusion])
-        return Examination(
-            Scores(both, self.cells.protocol),
+        return CellScores(
+            Scores(both, self.cells.scheme),
             self.reliability + other.reliability,
             self.tempered + other.tempered,
         )
 
 
-def examine_map(
+def score_cells(
     probabilities: Path,
     truth: Path,
     legend: Legend,
-    protocol: Protocol,
+    scheme: Scheme,
     *,
     temperature: float = 1.0,
     cell_m: float = CELL_M,
     overlap: bool = False,
-) -> Examination:
+) -> CellScores:
     """Scores a map's probabilities by cell of ground and by confidence, in windows.
 
     Args:
@@ -75,7 +75,7 @@ def examine_map(
             truth's pixel centres, by nearest neighbour.
         truth: Truth raster; any grid and CRS that covers the same ground.
         legend: Legend of the truth.
-        protocol: See ``Protocol``.
+        scheme: See ``Scheme``.
         temperature: Temperature of the second reliability, see ``calibration.tempered``.
         cell_m: Side of a cell in metres on the ground, whatever the unit of the truth's CRS;
             the default is a pixel of NLCD.
@@ -97,7 +97,7 @@ def examine_map(
         plain = scaled = reliability(np.zeros((CLASS_COUNT, 0)), np.zeros(0, np.int64))
         with on_grid(stored, GeoBox.from_rio(source), Resampling.nearest) as view:
             for box in blocks(extent(source)):
-                classes = truth_classes(source, box, legend, protocol)
+                classes = truth_classes(source, box, legend, scheme)
                 p = decode(read(view, stored.indexes, box))
                 rows, cols = np.arange(box.y0, box.y1), np.arange(box.x0, box.x1)
                 cells = (rows // down)[:, None] * columns + cols // across
@@ -106,19 +106,19 @@ def examine_map(
                 plain += reliability(p, classes)
                 scaled += reliability(tempered(p, temperature), classes)
     seen = confusion.any(axis=(1, 2))
-    return Examination(Scores(confusion[seen], protocol), plain, scaled)
+    return CellScores(Scores(confusion[seen], scheme), plain, scaled)
 
 
 def sample_map(
-    probabilities: Path, truth: Path, legend: Legend, protocol: Protocol, size: int
+    probabilities: Path, truth: Path, legend: Legend, scheme: Scheme, size: int
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """A map's probabilities at evenly spread pixels of the truth.
 
     Args:
-        probabilities: Class probabilities, as for ``examine_map``.
+        probabilities: Class probabilities, as for ``score_cells``.
         truth: Truth raster.
         legend: Legend of the truth.
-        protocol: See ``Protocol``.
+        scheme: See ``Scheme``.
         size: About how many pixels.
 
     Returns:
@@ -135,7 +135,7 @@ def sample_map(
             for box in blocks(extent(source)):
                 part = decode(read(view, stored.indexes, box))
                 p.append(part[:, ::step, ::step].reshape(CLASS_COUNT, -1))
-                classes.append(truth_classes(source, box, legend, protocol)[::step, ::step].ravel())
+                classes.append(truth_classes(source, box, legend, scheme)[::step, ::step].ravel())
     return np.concatenate(p, axis=1), np.concatenate(classes)
 
 

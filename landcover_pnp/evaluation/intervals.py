@@ -16,7 +16,7 @@ from scipy.stats import t as student_t
 
 from landcover_pnp.errors import RequestError
 from landcover_pnp.evaluation.cell_scores import CELL_M
-from landcover_pnp.evaluation.scores import Protocol, Scores
+from landcover_pnp.evaluation.scores import Scheme, Scores
 
 DRAWS = 1000
 """Bootstrap samples of an interval."""
@@ -62,9 +62,9 @@ def bootstrap(
     Raises:
         RequestError: If fewer than two cells hold truth: nothing can be resampled.
     """
-    whole = measures(Scores(cells.confusion.sum(axis=0), cells.protocol))
-    resampled = _resampled(cells.confusion, cells.protocol, seed, draws)
-    samples = [measures(Scores(confusion, cells.protocol)) for confusion in resampled]
+    whole = measures(Scores(cells.confusion.sum(axis=0), cells.scheme))
+    resampled = _resampled(cells.confusion, cells.scheme, seed, draws)
+    samples = [measures(Scores(confusion, cells.scheme)) for confusion in resampled]
     return {name: _interval(whole[name], [s[name] for s in samples], level) for name in whole}
 
 
@@ -100,12 +100,12 @@ def paired_differences(
     width = cells.confusion.shape[2]
 
     def differences(confusion: NDArray[np.int64]) -> dict[str, float]:
-        first = measures(Scores(confusion[:, :width], cells.protocol))
-        second = measures(Scores(confusion[:, width:], cells.protocol))
+        first = measures(Scores(confusion[:, :width], cells.scheme))
+        second = measures(Scores(confusion[:, width:], cells.scheme))
         return {name: first[name] - second[name] for name in first}
 
     whole = differences(both.sum(axis=0))
-    resampled = _resampled(both, cells.protocol, seed, draws)
+    resampled = _resampled(both, cells.scheme, seed, draws)
     samples = [differences(sample) for sample in resampled]
     return {name: _interval(whole[name], [s[name] for s in samples], level) for name in whole}
 
@@ -123,7 +123,7 @@ def over_seeds(values: NDArray[np.float64]) -> Interval:
         raise RequestError(
             found=f"an interval over {len(values)} seed",
             expected="at least two seeds",
-            way_out="name several, such as --seeds '[0, 1, 2]'",
+            fix="name several, such as --seeds '[0, 1, 2]'",
         )
     mean = float(values.mean())
     half = float(student_t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
@@ -131,17 +131,17 @@ def over_seeds(values: NDArray[np.float64]) -> Interval:
 
 
 def _resampled(
-    confusion: NDArray[np.int64], protocol: Protocol, seed: int, draws: int
+    confusion: NDArray[np.int64], scheme: Scheme, seed: int, draws: int
 ) -> Iterator[NDArray[np.int64]]:
     """Pooled confusion matrices of cells drawn with replacement, (truth, predicted) each."""
     # As published, what is predicted where truth is ignored still counts in the unions.
-    counting = confusion if protocol == "published" else confusion[:, 1:]
+    counting = confusion if scheme == "published" else confusion[:, 1:]
     confusion = confusion[counting.any(axis=(1, 2))]
     if len(confusion) < 2:
         raise RequestError(
             found=f"{len(confusion)} cells of {CELL_M:g} m with truth",
             expected="at least two, to resample them",
-            way_out="score a larger area",
+            fix="score a larger area",
         )
     rng = np.random.default_rng(seed)
     flat = confusion.reshape(len(confusion), -1)

@@ -27,7 +27,7 @@ from landcover_pnp.legend import (
 from landcover_pnp.storage.georeference import overlapping_bounds, require_same_ground
 from landcover_pnp.storage.raster import label_band, on_grid, open_raster, read_labels
 
-Protocol = Literal["five_classes", "published"]
+Scheme = Literal["five_classes", "published"]
 """``five_classes`` counts shrubs and wetlands as trees and agriculture as grass; ``published``
 takes only the five EnviroAtlas classes as truth, but predictions on other truth still count
 in the unions (Graikos et al. 2022, section 4)."""
@@ -42,11 +42,11 @@ class Scores:
     Attributes:
         confusion: (truth 6, predicted 6) pixel counts; row 0 is truth that is none of the five
             classes, column 0 is truth the map has no data on.
-        protocol: How row 0 counts.
+        scheme: How row 0 counts.
     """
 
     confusion: NDArray[np.int64]
-    protocol: Protocol
+    scheme: Scheme
 
     @property
     def pixels(self) -> int:
@@ -67,7 +67,7 @@ class Scores:
     def iou(self) -> NDArray[np.float64]:
         """Intersection over union by class, (class,); NaN for classes absent from the truth."""
         hits, truth, predicted = self._margins()
-        if self.protocol == "published":
+        if self.scheme == "published":
             predicted = predicted + self.confusion[0, 1:]
         return np.where(truth > 0, _ratio(hits, truth + predicted - hits), np.nan)
 
@@ -91,11 +91,11 @@ class Scores:
         """Scores of both areas together, by pooled counts.
 
         Raises:
-            ValueError: If the protocols differ.
+            ValueError: If the scoring schemes differ.
         """
-        if self.protocol != other.protocol:
-            raise ValueError(f"cannot pool protocols {self.protocol} and {other.protocol}")
-        return Scores(self.confusion + other.confusion, self.protocol)
+        if self.scheme != other.scheme:
+            raise ValueError(f"cannot pool scoring schemes {self.scheme} and {other.scheme}")
+        return Scores(self.confusion + other.confusion, self.scheme)
 
 
 def _ratio(part: NDArray[np.int64] | int, whole: NDArray[np.int64] | int) -> NDArray[np.float64]:
@@ -103,24 +103,24 @@ def _ratio(part: NDArray[np.int64] | int, whole: NDArray[np.int64] | int) -> NDA
     return np.asarray(np.divide(part, whole, out=nothing, where=np.asarray(whole) > 0))
 
 
-def score(predicted: NDArray[np.integer], truth: NDArray[np.integer], protocol: Protocol) -> Scores:
+def score(predicted: NDArray[np.integer], truth: NDArray[np.integer], scheme: Scheme) -> Scores:
     """Scores labels against truth in the working classes.
 
     Args:
         predicted: (y, x) integers 0..5, 0 = no data.
         truth: (y, x) integers 0..5, 0 = not one of the five classes.
-        protocol: See ``Protocol``.
+        scheme: See ``Scheme``.
 
     Returns:
         The pooled counts and what follows from them.
     """
     n = CLASS_COUNT + 1
     pairs = truth.astype(np.int64).ravel() * n + predicted.ravel()
-    return Scores(np.bincount(pairs, minlength=n * n).reshape(n, n), protocol)
+    return Scores(np.bincount(pairs, minlength=n * n).reshape(n, n), scheme)
 
 
 def evaluate_map(
-    path: Path, truth: Path, legend: Legend, protocol: Protocol, *, overlap: bool = False
+    path: Path, truth: Path, legend: Legend, scheme: Scheme, *, overlap: bool = False
 ) -> Scores:
     """Scores a class map at the resolution of the truth, in windows.
 
@@ -130,7 +130,7 @@ def evaluate_map(
         path: Class map in working codes.
         truth: Truth raster; any grid and CRS that covers the same ground.
         legend: Legend of the truth, ``ENVIROATLAS`` or ``WORKING``.
-        protocol: See ``Protocol``.
+        scheme: See ``Scheme``.
         overlap: Whether truth and map may cover different ground; only what both cover is
             scored then.
 
@@ -142,13 +142,13 @@ def evaluate_map(
         GridError: If the truth covers other ground than the map.
         LegendError: If the truth holds unknown codes; lists them with counts.
     """
-    total = score(np.zeros(0, np.uint8), np.zeros(0, np.uint8), protocol)
+    total = score(np.zeros(0, np.uint8), np.zeros(0, np.uint8), scheme)
     with open_raster(truth, "truth") as source, open_raster(path, "map") as labels:
         require_comparable(source, labels, legend, overlap=overlap)
         with on_grid(labels, GeoBox.from_rio(source), Resampling.nearest) as view:
             for box in blocks(extent(source)):
                 total += score(
-                    read_labels(view, box), truth_classes(source, box, legend, protocol), protocol
+                    read_labels(view, box), truth_classes(source, box, legend, scheme), scheme
                 )
     return total
 
@@ -185,21 +185,21 @@ def extent(source: DatasetReader) -> Box:
 
 
 def truth_classes(
-    source: DatasetReader, box: Box, legend: Legend, protocol: Protocol
+    source: DatasetReader, box: Box, legend: Legend, scheme: Scheme
 ) -> NDArray[np.uint8]:
-    """A window of truth in the working classes that a protocol counts.
+    """A window of truth in the working classes that a scoring scheme counts.
 
     Args:
         source: Opened truth.
         box: Window of its pixels.
         legend: Its legend.
-        protocol: See ``Protocol``.
+        scheme: See ``Scheme``.
 
     Returns:
         (y, x) uint8, 0 = no data, or truth that is none of the five classes.
     """
     codes = read_labels(source, box)
-    if protocol == "published" and legend.name == ENVIROATLAS.name:
+    if scheme == "published" and legend.name == ENVIROATLAS.name:
         return remap(codes, legend, _PUBLISHED, "truth")
     return to_working(codes, legend, "truth")
 

@@ -134,7 +134,7 @@ class LocalGaussianMixture(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             raise GridError(
                 found=f"an image of shape {X.shape}",
                 expected=f"the shape that was fitted, {self.means_.shape[1:]}",
-                way_out="fit the mixture to this image: its parameters vary in space",
+                fix="fit the mixture to this image: its parameters vary in space",
             )
         p = self._e_step(_powers(self._image(X)))
         p[:, ~self.valid_] = 1 / self.n_clusters
@@ -161,7 +161,7 @@ class LocalGaussianMixture(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 found=f"start of shape {init.shape} for {self.n_clusters} clusters of an image "
                 f"of shape {x.shape}",
                 expected="centres (cluster, band) or responsibilities (cluster, y, x)",
-                way_out="take the centres from a sample of the same bands",
+                fix="take the centres from a sample of the same bands",
             )
         return _smooth(nearest_centre(x, init))
 
@@ -276,7 +276,7 @@ def kmeans_centres(sample: Floats, clusters: int, seed: int | None) -> Floats:
         raise RasterError(
             found=f"{len(sample)} valid pixels",
             expected=f"at least one for each of the {clusters} clusters",
-            way_out="map a larger area, or ask for fewer clusters",
+            fix="map a larger area, or ask for fewer clusters",
         )
     # One thread: with more, the order of sums and so the last bits depend on the machine.
     with threadpool_limits(1), warnings.catch_warnings():

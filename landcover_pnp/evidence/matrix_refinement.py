@@ -1,4 +1,4 @@
-"""Repair of p(class | NLCD) without labels: what the image's colours say against it.
+"""Refinement of p(class | NLCD) without labels: what the image's colours say against it.
 
 The same colours occur in several NLCD classes, on roads, roofs and water. A model in which each
 place draws a class and each class draws colours explains the counts of colours by place
@@ -22,8 +22,8 @@ from sklearn.cluster import MiniBatchKMeans
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from landcover_pnp.box_filter import box_mean
-from landcover_pnp.evidence.settings import RepairSettings
-from landcover_pnp.evidence.spectral_indices import asphalt, class_given_colour, greenness
+from landcover_pnp.evidence.settings import RefinementSettings
+from landcover_pnp.evidence.spectral_indices import class_given_colour, greenness, road_reference
 from landcover_pnp.legend import CLASS_COUNT, NLCD
 
 _OBJECTS = np.array(
@@ -50,8 +50,8 @@ _TINY = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
-class Repair:
-    """A repaired matrix and how far it went.
+class Refinement:
+    """A refined matrix and how far it went.
 
     Attributes:
         matrix: (nlcd class, class) p(class | NLCD), rows sum to 1.
@@ -108,30 +108,30 @@ def places(
     return np.where(valid, place, NOWHERE)
 
 
-def repair_matrix(
+def refine_matrix(
     features: NDArray[np.float32],
-    tones: NDArray[np.float32],
+    indices: NDArray[np.float32],
     place: NDArray[np.intp],
     matrix: NDArray[np.float64],
-    settings: RepairSettings,
+    settings: RefinementSettings,
     seed: int,
-) -> Repair:
+) -> Refinement:
     """Re-estimates p(class | NLCD) from the colours of a city without labels.
 
     Args:
         features: (feature, n) of ``colours``, of valid pixels.
-        tones: (3, n) of ``tones.tone``, of the same.
+        indices: (3, n) of ``spectral_indices.index_values``, of the same.
         place: (n,) of ``places``, none ``NOWHERE``.
         matrix: (nlcd class, class) the matrix to start from.
         settings: Number of colours, iterations, and how much of the given matrix stays.
         seed: Seed of the colours' clusters.
 
     Returns:
-        The repaired matrix. NLCD classes that do not occur keep their rows; without any pixel
+        The refined matrix. NLCD classes that do not occur keep their rows; without any pixel
         all do.
     """
     if not place.size:
-        return Repair(matrix, 0.0)
+        return Refinement(matrix, 0.0)
     words = min(settings.colours, len(place))
     with threadpool_limits(1):
         kmeans = MiniBatchKMeans(words, n_init=3, batch_size=4096, random_state=seed)
@@ -141,22 +141,22 @@ def repair_matrix(
     np.add.at(counts, (place, word), 1)
     occurring = counts.sum(axis=0) > 0
     counts = counts[:, occurring]
-    means = np.stack([np.bincount(word, t, words)[occurring] for t in tones]) / counts.sum(axis=0)
-    roads = asphalt(tones, place == ROADS)
+    means = np.stack([np.bincount(word, t, words)[occurring] for t in indices]) / counts.sum(axis=0)
+    roads = road_reference(indices, place == ROADS)
     fits = np.ones((means.shape[1], CLASS_COUNT))
     if roads is not None:
         fits = class_given_colour(means, roads)
     found = _aspect_model(counts, given, fits, settings)[: len(matrix)]
     share = counts[: len(matrix)].sum(axis=1)
     moved = np.abs(found - matrix).sum(axis=1) / 2
-    return Repair(found, float((moved * share).sum() / max(share.sum(), 1)))
+    return Refinement(found, float((moved * share).sum() / max(share.sum(), 1)))
 
 
 def _aspect_model(
     counts: NDArray[np.float64],
     given: NDArray[np.float64],
     fits: NDArray[np.float64],
-    settings: RepairSettings,
+    settings: RefinementSettings,
 ) -> NDArray[np.float64]:
     """p(l | place) of the aspect model: (place, class), from counts (place, colour)."""
     total = counts.sum(axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Where p(class | NLCD) comes from: ``target``, ``source`` or ``definitions``, repaired or not."""
+"""Where p(class | NLCD) comes from: ``target``, ``source`` or ``definitions``, refined or not."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from landcover_pnp.evidence.matrix_refinement import (
     NOWHERE,
     OBJECTS,
     ROADS,
-    Repair,
+    Refinement,
     colours,
     places,
-    repair_matrix,
+    refine_matrix,
 )
 from landcover_pnp.evidence.road_reference import some_windows
-from landcover_pnp.evidence.settings import RepairSettings, WeakLabelSettings
-from landcover_pnp.evidence.spectral_indices import NO_COLOUR, asphalt, tone
+from landcover_pnp.evidence.settings import RefinementSettings, WeakLabelSettings
+from landcover_pnp.evidence.spectral_indices import NO_COLOUR, index_values, road_reference
 from landcover_pnp.evidence.weak_labels import DEFINITIONS, class_given_nlcd, cooccurrence
 from landcover_pnp.grid import blocks
 from landcover_pnp.scenes.preparation import prepare_scene
@@ -29,19 +29,19 @@ from landcover_pnp.scenes.rasters import ScenePlan
 from landcover_pnp.scenes.scene import Scene
 
 DOUBTFUL_CHANGE = 0.2
-"""Repairs that move more of p(class | NLCD) than this are warned of, see docs/transfer.md."""
+"""Refinements that move more of p(class | NLCD) than this are warned of, see docs/transfer.md."""
 
-_UNREPAIRED = (
-    "p(class | NLCD) is not repaired: none of the pixels looked at has both colours and NLCD"
+_UNREFINED = (
+    "p(class | NLCD) is not refined: none of the pixels looked at has both colours and NLCD"
 )
 
 _SEED = 0
 
 
-def protocol_matrix(
+def matrix_from_source(
     settings: WeakLabelSettings, scene: Scene, sources: Mapping[str, ScenePlan], folder: Path
 ) -> NDArray[np.float64]:
-    """p(class | NLCD) by the protocol of the settings.
+    """p(class | NLCD) by the matrix source of the settings.
 
     Args:
         settings: Protocol.
@@ -56,21 +56,24 @@ def protocol_matrix(
         RasterError: If the truth that it is counted in says nothing.
     """
     matrix = _given_matrix(settings, scene, sources, folder)
-    if settings.repair is None:
+    if settings.refinement is None:
         return matrix
-    repair = repair_scene(scene, matrix, settings.repair)
-    if repair.change > DOUBTFUL_CHANGE:
+    refinement = refine_for_scene(scene, matrix, settings.refinement)
+    if refinement.change > DOUBTFUL_CHANGE:
         warnings.warn(
-            f"the image contradicts p(class | NLCD) of the protocol {settings.protocol}: its "
-            f"colours move {repair.change:.0%} of it to other classes; look at the map",
+            "the image contradicts p(class | NLCD) of the matrix source "
+            f"{settings.matrix_source}: its colours move {refinement.change:.0%} of it to other "
+            "classes; look at the map",
             WeakLabelsWarning,
             stacklevel=2,
         )
-    return repair.matrix
+    return refinement.matrix
 
 
-def repair_scene(scene: Scene, matrix: NDArray[np.float64], settings: RepairSettings) -> Repair:
-    """Repairs p(class | NLCD) by a scene's colours, see ``repair.repair_matrix``.
+def refine_for_scene(
+    scene: Scene, matrix: NDArray[np.float64], settings: RefinementSettings
+) -> Refinement:
+    """Refines p(class | NLCD) by a scene's colours, see ``matrix_refinement.refine_matrix``.
 
     Args:
         scene: The scene; its truth is not read.
@@ -78,39 +81,39 @@ def repair_scene(scene: Scene, matrix: NDArray[np.float64], settings: RepairSett
         settings: Size of the sample, and how much of the given matrix stays.
 
     Returns:
-        The repaired matrix and how far it went.
+        The refined matrix and how far it went.
     """
     parts: list[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.intp]]] = []
     for box in some_windows(scene, settings.sample_px):
         image, valid = scene.image(box), scene.valid(box)
         place = places(scene.nlcd(box), {n: scene.coverage(n, box) for n in OBJECTS}, valid)
         known = place != NOWHERE
-        parts.append((colours(image, valid)[:, known], tone(image)[:, known], place[known]))
-    features, tones, place = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
+        parts.append((colours(image, valid)[:, known], index_values(image)[:, known], place[known]))
+    features, indices, place = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
     if not place.size:
-        warnings.warn(_UNREPAIRED, WeakLabelsWarning, stacklevel=2)
-    elif asphalt(tones, place == ROADS) is None:
+        warnings.warn(_UNREFINED, WeakLabelsWarning, stacklevel=2)
+    elif road_reference(indices, place == ROADS) is None:
         warnings.warn(NO_COLOUR, WeakLabelsWarning, stacklevel=2)
-    return repair_matrix(features, tones, place, matrix, settings, _SEED)
+    return refine_matrix(features, indices, place, matrix, settings, _SEED)
 
 
 def _given_matrix(
     settings: WeakLabelSettings, scene: Scene, sources: Mapping[str, ScenePlan], folder: Path
 ) -> NDArray[np.float64]:
-    if settings.protocol == "definitions":
+    if settings.matrix_source == "definitions":
         return DEFINITIONS
     cities = [scene]
-    if settings.protocol == "source":
+    if settings.matrix_source == "source":
         cities = [prepare_scene(plan, folder / name) for name, plan in sources.items()]
     counts = sum(map(_count_pairs, cities), np.zeros_like(DEFINITIONS))
     if not counts.any():
         raise RasterError(
             found="no pixel with image, NLCD and a class of truth at once, in "
             + ", ".join(str(city.folder) for city in cities),
-            expected=f"truth that p(class | NLCD) of the protocol {settings.protocol} can be "
-            "counted in",
-            way_out="check the truth's legend and that it shows the same ground, or choose the "
-            "protocol definitions",
+            expected=f"truth in which p(class | NLCD) of the matrix source "
+            f"{settings.matrix_source} can be counted",
+            fix="check the truth's legend and that it shows the same ground, or choose the "
+            "matrix source definitions",
         )
     return class_given_nlcd(counts)
 

@@ -1,4 +1,4 @@
-"""A city's roads in its image: the grey against which all its tones are told."""
+"""A city's roads in its image: the grey against which all its spectral indices are told."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ import numpy as np
 
 from landcover_pnp.errors import WeakLabelsWarning
 from landcover_pnp.evidence.matrix_refinement import OBJECTS, ROADS, places
-from landcover_pnp.evidence.spectral_indices import NO_COLOUR, Asphalt, asphalt, tone
+from landcover_pnp.evidence.spectral_indices import (
+    NO_COLOUR,
+    RoadReference,
+    index_values,
+    road_reference,
+)
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.scenes.scene import Scene
 
@@ -38,8 +43,8 @@ def some_windows(scene: Scene, size_px: int) -> Iterator[Box]:
             return
 
 
-def scene_roads(scene: Scene) -> Asphalt | None:
-    """The tone of a scene's roads for its map, by some of its windows, see ``city_roads``.
+def scene_roads(scene: Scene) -> RoadReference | None:
+    """The road reference of a scene for its map, by some windows, see ``city_roads``.
 
     Brightness is left out: where weak labels expect trees, dark paving would become trees. A
     student, which also sees texture, can tell.
@@ -48,22 +53,22 @@ def scene_roads(scene: Scene) -> Asphalt | None:
     return roads and replace(roads, brightness=None)
 
 
-def city_roads(windows: Iterable[tuple[Scene, Box]]) -> Asphalt | None:
-    """The tone of the roads in windows of a city, see ``tones.asphalt``; warns without colour.
+def city_roads(windows: Iterable[tuple[Scene, Box]]) -> RoadReference | None:
+    """The road reference of windows of a city; warns where the image has no colour.
 
     Args:
         windows: Scenes of the city and working pixels of them.
 
     Returns:
-        Tone of the roads; None where the image has no colour, so that tones do not count.
+        The road reference; None where the image has no colour: spectral indices do not count.
     """
-    tones, on_road = [], []
+    indices, on_road = [], []
     for scene, box in windows:
         valid = scene.valid(box)
         kinds = places(scene.nlcd(box), {n: scene.coverage(n, box) for n in OBJECTS}, valid)
-        tones.append(tone(scene.image(box))[:, valid])
+        indices.append(index_values(scene.image(box))[:, valid])
         on_road.append(kinds[valid] == ROADS)
-    roads = asphalt(np.concatenate(tones, axis=1), np.concatenate(on_road))
+    roads = road_reference(np.concatenate(indices, axis=1), np.concatenate(on_road))
     if roads is None:
         warnings.warn(NO_COLOUR, WeakLabelsWarning, stacklevel=2)
     return roads

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from landcover_pnp.config import renamed
+
 
 @dataclass(frozen=True)
-class RepairSettings:
+class RefinementSettings:
     """Re-estimation of p(class | NLCD) from the image, without labels.
 
     Attributes:
@@ -29,11 +31,11 @@ class WeakLabelSettings:
     """Weak labels from NLCD and vectors.
 
     Attributes:
-        protocol: Where p(class | NLCD) comes from: ``target`` (the scene's own truth, as
+        matrix_source: Where p(class | NLCD) comes from: ``target`` (the scene's own truth, as
             published), ``source`` (truth of other cities) or ``definitions`` (the NLCD
             legend's own texts, no labels at all).
         source_scenes: Configuration files of the source cities, for ``source``.
-        repair: Re-estimation of that matrix from the scene's colours; null takes it as it is.
+        refinement: Re-estimation of that matrix from the scene's colours; null takes it as it is.
         nlcd_blur_m: Standard deviation of the Gaussian blur of one-hot NLCD, metres.
         nlcd_kernel_m: Width of that blur's kernel, metres.
         road_radius_m: Box radius of the roads' blur, metres.
@@ -41,9 +43,11 @@ class WeakLabelSettings:
         water_radius_m: Box radius of the water's blur, metres.
     """
 
-    protocol: Literal["target", "source", "definitions"] = "definitions"
+    matrix_source: Literal["target", "source", "definitions"] = renamed(
+        "protocol", default="definitions"
+    )
     source_scenes: list[Path] = field(default_factory=list)
-    repair: RepairSettings | None = None
+    refinement: RefinementSettings | None = renamed("repair", default=None)
     nlcd_blur_m: float = 31.0
     nlcd_kernel_m: float = 101.0
     road_radius_m: float = 4.0

@@ -1,4 +1,4 @@
-"""Tones: how green, how bright and how red a pixel is, measured against the city's own roads.
+"""Spectral indices: how green, bright and red a pixel is, against the city's own roads.
 
 Asphalt is the same grey everywhere, so what differs from city to city, camera, haze and light, is
 told from the mapped roads and taken off. What is left says something about the classes in every
@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-NO_COLOUR = "the image has no colour, so its tones tell nothing about the classes"
-"""What students and repairs warn of where there is no ``asphalt``."""
+NO_COLOUR = "the image has no colour, so its spectral indices tell nothing about the classes"
+"""What students and refinements warn of where there is no ``road_reference``."""
 
 _SLOPE = 0.015
 _LAWN = 0.73
@@ -38,7 +38,7 @@ _IMPERVIOUS, _SOIL, _TREES, _GRASS = 1, 2, 3, 4  # positions on the class axis
 
 
 @dataclass(frozen=True)
-class Asphalt:
+class RoadReference:
     """What a city's roads look like: the same grey everywhere, but for camera, haze and light.
 
     Attributes:
@@ -58,7 +58,7 @@ def greenness(image: NDArray[np.float32]) -> NDArray[np.float32]:
     return _normalised_difference(image[1], image[0])
 
 
-def tone(image: NDArray[np.float32]) -> NDArray[np.float32]:
+def index_values(image: NDArray[np.float32]) -> NDArray[np.float32]:
     """Greenness, brightness and redness of R,G,B: (band, y, x) in 0..1 -> (3, y, x).
 
     Redness is the normalised red-blue difference: iron oxides in soil take away blue.
@@ -67,48 +67,50 @@ def tone(image: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.stack([greenness(image), image[:3].mean(axis=0), redness])
 
 
-def asphalt(tones: NDArray[np.floating], on_road: NDArray[np.bool_]) -> Asphalt | None:
-    """The tone of a city's roads, against which vegetation is told.
+def road_reference(
+    indices: NDArray[np.floating], on_road: NDArray[np.bool_]
+) -> RoadReference | None:
+    """Median indices of a city's roads: the pseudo-invariant target of the others.
 
     Args:
-        tones: (3, n) of ``tone``.
+        indices: (3, n) of ``index_values``.
         on_road: (n,) whether a mapped road covers the pixel.
 
     Returns:
-        Median tone; None where the image has no colour, so that tones tell nothing.
+        The reference; None where the image has no colour, so that indices tell nothing.
     """
-    if not tones.size or tones[0].std() < _LEAST_COLOUR:
+    if not indices.size or indices[0].std() < _LEAST_COLOUR:
         return None
-    roads = tones[:, on_road]
+    roads = indices[:, on_road]
     if roads.shape[1] < _FEWEST_ROADS_PX:
-        return Asphalt(0.0, None, None)
+        return RoadReference(0.0, None, None)
     green, bright, red = np.median(roads, axis=1)
-    return Asphalt(
+    return RoadReference(
         float(np.clip(green, -_LARGEST_CAST, _LARGEST_CAST)),
         float(bright),
         float(np.clip(red, 0, _LARGEST_RED_CAST)),
     )
 
 
-def class_given_tone(tones: NDArray[np.floating], roads: Asphalt) -> NDArray[np.float64]:
-    """How well a tone fits each class, up to a factor.
+def class_given_indices(indices: NDArray[np.floating], roads: RoadReference) -> NDArray[np.float64]:
+    """How well the indices of a pixel fit each class, up to a factor.
 
     Trees are green; grass mostly, but it dries; impervious ground is grey and soil reddish, and
     neither is clearly green. What is no redder than the roads is rather not soil, and what is far
     redder rather not impervious, but for roofs of tiles. Grass is not dark, since it throws no
     shadows; trees are, but the sunlit sides of their crowns may be as bright as grass. Against
     the roads' brightness, the border of the two lies between 0.64 and 0.82 in the cities looked
-    at. Water may have any tone. The curves were set on real imagery of Pittsburgh and Austin and
-    on synthetic cities, and are soft: nothing is excluded.
+    at. Water may have any index. The curves were set on real imagery of Pittsburgh and
+    Austin and on synthetic cities, and are soft: nothing is excluded.
 
     Args:
-        tones: (3, n) of ``tone``.
-        roads: The tone of the city's roads.
+        indices: (3, n) of ``index_values``.
+        roads: The road reference.
 
     Returns:
         (n, class) factors in 0..1.
     """
-    green = tones[0].astype(np.float64) - roads.greenness
+    green = indices[0].astype(np.float64) - roads.greenness
     columns = [
         np.ones_like(green),
         _falls(green, 0.05, _SLOPE, 0.05),
@@ -117,42 +119,42 @@ def class_given_tone(tones: NDArray[np.floating], roads: Asphalt) -> NDArray[np.
         _rises(green, 0.01, _SLOPE, 0.8),
     ]
     if roads.brightness:
-        bright = tones[1].astype(np.float64) / roads.brightness
+        bright = indices[1].astype(np.float64) / roads.brightness
         columns[_GRASS] *= _rises(bright, _LAWN, _LAWN_SLOPE, _LAWN_FLOOR)
     if roads.redness is not None:
-        red = tones[2].astype(np.float64) - roads.redness
+        red = indices[2].astype(np.float64) - roads.redness
         columns[_IMPERVIOUS] *= _falls(red, _REDDEST_PAVING, _REDNESS_SLOPE, _PAVING_FLOOR)
         columns[_SOIL] *= _rises(red, _LEAST_RED_SOIL, _REDNESS_SLOPE, _SOIL_FLOOR)
     return np.stack(columns, axis=1)
 
 
-def class_given_colour(tones: NDArray[np.floating], roads: Asphalt) -> NDArray[np.float64]:
-    """How well the tone of a whole colour of the city fits each class, up to a factor.
+def class_given_colour(indices: NDArray[np.floating], roads: RoadReference) -> NDArray[np.float64]:
+    """How well the mean indices of a whole colour of the city fit each class, up to a factor.
 
-    More can be said of it than of a pixel, see ``class_given_tone``: a single crown is sunlit and
-    a single lawn bare, but a colour of many pixels that is as bright as lawns is rather not
+    More can be said of it than of a pixel, see ``class_given_indices``: a single crown is sunlit
+    and a single lawn bare, but a colour of many pixels that is as bright as lawns is rather not
     trees, and one that is redder than the roads is rather soil than grass. Soil against paving is
     left to single pixels: a colour that roofs and soil share would go to one of them as a whole.
 
     Args:
-        tones: (3, n) mean of ``tone`` by colour.
-        roads: The tone of the city's roads.
+        indices: (3, n) mean of ``index_values`` by colour.
+        roads: The road reference.
 
     Returns:
         (n, class) factors in 0..1.
     """
-    fits = class_given_tone(tones, replace(roads, redness=None))
-    green = tones[0].astype(np.float64) - roads.greenness
+    fits = class_given_indices(indices, replace(roads, redness=None))
+    green = indices[0].astype(np.float64) - roads.greenness
     fits[:, _GRASS] *= _rises(green, _REDDEST_LAWN, _REDDEST_LAWN_SLOPE, _REDDEST_LAWN_FLOOR)
     if roads.brightness:
-        bright = tones[1].astype(np.float64) / roads.brightness
+        bright = indices[1].astype(np.float64) / roads.brightness
         fits[:, _TREES] *= _falls(bright, _LAWN, _LAWN_SLOPE, _GROVE_FLOOR)
     return fits
 
 
-def class_given_image(image: NDArray[np.float32], roads: Asphalt) -> NDArray[np.float32]:
-    """``class_given_tone`` of every pixel: (band, y, x) in 0..1 -> (class, y, x) factors."""
-    fits = class_given_tone(tone(image).reshape(3, -1), roads)
+def class_given_image(image: NDArray[np.float32], roads: RoadReference) -> NDArray[np.float32]:
+    """``class_given_indices`` of every pixel: (band, y, x) in 0..1 -> (class, y, x) factors."""
+    fits = class_given_indices(index_values(image).reshape(3, -1), roads)
     return np.asarray(fits.T.reshape(-1, *image.shape[1:]), np.float32)
 
 

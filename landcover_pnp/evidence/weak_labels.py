@@ -80,7 +80,7 @@ def cooccurrence(
         raise GridError(
             found=f"NLCD of shape {nlcd.shape} and labels of shape {labels.shape} in {where}",
             expected="both on the same grid",
-            way_out="bring both layers onto the working grid first",
+            fix="bring both layers onto the working grid first",
         )
     NLCD.require_known(count_values(nlcd), f"NLCD of {where}")
     WORKING.require_known(count_values(labels), where)

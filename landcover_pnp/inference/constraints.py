@@ -101,7 +101,7 @@ def require_names(settings: ConstraintSettings) -> None:
             raise SettingsError(
                 found=f"the constraint {name!r} in inference.constraints.weights",
                 expected="one of " + ", ".join(known),
-                way_out=f"{nearest(name, known)}; constraints of your own go to infer()",
+                fix=f"{nearest(name, known)}; constraints of your own go to infer()",
             )
 
 

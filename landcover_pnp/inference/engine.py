@@ -29,7 +29,7 @@ _VIEW_PX = 256
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class Observations:
     """What is known about a tile's canvas besides the prior.
 
     Attributes:
@@ -37,8 +37,8 @@ class Evidence:
         weak_labels: (class 5, y, x) float32 probabilities, sum to 1 where valid.
         valid: (y, x) bool, False is no data; the other layers may hold anything there.
         origin: Absolute pixel position (y, x) of the canvas on the working grid.
-        tones: (class 5, y, x) float32 factors in 0..1, how well the image's tones fit each class;
-            None where they do not count.
+        spectral_indices: (class 5, y, x) float32 factors in 0..1, how well the image's spectral
+            indices fit each class; None where they do not count.
 
     Raises:
         GridError: If the layers differ in size or the weak labels in classes.
@@ -48,18 +48,18 @@ class Evidence:
     weak_labels: NDArray[np.float32]
     valid: NDArray[np.bool_]
     origin: tuple[int, int]
-    tones: NDArray[np.float32] | None = None
+    spectral_indices: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         sizes = {self.clusters.shape[1:], self.weak_labels.shape[1:], self.valid.shape}
-        if self.tones is not None:
-            sizes.add(self.tones.shape[1:])
+        if self.spectral_indices is not None:
+            sizes.add(self.spectral_indices.shape[1:])
         if len(sizes) > 1 or len(self.weak_labels) != CLASS_COUNT:
             raise GridError(
                 found=f"clusters {self.clusters.shape}, weak labels {self.weak_labels.shape}, "
                 f"valid {self.valid.shape}",
                 expected=f"(cluster, y, x), ({CLASS_COUNT}, y, x) and (y, x) of one canvas",
-                way_out="cut all layers of the evidence with the same window",
+                fix="cut all layers of the evidence with the same window",
             )
 
 
@@ -76,7 +76,7 @@ class Task:
         callback: Called at every step.
     """
 
-    evidence: Evidence
+    evidence: Observations
     settings: InferenceSettings
     loaded: Prior | None
     seed: int
@@ -136,7 +136,7 @@ class Task:
 
 
 def infer(
-    evidence: Evidence,
+    evidence: Observations,
     settings: InferenceSettings,
     prior: Prior | None,
     seed: int,
@@ -168,12 +168,12 @@ def infer(
     require_usable(settings, prior)
     if not valid.any():
         return np.zeros((CLASS_COUNT, *valid.shape), np.float32)
-    known = Evidence(
+    known = Observations(
         np.where(valid, evidence.clusters, 0).astype(np.float32),
         np.where(valid, evidence.weak_labels, 0).astype(np.float32),
         valid,
         evidence.origin,
-        evidence.tones,
+        evidence.spectral_indices,
     )
     task = Task(known, settings, prior, seed, constraints, callback)
     p = _ENGINES[settings.engine](task)[1:].cpu().numpy()  # channel 0 is the prior's no data
@@ -200,7 +200,7 @@ def require_usable(settings: InferenceSettings, prior: Prior | None) -> None:
         raise PriorError(
             found=f"the engine {settings.engine!r} without a prior",
             expected="a prior, such as the shipped one, Prior.load()",
-            way_out="load a prior, or take the engine 'evidence', which needs none",
+            fix="load a prior, or take the engine 'evidence', which needs none",
         )
     require_names(settings.constraints)
     levels = {
@@ -213,7 +213,7 @@ def require_usable(settings: InferenceSettings, prior: Prior | None) -> None:
             raise SettingsError(
                 found=f"inference.{key} is {t}",
                 expected=f"a noise level of the prior, 0 to {prior.schedule.steps}",
-                way_out=f"set inference.{key} within these",
+                fix=f"set inference.{key} within these",
             )
 
 
@@ -227,10 +227,10 @@ def needs_prior(engine: str) -> bool:
     return engine != "evidence"
 
 
-def counts_tones(settings: InferenceSettings) -> bool:
-    """Whether an engine's map has what tones say in it."""
+def uses_indices(settings: InferenceSettings) -> bool:
+    """Whether an engine's map has what spectral indices say in it."""
     starts = {"denoise": True, "guided": settings.guided.start == "denoise"}
-    return settings.denoise.tones and starts.get(settings.engine, False)
+    return settings.denoise.spectral_indices and starts.get(settings.engine, False)
 
 
 def _evidence(task: Task) -> Tensor:
@@ -246,8 +246,8 @@ def _evidence(task: Task) -> Tensor:
 def _denoise(task: Task) -> Tensor:
     s = task.settings.denoise
     start = task.start(s.start)
-    if s.tones and task.evidence.tones is not None:
-        start = keep_water(start * task.with_no_data(task.evidence.tones), start)
+    if s.spectral_indices and task.evidence.spectral_indices is not None:
+        start = keep_water(start * task.with_no_data(task.evidence.spectral_indices), start)
     return keep_water(denoise(start, task.prior, task.canvas, s, task.callback), start)
 
 
@@ -282,5 +282,5 @@ def _require_known(engine: str) -> None:
         raise SettingsError(
             found=f"the engine {engine!r}",
             expected="one of " + ", ".join(_ENGINES),
-            way_out=nearest(engine, _ENGINES),
+            fix=nearest(engine, _ENGINES),
         )

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from landcover_pnp.config import renamed
+
 
 def _released_weights() -> dict[str, float]:
     return {"mutual_information": 1.0, "weak_label_kl": 1.0}
@@ -119,15 +121,15 @@ class DenoiseSettings:
 
     Attributes:
         start: What is noised, as one-hot labels: the weak labels, or the map of another engine.
-        tones: Whether that is weighed first by how green and red the image is, see
-            ``tones.class_given_tone``.
+        spectral_indices: Whether that is weighed first by how green and red the image is, see
+            ``tones.class_given_indices``.
         t: Noise level, out of the prior's T; above about 300 of 1000 rare classes go.
         draws: Noise draws that are averaged; each costs one forward pass.
         start_share: Share s of the start in the result, clean^(1 - s) start^s.
     """
 
     start: Literal["weak_labels", "evidence", "guided", "algorithm1"] = "evidence"
-    tones: bool = True
+    spectral_indices: bool = renamed("tones", default=True)
     t: int = 200
     draws: int = 8
     start_share: float = 0.5

@@ -52,7 +52,7 @@ def require_finite(terms: Mapping[str, float], step: int, t: int, last_finite: s
             raise TileError(
                 found=f"the term {name!r} is {value} at step {step} (t = {t})",
                 expected=f"finite terms at every step; the last finite step is {last_finite}",
-                way_out="look for values that are not finite in this tile's image and weak "
+                fix="look for values that are not finite in this tile's image and weak "
                 "labels, and in constraints of your own",
             )
 

@@ -108,7 +108,7 @@ def map_cities(
             if len(parts) > 1:
                 zones = ", ".join(parts)
                 report(name, Progress(total=0, note=f"images in several zones, mapped as {zones}"))
-            rows.append(_map(name, _crewed(city, settings), settings.out / name, report))
+            rows.append(_map(name, _pooled(city, settings), settings.out / name, report))
             _write_table(table, rows, before)
     _write_table(table, rows)
     return BatchSummary(table, tuple(rows))
@@ -146,7 +146,7 @@ def _without_map(name: str, error: Exception) -> CityResult:
     return CityResult(name, getattr(error, "exit_code", 1), reason=reason)
 
 
-def _crewed(city: MapSettings, settings: BatchSettings) -> MapSettings:
+def _pooled(city: MapSettings, settings: BatchSettings) -> MapSettings:
     """The city's settings with the batch's workers, where it names any."""
     workers = city.workers if settings.workers is None else settings.workers
     return dataclasses.replace(
@@ -182,7 +182,7 @@ def _require_names(cities: list[Path]) -> None:
         raise SettingsError(
             found=f"cities of the same name: {', '.join(twice)}" if twice else "no cities",
             expected="configuration files, each of another name: it becomes the run folder's",
-            way_out="correct `cities` of the batch",
+            fix="correct `cities` of the batch",
         )
 
 

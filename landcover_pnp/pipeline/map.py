@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from landcover_pnp import __version__
 from landcover_pnp.config import plain
 from landcover_pnp.errors import RasterError, WeakLabelsWarning
-from landcover_pnp.evaluation.scores import Protocol, Scores, evaluate_map
+from landcover_pnp.evaluation.scores import Scheme, Scores, evaluate_map
 from landcover_pnp.evidence.clusters import sample_centres
-from landcover_pnp.evidence.matrix_sources import protocol_matrix
+from landcover_pnp.evidence.matrix_sources import matrix_from_source
 from landcover_pnp.evidence.road_reference import scene_roads
-from landcover_pnp.inference.engine import counts_tones
+from landcover_pnp.inference.engine import uses_indices
 from landcover_pnp.legend import LEGENDS
 from landcover_pnp.pipeline.mosaic import TileResults, blend_tiles
 from landcover_pnp.pipeline.overview import write_overview
@@ -25,12 +25,18 @@ from landcover_pnp.pipeline.plan import MapPlan, plan_map
 from landcover_pnp.pipeline.preview import write_preview
 from landcover_pnp.pipeline.progress import Progress, Watch
 from landcover_pnp.pipeline.settings import MapSettings
-from landcover_pnp.pipeline.student_tiles import MODEL, StudentJob, join_tiles, student_tile, taught
+from landcover_pnp.pipeline.student_tiles import (
+    MODEL,
+    StudentJob,
+    join_tiles,
+    student_tile,
+    trained,
+)
 from landcover_pnp.pipeline.summary import MapSummary
-from landcover_pnp.pipeline.tile_counts import Tally, worked_off
+from landcover_pnp.pipeline.tile_counts import TileCounts, run_tiles
 from landcover_pnp.pipeline.tiles import METHODS, TileJob, remove_others, tile_work
-from landcover_pnp.pipeline.workers.task_pool import Farm
-from landcover_pnp.pipeline.workers.worker_pool import Crew
+from landcover_pnp.pipeline.workers.task_pool import TaskPool
+from landcover_pnp.pipeline.workers.worker_pool import WorkerPool
 from landcover_pnp.products.rasters import PRODUCTS, drawn_by, provenance_tags, write_products
 from landcover_pnp.scenes.preparation import prepare_scene
 from landcover_pnp.scenes.scene import Scene
@@ -87,18 +93,18 @@ def map_city(
         write_json(run / "settings.json", plain(settings))
         scene = prepare_scene(plan.scene, run / "scene", watch.say)
         watch.stage("scene", time.monotonic() - start)
-        matrix = protocol_matrix(settings.weak_labels, scene, plan.sources, run / "sources")
+        matrix = matrix_from_source(settings.weak_labels, scene, plan.sources, run / "sources")
         job = _job(settings, plan, scene, matrix, run)
-        tiles = Tally()
-        crew = Crew(settings.workers, settings.scheduler, shared=run.absolute())
-        with Farm(crew, len(job.grid), watch.say) as farm:
-            _infer(job, tiles, farm, watch, run / "preview.vrt")
+        tiles = TileCounts()
+        pool = WorkerPool(settings.workers, settings.scheduler, shared=run.absolute())
+        with TaskPool(pool, len(job.grid), watch.say) as task_pool:
+            _infer(job, tiles, task_pool, watch, run / "preview.vrt")
             keep()  # hours of work: truth or an image that cannot be read may still turn up
             mosaic = _blend(job, tiles, run, watch)
             inferred = watch.progress
             student = settings.student if tiles.valid_px > tiles.uniform_px else None
             if student:  # where nothing is known there is nothing to learn from
-                mosaic = _draw(mosaic, student, tiles, job, farm, run, watch)
+                mosaic = _draw(mosaic, student, tiles, job, task_pool, run, watch)
         products = _publish(job, scene, mosaic, student is not None, run, watch)
         truth = plan.scene.files.truth
         # An area of interest cuts the map, not the truth: the plan has compared their ground.
@@ -132,7 +138,7 @@ def _job(
         matrix=matrix,
         clusters=settings.clusters,
         centres=sample_centres(sample, settings.clusters, settings.seed),
-        roads=scene_roads(scene) if counts_tones(settings.inference) else None,
+        roads=scene_roads(scene) if uses_indices(settings.inference) else None,
         inference=settings.inference,
         seed=settings.seed,
         made_of=ingredients(
@@ -148,11 +154,13 @@ def _job(
     )
 
 
-def _infer(job: TileJob, tiles: Tally, farm: Farm, watch: Watch, preview: Path) -> None:
+def _infer(
+    job: TileJob, tiles: TileCounts, task_pool: TaskPool, watch: Watch, preview: Path
+) -> None:
     shown = start = time.monotonic()
     remove_others(job)
     try:
-        for _ in worked_off(job, tile_work, list(job.grid), tiles, farm, watch):
+        for _ in run_tiles(job, tile_work, list(job.grid), tiles, task_pool, watch):
             if time.monotonic() - shown >= PREVIEW_EVERY_S:
                 write_preview(preview, job.grid, job.out, tiles.done)
                 shown = time.monotonic()
@@ -170,10 +178,10 @@ def _infer(job: TileJob, tiles: Tally, farm: Farm, watch: Watch, preview: Path) 
         )
 
 
-def _blend(job: TileJob, tiles: Tally, run: Path, watch: Watch) -> Ingredients:
+def _blend(job: TileJob, tiles: TileCounts, run: Path, watch: Watch) -> Ingredients:
     """Blends the tiles' probabilities by every method; returns what they are made of."""
     results = TileResults(job.grid, job.out, tiles.done)
-    cut = {"core_px": job.grid.core_px, "ring_px": job.grid.ring_px}
+    cut = {"core_px": job.grid.core_px, "halo_px": job.grid.halo_px}
     made_of = {**job.made_of, **ingredients(tiles=cut), "finished tiles": tiles.hash}
 
     def blend() -> Iterator[Path]:
@@ -187,24 +195,24 @@ def _blend(job: TileJob, tiles: Tally, run: Path, watch: Watch) -> Ingredients:
 def _draw(
     mosaic: Ingredients,
     student: StudentSettings,
-    tiles: Tally,
+    tiles: TileCounts,
     inferred: TileJob,
-    farm: Farm,
+    task_pool: TaskPool,
     run: Path,
     watch: Watch,
 ) -> Ingredients:
-    """Teaches the student and lets it draw the finished tiles; returns what they are made of."""
+    """Trains the student and lets it draw the finished tiles; returns what they are made of."""
     start = time.monotonic()
     made_of = {"mosaic": fingerprint(mosaic), **ingredients(student=student)}
     watch.say("the student learns from the map")
-    model_hash = taught(run, student, made_of).files[MODEL]
+    model_hash = trained(run, student, made_of).files[MODEL]
     watch.stage("student", time.monotonic() - start)
     job = StudentJob(run.absolute(), inferred.grid, model_hash, made_of)
     remove_others(job)
-    start, drawn = time.monotonic(), Tally()
+    start, drawn = time.monotonic(), TileCounts()
     watch.say("the student draws the map, tile by tile")
     wanted = [tile for tile in job.grid if tile.id in tiles.done]
-    for _ in worked_off(job, student_tile, wanted, drawn, farm, watch):
+    for _ in run_tiles(job, student_tile, wanted, drawn, task_pool, watch):
         pass
     watch.stage("student's tiles", time.monotonic() - start)
     tiles.failed.update(drawn.failed)
@@ -254,14 +262,14 @@ def _stage(
 
 
 def evaluate_run(
-    run: Path, truth: TruthFile, protocol: Protocol = "five_classes", *, overlap: bool = False
+    run: Path, truth: TruthFile, scheme: Scheme = "five_classes", *, overlap: bool = False
 ) -> dict[str, Scores]:
     """Scores a run's map beside its weak labels and its evidence.
 
     Args:
         run: Folder of a finished run.
         truth: Truth raster and its legend.
-        protocol: ``five_classes`` or ``published``, see ``evaluation.Protocol``.
+        scheme: ``five_classes`` or ``published``, see ``evaluation.Scheme``.
         overlap: Whether truth and map may cover different ground.
 
     Returns:
@@ -277,11 +285,11 @@ def evaluate_run(
         raise RasterError(
             found=f"no finished map in {run}",
             expected="the folder of a finished run, which its two baselines lie in too",
-            way_out="give the folder that `landcover map` made, not a file in it; `landcover "
+            fix="give the folder that `landcover map` made, not a file in it; `landcover "
             "status RUN` says how far a run is",
         )
     legend = LEGENDS[truth.legend]
     return {
-        name: evaluate_map(run / f"{stem}.tif", truth.path, legend, protocol, overlap=overlap)
+        name: evaluate_map(run / f"{stem}.tif", truth.path, legend, scheme, overlap=overlap)
         for name, stem in files.items()
     }

@@ -6,15 +6,15 @@ from pathlib import Path
 
 from landcover_pnp.config import load_settings
 from landcover_pnp.errors import RasterError
-from landcover_pnp.inference.engine import counts_tones
+from landcover_pnp.inference.engine import uses_indices
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.scenes.enviroatlas import scene_files
 from landcover_pnp.scenes.fine_image import FineImage
 from landcover_pnp.scenes.scene import Scene
-from landcover_pnp.student.mapped_scene import Site
+from landcover_pnp.student.mapped_scene import MappedScene
 
 
-def open_site(run: Path) -> Site:
+def open_mapped_scene(run: Path) -> MappedScene:
     """Opens a run folder.
 
     Raises:
@@ -24,9 +24,9 @@ def open_site(run: Path) -> Site:
         raise RasterError(
             found=f"no finished map run in {run}",
             expected="a folder that `landcover map` has written",
-            way_out="map the scene first, or correct the path",
+            fix="map the scene first, or correct the path",
         )
     settings = load_settings(MapSettings, run / "settings.json")
     scene = Scene.open(run / "scene")
     fine = FineImage.of(scene_files(settings.scene), scene)
-    return Site(run, scene, fine, counts_tones(settings.inference))
+    return MappedScene(run, scene, fine, uses_indices(settings.inference))

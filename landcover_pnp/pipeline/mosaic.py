@@ -95,7 +95,7 @@ def blend_tiles(results: TileResults, method: str, path: Path) -> Path:
     Raises:
         RunError: If the file cannot be written.
     """
-    canvas_px = results.grid.core_px + 2 * results.grid.ring_px
+    canvas_px = results.grid.core_px + 2 * results.grid.halo_px
     held = HELD_BYTES // (CLASS_COUNT * canvas_px**2 * np.dtype(np.uint16).itemsize)
     stored = lru_cache(max(held, 9))(partial(results.stored, method=method))
 

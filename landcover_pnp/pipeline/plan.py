@@ -74,7 +74,7 @@ def plan_map(settings: MapSettings) -> MapPlan:
     scene = _plan_scene(settings)
     return MapPlan(
         scene,
-        TileGrid(scene.geobox, settings.tiles.core_px, settings.tiles.ring_px),
+        TileGrid(scene.geobox, settings.tiles.core_px, settings.tiles.halo_px),
         plan_sources(settings.weak_labels),
         _prior(settings),
         settings.student is not None,
@@ -83,11 +83,11 @@ def plan_map(settings: MapSettings) -> MapPlan:
 
 def _plan_scene(settings: MapSettings) -> ScenePlan:
     files = scene_files(settings.scene)
-    if settings.weak_labels.protocol == "target" and files.truth is None:
+    if settings.weak_labels.matrix_source == "target" and files.truth is None:
         raise SettingsError(
-            found="weak_labels.protocol is target, but the scene has no truth",
+            found="weak_labels.matrix_source is target, but the scene has no truth",
             expected="truth of the scene, from which p(class | NLCD) is counted",
-            way_out="give scene.rasters.truth, or choose the protocol source or definitions",
+            fix="give scene.rasters.truth, or choose the matrix source source or definitions",
         )
     return plan_scene(files, settings.scene.resolution_m)
 
@@ -101,7 +101,7 @@ def _prior(settings: MapSettings) -> Prior | None:
             found=f"a prior of label maps at {prior.resolution_m:g} m for a working grid of "
             f"{settings.scene.resolution_m:g} m",
             expected="the same ground resolution",
-            way_out=f"set scene.resolution_m to {prior.resolution_m:g}, name another prior, or "
+            fix=f"set scene.resolution_m to {prior.resolution_m:g}, name another prior, or "
             "take the engine evidence, which needs none",
         )
     require_usable(settings.inference, prior)
@@ -115,18 +115,18 @@ def plan_sources(settings: WeakLabelSettings) -> dict[str, ScenePlan]:
         settings: Protocol and source cities.
 
     Returns:
-        Plans by the cities' names; empty but for the protocol ``source``.
+        Plans by the cities' names; empty but for the matrix source ``source``.
 
     Raises:
         RequestError: If there is no source city, one has no truth or cannot be read.
     """
-    if settings.protocol != "source":
+    if settings.matrix_source != "source":
         return {}
     if not settings.source_scenes:
         raise SettingsError(
-            found="weak_labels.protocol is source, but weak_labels.source_scenes is empty",
+            found="weak_labels.matrix_source is source, but weak_labels.source_scenes is empty",
             expected="configuration files of cities with truth",
-            way_out="name them, or choose the protocol definitions",
+            fix="name them, or choose the matrix source definitions",
         )
     names = [config.stem for config in settings.source_scenes]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -134,7 +134,7 @@ def plan_sources(settings: WeakLabelSettings) -> dict[str, ScenePlan]:
         raise SettingsError(
             found=f"source cities of the same name: {', '.join(twice)}",
             expected="configuration files, each of another name: it becomes the city's folder",
-            way_out="rename the files of weak_labels.source_scenes",
+            fix="rename the files of weak_labels.source_scenes",
         )
     plans = {}
     for config in settings.source_scenes:
@@ -144,7 +144,7 @@ def plan_sources(settings: WeakLabelSettings) -> dict[str, ScenePlan]:
             raise SettingsError(
                 found=f"the source city of {config} has no truth",
                 expected="truth, from which p(class | NLCD) is counted",
-                way_out="give its scene.rasters.truth",
+                fix="give its scene.rasters.truth",
             )
         plans[config.stem] = plan_scene(files, city.resolution_m)
     return plans

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from landcover_pnp.config import renamed
 from landcover_pnp.evidence.settings import ClusterSettings, WeakLabelSettings
 from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.scenes.settings import SceneSettings, SyntheticSettings
@@ -18,11 +19,11 @@ class TileSettings:
 
     Attributes:
         core_px: Side of the core that a tile answers for, working pixels.
-        ring_px: Overlap on each side, working pixels.
+        halo_px: Overlap on each side, working pixels.
     """
 
     core_px: int = 384
-    ring_px: int = 64
+    halo_px: int = renamed("ring_px", default=64)
 
 
 @dataclass(frozen=True)
@@ -79,15 +80,15 @@ class EvaluateSettings:
     Attributes:
         truth: Truth raster; any grid that covers the same ground.
         legend: Its legend.
-        protocol: ``five_classes`` counts shrubs and wetlands as trees and agriculture as grass;
-            ``published`` takes only the five EnviroAtlas classes as truth, while predictions
+        scheme: ``five_classes`` counts shrubs and wetlands as trees and agriculture as
+            grass; ``published`` takes only the five EnviroAtlas classes as truth, while predictions
             on other truth still count in the unions (Graikos et al. 2022).
         overlap: Whether truth and map may cover different ground; what both cover is scored.
     """
 
     truth: Path
     legend: Literal["enviroatlas", "working"] = "enviroatlas"
-    protocol: Literal["five_classes", "published"] = "five_classes"
+    scheme: Literal["five_classes", "published"] = renamed("protocol", default="five_classes")
     overlap: bool = False
 
 
@@ -100,7 +101,7 @@ class NoSettings:
 class DemoSettings:
     """The demo: a synthetic city drawn, mapped and scored.
 
-    p(class | NLCD) comes from a second city of the same look: the protocol ``source``.
+    p(class | NLCD) comes from a second city of the same look: the matrix source ``source``.
 
     Attributes:
         out: Folder of the city and of the run.

@@ -1,4 +1,4 @@
-"""The student as a stage of a map run: taught once, then it draws the map tile by tile."""
+"""The student as a stage of a map run: trained once, then it draws the map tile by tile."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from numpy.typing import NDArray
 from landcover_pnp.errors import DiskFullError, LandcoverError, RunError
 from landcover_pnp.grid import Box, Tile, TileGrid, blocks
 from landcover_pnp.legend import CLASS_COUNT
-from landcover_pnp.pipeline.mapped_scenes import open_site
+from landcover_pnp.pipeline.mapped_scenes import open_mapped_scene
 from landcover_pnp.pipeline.tiles import give_up
 from landcover_pnp.storage.atomic import completed
 from landcover_pnp.storage.geotiff import write_raster
 from landcover_pnp.storage.probabilities import BAND, encode
 from landcover_pnp.storage.raster import open_raster, read
 from landcover_pnp.storage.records import Ingredients, Record, file_hash, file_hashes
-from landcover_pnp.student.mapped_scene import WINDOW_PX, Site
+from landcover_pnp.student.mapped_scene import WINDOW_PX, MappedScene
 from landcover_pnp.student.settings import StudentSettings
-from landcover_pnp.student.training import Student, image_model, teach
+from landcover_pnp.student.training import Student, image_model, train
 
 MODEL = "model.joblib"
-"""The taught student: written and read by the same run alone, and by its hash."""
+"""The trained student: written and read by the same run alone, and by its hash."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class StudentJob:
     Attributes:
         run: The run folder.
         grid: The tiles, on the working grid.
-        model_hash: Hash of the taught student's file.
+        model_hash: Hash of the trained student's file.
         made_of: What the tiles depend on besides their position.
     """
 
@@ -68,8 +68,8 @@ class StudentJob:
         return self.out / f"{tile.id}.json"
 
 
-def taught(run: Path, settings: StudentSettings, made_of: Ingredients) -> Record:
-    """Teaches a student on a run's own map, unless that was done.
+def trained(run: Path, settings: StudentSettings, made_of: Ingredients) -> Record:
+    """Trains a student on a run's own map, unless that was done.
 
     Args:
         run: Folder of a run whose probabilities are blended.
@@ -89,8 +89,8 @@ def taught(run: Path, settings: StudentSettings, made_of: Ingredients) -> Record
     if record is None:
         start = time.monotonic()
         path.unlink(missing_ok=True)  # as in ``infer_tile``
-        sites = [open_site(run)]
-        student = teach(sites, image_model(settings, sites), settings)
+        mapped_scenes = [open_mapped_scene(run)]
+        student = train(mapped_scenes, image_model(settings, mapped_scenes), settings)
         with completed(path.parent / MODEL) as partial:
             joblib.dump(student, partial)
         figures = {
@@ -121,15 +121,17 @@ def student_tile(job: StudentJob, tile_id: str) -> Record:
     tile = job.grid.tile_by_id(tile_id)
     job.record(tile).unlink(missing_ok=True)  # as in ``infer_tile``
     try:
-        student, site = _opened(job.run, job.model_hash)
-        core = site.fine.fine(tile.core)
-        geobox = site.fine.geobox[core.within(site.fine.fine(site.scene.extent))]
+        student, mapped_scene = _opened(job.run, job.model_hash)
+        core = mapped_scene.fine.fine(tile.core)
+        geobox = mapped_scene.fine.geobox[
+            core.within(mapped_scene.fine.fine(mapped_scene.scene.extent))
+        ]
 
         def parts() -> Iterator[tuple[Box, NDArray[np.uint16]]]:
-            predict = student.predict(site)
+            predict = student.predict(mapped_scene)
             for box in blocks(tile.core, 2 * WINDOW_PX):
-                p = site.predicted(predict, box, student.model.reach_px)
-                y, x = site.fine.fine(box).within(core)
+                p = mapped_scene.predicted(predict, box, student.model.reach_px)
+                y, x = mapped_scene.fine.fine(box).within(core)
                 yield (
                     Box(y.start, y.stop, x.start, x.stop),
                     encode(p),
@@ -160,7 +162,7 @@ def join_tiles(job: StudentJob, done: Collection[str], path: Path) -> Path:
     Raises:
         RunError: If the file cannot be written.
     """
-    fine = open_site(job.run).fine
+    fine = open_mapped_scene(job.run).fine
 
     def parts() -> Iterator[tuple[Box, NDArray[np.uint16]]]:
         for tile in job.grid:
@@ -176,13 +178,13 @@ def join_tiles(job: StudentJob, done: Collection[str], path: Path) -> Path:
 
 
 @lru_cache(maxsize=1)
-def _opened(run: Path, model_hash: str) -> tuple[Student, Site]:
-    """The run and its student, once a process; only the student that this run has taught."""
+def _opened(run: Path, model_hash: str) -> tuple[Student, MappedScene]:
+    """The run and its student, once a process; only the student that this run has trained."""
     path = run / "student" / MODEL
     if file_hash(path) != model_hash:
         raise RunError(
-            found=f"{path} is not the student that this run has taught",
+            found=f"{path} is not the student that this run has trained",
             expected=f"a file with the hash {model_hash}",
-            way_out="remove it and repeat the command: the student is taught again",
+            fix="remove it and repeat the command: the student is trained again",
         )
-    return joblib.load(path), open_site(run)
+    return joblib.load(path), open_mapped_scene(run)

@@ -1,4 +1,4 @@
-"""The tally of work that is done tile by tile: what stands, what is done now, what failed."""
+"""The counts of work that is done tile by tile: what stands, what is done now, what failed."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from landcover_pnp.grid import Tile
 from landcover_pnp.pipeline.interruption import stoppable
 from landcover_pnp.pipeline.progress import Watch
 from landcover_pnp.pipeline.tiles import Tiled, give_up
-from landcover_pnp.pipeline.workers.task_pool import Farm, Lost
+from landcover_pnp.pipeline.workers.task_pool import Lost, TaskPool
 from landcover_pnp.storage.records import Record
 
 Job = TypeVar("Job", bound=Tiled)
 
 
 @dataclass
-class Tally:
+class TileCounts:
     """What became of the tiles.
 
     Attributes:
@@ -49,22 +49,22 @@ class Tally:
         return hashlib.sha256(" ".join(sorted(self.done)).encode()).hexdigest()
 
 
-def worked_off(
+def run_tiles(
     job: Job,
     work: Callable[[Job, str], Record],
     tiles: Sequence[Tile],
-    tally: Tally,
-    farm: Farm,
+    counts: TileCounts,
+    task_pool: TaskPool,
     watch: Watch,
 ) -> Iterator[None]:
-    """Does the work of every tile whose result does not stand, and enters each in the tally.
+    """Does the work of every tile whose result does not stand, and enters each in the counts.
 
     Args:
         job: What all tiles share; pickled to the workers.
         work: Does a tile by its name.
         tiles: The tiles.
-        tally: Takes what became of them.
-        farm: Does it.
+        counts: Takes what became of them.
+        task_pool: Does it.
         watch: Sees every tile.
 
     Yields:
@@ -72,7 +72,7 @@ def worked_off(
 
     Raises:
         KeyboardInterrupt: After Ctrl-C, when the tiles in hand are finished.
-        RequestError, RunError: As ``Farm.harvest``.
+        RequestError, RunError: As ``TaskPool.run_tasks``.
         DiskFullError: If there is no room for a tile.
     """
     todo, renewed = [], set[str]()
@@ -82,7 +82,7 @@ def worked_off(
         if record is None:
             todo.append(tile.id)
         else:
-            tally.add(tile.id, record)
+            counts.add(tile.id, record)
     kept = len(tiles) - len(todo)
     watch.tiles(total=len(tiles), kept=kept)
     if renewed:
@@ -90,9 +90,9 @@ def worked_off(
     if kept:
         watch.say(f"resuming: {kept} tiles done, {len(todo)} left")
     with stoppable(watch.say) as stop:
-        for name, result in farm.harvest(partial(work, job), todo, stop):
+        for name, result in task_pool.run_tasks(partial(work, job), todo, stop):
             record = give_up(job, name, result.reason) if isinstance(result, Lost) else result
-            tally.add(name, record)
+            counts.add(name, record)
             watch.tile(name, record)
             yield
         if stop():

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from landcover_pnp.errors import DiskFullError, LandcoverError, TileError
 from landcover_pnp.evidence.clusters import responsibilities
 from landcover_pnp.evidence.settings import ClusterSettings, WeakLabelSettings
-from landcover_pnp.evidence.spectral_indices import Asphalt, class_given_image
+from landcover_pnp.evidence.spectral_indices import RoadReference, class_given_image
 from landcover_pnp.evidence.weak_labels import weak_labels
 from landcover_pnp.grid import Box, Tile, TileGrid
-from landcover_pnp.inference.engine import Evidence, infer, needs_prior
+from landcover_pnp.inference.engine import Observations, infer, needs_prior
 from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.legend import NO_DATA
 from landcover_pnp.prior.denoiser import load_prior
@@ -69,7 +69,7 @@ class TileJob:
         matrix: p(class | NLCD), (nlcd class, class).
         clusters: Cluster settings.
         centres: Start centres of the whole scene, (cluster, band).
-        roads: Tone of the whole scene's roads; None where tones do not count.
+        roads: Road reference of the whole scene; None where spectral indices do not count.
         inference: Engine settings.
         seed: Seed of the run.
         made_of: What the tiles depend on besides their position.
@@ -82,7 +82,7 @@ class TileJob:
     matrix: NDArray[np.float64]
     clusters: ClusterSettings
     centres: NDArray[np.float32]
-    roads: Asphalt | None
+    roads: RoadReference | None
     inference: InferenceSettings
     seed: int
     made_of: Ingredients
@@ -172,7 +172,7 @@ def remove_others(job: Tiled) -> None:
 
 
 def tile_work(job: TileJob, tile_id: str) -> Record:
-    """``infer_tile`` for the farm: what comes back is without the ingredients, which are long."""
+    """``infer_tile`` for the task pool: its record without the ingredients, which are long."""
     return dataclasses.replace(infer_tile(job, tile_id), ingredients={})
 
 
@@ -195,7 +195,7 @@ def _probabilities(
         raise TileError(
             found="imagery that cannot be used: " + "; ".join(damage),
             expected="imagery whose pixels can all be read",
-            way_out="fetch the file again and repeat the command; the other tiles are mapped",
+            fix="fetch the file again and repeat the command; the other tiles are mapped",
         )
     reach = math.ceil(job.weak_labels.nlcd_kernel_m / 2 / scene.resolution_m)
     around = tile.canvas.grow(reach).clip(scene.extent)
@@ -217,8 +217,8 @@ def _probabilities(
         return dict.fromkeys(METHODS, np.zeros_like(weak_p)), {"valid_px": 0}
     image = scene.image(tile.canvas)
     clusters = responsibilities(image, valid, job.centres, job.clusters, job.seed)
-    tones = class_given_image(image, job.roads) if job.roads else None
-    evidence = Evidence(clusters, weak_p, valid, (tile.canvas.y0, tile.canvas.x0), tones)
+    indices = class_given_image(image, job.roads) if job.roads else None
+    evidence = Observations(clusters, weak_p, valid, (tile.canvas.y0, tile.canvas.x0), indices)
     prior = load_prior(job.inference.prior) if needs_prior(job.inference.engine) else None
     alone = dataclasses.replace(job.inference, engine="evidence")
     baseline = infer(evidence, alone, None, job.seed)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from landcover_pnp.config import load_settings
 from landcover_pnp.errors import RequestError
-from landcover_pnp.pipeline.mapped_scenes import open_site
+from landcover_pnp.pipeline.mapped_scenes import open_mapped_scene
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.storage.lock import locked
 from landcover_pnp.storage.records import write_json
-from landcover_pnp.student.mapped_scene import map_site
+from landcover_pnp.student.mapped_scene import map_with_model
 from landcover_pnp.student.settings import StudentSettings
-from landcover_pnp.student.training import image_model, teach
+from landcover_pnp.student.training import image_model, train
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ class StudentSummary:
     agreement: tuple[float, ...]
     changed: tuple[float, ...]
     area_km2: float
-    teaching_s: float
+    training_s: float
     mapping_s: float
 
 
 def train_student(settings: StudentSettings, runs: Sequence[Path]) -> StudentSummary:
-    """Teaches one student on the map runs of a city and maps each run's area with it.
+    """Trains one student on the map runs of a city and maps each run's area with it.
 
     Args:
         settings: Model, rounds, windows.
@@ -56,21 +56,29 @@ def train_student(settings: StudentSettings, runs: Sequence[Path]) -> StudentSum
             or pixels, or there is nothing to learn from.
         RunError: If a map cannot be written.
     """
-    sites = [open_site(run) for run in runs]
+    mapped_scenes = [open_mapped_scene(run) for run in runs]
     for run in runs:
         _require_undrawn(run)
     start = time.monotonic()
-    student = teach(sites, image_model(settings, sites), settings)
-    taught = time.monotonic()
+    student = train(mapped_scenes, image_model(settings, mapped_scenes), settings)
+    trained = time.monotonic()
     maps = []
-    for site in sites:
-        with locked(site.run):
+    for mapped_scene in mapped_scenes:
+        with locked(mapped_scene.run):
             # Of a student that the run had before: it would vouch for this one's probabilities.
-            (site.run / "probabilities" / "student.json").unlink(missing_ok=True)
+            (mapped_scene.run / "probabilities" / "student.json").unlink(missing_ok=True)
             reach_px = student.model.reach_px
-            maps.append(map_site(site, student.predict(site), reach_px, site.run, "student"))
+            maps.append(
+                map_with_model(
+                    mapped_scene,
+                    student.predict(mapped_scene),
+                    reach_px,
+                    mapped_scene.run,
+                    "student",
+                )
+            )
             write_json(
-                site.run / "student.json",
+                mapped_scene.run / "student.json",
                 {
                     "share": student.share.tolist(),
                     "changed": [r.changed for r in student.rounds],
@@ -81,9 +89,9 @@ def train_student(settings: StudentSettings, runs: Sequence[Path]) -> StudentSum
         maps=" ".join(map(str, maps)),
         agreement=tuple(r.agreement for r in student.rounds),
         changed=tuple(r.changed for r in student.rounds),
-        area_km2=sum(s.scene.valid_px * s.scene.resolution_m**2 for s in sites) / 1e6,
-        teaching_s=taught - start,
-        mapping_s=time.monotonic() - taught,
+        area_km2=sum(s.scene.valid_px * s.scene.resolution_m**2 for s in mapped_scenes) / 1e6,
+        training_s=trained - start,
+        mapping_s=time.monotonic() - trained,
     )
 
 
@@ -92,5 +100,5 @@ def _require_undrawn(run: Path) -> None:
         raise RequestError(
             found=f"the map of {run} is drawn by a student of the run's own",
             expected="runs without one: another's probabilities would take its place",
-            way_out="map the scene into another folder with --student null",
+            fix="map the scene into another folder with --student null",
         )

@@ -110,7 +110,7 @@ class LabelCrops(Dataset[Crop]):
             raise SettingsError(
                 found=f"{len(self.maps)} label maps with hardly any label",
                 expected="label maps to cut crops from",
-                way_out="name other files in labels, or correct legend or remap",
+                fix="name other files in labels, or correct legend or remap",
             )
         self._weights = np.array(weights) / sum(weights)
 
@@ -233,7 +233,7 @@ def require_room(maps: Sequence[LabelMap], crop_px: int, resolution_m: float) ->
                 found=f"{label_map.name} covers {height_m:.0f} x {width_m:.0f} m",
                 expected=f"label maps of {side_m:.0f} x {side_m:.0f} m or more: crops of "
                 f"{crop_px} pixels of {resolution_m:g} m",
-                way_out="leave the file out (pattern), or train with a smaller denoiser.crop_px",
+                fix="leave the file out (pattern), or train with a smaller denoiser.crop_px",
             )
 
 

@@ -44,7 +44,7 @@ class LabelMapsModule(pl.LightningDataModule):
                 found=f"{count} label maps, none of them held out: val_share is "
                 f"{settings.val_share:g}, a source of one map is learned from as a whole",
                 expected="val_share above 0, and a source of two or more label maps",
-                way_out="name more files in labels, or set synthetic_maps",
+                fix="name more files in labels, or set synthetic_maps",
             )
         self._crops = self._cropped(self.train, settings.steps * settings.batch_size, 0)
         plain = replace(settings.crops, rotate=False, scale_jitter=1.0)

@@ -69,7 +69,7 @@ def build_network(settings: DenoiserSettings, seed: int) -> UNet2DModel:
                 found=f"channels {settings.channels} with norm_groups {settings.norm_groups}: "
                 f"{error}",
                 expected="one or more levels of channels that norm_groups divides",
-                way_out="change denoiser.channels or denoiser.norm_groups",
+                fix="change denoiser.channels or denoiser.norm_groups",
             ) from error
     return network
 
@@ -210,7 +210,7 @@ class Prior:
             raise PriorError(
                 found=f"{folder}: weights, {CONFIG} and {CARD} do not fit together: {error}",
                 expected="the three files of one prior, as `landcover train-prior` writes them",
-                way_out="copy the whole folder again",
+                fix="copy the whole folder again",
             ) from error
 
     def _weights(self, dtype: torch.dtype = torch.float16) -> bytes:

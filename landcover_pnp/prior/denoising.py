@@ -76,7 +76,7 @@ class DenoiserTraining(pl.LightningModule):
                 found=f"the loss is {loss.item()} at step {self.global_step}, in a batch from "
                 + ", ".join(names),
                 expected="a finite loss",
-                way_out="lower learning_rate or lengthen warmup_steps; the prior of the last "
+                fix="lower learning_rate or lengthen warmup_steps; the prior of the last "
                 "validation, if there was one, is kept",
             )
         self.log("loss", loss, prog_bar=True)
@@ -192,11 +192,11 @@ def _load_start(network: torch.nn.Module, settings: TrainPriorSettings) -> None:
         raise PriorError(
             found=f"{settings.start} has another architecture: {error}",
             expected="a prior of the same denoiser settings",
-            way_out="correct denoiser, or leave start out",
+            fix="correct denoiser, or leave start out",
         ) from error
     if start.prediction != settings.denoiser.prediction:
         raise PriorError(
             found=f"{settings.start} predicts the {start.prediction}",
             expected=f"a prior that predicts the {settings.denoiser.prediction}",
-            way_out="correct denoiser.prediction, or leave start out",
+            fix="correct denoiser.prediction, or leave start out",
         )

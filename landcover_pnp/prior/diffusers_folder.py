@@ -67,7 +67,7 @@ def read_model(folder: Path) -> Model:
                 found=f"no {path}",
                 expected=f"{CONFIG} and {WEIGHTS} of a UNet2DModel and {SCHEDULER} of a "
                 "DDPMScheduler, in one folder or in unet/ and scheduler/",
-                way_out="save the model with diffusers' save_pretrained as safetensors",
+                fix="save the model with diffusers' save_pretrained as safetensors",
             )
     config = _read_json(unet / CONFIG, "UNet2DModel")
     noise, prediction = _process(scheduler / SCHEDULER)
@@ -77,7 +77,7 @@ def read_model(folder: Path) -> Model:
                 found=f"{unet / CONFIG} has {key} {config[key]!r}: the network wants to be told "
                 "a class",
                 expected="an unconditional UNet2DModel",
-                way_out="only these can be a prior",
+                fix="only these can be a prior",
             )
     return Model(_network(unet, config), noise, prediction, _side(unet / CONFIG, config))
 
@@ -109,7 +109,7 @@ def _read_json(path: Path, kind: str) -> dict[str, Any]:
         raise PriorError(
             found=f"{path} is of {name or 'nothing that diffusers writes'}",
             expected=f"an unconditional UNet2DModel and a DDPMScheduler: here a {kind}",
-            way_out="only these can be a prior",
+            fix="only these can be a prior",
         )
     return dict(content)
 
@@ -124,7 +124,7 @@ def _process(path: Path) -> tuple[NoiseSettings, Prediction]:
             found=f"{path}: beta_schedule {schedule!r}, prediction {prediction!r}"
             + "".join(f", {key}" for key in changed),
             expected=f"{' or '.join(_SCHEDULES)}, {' or '.join(_PREDICTIONS)}, betas unchanged",
-            way_out="only such forward processes can be used",
+            fix="only such forward processes can be used",
         )
     try:
         noise = NoiseSettings(
@@ -160,7 +160,7 @@ def _network(folder: Path, config: dict[str, Any]) -> UNet2DModel:
                 + (f"tensor {key} of shape {found[key]}" if key in found else f"no tensor {key}"),
                 expected=(f"shape {wanted[key]}" if key in wanted else "no such tensor")
                 + f", as {CONFIG} says",
-                way_out="copy or fetch the whole folder again",
+                fix="copy or fetch the whole folder again",
             )
     network.load_state_dict({k: v.float() for k, v in weights.items()}, assign=True)
     return network
@@ -174,7 +174,7 @@ def _side(path: Path, config: dict[str, Any]) -> int | None:
         raise PriorError(
             found=f"{path} has the sample_size {size}",
             expected="square crops: one number, or twice the same",
-            way_out="only networks of square crops can be a prior",
+            fix="only networks of square crops can be a prior",
         )
     return sides.pop()
 
@@ -183,5 +183,5 @@ def _damaged(path: Path, error: Exception) -> PriorError:
     return PriorError(
         found=f"{path} is damaged: {' '.join(str(error).split()) or type(error).__name__}",
         expected="JSON and safetensors as diffusers writes them",
-        way_out="copy or fetch the whole folder again",
+        fix="copy or fetch the whole folder again",
     )

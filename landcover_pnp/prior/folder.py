@@ -53,7 +53,7 @@ def read_folder(folder: Path) -> PriorFiles:
         raise PriorError(
             found=f"{folder / WEIGHTS} is damaged: {len(weights)} bytes, sha256 {found}",
             expected=f"sha256 {card.get('sha256')}, as {CARD} says",
-            way_out="copy or fetch the whole folder again",
+            fix="copy or fetch the whole folder again",
         )
     _require_fit(folder, card, config)
     return PriorFiles(card, config, weights)
@@ -70,13 +70,13 @@ def _require_files(folder: Path) -> None:
         raise PriorError(
             found=f"{folder} is no safetensors model: {', '.join(pickles)}",
             expected=f"a folder with {CONFIG}, {CARD} and {WEIGHTS}",
-            way_out="such files can run code when they are opened and are never opened here; "
+            fix="such files can run code when they are opened and are never opened here; "
             "use a prior that `landcover train-prior` wrote",
         )
     raise PriorError(
         found=f"{folder} has no {', '.join(missing)}" if files else f"no prior in {folder}",
         expected=f"a folder with {CONFIG}, {CARD} and {WEIGHTS}",
-        way_out="name the folder that `landcover train-prior` wrote, or none for the shipped one",
+        fix="name the folder that `landcover train-prior` wrote, or none for the shipped one",
     )
 
 
@@ -88,7 +88,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise PriorError(
             found=f"{path} is damaged: {error}",
             expected="JSON as `landcover train-prior` writes it",
-            way_out="copy or fetch the whole folder again",
+            fix="copy or fetch the whole folder again",
         ) from error
     return content if isinstance(content, dict) else {}
 
@@ -101,18 +101,18 @@ def _require_fit(folder: Path, card: Mapping[str, Any], config: Mapping[str, Any
         raise PriorError(
             found=f"{folder} is a prior of the legend {legend}",
             expected=f"the legend {WORKING.name!r}: {classes}",
-            way_out="train a prior for this legend with `landcover train-prior`",
+            fix="train a prior for this legend with `landcover train-prior`",
         )
     sides = (config.get("in_channels"), config.get("out_channels"))
     if sides != (len(classes), len(classes)):
         raise PriorError(
             found=f"{folder / CONFIG} has {sides[0]} channels in and {sides[1]} out",
             expected=f"{len(classes)} both ways: {', '.join(classes)}",
-            way_out="train a prior for this legend with `landcover train-prior`",
+            fix="train a prior for this legend with `landcover train-prior`",
         )
     if card.get("prediction") not in get_args(Prediction):
         raise PriorError(
             found=f"{folder / CARD}: the network predicts {card.get('prediction')!r}",
             expected=" or ".join(map(repr, get_args(Prediction))),
-            way_out="use a prior that `landcover train-prior` wrote",
+            fix="use a prior that `landcover train-prior` wrote",
         )

@@ -44,7 +44,7 @@ def build(shape: Shape, heads: int, crop_px: int, head_channels: int | None = No
             found=f"attention at widths {shape.attention_widths} with heads of "
             f"{channels_a_head} channels",
             expected="channels of a head that divide each of these widths",
-            way_out="correct --num_head_channels",
+            fix="correct --num_head_channels",
         )
     with torch.device("meta"):
         network: UNet2DModel = UNet2DModel(
@@ -77,14 +77,14 @@ def _head_channels(shape: Shape, heads: int) -> int:
             f"{heads} heads at each",
             expected="heads of as many channels at every level: diffusers' UNet2DModel has one "
             "attention_head_dim",
-            way_out="give --num_head_channels if it was trained with that flag of "
+            fix="give --num_head_channels if it was trained with that flag of "
             "guided-diffusion; with --num_heads alone such a network cannot be imported",
         )
     if widths[0] % heads:
         raise PriorError(
             found=f"attention at widths {widths} with {heads} heads",
             expected="a number of heads that divides the width",
-            way_out="correct --num_heads",
+            fix="correct --num_heads",
         )
     return widths[0] // heads
 
@@ -149,7 +149,7 @@ def _mismatch(
         expected=f"shape {expected}"
         if expected
         else "no such tensor: a plain, unconditional U-Net",
-        way_out="the checkpoint is incomplete or of another architecture; variants with "
+        fix="the checkpoint is incomplete or of another architecture; variants with "
         "scale-shift normalisation, class labels or residual up- and downsampling cannot be "
         "imported",
     )

@@ -71,7 +71,7 @@ def read_shape(weights: Mapping[str, Tensor]) -> Shape:
                 if key in weights
                 else f"no tensor {key} among {len(weights)} of them",
                 expected="the state dict of an OpenAI guided-diffusion U-Net",
-                way_out="name the checkpoint of the network itself (not of its optimiser)",
+                fix="name the checkpoint of the network itself (not of its optimiser)",
             )
     levels: list[list[tuple[int, bool]]] = [[]]
     for number in count(1):
@@ -88,14 +88,14 @@ def read_shape(weights: Mapping[str, Tensor]) -> Shape:
         raise PriorError(
             found=f"levels of {depths} residual blocks: (width, attention) {levels}",
             expected="levels of equal depth, each of one width, with attention or without",
-            way_out="only such U-Nets can be imported; is the checkpoint complete?",
+            fix="only such U-Nets can be imported; is the checkpoint complete?",
         )
     widths = [level[0][0] for level in levels]
     if any(width < 1 or width % GROUPS for width in widths):
         raise PriorError(
             found=f"levels of {widths} channels",
             expected=f"multiples of {GROUPS}, the groups of guided-diffusion's normalisation",
-            way_out="only such U-Nets can be imported; is the checkpoint complete?",
+            fix="only such U-Nets can be imported; is the checkpoint complete?",
         )
     return Shape(
         in_channels=weights["input_blocks.0.0.weight"].shape[1],

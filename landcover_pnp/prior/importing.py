@@ -98,7 +98,7 @@ def _read_pth(path: Path) -> Mapping[str, Tensor]:
         raise PriorError(
             found=f"no file or folder {path}",
             expected="a .pth checkpoint of a guided-diffusion U-Net, or a folder of diffusers",
-            way_out="correct the path",
+            fix="correct the path",
         )
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
@@ -106,20 +106,20 @@ def _read_pth(path: Path) -> Mapping[str, Tensor]:
         raise PriorError(
             found=f"{path} holds more than tensors, or is damaged: {_without_advice(error)}",
             expected="a state dict: names and tensors only",
-            way_out="nothing in it was executed; fetch it again, or save the state dict alone "
+            fix="nothing in it was executed; fetch it again, or save the state dict alone "
             "with torch.save(model.state_dict(), ...) where you trust the file",
         ) from error
     except Exception as error:  # damaged bytes make torch raise almost anything
         raise PriorError(
             found=f"{path} is truncated or no checkpoint: {_first_line(error)}",
             expected="a checkpoint that torch.save wrote",
-            way_out="fetch it again",
+            fix="fetch it again",
         ) from error
     if not isinstance(weights, Mapping) or not all(map(_is_weight, weights.values())):
         raise PriorError(
             found=f"{path} holds {type(weights).__name__}, not names and tensors of real numbers",
             expected="the state dict of a guided-diffusion U-Net",
-            way_out="save model.state_dict() alone",
+            fix="save model.state_dict() alone",
         )
     return weights
 
@@ -134,7 +134,7 @@ def _from_diffusers(folder: Path, settings: ImportPriorSettings) -> Prior:
         raise PriorError(
             found=f"{folder} is a prior already: it has {CARD}",
             expected="a folder of diffusers without it",
-            way_out="use the folder as it is",
+            fix="use the folder as it is",
         )
     model = read_model(folder)
     told = settings if model.crop_px is None else replace(settings, crop_px=model.crop_px)
@@ -157,13 +157,13 @@ def _prior(
         raise SettingsError(
             found=f"classes {settings.classes}",
             expected=f"each of 0 (no data) to {CLASS_COUNT} once, in the order of the channels",
-            way_out="correct classes",
+            fix="correct classes",
         )
     if sides != (len(order), len(order)):
         raise PriorError(
             found=f"{source} has {sides[0]} channels in and {sides[1]} out",
             expected=f"{len(order)} both ways: no data, {', '.join(WORKING.names)}",
-            way_out="only a network over these classes can be a prior of this legend",
+            fix="only a network over these classes can be a prior of this legend",
         )
     weights = network.state_dict()
     for name, value in weights.items():
@@ -171,7 +171,7 @@ def _prior(
             raise PriorError(
                 found=f"{source}: tensor {name} has values that are not finite",
                 expected="the weights of a training that went well",
-                way_out="take an earlier checkpoint",
+                fix="take an earlier checkpoint",
             )
     weights["conv_in.weight"] = weights["conv_in.weight"][:, order].contiguous()
     for name in ("conv_out.weight", "conv_out.bias"):

@@ -18,7 +18,7 @@ from landcover_pnp.prior.datamodule import split_sources
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.prior.label_maps import one_hot, read_label_maps
 from landcover_pnp.prior.landscape import describe, distances, nearest_agreement
-from landcover_pnp.prior.report import UNIFORM, Restored, Verdict, figures, report
+from landcover_pnp.prior.report import UNIFORM, Judgement, Restored, figures, report
 from landcover_pnp.prior.sampling import sample_maps, samples_picture
 from landcover_pnp.prior.settings import (
     CropSettings,
@@ -36,7 +36,7 @@ _BATCH = 32
 
 @dataclass(frozen=True)
 class JudgePriorSummary:
-    """The verdict.
+    """The judgement.
 
     Attributes:
         out: Folder of the report.
@@ -63,11 +63,11 @@ def judge_prior(
     Args:
         prior_folder: Folder of the prior.
         settings: Held-out maps, numbers of crops and samples, folder of the report.
-        training: Settings it was trained with: their label folders (drawn cities apart) are
+        training: Settings it was trained with: their label folders (synthetic cities apart) are
             searched for copies and, where ``settings`` name no labels, give the held-out maps.
 
     Returns:
-        The verdict.
+        The judgement.
 
     Raises:
         LandcoverError: If prior or label maps cannot be read, or no held-out maps are named.
@@ -91,14 +91,14 @@ def judge_prior(
             for name, maps in (("samples", samples), ("held-out crops", real))
         }
     names = [m.name for source in held_out for m in source.maps]
-    verdict = Verdict(names, restored, sampled, true, apart, floor, agreement)
+    judgement = Judgement(names, restored, sampled, true, apart, floor, agreement)
     for name, picture in (
         ("samples.png", samples_picture({"samples": samples[:25], "held-out crops": real[:25]})),
-        ("figures.png", figures(verdict)),
+        ("figures.png", figures(judgement)),
     ):
         with completed(settings.out / name) as partial:
             picture.savefig(partial, format="png", metadata={"Software": None})
-    write_text(settings.out / "report.md", report(prior, prior_folder.name, settings, verdict))
+    write_text(settings.out / "report.md", report(prior, prior_folder.name, settings, judgement))
     return JudgePriorSummary(
         settings.out,
         prior.fingerprint,
@@ -174,7 +174,7 @@ def _sources(
         raise SettingsError(
             found="no held-out label maps",
             expected="a folder of label maps, or a training with label folders",
-            way_out="set labels, or name the training's configuration with --training",
+            fix="set labels, or name the training's configuration with --training",
         )
     return train, held_out
 

@@ -33,7 +33,7 @@ SHEET_M = 1600
 """Larger maps are cut into sheets of about this side, so that parts of one can be held out."""
 
 _SYNTHETIC_SEED = 1_000_000
-"""First seed of the drawn maps: far from the small seeds of cities that get mapped."""
+"""First seed of the synthetic maps: far from the small seeds of cities that get mapped."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +111,7 @@ def read_label_maps(folder: LabelFolder, resolution_m: float) -> list[LabelMap]:
         raise SettingsError(
             found=f"remap of {folder.path} leads to {sorted(strange)}",
             expected=f"working classes: {', '.join(map(str, WORKING.codes))}, or 0 for unlabelled",
-            way_out="correct the right-hand sides of remap",
+            fix="correct the right-hand sides of remap",
         )
     try:
         paths = sorted(path for path in folder.path.rglob(folder.pattern) if path.is_file())
@@ -121,7 +121,7 @@ def read_label_maps(folder: LabelFolder, resolution_m: float) -> list[LabelMap]:
         raise RasterError(
             found=f"no file {folder.pattern} in {folder.path}",
             expected="a folder of label GeoTIFFs",
-            way_out="correct the folder or the pattern of the labels",
+            fix="correct the folder or the pattern of the labels",
         )
     return [sheet for path in paths for sheet in _sheets(_read_map(path, folder, resolution_m))]
 
@@ -162,13 +162,13 @@ def _read_map(path: Path, folder: LabelFolder, resolution_m: float) -> LabelMap:
         raise RasterError(
             found=f"{path} has pixels of {width:g} x {height:g} m",
             expected="square pixels",
-            way_out="resample it, for example with gdalwarp -tr 1 1 -r mode",
+            fix="resample it, for example with gdalwarp -tr 1 1 -r mode",
         )
     if width > 1.001 * resolution_m:
         raise RasterError(
             found=f"{path} has pixels of {width:g} m",
             expected=f"labels at least as fine as the prior, {resolution_m:g} m",
-            way_out="leave the file out, or train a prior with a larger denoiser.resolution_m",
+            fix="leave the file out, or train a prior with a larger denoiser.resolution_m",
         )
     labels = np.zeros(codes.shape, np.uint8)
     labels[has_data] = _translated(codes[has_data], folder, path)
@@ -177,7 +177,7 @@ def _read_map(path: Path, folder: LabelFolder, resolution_m: float) -> LabelMap:
         raise LegendError(
             found=f"{path} has no labelled pixel",
             expected="at least one pixel with a class",
-            way_out="leave the file out, or correct legend or remap",
+            fix="leave the file out, or correct legend or remap",
         )
     trimmed = labels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     return LabelMap(np.ascontiguousarray(trimmed), width, f"{folder.path.name}/{path.stem}")
@@ -193,7 +193,7 @@ def _translated(codes: NDArray[np.integer], folder: LabelFolder, path: Path) -> 
         raise LegendError(
             found=f"unknown class codes in {path}: {listed_counts(unknown)}",
             expected="codes of its remap: " + ", ".join(map(str, sorted(table))),
-            way_out="add them to remap; 0 on the right-hand side stands for unlabelled",
+            fix="add them to remap; 0 on the right-hand side stands for unlabelled",
         )
     labels = np.zeros(codes.shape, np.uint8)
     for code, new in table.items():

@@ -39,7 +39,7 @@ class Restored:
 
 
 @dataclass(frozen=True, eq=False)
-class Verdict:
+class Judgement:
     """What was found about a prior.
 
     Attributes:
@@ -62,14 +62,14 @@ class Verdict:
     agreement: Mapping[str, NDArray[np.float64]]
 
 
-def report(prior: Prior, name: str, settings: JudgePriorSettings, verdict: Verdict) -> str:
+def report(prior: Prior, name: str, settings: JudgePriorSettings, judgement: Judgement) -> str:
     """The report in Markdown, beside ``samples.png`` and ``figures.png``.
 
     Args:
         prior: The prior.
         name: What it is called.
         settings: Numbers of crops and samples.
-        verdict: What was found.
+        judgement: What was found.
 
     Returns:
         The text.
@@ -84,19 +84,19 @@ def report(prior: Prior, name: str, settings: JudgePriorSettings, verdict: Verdi
             "(rare classes drawn more often: by the square root of their share) and "
             f"{settings.samples} samples of {settings.steps} steps, seed {settings.seed}.",
             "",
-            f"- Noise: mean squared error {np.mean(verdict.restored.mse):.4f} over the levels; a "
-            f"guess from class shares alone has {np.mean(verdict.restored.blind):.4f}.",
-            f"- Samples: distance {verdict.apart['all']:.3f} from the held-out crops; two halves "
-            f"of these are {verdict.floor['all']:.3f} apart.",
-            *_copies_line(verdict.agreement),
+            f"- Noise: mean squared error {np.mean(judgement.restored.mse):.4f} over the levels; a "
+            f"guess from class shares alone has {np.mean(judgement.restored.blind):.4f}.",
+            f"- Samples: distance {judgement.apart['all']:.3f} from the held-out crops; two halves "
+            f"of these are {judgement.floor['all']:.3f} apart.",
+            *_copies_line(judgement.agreement),
             "",
             "All of this is by these maps. Held-out maps of another landscape than the prior "
             "learned are far from the samples of any prior; compare priors by the same maps only.",
             "",
-            f"Held out ({len(verdict.held_out)}): " + ", ".join(verdict.held_out) + ".",
-            *_noise(verdict.restored),
-            *_looks(verdict),
-            *_copies(verdict.agreement, settings.training_crops),
+            f"Held out ({len(judgement.held_out)}): " + ", ".join(judgement.held_out) + ".",
+            *_noise(judgement.restored),
+            *_looks(judgement),
+            *_copies(judgement.agreement, settings.training_crops),
             "",
             "![](samples.png)",
             "",
@@ -132,9 +132,9 @@ def _noise(restored: Restored) -> list[str]:
     ]
 
 
-def _looks(verdict: Verdict) -> list[str]:
+def _looks(judgement: Judgement) -> list[str]:
     """Distances, and the metrics of samples beside those of held-out crops."""
-    samples, real = verdict.samples, verdict.real
+    samples, real = judgement.samples, judgement.real
     means = [
         f"| {text} | {np.mean(ours):.0f} | {np.mean(theirs):.0f} |"
         for text, ours, theirs in (
@@ -157,7 +157,10 @@ def _looks(verdict: Verdict) -> list[str]:
         "",
         "| | samples | two halves |",
         "|---|---:|---:|",
-        *(f"| {what} | {d:.3f} | {verdict.floor[what]:.3f} |" for what, d in verdict.apart.items()),
+        *(
+            f"| {what} | {d:.3f} | {judgement.floor[what]:.3f} |"
+            for what, d in judgement.apart.items()
+        ),
         "",
         "| mean over the maps | samples | held out |",
         "|---|---:|---:|",
@@ -198,17 +201,17 @@ def _copies_line(agreement: Mapping[str, NDArray[np.float64]]) -> list[str]:
     return [f"- Copies: agreement with the likest training crop {', '.join(medians)} (medians)."]
 
 
-def figures(verdict: Verdict) -> Figure:
+def figures(judgement: Judgement) -> Figure:
     """Restored share by level, patch sizes, boundaries and neighbours.
 
     Args:
-        verdict: What was found.
+        judgement: What was found.
 
     Returns:
         The picture.
     """
-    restored = verdict.restored
-    looks = {"samples": verdict.samples, "held out": verdict.real}
+    restored = judgement.restored
+    looks = {"samples": judgement.samples, "held out": judgement.real}
     figure = Figure(figsize=(13, 7.4), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     (top, sizes), (edges, pairs) = figure.subplots(2, 2)
@@ -219,7 +222,7 @@ def figures(verdict: Verdict) -> Figure:
     for name, look in looks.items():
         for axes, values in ((sizes, look.patch_size), (edges, look.patch_edge)):
             axes.plot(values.sum(0), marker="o", label=name)
-    octaves = np.arange(0, verdict.real.patch_size.shape[1], 2)
+    octaves = np.arange(0, judgement.real.patch_size.shape[1], 2)
     for axes, what in ((sizes, "area of a patch, pixels"), (edges, "boundary, 1 + pixel sides")):
         axes.set(xlabel=f"{what}: from here to twice as many", ylabel="share of patches")
         axes.set_xticks(octaves, [f"{2**octave:,}" for octave in octaves])

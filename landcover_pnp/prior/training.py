@@ -229,7 +229,7 @@ def _trainer(settings: TrainPriorSettings, made_of: Ingredients) -> pl.Trainer:
             found=f"accelerator {settings.accelerator}, devices {settings.devices}, strategy "
             f"{settings.strategy}: {error}",
             expected="what Lightning finds on this machine",
-            way_out="correct them, or leave them out: one device is then chosen",
+            fix="correct them, or leave them out: one device is then chosen",
         ) from error
 
 
@@ -256,7 +256,7 @@ def _checkpoint(out: Path, made_of: Ingredients) -> Path | None:
         raise RunError(
             found=f"{path} is damaged: {' '.join(str(error).split())}",
             expected="the checkpoint of a training that was stopped",
-            way_out="delete it to start from the first step",
+            fix="delete it to start from the first step",
         ) from error
     differing = [f"{key} ({found.get(key)})" for key in changed(found, made_of)]
     if differing:
@@ -268,5 +268,5 @@ def _other_training(out: Path, what: str, differing: Sequence[str], path: Path) 
     return SettingsError(
         found=f"{out} holds {what} training with other values of {', '.join(differing)}",
         expected="the same settings and label maps, to go on with it",
-        way_out=f"restore them, choose another out, or delete {path} to train anew",
+        fix=f"restore them, choose another out, or delete {path} to train anew",
     )

@@ -152,7 +152,7 @@ def write_collection(folder: Path, title: str, prior: Path | None = None) -> Cat
         raise RasterError(
             found=f"no published run under {folder}",
             expected="run folders with products",
-            way_out="run `landcover publish RUN` for each of them first",
+            fix="run `landcover publish RUN` for each of them first",
         )
     items = [_read_item(path) for path in paths]
     boxes = list(zip(*(item.bbox for item in items), strict=True))
@@ -206,7 +206,7 @@ def _read_item(path: Path) -> _Item:
         raise RasterError(
             found=f"{path} is damaged: {error}",
             expected="a STAC item as `landcover publish` writes it",
-            way_out="publish this run again",
+            fix="publish this run again",
         ) from error
 
 

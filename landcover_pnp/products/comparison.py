@@ -102,7 +102,7 @@ def compare_maps(a: Path, b: Path, out: Path) -> Comparison:
             raise GridError(
                 found=f"{a} and {b} have no pixel with a class in both",
                 expected="two maps of the same ground",
-                way_out="compare maps of one city",
+                fix="compare maps of one city",
             )
         legend = difference_legend(transitions)
         _write_difference(out, geobox, legend, pairs, extent)

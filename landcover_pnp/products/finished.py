@@ -54,7 +54,7 @@ class FinishedRun:
             raise RasterError(
                 found=f"{run} holds no finished map ({error})",
                 expected="the folder of a run that `landcover map` has finished",
-                way_out="repeat `landcover map CONFIG --run` with this folder, or correct the path",
+                fix="repeat `landcover map CONFIG --run` with this folder, or correct the path",
             ) from error
         begun = Journal(run).begun
         if begun is not None and begun > finished:
@@ -62,7 +62,7 @@ class FinishedRun:
                 found=f"{run} holds a map of {finished}, but a run that began at {begun} to make "
                 "it anew has not finished",
                 expected="the folder of a run that `landcover map` has finished",
-                way_out=f"wait for it, or go on with it by `landcover resume {run}`",
+                fix=f"wait for it, or go on with it by `landcover resume {run}`",
             )
         read = {path.stem: Record.read(path) for path in sorted((run / "tiles").glob("r*c*.json"))}
         records = {name: record for name, record in read.items() if record is not None}
@@ -132,7 +132,7 @@ class FinishedRun:
 
     def core(self, tile: str) -> Box:
         """The pixels a tile answers for."""
-        cut = self.settings["tiles.core_px"], self.settings["tiles.ring_px"]
+        cut = self.settings["tiles.core_px"], self.settings["tiles.halo_px"]
         return TileGrid(self.scene.geobox, *cut).tile_by_id(tile).core
 
     def bounds(self, box: Box) -> tuple[float, float, float, float]:

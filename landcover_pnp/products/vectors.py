@@ -107,8 +107,7 @@ def write_layer(frame: pd.DataFrame, path: Path, layer: str, **options: Any) -> 
         raise RunError(
             found=f"{path} could not be written: {error}",
             expected="a complete file",
-            way_out="free disk space or choose a folder without ! in its path, then repeat the "
-            "command",
+            fix="free disk space or choose a folder without ! in its path, then repeat the command",
         ) from error
 
 

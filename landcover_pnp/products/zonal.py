@@ -268,5 +268,5 @@ def _warn(text: str) -> None:
     warnings.warn(f"{text} (rows of the file, from 0)", ZonesWarning, stacklevel=3)
 
 
-def _unusable(found: str, way_out: str) -> RasterError:
-    return RasterError(found=found, expected="a vector file of zones, polygons", way_out=way_out)
+def _unusable(found: str, fix: str) -> RasterError:
+    return RasterError(found=found, expected="a vector file of zones, polygons", fix=fix)

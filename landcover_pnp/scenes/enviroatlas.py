@@ -34,7 +34,7 @@ def list_tiles(root: Path, city: str, split: str) -> list[str]:
         raise RasterError(
             found=f"no tiles *{_IMAGE} in {folder}; the root holds: {there or 'nothing'}",
             expected="the data set's folders <city>-<split>_tiles-debuffered",
-            way_out="unpack enviroatlas_lotp.zip and set root to its folder enviroatlas_lotp",
+            fix="unpack enviroatlas_lotp.zip and set root to its folder enviroatlas_lotp",
         )
     return names
 
@@ -58,7 +58,7 @@ def tile_files(tile: EnviroAtlasTile) -> RasterFiles:
         raise SettingsError(
             found=f"tile {name!r} of {tile.city}, split {tile.split}",
             expected="one of " + ", ".join(names),
-            way_out=nearest(name, names) if name else "name the tile: one scene is one tile",
+            fix=nearest(name, names) if name else "name the tile: one scene is one tile",
         )
     stem = tile.root / f"{tile.city}-{tile.split}_tiles-debuffered" / f"{name}_"
 
@@ -90,5 +90,5 @@ def scene_files(scene: SceneSettings) -> RasterFiles:
     raise SettingsError(
         found="a scene with " + ("no source" if scene.rasters is None else "two sources"),
         expected="exactly one of scene.rasters and scene.enviroatlas",
-        way_out="name the scene's files in the configuration",
+        fix="name the scene's files in the configuration",
     )

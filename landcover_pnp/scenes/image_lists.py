@@ -100,7 +100,7 @@ def _no_index(index: Path, found: str) -> RasterError:
         expected="an image, a folder of images, a .txt list of paths, a vector file with one of "
         f"the attributes {', '.join(COLUMNS)}, or a STAC item collection with one of the assets "
         + ", ".join(ASSETS),
-        way_out="make an index with gdaltindex, or list the paths in a text file",
+        fix="make an index with gdaltindex, or list the paths in a text file",
     )
 
 
@@ -116,7 +116,7 @@ def _contained(name: str, root: Path, index: Path) -> Path:
         raise RasterError(
             found=f"{index} names {name!r}, which is no file below {root}",
             expected="local files below one folder, links resolved",
-            way_out="download remote images first; if you trust the index, set "
+            fix="download remote images first; if you trust the index, set "
             "scene.rasters.image_root to a folder above all its files",
         )
     return path
@@ -128,6 +128,6 @@ def _some(files: Iterable[Path], image: Path) -> tuple[Path, ...]:
         raise RasterError(
             found=f"{image} (imagery) names no image",
             expected="at least one " + ", ".join(SUFFIXES),
-            way_out="correct the path; relative paths count from the configuration's folder",
+            fix="correct the path; relative paths count from the configuration's folder",
         )
     return listed

@@ -112,13 +112,13 @@ def plan_imagery(paths: Sequence[Path], crs: str | None = None) -> Imagery:
             found=f"none of {len(paths)} images "
             + (f"is in {crs}: they are in {', '.join(systems)}" if systems else "can be opened"),
             expected="images to map",
-            way_out="correct scene.rasters.image or scene.rasters.image_crs",
+            fix="correct scene.rasters.image or scene.rasters.image_crs",
         )
     if len(systems) > 1 and crs is None:
         raise GridError(
             found=f"images in {len(systems)} coordinate reference systems: {', '.join(systems)}",
             expected="one for a map: pixels of two UTM zones lie on no common grid",
-            way_out="set scene.rasters.image_crs to one of them, or map them one after the other "
+            fix="set scene.rasters.image_crs to one of them, or map them one after the other "
             "with `landcover batch`, which makes a map of each",
         )
     kinds = {(len(image.bands), image.dtype): image.path for image in chosen}
@@ -127,7 +127,7 @@ def plan_imagery(paths: Sequence[Path], crs: str | None = None) -> Imagery:
             found="images of different kinds: "
             + "; ".join(f"{n} bands of {t} in {p}" for (n, t), p in kinds.items()),
             expected="the same number of bands of the same type in all images",
-            way_out="map them separately, or convert them with gdal_translate",
+            fix="map them separately, or convert them with gdal_translate",
         )
     return Imagery(tuple(chosen), unusable)
 
@@ -139,7 +139,7 @@ def _system(name: str) -> CRS:
         raise RasterError(
             found=f"scene.rasters.image_crs is {name!r}",
             expected="a coordinate reference system, such as EPSG:26917",
-            way_out="correct it; the message without it names the systems of the images",
+            fix="correct it; the message without it names the systems of the images",
         ) from error
 
 

@@ -110,7 +110,7 @@ def _write_layers(plan: ScenePlan, folder: Path) -> dict[str, Any]:
         raise GridError(
             found=f"{files.nlcd} (NLCD) has no data anywhere on the imagery {files.image}",
             expected="NLCD that covers the imagery",
-            way_out="fetch NLCD for this area; check both files' coordinate reference systems",
+            fix="fetch NLCD for this area; check both files' coordinate reference systems",
         )
     missing = counts[NO_DATA] / (extent.y1 * extent.x1)
     notes = [*plan.notes, f"NLCD read as {'codes' if legend.name == 'nlcd' else 'indices'}"]
@@ -189,7 +189,7 @@ def _no_data(plan: ScenePlan, valid_px: int, wanted_px: int) -> RasterError:
         return RasterError(
             found=f"{files.image} has no data in the whole working area: {every}",
             expected="an image with pixels",
-            way_out="fetch the file again, it may come from an interrupted download or export",
+            fix="fetch the file again, it may come from an interrupted download or export",
         )
     found = f"{files.image} has no data in the area of interest {files.area}: {every} there"
     if wanted_px == 0:
@@ -198,7 +198,7 @@ def _no_data(plan: ScenePlan, valid_px: int, wanted_px: int) -> RasterError:
         found=found,
         expected="an area of interest on ground that the image shows, with room for pixels of "
         f"{abs(plan.geobox.resolution.x):g} m",
-        way_out="look at both in QGIS; move or enlarge the area, or name the image of that ground",
+        fix="look at both in QGIS; move or enlarge the area, or name the image of that ground",
     )
 
 

@@ -123,7 +123,7 @@ def plan_scene(files: RasterFiles, resolution_m: float) -> ScenePlan:
         raise GridError(
             found=f"a working grid of {resolution_m:g} m for imagery of {image.res[0]:g} m",
             expected="a working grid at least as coarse as the imagery",
-            way_out=f"set scene.resolution_m to {image.res[0]:g} or more",
+            fix=f"set scene.resolution_m to {image.res[0]:g} or more",
         )
     geobox = _grid(image.bounds, image.crs.to_string(), resolution_m)
     scale = area_scale(image.bounds, image.crs)
@@ -164,7 +164,7 @@ def _grid(bounds: tuple[float, ...], crs: str, resolution_m: float) -> GeoBox:
         raise GridError(
             found=f"an area of {bounds[2] - bounds[0]:.1f} x {bounds[3] - bounds[1]:.1f} m",
             expected=f"an area with room for pixels of {resolution_m:g} m",
-            way_out="enlarge the area of interest or lower scene.resolution_m",
+            fix="enlarge the area of interest or lower scene.resolution_m",
         )
     return GeoBox.from_bbox((left, bottom, right, top), crs, resolution=resolution_m)
 

@@ -135,7 +135,7 @@ def _layer(path: Path, layer: str | None, what: str) -> str:
         raise RasterError(
             found=f"{path} ({what}) holds tables, but no layer of shapes",
             expected="a vector file with geometries",
-            way_out="export the objects with their geometries, for example as a GeoPackage",
+            fix="export the objects with their geometries, for example as a GeoPackage",
         )
     if layer is None and len(layers) == 1:
         return layers[0]
@@ -144,7 +144,7 @@ def _layer(path: Path, layer: str | None, what: str) -> str:
             found=f"{path} ({what}) has the layers {', '.join(layers)}"
             + (f", not {layer!r}" if layer else ""),
             expected="one layer" if what == AREA else "the name of one of its layers",
-            way_out="write the polygons to a file of their own"
+            fix="write the polygons to a file of their own"
             if what == AREA
             else "set `layer` of this file in the configuration",
         )
@@ -163,7 +163,7 @@ def _system(path: Path, layer: str, what: str) -> CRS:
         raise RasterError(
             found=f"{path} ({what}) has {has}",
             expected="a vector file that says where it lies",
-            way_out="assign it, for example with ogr2ogr -a_srs EPSG:4326",
+            fix="assign it, for example with ogr2ogr -a_srs EPSG:4326",
         )
     return system
 
@@ -181,5 +181,5 @@ def _damaged(path: Path, error: Exception) -> DamagedError:
     return DamagedError(
         found=f"{path} cannot be read: {error}",
         expected="a vector file with all its parts, whose features can all be read",
-        way_out="fetch the file again, or repair it with ogr2ogr -makevalid -skipfailures",
+        fix="fetch the file again, or repair it with ogr2ogr -makevalid -skipfailures",
     )

@@ -102,7 +102,7 @@ def require_overlap(path: Path, layer: str | None, what: str, geobox: GeoBox) ->
             found=f"{path} ({what}) covers {listed(there)}, the map {listed(here)}, both in "
             f"{system_name(crs)}: they do not overlap",
             expected=f"{what} of the same ground, or a file without any",
-            way_out="name the file of this area, correct its CRS (coordinates of GeoJSON are "
+            fix="name the file of this area, correct its CRS (coordinates of GeoJSON are "
             f"always degrees), or leave {what} out where this area has none",
         )
 
@@ -157,7 +157,7 @@ def read_area(path: Path, geobox: GeoBox) -> shapely.Geometry:
         raise RasterError(
             found=f"{path} ({AREA}) is missing or no vector file",
             expected="a polygon file, such as GeoPackage, GeoJSON or shapefile",
-            way_out="correct the path; relative paths count from the configuration's folder",
+            fix="correct the path; relative paths count from the configuration's folder",
         )
     frame = read_layer(path, None, AREA)
     frame = _with_shapes(frame)
@@ -167,7 +167,7 @@ def read_area(path: Path, geobox: GeoBox) -> shapely.Geometry:
             found=f"the area of interest in {path} spans {degrees[2] - degrees[0]:.0f} degrees of "
             "longitude",
             expected="an area on one side of the antimeridian",
-            way_out="split it there and map the two parts one after the other",
+            fix="split it there and map the two parts one after the other",
         )
     faults = [
         *(g.geom_type for g in frame.geometry if shapely.get_dimensions(g) < 2),
@@ -179,7 +179,7 @@ def read_area(path: Path, geobox: GeoBox) -> shapely.Geometry:
             found=f"the area of interest in {path} is "
             + ("not a valid polygon: " + "; ".join(faults[:3]) if faults else "empty"),
             expected="at least one valid polygon with a surface",
-            way_out="draw it anew or repair it, for example with QGIS' Fix geometries",
+            fix="draw it anew or repair it, for example with QGIS' Fix geometries",
         )
     image = shapely.box(*geobox.extent.boundingbox.bbox)
     if area.intersection(image).area == 0:
@@ -189,7 +189,7 @@ def read_area(path: Path, geobox: GeoBox) -> shapely.Geometry:
             found=f"the area of interest in {path} does not touch the imagery: its bounds are "
             f"({listed[0]}), the imagery's ({listed[1]}), both in EPSG:4326",
             expected="an area that overlaps the imagery",
-            way_out="check its CRS, and whether x and y are swapped; coordinates of GeoJSON are "
+            fix="check its CRS, and whether x and y are swapped; coordinates of GeoJSON are "
             "always degrees",
         )
     return area

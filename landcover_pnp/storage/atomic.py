@@ -73,7 +73,7 @@ def make_folder(folder: Path) -> None:
         raise RequestError(
             found=f"the folder {folder} cannot be written to: {reason}",
             expected="a folder in which files can be made",
-            way_out="choose another folder, or correct its permissions",
+            fix="choose another folder, or correct its permissions",
         )
 
 

@@ -30,7 +30,7 @@ def require_space(folder: Path, needed: int) -> None:
         raise RequestError(
             found=f"{_gb(free)} free on the disk of {folder}",
             expected=f"about {_gb(needed)} for this map",
-            way_out="free disk space, choose another run folder or a smaller area",
+            fix="free disk space, choose another run folder or a smaller area",
         )
 
 
@@ -51,7 +51,7 @@ def need_named(folder: Path, needed: int) -> Iterator[None]:
         there = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         rest = max(needed - there, 0)
         expected = f"about {_gb(rest)} more for the rest of the map, {_gb(there)} are there"
-        raise DiskFullError(error.found, expected, error.way_out) from error
+        raise DiskFullError(error.found, expected, error.fix) from error
 
 
 def disk_full(path: Path, size: int) -> DiskFullError | None:
@@ -98,7 +98,7 @@ def disk_full_error(path: Path, error: OSError, needs: str = "") -> DiskFullErro
     return DiskFullError(
         found=f"no room for {path}{needs}; {_gb(free)} free on its disk: {error.strerror}",
         expected="room for the map",
-        way_out="free disk space or raise the quota, then repeat the command or "
+        fix="free disk space or raise the quota, then repeat the command or "
         "`landcover resume RUN`; finished work is kept",
     )
 

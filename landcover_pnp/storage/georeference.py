@@ -53,7 +53,7 @@ def require_projected(source: DatasetReader, what: str) -> None:
             found=f"{name_of(source)} ({what}) has the CRS {system_name(source.crs)}, not in "
             "metres",
             expected="a projected CRS in metres, such as a UTM zone",
-            way_out="reproject it, for example with gdalwarp -t_srs EPSG:26917, images with "
+            fix="reproject it, for example with gdalwarp -t_srs EPSG:26917, images with "
             "-r bilinear and classes with -r mode",
         )
 
@@ -165,7 +165,7 @@ def require_same_ground(
             found=f"{name_of(source)} ({what}) covers {listed(there)}, the map {listed(bounds)}, "
             f"both in {system_name(crs)}",
             expected=f"{what} of the same ground as the map, to within {tolerance_m:g} m",
-            way_out="take the file of this area; `landcover evaluate --overlap true` scores what "
+            fix="take the file of this area; `landcover evaluate --overlap true` scores what "
             "both cover",
         )
 
@@ -183,7 +183,7 @@ def _no_system(source: DatasetReader, what: str, expected: str) -> RasterError:
         return RasterError(
             found=f"{name_of(source)} ({what}) is placed by {len(points)} ground control points",
             expected=expected,
-            way_out="warp it onto a grid, for example with gdalwarp -t_srs EPSG:26917, images with "
+            fix="warp it onto a grid, for example with gdalwarp -t_srs EPSG:26917, images with "
             "-r bilinear and classes with -r mode",
         )
     has = "no coordinate reference system"
@@ -192,7 +192,7 @@ def _no_system(source: DatasetReader, what: str, expected: str) -> RasterError:
     return RasterError(
         found=f"{name_of(source)} ({what}) has {has}",
         expected=expected,
-        way_out="assign it, for example with gdal_edit.py -a_srs EPSG:26917",
+        fix="assign it, for example with gdal_edit.py -a_srs EPSG:26917",
     )
 
 
@@ -200,5 +200,5 @@ def _elsewhere(found: str, what: str) -> GridError:
     return GridError(
         found=found,
         expected=f"{what} of the same ground",
-        way_out="name the file of this area; check both coordinate reference systems",
+        fix="name the file of this area; check both coordinate reference systems",
     )

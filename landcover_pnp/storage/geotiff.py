@@ -163,5 +163,5 @@ def _unverified(path: Path, reason: str) -> RunError:
     return RunError(
         found=f"{path} could not be written and read back: {reason}; {free:.1f} GB free there",
         expected="a complete file",
-        way_out="free disk space or choose another run folder, then repeat the command",
+        fix="free disk space or choose another run folder, then repeat the command",
     )

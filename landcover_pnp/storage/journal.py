@@ -138,7 +138,7 @@ def run_status(run: Path) -> RunStatus:
         raise RunError(
             found=f"no {NAME} in {run}",
             expected="the folder of a map run",
-            way_out="name the folder that `landcover map --run` was given",
+            fix="name the folder that `landcover map --run` was given",
         )
     status = RunStatus(run)
     first_tile = last_tile = None

@@ -41,7 +41,7 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
                 raise RunLockedError(
                     found=f"another process has been about to take {folder} for {TAKE_S:g} s",
                     expected="one process a run folder",
-                    way_out="see whether it is stopped, and end it or let it go on",
+                    fix="see whether it is stopped, and end it or let it go on",
                 )
             time.sleep(0.05)
         yield
@@ -180,7 +180,7 @@ def _refuse_if_alive(lock: Path) -> None:
     raise RunLockedError(
         found=f"{lock.parent} is in use by process {pid} on {host} since {start}",
         expected="one process a run folder",
-        way_out=f"wait for it or choose another run folder; if it is gone, remove {lock}",
+        fix=f"wait for it or choose another run folder; if it is gone, remove {lock}",
     )
 
 

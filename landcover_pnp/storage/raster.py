@@ -57,7 +57,7 @@ def open_raster(path: Path, what: str) -> Iterator[DatasetReader]:
         raise RasterError(
             found=f"no file {path} ({what})",
             expected="a raster file",
-            way_out="correct the path; relative paths count from the configuration's folder",
+            fix="correct the path; relative paths count from the configuration's folder",
         )
     # Only drivers that never follow references to other files, as a VRT would.
     driver = "JP2OpenJPEG" if path.suffix.lower() in (".jp2", ".j2k") else "GTiff"
@@ -67,7 +67,7 @@ def open_raster(path: Path, what: str) -> Iterator[DatasetReader]:
         raise DamagedError(
             found=f"{path} ({what}) is not a raster that can be opened: {error}",
             expected="a GeoTIFF, COG or JPEG 2000 file",
-            way_out="convert it, for example with gdal_translate; if it should be one of these, or "
+            fix="convert it, for example with gdal_translate; if it should be one of these, or "
             "a vector file, fetch it again: it may be cut short",
         ) from error
     with source:
@@ -148,7 +148,7 @@ def image_bands(source: DatasetReader) -> list[int]:
         raise RasterError(
             found=f"{name_of(source)} has {len(bands)} colour bands of {', '.join(types)}",
             expected="3 or 4 bands (R,G,B or R,G,B,NIR) of uint8 or uint16",
-            way_out="select and scale the bands, for example with gdal_translate -b 1 -b 2 -b 3 "
+            fix="select and scale the bands, for example with gdal_translate -b 1 -b 2 -b 3 "
             "-ot Byte -scale",
         )
     return bands
@@ -178,7 +178,7 @@ def label_band(source: DatasetReader, what: str) -> int:
         raise RasterError(
             found=f"{name_of(source)} ({what}) has {source.count} bands of {source.dtypes[0]}",
             expected="one band of integer class values",
-            way_out="select the band, for example with gdal_translate -b 1 -ot Byte",
+            fix="select the band, for example with gdal_translate -b 1 -ot Byte",
         )
     return 1
 
@@ -246,7 +246,7 @@ def damaged(source: DatasetReader | WarpedVRT, box: Box, error: BaseException) -
         found=f"{name_of(source)} cannot be read at rows {box.y0} to {box.y1}, "
         f"columns {box.x0} to {box.x1}: {cause}",
         expected="a file whose pixels can all be read",
-        way_out="fetch the file again; `landcover check CONFIG` reads every pixel of all inputs",
+        fix="fetch the file again; `landcover check CONFIG` reads every pixel of all inputs",
     )
 
 

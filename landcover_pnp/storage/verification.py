@@ -16,7 +16,7 @@ from landcover_pnp.storage.records import Record, file_hash
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Verification:
     """What was found in a run folder.
 
     Attributes:
@@ -37,7 +37,7 @@ class Verdict:
         return 1 if self.faults else 0
 
 
-def verify_run(run: Path) -> Verdict:
+def verify_run(run: Path) -> Verification:
     """Reads every pixel of every raster of a run and compares every file with its hash.
 
     Args:
@@ -69,9 +69,9 @@ def verify_run(run: Path) -> Verdict:
         raise RunError(
             found=f"no records of finished work in {run}",
             expected="the folder of a map run",
-            way_out="name the folder that `landcover map --run` was given",
+            fix="name the folder that `landcover map --run` was given",
         )
-    return Verdict(run, files, pixels, faults)
+    return Verification(run, files, pixels, faults)
 
 
 def _recorded(run: Path) -> Iterator[tuple[Path, str]]:

@@ -1,10 +1,10 @@
-"""Recombination: p(class | image) with the weak labels again, and with what tones say.
+"""Fusion: p(class | image) with the weak labels again, and with what spectral indices say.
 
     q(l | x) = p(l | image, x) weak(l | x) / p(l),
 
 Bayes' rule for an image and a weak label that are independent given the class, at the image's
 resolution. Water stays as a teacher has mapped it: shadows and dark roofs look like it, it is rare,
-and its few wrong pixels would teach a student more of their kind in each round.
+and its few wrong pixels would train a student more of their kind in each round.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landcover_pnp.box_filter import box_mean
-from landcover_pnp.evidence.spectral_indices import Asphalt, class_given_image
+from landcover_pnp.evidence.spectral_indices import RoadReference, class_given_image
 from landcover_pnp.grid import Box
-from landcover_pnp.student.mapped_scene import Site
+from landcover_pnp.student.mapped_scene import MappedScene
 
 Floats = NDArray[np.float32]
 
@@ -23,35 +23,41 @@ _TINY = 1e-6
 _WATER = 0  # position on the class axis
 
 
-def weak_evidence(site: Site, box: Box, image: Floats, roads: Asphalt | None) -> Floats:
-    """Weak labels of a window at the image's resolution, and what tones say of each class.
+def weak_evidence(
+    mapped_scene: MappedScene, box: Box, image: Floats, roads: RoadReference | None
+) -> Floats:
+    """Weak labels of a window at the image's resolution, weighted by spectral indices.
 
     Args:
-        site: The run.
+        mapped_scene: The run.
         box: Working pixels.
         image: (band, fine y, fine x) of the box.
-        roads: Tone of the roads; None where tones do not count.
+        roads: The road reference; None where spectral indices do not count.
 
     Returns:
         (class, fine y, fine x) float32, sums to 1, or 0 without data.
     """
-    return weighted_by_tone(site, site.probabilities("weak_labels", box), image, roads)
+    return weighted_by_indices(
+        mapped_scene, mapped_scene.probabilities("weak_labels", box), image, roads
+    )
 
 
-def mapped_water(site: Site, box: Box, teacher: str) -> Floats:
+def mapped_water(mapped_scene: MappedScene, box: Box, teacher: str) -> Floats:
     """p(water) of a run's map at the image's resolution: (fine y, fine x) float32."""
-    return site.upsampled(site.probabilities(teacher, box)[_WATER])
+    return mapped_scene.upsampled(mapped_scene.probabilities(teacher, box)[_WATER])
 
 
-def weighted_by_tone(site: Site, p: Floats, image: Floats, roads: Asphalt | None) -> Floats:
-    """(class, y, x) probabilities of a window times what tones say, as in ``weak_evidence``."""
-    p = site.upsampled(p)
+def weighted_by_indices(
+    mapped_scene: MappedScene, p: Floats, image: Floats, roads: RoadReference | None
+) -> Floats:
+    """(class, y, x) probabilities of a window, upsampled and weighted by spectral indices."""
+    p = mapped_scene.upsampled(p)
     if roads is None:
         return p
-    return _normalised(p * class_given_image(box_mean(image, site.fine.factor), roads))
+    return _normalised(p * class_given_image(box_mean(image, mapped_scene.fine.factor), roads))
 
 
-def recombine(p: Floats, weak: Floats, share: Floats, water: Floats) -> Floats:
+def fuse(p: Floats, weak: Floats, share: Floats, water: Floats) -> Floats:
     """p(l | image) weak(l) / p(l) of the land, normalised beside the water.
 
     Args:

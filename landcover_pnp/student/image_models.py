@@ -22,7 +22,7 @@ _TINY = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
+class TrainingWindow:
     """One window to learn from.
 
     Attributes:
@@ -47,8 +47,8 @@ class Lesson:
 class ImageModel(Protocol):
     """What turns an image into class probabilities."""
 
-    def fit(self, lessons: Sequence[Lesson], seed: int) -> None:
-        """Learns from windows; a second call goes on from what was learnt.
+    def fit(self, training_windows: Sequence[TrainingWindow], seed: int) -> None:
+        """Learns from windows; a second call goes on from what was learned.
 
         Raises:
             RasterError: As ``require_pixels``.
@@ -62,18 +62,18 @@ class ImageModel(Protocol):
         """Fine pixels around a pixel that its prediction depends on."""
 
 
-def require_pixels(lessons: Sequence[Lesson]) -> None:
-    """Refuses lessons that teach nothing.
+def require_pixels(training_windows: Sequence[TrainingWindow]) -> None:
+    """Refuses training windows in which no pixel counts.
 
     Raises:
         RasterError: If no pixel of any window counts.
     """
-    if not any(lesson.weight.any() for lesson in lessons):
+    if not any(training_window.weight.any() for training_window in training_windows):
         raise RasterError(
-            found=f"no pixel to learn from in {len(lessons)} windows of the image: truth has no "
-            "class there, or the map to learn from is nowhere more certain than chance",
+            found=f"no pixel to learn from in {len(training_windows)} windows of the image: "
+            "truth has no class there, or the map to learn from is nowhere surer than chance",
             expected="truth, or a map, that says something where the image has data",
-            way_out="check that truth and image show the same ground; leave out the methods that "
+            fix="check that truth and image show the same ground; leave out the methods that "
             "learn from it, or the block student",
         )
 
@@ -99,32 +99,38 @@ class Forest:
         """Fine pixels around a pixel that its features depend on."""
         return max(self.radii_px)
 
-    def fit(self, lessons: Sequence[Lesson], seed: int) -> None:
+    def fit(self, training_windows: Sequence[TrainingWindow], seed: int) -> None:
         """Fits a fresh forest to a sample of fine pixels, drawn by weight.
 
         Args:
-            lessons: Windows to learn from.
+            training_windows: Windows to learn from.
             seed: Seed of sample and trees.
 
         Raises:
             RasterError: As ``require_pixels``.
         """
-        require_pixels(lessons)
+        require_pixels(training_windows)
         rng = np.random.default_rng(seed)
         x, y = [], []
-        mass = sum(float(lesson.weight.sum()) for lesson in lessons)
-        for lesson in lessons:
-            weight = lesson.weight.ravel().astype(np.float64)
+        mass = sum(float(training_window.weight.sum()) for training_window in training_windows)
+        for training_window in training_windows:
+            weight = training_window.weight.ravel().astype(np.float64)
             wanted = round(self.settings.sample_px * weight.sum() / max(mass, _TINY))
             wanted = min(wanted, int((weight > 0).sum()))
             if not wanted:
                 continue
             chosen = rng.choice(weight.size, wanted, replace=False, p=weight / weight.sum())
-            row, column = np.unravel_index(chosen, lesson.weight.shape)
-            inner = rng.integers(0, lesson.factor, (2, wanted))
-            features = texture(lesson.image, self.radii_px)
-            x.append(features[:, row * lesson.factor + inner[0], column * lesson.factor + inner[1]])
-            y.append(lesson.target[:, row, column])
+            row, column = np.unravel_index(chosen, training_window.weight.shape)
+            inner = rng.integers(0, training_window.factor, (2, wanted))
+            features = texture(training_window.image, self.radii_px)
+            x.append(
+                features[
+                    :,
+                    row * training_window.factor + inner[0],
+                    column * training_window.factor + inner[1],
+                ]
+            )
+            y.append(training_window.target[:, row, column])
         self._forest = RandomForestRegressor(
             self.settings.trees,
             min_samples_leaf=self.settings.leaf_px,

@@ -1,4 +1,4 @@
-"""Sites: finished map runs as image models see them, read and mapped by window."""
+"""Mapped scenes: finished map runs as image models see them, read and mapped by window."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from landcover_pnp.storage.probabilities import BAND, decode, encode
 from landcover_pnp.storage.raster import open_raster, read
 
 WINDOW_PX = 64
-"""Side of the windows that sites are learnt from, working pixels: 256 m, a crop of the prior."""
+"""Side of the training windows, working pixels: 256 m, a crop of the prior."""
 
 Predict = Callable[[NDArray[np.float32], Box], NDArray[np.float32]]
 """From (band, fine y, fine x) and the working pixels it covers to (class, fine y, fine x)."""
 
 
 @dataclass(frozen=True)
-class Site:
+class MappedScene:
     """One finished map run.
 
     Attributes:
         run: The run folder.
         scene: Its prepared scene.
         fine: The scene's image at its own resolution.
-        tones_counted: Whether the run's map has what tones say in it.
+        uses_indices: Whether the run's map has what spectral indices say in it.
     """
 
     run: Path
     scene: Scene
     fine: FineImage
-    tones_counted: bool
+    uses_indices: bool
 
     def windows(self) -> list[Box]:
-        """Windows of ``WINDOW_PX`` that hold data and partition the site, in row-major order."""
+        """Windows of ``WINDOW_PX`` that hold data and partition the scene, in row-major order."""
         return [box for box in blocks(self.scene.extent, WINDOW_PX) if self.scene.valid(box).any()]
 
     def probabilities(self, method: str, box: Box) -> NDArray[np.float32]:
@@ -84,24 +84,28 @@ class Site:
         return np.asarray(p[:, *inside] * valid, np.float32)
 
 
-Place = tuple[Site, Box]
-"""A window of a site."""
+Place = tuple[MappedScene, Box]
+"""A window of a mapped scene."""
 
 
-def chosen_places(sites: Sequence[Site], limit: int, seed: int) -> list[Place]:
-    """Windows that are learnt from: all of them, or a random choice of a large city's."""
-    places = [(site, box) for site in sites for box in site.windows()]
+def chosen_places(mapped_scenes: Sequence[MappedScene], limit: int, seed: int) -> list[Place]:
+    """Windows that are learned from: all of them, or a random choice of a large city's."""
+    places = [
+        (mapped_scene, box) for mapped_scene in mapped_scenes for box in mapped_scene.windows()
+    ]
     if len(places) <= limit:
         return places
     chosen = np.random.default_rng(seed).choice(len(places), limit, replace=False)
     return [places[number] for number in sorted(chosen)]
 
 
-def map_site(site: Site, predict: Predict, reach_px: int, out: Path, name: str) -> Path:
-    """Maps a whole site at the image's resolution in one pass over its windows.
+def map_with_model(
+    mapped_scene: MappedScene, predict: Predict, reach_px: int, out: Path, name: str
+) -> Path:
+    """Maps a whole mapped scene at the image's resolution in one pass over its windows.
 
     Args:
-        site: The site.
+        mapped_scene: The mapped scene.
         predict: The model.
         reach_px: Fine pixels around a pixel that its prediction depends on.
         out: Folder of the map ``<name>.tif``; its probabilities (class, y, x) uint16 lie in the
@@ -116,11 +120,11 @@ def map_site(site: Site, predict: Predict, reach_px: int, out: Path, name: str) 
     """
 
     def parts() -> Iterator[tuple[Box, NDArray[np.uint16]]]:
-        for box in blocks(site.scene.extent, 2 * WINDOW_PX):
-            p = site.predicted(predict, box, reach_px)
-            yield site.fine.fine(box), encode(p)
+        for box in blocks(mapped_scene.scene.extent, 2 * WINDOW_PX):
+            p = mapped_scene.predicted(predict, box, reach_px)
+            yield mapped_scene.fine.fine(box), encode(p)
 
-    write_raster(out / "probabilities" / f"{name}.tif", site.fine.geobox, BAND, parts())
+    write_raster(out / "probabilities" / f"{name}.tif", mapped_scene.fine.geobox, BAND, parts())
     return publish_map(out, name)
 
 

@@ -1,11 +1,11 @@
-"""Settings of students: image models taught in the city itself."""
+"""Settings of students: image models trained in the city itself."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Literal
 
-from landcover_pnp.config import require_positive, require_within
+from landcover_pnp.config import renamed, require_positive, require_within
 from landcover_pnp.errors import SettingsError
 
 _ANY = float("inf")
@@ -73,15 +73,16 @@ class UNetSettings:
 
 @dataclass(frozen=True)
 class StudentSettings:
-    """An image model taught in the city itself by the map of finished runs.
+    """An image model trained in the city itself by the map of finished runs.
 
     Attributes:
         model: The image model.
         teacher: What the first round learns: the map, or a baseline of the run.
         rounds: Most rounds.
         settled: The rounds end when one changes the class of less than this share of pixels.
-        tones: Whether vegetation is expected to be green, grass not to be dark, and soil to
-            be redder than roads: this then counts as evidence, see ``tones.class_given_tone``.
+        spectral_indices: Whether vegetation is expected to be green, grass not to be dark, and
+            soil to
+            be redder than roads: this then counts as evidence, see ``tones.class_given_indices``.
         windows: Most windows of 64 working pixels that it learns from, spread over all runs.
         forest: The random forest.
         unet: The U-Net.
@@ -92,7 +93,7 @@ class StudentSettings:
     teacher: Literal["map", "evidence", "weak_labels"] = "map"
     rounds: int = 2
     settled: float = 0.01
-    tones: bool = True
+    spectral_indices: bool = renamed("tones", default=True)
     windows: int = 100
     forest: ForestSettings = field(default_factory=ForestSettings)
     unet: UNetSettings = field(default_factory=UNetSettings)
@@ -105,5 +106,5 @@ class StudentSettings:
 
 
 def _refused(found: str, expected: str) -> SettingsError:
-    way_out = "correct the value in the configuration or on the command line"
-    return SettingsError(found=found, expected=expected, way_out=way_out)
+    fix = "correct the value in the configuration or on the command line"
+    return SettingsError(found=found, expected=expected, fix=fix)

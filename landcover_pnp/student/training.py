@@ -1,4 +1,4 @@
-"""The student: an image model taught in the city itself by the inferred map, in rounds.
+"""The student: an image model trained in the city itself by the inferred map, in rounds.
 
 The paper's results come from an image network trained on the maps that inference made (Graikos et
 al. 2022, section 4). Each round fits p(class | image) to the current soft map and combines it with
@@ -19,18 +19,18 @@ import numpy as np
 
 from landcover_pnp.errors import RasterError
 from landcover_pnp.evidence.road_reference import city_roads
-from landcover_pnp.evidence.spectral_indices import Asphalt
+from landcover_pnp.evidence.spectral_indices import RoadReference
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import CLASS_COUNT
 from landcover_pnp.student.fusion import (
     Floats,
+    fuse,
     mapped_water,
-    recombine,
     weak_evidence,
-    weighted_by_tone,
+    weighted_by_indices,
 )
-from landcover_pnp.student.image_models import Forest, ImageModel, Lesson
-from landcover_pnp.student.mapped_scene import Predict, Site, chosen_places
+from landcover_pnp.student.image_models import Forest, ImageModel, TrainingWindow
+from landcover_pnp.student.mapped_scene import MappedScene, Predict, chosen_places
 from landcover_pnp.student.settings import StudentSettings
 from landcover_pnp.student.unet import UNet
 
@@ -42,7 +42,7 @@ class Round:
     """What a round of a student did.
 
     Attributes:
-        changed: Share of the pixels it learnt from whose class is another than before.
+        changed: Share of the pixels it learned from whose class is another than before.
         agreement: How much image and weak labels tell about each other, nats a pixel: the mean
             of log sum_l p(l | image) weak(l) / p(l) (the log likelihood behind the RQ loss of
             Rolf et al. 2022, arXiv 2202.14000). 0 for a model that knows only class shares; what
@@ -55,88 +55,100 @@ class Round:
 
 @dataclass(frozen=True, eq=False)
 class Student:
-    """A taught image model and the class shares it is combined with.
+    """A trained image model and the class shares it is combined with.
 
     Attributes:
         model: The image model of the best round.
-        share: (class,) mean p(class | image) over what it learnt from.
-        roads: Tone of the city's roads; None where tones do not count.
+        share: (class,) mean p(class | image) over what it learned from.
+        roads: The road reference; None where spectral indices do not count.
         teacher: Whose water stays, see ``StudentSettings.teacher``.
         rounds: What each round did; one that agreed less than that before was not kept.
     """
 
     model: ImageModel
     share: Floats
-    roads: Asphalt | None
+    roads: RoadReference | None
     teacher: str
     rounds: tuple[Round, ...]
 
-    def predict(self, site: Site) -> Predict:
-        """The student's map of a site's windows, weak labels included."""
+    def predict(self, mapped_scene: MappedScene) -> Predict:
+        """The student's map of a mapped scene's windows, weak labels included."""
 
-        def recombined(image: Floats, box: Box) -> Floats:
-            weak = weak_evidence(site, box, image, self.roads)
-            water = mapped_water(site, box, self.teacher)
-            return recombine(self.model.predict(image), weak, self.share, water)
+        def fused(image: Floats, box: Box) -> Floats:
+            weak = weak_evidence(mapped_scene, box, image, self.roads)
+            water = mapped_water(mapped_scene, box, self.teacher)
+            return fuse(self.model.predict(image), weak, self.share, water)
 
-        return recombined
+        return fused
 
 
-def image_model(settings: StudentSettings, sites: Sequence[Site]) -> ImageModel:
-    """The untaught model that the settings name.
+def image_model(settings: StudentSettings, mapped_scenes: Sequence[MappedScene]) -> ImageModel:
+    """The untrained model that the settings name.
 
     Raises:
-        RasterError: If the sites' images differ in bands or pixels: one model cannot see them all.
+        RasterError: If the mapped scenes' images differ in bands or pixels: one model cannot see
+            them all.
     """
-    fine_m = [site.scene.resolution_m / site.fine.factor for site in sites]
-    bands = [site.scene.image_bands for site in sites]
+    fine_m = [
+        mapped_scene.scene.resolution_m / mapped_scene.fine.factor for mapped_scene in mapped_scenes
+    ]
+    bands = [mapped_scene.scene.image_bands for mapped_scene in mapped_scenes]
     kinds = {f"{n} bands at {side_m:.3g} m" for n, side_m in zip(bands, fine_m, strict=True)}
     if len(kinds) > 1:
         raise RasterError(
             found=f"images of {' and '.join(sorted(kinds))}",
             expected="runs whose images have the same bands and pixels",
-            way_out="teach a student for each kind of image",
+            fix="train a student for each kind of image",
         )
     if settings.model == "forest":
         return Forest(settings.forest, fine_m[0])
     return UNet(settings.unet, bands[0])
 
 
-def teach(sites: Sequence[Site], model: ImageModel, settings: StudentSettings) -> Student:
-    """Teaches an image model in rounds, on windows of a city's runs.
+def train(
+    mapped_scenes: Sequence[MappedScene], model: ImageModel, settings: StudentSettings
+) -> Student:
+    """Trains an image model in rounds, on windows of a city's runs.
 
     Stops when a round changes less than ``settings.settled`` of the pixels, or when image and
     weak labels agree less than in the round before, which is then the one that is kept.
 
     Args:
-        sites: The city's runs.
-        model: Fresh, or taught in another city and fine-tuned here.
+        mapped_scenes: The city's runs.
+        model: Fresh, or trained in another city and fine-tuned here.
         settings: Rounds, windows, seed.
 
     Returns:
         The student.
     """
-    chosen = chosen_places(sites, settings.windows, settings.seed)
-    images = [site.fine.image(box) for site, box in chosen]
-    roads = city_roads((site.scene, box) for site, box in chosen) if settings.tones else None
+    chosen = chosen_places(mapped_scenes, settings.windows, settings.seed)
+    images = [mapped_scene.fine.image(box) for mapped_scene, box in chosen]
+    roads = (
+        city_roads((mapped_scene.scene, box) for mapped_scene, box in chosen)
+        if settings.spectral_indices
+        else None
+    )
     weak = [weak_evidence(s, b, x, roads) for (s, b), x in zip(chosen, images, strict=True)]
-    water = [mapped_water(site, box, settings.teacher) for site, box in chosen]
+    water = [mapped_water(mapped_scene, box, settings.teacher) for mapped_scene, box in chosen]
     current = [
-        _lesson(site, box, image, settings.teacher, roads)
-        for (site, box), image in zip(chosen, images, strict=True)
+        _training_window(mapped_scene, box, image, settings.teacher, roads)
+        for (mapped_scene, box), image in zip(chosen, images, strict=True)
     ]
     rounds: list[Round] = []
     for number in range(settings.rounds):
         model.fit(
-            [Lesson(x, q, confidence_weight(q)) for x, q in zip(images, current, strict=True)],
+            [
+                TrainingWindow(x, q, confidence_weight(q))
+                for x, q in zip(images, current, strict=True)
+            ],
             settings.seed + number,
         )
         predicted = [model.predict(x) for x in images]
         share, agreement = _agreement(predicted, weak)
         before = current
         current = [
-            site.pooled(recombine(p, w, share, mapped))
-            for (site, _), p, w, mapped in zip(chosen, predicted, weak, water, strict=True)
+            mapped_scene.pooled(fuse(p, w, share, mapped))
+            for (mapped_scene, _), p, w, mapped in zip(chosen, predicted, weak, water, strict=True)
         ]
         rounds.append(Round(_changed(before, current), agreement))
         if number and agreement <= rounds[-2].agreement:
@@ -147,12 +159,14 @@ def teach(sites: Sequence[Site], model: ImageModel, settings: StudentSettings) -
     return Student(kept, kept_share, roads, settings.teacher, tuple(rounds))
 
 
-def _lesson(site: Site, box: Box, image: Floats, teacher: str, roads: Asphalt | None) -> Floats:
-    """What the first round learns of a window: the teacher's map, with what tones say, once."""
-    p = site.probabilities(teacher, box)
-    if teacher == "map" and site.tones_counted:
+def _training_window(
+    mapped_scene: MappedScene, box: Box, image: Floats, teacher: str, roads: RoadReference | None
+) -> Floats:
+    """What the first round learns of a window: the teacher's map, weighted by indices once."""
+    p = mapped_scene.probabilities(teacher, box)
+    if teacher == "map" and mapped_scene.uses_indices:
         return p
-    return site.pooled(weighted_by_tone(site, p, image, roads))
+    return mapped_scene.pooled(weighted_by_indices(mapped_scene, p, image, roads))
 
 
 def confidence_weight(q: Floats) -> Floats:

@@ -19,7 +19,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 
 from landcover_pnp.legend import CLASS_COUNT
-from landcover_pnp.student.image_models import Lesson, require_pixels
+from landcover_pnp.student.image_models import TrainingWindow, require_pixels
 from landcover_pnp.student.settings import UNetSettings
 
 _TINY = 1e-6
@@ -65,26 +65,28 @@ class UNet:
         """Fine pixels around a pixel that its prediction mostly depends on."""
         return int(6 * 2 ** (len(self.settings.channels) - 1))
 
-    def fit(self, lessons: Sequence[Lesson], seed: int) -> None:
+    def fit(self, training_windows: Sequence[TrainingWindow], seed: int) -> None:
         """Trains, from scratch at first and from what it knows afterwards.
 
         Args:
-            lessons: Windows to learn from.
+            training_windows: Windows to learn from.
             seed: Seed of weights, crops and augmentation.
 
         Raises:
             RasterError: As ``require_pixels``.
         """
-        require_pixels(lessons)
+        require_pixels(training_windows)
         fresh = self._net is None
         self._net = copy.deepcopy(self._net)  # what was copied of this model stays as it was
         with torch.random.fork_rng(), _one_thread():
             torch.manual_seed(seed)
             if self._net is None:
-                self._net = _Network(self.settings.channels, self._bands, *_colour_range(lessons))
+                self._net = _Network(
+                    self.settings.channels, self._bands, *_colour_range(training_windows)
+                )
             steps = self.settings.steps if fresh else self.settings.steps_more
             task = _Training(self._net, self.settings, self.loss, steps)
-            data = _Crops(lessons, self.settings, seed, steps)
+            data = _Crops(training_windows, self.settings, seed, steps)
             _train(task, DataLoader(data, batch_size=None), steps)
         self._net.eval()
 
@@ -95,7 +97,7 @@ class UNet:
             RuntimeError: Before the first fit.
         """
         if self._net is None:
-            raise RuntimeError("an image model that has learnt nothing predicts nothing")
+            raise RuntimeError("an image model that has learned nothing predicts nothing")
         with torch.inference_mode(), _one_thread():
             p = self._net(torch.from_numpy(np.ascontiguousarray(image))[None]).softmax(dim=1)[0]
         return np.asarray(p.numpy(), np.float32)
@@ -113,11 +115,13 @@ def cross_entropy(p: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     return (losses * weight).sum() / weight.sum().clamp_min(_TINY)
 
 
-def _colour_range(lessons: Sequence[Lesson]) -> tuple[Tensor, Tensor]:
+def _colour_range(training_windows: Sequence[TrainingWindow]) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each band over the pixels that count."""
     seen = [
-        lesson.image[:, _enlarged(lesson.weight > 0, lesson.factor)].astype(np.float64)
-        for lesson in lessons
+        training_window.image[
+            :, _enlarged(training_window.weight > 0, training_window.factor)
+        ].astype(np.float64)
+        for training_window in training_windows
     ]
     pixels = np.concatenate(seen, axis=1)
     mean, deviation = pixels.mean(axis=1), pixels.std(axis=1) + 1e-3
@@ -174,9 +178,15 @@ class _Crops(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
     """Batches of random crops, turned, mirrored and changed in brightness."""
 
     def __init__(
-        self, lessons: Sequence[Lesson], settings: UNetSettings, seed: int, steps: int
+        self,
+        training_windows: Sequence[TrainingWindow],
+        settings: UNetSettings,
+        seed: int,
+        steps: int,
     ) -> None:
-        self.lessons = [lesson for lesson in lessons if lesson.weight.any()]
+        self.training_windows = [
+            training_window for training_window in training_windows if training_window.weight.any()
+        ]
         self.settings, self.seed, self.steps = settings, seed, steps
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
@@ -187,18 +197,18 @@ class _Crops(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
             yield torch.from_numpy(image), torch.from_numpy(target), torch.from_numpy(weight)
 
     def _crop(self, rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
-        lesson = self.lessons[rng.integers(len(self.lessons))]
+        training_window = self.training_windows[rng.integers(len(self.training_windows))]
         # The same ground for all: what learns from truth sees no less around a pixel.
-        side = self.settings.crop_px * lesson.detail
-        height, width = lesson.weight.shape
+        side = self.settings.crop_px * training_window.detail
+        height, width = training_window.weight.shape
         y, x = rng.integers(max(height - side, 0) + 1), rng.integers(max(width - side, 0) + 1)
-        k = lesson.factor
+        k = training_window.factor
         # Windows smaller than a crop are padded by pixels that do not count.
         pad = ((0, max(side - height, 0)), (0, max(side - width, 0)))
-        image = lesson.image[:, y * k : (y + side) * k, x * k : (x + side) * k]
+        image = training_window.image[:, y * k : (y + side) * k, x * k : (x + side) * k]
         image = np.pad(image, ((0, 0), *((0, after * k) for _, after in pad)), mode="reflect")
-        target = np.pad(lesson.target[:, y : y + side, x : x + side], ((0, 0), *pad))
-        weight = np.pad(lesson.weight[y : y + side, x : x + side], pad)
+        target = np.pad(training_window.target[:, y : y + side, x : x + side], ((0, 0), *pad))
+        weight = np.pad(training_window.weight[y : y + side, x : x + side], pad)
         turns, mirrored = int(rng.integers(4)), bool(rng.integers(2))
         gain = rng.normal(1, self.settings.jitter, (len(image), 1, 1)).astype(np.float32)
 
@@ -223,7 +233,7 @@ class _Training(lightning.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor, Tensor], _: int) -> Tensor:
         image, target, weight = batch
         # Targets say what a working pixel is as a whole, so its fine pixels answer together: by
-        # mean logits, which teach more than mean probabilities (benchmarks/student_targets.py).
+        # mean logits, which train more than mean probabilities (benchmarks/student_targets.py).
         k = image.shape[-1] // weight.shape[-1]
         p = functional.avg_pool2d(self.net(image), k).softmax(dim=1)
         return self.loss(p, target, weight)

@@ -22,7 +22,7 @@ def map_fails(config: Path, capsys: pytest.CaptureFixture[str], *words: str) -> 
     code = main(["map", str(config), "--run", str(run), *words])
     message = capsys.readouterr().err
     assert code == 2, message
-    assert message.count("found:") == message.count("expected:") == message.count("way out:") == 1
+    assert message.count("found:") == message.count("expected:") == message.count("fix:") == 1
     assert "Traceback" not in message
     assert not run.exists()
     return message
@@ -200,7 +200,7 @@ WRONG_SETTINGS = {
     ),
     "wrong type": ("workers: 1", "workers: many", "workers is many"),
     "no source": ("rasters:", "enviroatlas: null #", "a scene with no source"),
-    "wide ring": ("workers: 1", "tiles: {core_px: 10, ring_px: 6}", "ring of 0 to half a core"),
+    "wide ring": ("workers: 1", "tiles: {core_px: 10, halo_px: 6}", "ring of 0 to half a core"),
     "truth wanted": (
         ", truth: {path: truth.tif}}",
         "}\nweak_labels: {protocol: target}",

@@ -15,12 +15,13 @@ import pytest
 from inputs import write_scene
 
 PROGRAM = (
-    "import sys; from landcover_pnp.cli import main; from landcover_pnp.inference import crew\n"
-    "if __name__ == '__main__': crew.CONNECT_S = 3; sys.exit(main())\n"
+    "import sys; from landcover_pnp.cli import main\n"
+    "from landcover_pnp.pipeline.workers import worker_pool\n"
+    "if __name__ == '__main__': worker_pool.CONNECT_S = 3; sys.exit(main())\n"
 )
 """The command line, which does not wait long for a scheduler that is gone."""
 
-ENDLESS = ["--tiles.core_px", "20", "--tiles.ring_px", "8", "--clusters.iterations", "100000000"]
+ENDLESS = ["--tiles.core_px", "20", "--tiles.halo_px", "8", "--clusters.iterations", "100000000"]
 
 Started = dict[str, subprocess.Popen[str]]
 

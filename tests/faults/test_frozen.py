@@ -13,8 +13,8 @@ from work import noted
 
 from landcover_pnp.errors import RunError
 from landcover_pnp.pipeline.workers.processes import DASK
-from landcover_pnp.pipeline.workers.task_pool import Farm
-from landcover_pnp.pipeline.workers.worker_pool import Crew
+from landcover_pnp.pipeline.workers.task_pool import TaskPool
+from landcover_pnp.pipeline.workers.worker_pool import WorkerPool
 
 NAMES = [f"good{i}" for i in range(60)]
 
@@ -43,16 +43,16 @@ def test_the_work_of_a_frozen_worker_is_done_by_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(DASK, "distributed.scheduler.worker-ttl", "1 s")
-    with Farm(Crew(workers=2), len(NAMES), print) as farm:
-        results = farm.harvest(partial(noted, tmp_path), NAMES)
+    with TaskPool(WorkerPool(workers=2), len(NAMES), print) as task_pool:
+        results = task_pool.run_tasks(partial(noted, tmp_path), NAMES)
         first = next(results)
         stop(own_workers()[:1])
         assert dict([first, *results]) == {name: name.upper() for name in NAMES}
 
 
 def test_a_frozen_worker_does_not_hinder_the_end(tmp_path: Path) -> None:
-    with Farm(Crew(workers=2), len(NAMES), print) as farm:
-        results = farm.harvest(partial(noted, tmp_path), NAMES)
+    with TaskPool(WorkerPool(workers=2), len(NAMES), print) as task_pool:
+        results = task_pool.run_tasks(partial(noted, tmp_path), NAMES)
         next(results)
         stop(own_workers())
         start = time.monotonic()
@@ -67,9 +67,9 @@ def test_workers_that_never_report_in_are_said(
     with (
         dask.config.set(frozen_at_start(tmp_path, but_the_first=1)),
         pytest.raises(RunError, match=r"not all have reported in within 0\.1 minutes"),
-        Farm(Crew(workers=2), 2, print) as farm,
+        TaskPool(WorkerPool(workers=2), 2, print) as task_pool,
     ):
-        list(farm.harvest(partial(noted, tmp_path), ["a", "b"]))
+        list(task_pool.run_tasks(partial(noted, tmp_path), ["a", "b"]))
     assert not own_workers()
 
 
@@ -81,9 +81,9 @@ def test_workers_that_never_come_back_end_the_run(
     with (
         dask.config.set(frozen_at_start(tmp_path, but_the_first=2)),
         pytest.raises(RunError, match="all worker processes have died"),
-        Farm(Crew(workers=2), len(NAMES), print) as farm,
+        TaskPool(WorkerPool(workers=2), len(NAMES), print) as task_pool,
     ):
-        results = farm.harvest(partial(noted, tmp_path), NAMES)
+        results = task_pool.run_tasks(partial(noted, tmp_path), NAMES)
         next(results)
         kill_workers()
         list(results)
@@ -101,7 +101,7 @@ def test_workers_near_their_memory_limit_go_on(tmp_path: Path) -> None:
 
     with (
         dask.config.set({f"distributed.worker.memory.{name}": x for name, x in limits.items()}),
-        Farm(Crew(workers=1), len(NAMES), print) as farm,
+        TaskPool(WorkerPool(workers=1), len(NAMES), print) as task_pool,
     ):
-        results = dict(farm.harvest(partial(noted, tmp_path), NAMES, out_of_patience))
+        results = dict(task_pool.run_tasks(partial(noted, tmp_path), NAMES, out_of_patience))
     assert len(results) == len(NAMES)

@@ -59,7 +59,7 @@ def scene_of(image: Path, folder: Path) -> Scene:
 def mapped(folder: Path, image: str) -> MapSummary:
     config = write_scene(folder)
     config.write_text(config.read_text().replace("image.tif", image))
-    words = ["--tiles.core_px", "30", "--tiles.ring_px", "0", "--workers", "0"]
+    words = ["--tiles.core_px", "30", "--tiles.halo_px", "0", "--workers", "0"]
     return map_city(load_settings(MapSettings, config, words), folder / "run")
 
 
@@ -227,7 +227,7 @@ def test_two_zones_are_refused_unless_one_is_chosen(tmp_path: Path) -> None:
     b = write_tif(tmp_path / "b.tif", WHOLE, crs="EPSG:26918")
     with pytest.raises(GridError, match="EPSG:26917, EPSG:26918") as refused:
         plan_imagery([a, b])
-    assert "image_crs" in refused.value.way_out
+    assert "image_crs" in refused.value.fix
     assert [image.path for image in plan_imagery([a, b], "EPSG:26918").images] == [b]
     with pytest.raises(RasterError, match="they are in EPSG:26917, EPSG:26918"):
         plan_imagery([a, b], "EPSG:26919")
@@ -253,7 +253,7 @@ def test_an_image_cut_in_half_costs_its_part_alone(tmp_path: Path) -> None:
         missing = source.read(1) == 0
     assert missing[30:, 30:].all()
     assert missing.sum() == 900
-    # repaired, the same run becomes whole
+    # refined, the same run becomes whole
     paths[3].write_bytes(content)
     again = mapped(tmp_path, "tiles")
     assert again.exit_code == 0

@@ -55,7 +55,7 @@ def test_every_failpoint_kills_in_some_test() -> None:
 
 
 def mapped(config: Path, run: Path) -> None:
-    words = ["--tiles.core_px", "30", "--tiles.ring_px", "8", "--workers", "0"]
+    words = ["--tiles.core_px", "30", "--tiles.halo_px", "8", "--workers", "0"]
     map_city(load_settings(MapSettings, config, words), run)
 
 

@@ -31,7 +31,7 @@ from landcover_pnp.pipeline.summary import MapSummary
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["landcover_pnp.pipeline.map"])
 
-WORDS = ["--tiles.core_px", "20", "--tiles.ring_px", "8", "--workers", "0"]
+WORDS = ["--tiles.core_px", "20", "--tiles.halo_px", "8", "--workers", "0"]
 """9 tiles in this process."""
 
 
@@ -210,7 +210,7 @@ def test_inputs_may_move(config: Path, run: Path, tmp_path: Path) -> None:
 CHANGES = {
     "an engine's setting": (["--inference.evidence.iterations", "3"], "scene/"),
     "the seed": (["--seed", "5"], "scene/"),
-    "how tiles are cut": (["--tiles.ring_px", "6"], "scene/"),
+    "how tiles are cut": (["--tiles.halo_px", "6"], "scene/"),
     "the working grid": (["--scene.resolution_m", "5"], ""),
 }
 

@@ -43,7 +43,7 @@ def test_a_poison_tile_is_quarantined_alone(
             time.sleep(0.05)
         with Client(scheduler_file=str(file), timeout=60) as client:
             address = client.scheduler.address
-        tiles = ["--tiles.core_px", "20", "--tiles.ring_px", "8"]
+        tiles = ["--tiles.core_px", "20", "--tiles.halo_px", "8"]
         words = ["map", str(config), *tiles, "--run", str(run), "--scheduler", address]
         assert main(words) == 3
     finally:

@@ -10,7 +10,7 @@ from landcover_pnp.config import load_settings
 from landcover_pnp.pipeline.map import map_city
 from landcover_pnp.pipeline.settings import MapSettings
 
-TILES = ["--tiles.core_px", "30", "--tiles.ring_px", "8"]
+TILES = ["--tiles.core_px", "30", "--tiles.halo_px", "8"]
 """2 x 2 tiles on the 60 x 60 px of the standard scene."""
 
 

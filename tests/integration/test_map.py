@@ -20,7 +20,7 @@ from landcover_pnp.pipeline.map import MapSummary, map_city
 from landcover_pnp.pipeline.settings import MapSettings
 
 LANDCOVER = [sys.executable, "-m", "landcover_pnp"]
-TILES = ["--tiles.core_px", "20", "--tiles.ring_px", "8"]
+TILES = ["--tiles.core_px", "20", "--tiles.halo_px", "8"]
 """3 x 3 tiles on the 60 x 60 px of the standard scene."""
 
 
@@ -113,27 +113,29 @@ def test_target_and_source_protocols_learn_what_nlcd_means(tmp_path: Path) -> No
     # Here NLCD's forest is grass: no definition says so, but the truth of a city does.
     source = write_scene(tmp_path / "source", truth=two_halves(70, 20))
     target = write_scene(tmp_path / "target", truth=two_halves(70, 20))
-    by_protocol = {
+    by_source = {
         "definitions": [],
         "target": [],
         "source": ["--weak_labels.source_scenes", f"[{source}]"],
     }
     accuracy = {}
-    for protocol, words in by_protocol.items():
-        summary = mapped(target, tmp_path / protocol, "--weak_labels.protocol", protocol, *words)
-        accuracy[protocol] = summary.scores["map"].accuracy
+    for matrix_source, words in by_source.items():
+        summary = mapped(
+            target, tmp_path / matrix_source, "--weak_labels.protocol", matrix_source, *words
+        )
+        accuracy[matrix_source] = summary.scores["map"].accuracy
     assert accuracy["definitions"] < 0.6
     assert accuracy["target"] == accuracy["source"] > 0.95
 
 
-@pytest.mark.parametrize("protocol", ["target", "source"])
+@pytest.mark.parametrize("matrix_source", ["target", "source"])
 def test_truth_that_says_nothing_is_not_replaced_by_definitions(
-    tmp_path: Path, protocol: str
+    tmp_path: Path, matrix_source: str
 ) -> None:
     blank = write_scene(tmp_path / "blank", truth=two_halves(0, 0))
-    words = ["--weak_labels.source_scenes", f"[{blank}]"] if protocol == "source" else []
+    words = ["--weak_labels.source_scenes", f"[{blank}]"] if matrix_source == "source" else []
     with pytest.raises(RasterError, match="a class of truth at once"):
-        mapped(blank, tmp_path / "run", "--weak_labels.protocol", protocol, *words)
+        mapped(blank, tmp_path / "run", "--weak_labels.protocol", matrix_source, *words)
 
 
 def test_a_repair_without_pixels_to_look_at_is_said(tmp_path: Path) -> None:
@@ -142,7 +144,7 @@ def test_a_repair_without_pixels_to_look_at_is_said(tmp_path: Path) -> None:
     config = write_scene(tmp_path, image=image, nlcd=two_halves(0, 24))
     words = ["--scene.rasters.black_is_no_data", "true", "--weak_labels.repair.keep", "0.5"]
     with (
-        pytest.warns(WeakLabelsWarning, match="is not repaired"),
+        pytest.warns(WeakLabelsWarning, match="is not refined"),
         pytest.warns(WeakLabelsWarning, match="nothing is known of 1800 pixels"),
     ):
         mapped(config, tmp_path / "run", *words)

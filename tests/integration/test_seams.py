@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from seams import disagreement, ring_px
+from seams import disagreement, halo_px
 
 from landcover_pnp.inference.settings import Algorithm1Settings, InferenceSettings
 
@@ -31,6 +31,6 @@ def test_tiles_agree_with_one_big_tile(
     differs, distance = disagreement(inference, core_px, tmp_path)
     assert differs.mean() <= limit
     # Tiles see less context near their edges, but blending leaves no line where they meet.
-    on_seam, beside = distance < 4, (distance >= 4) & (distance < ring_px(core_px) / 2)
+    on_seam, beside = distance < 4, (distance >= 4) & (distance < halo_px(core_px) / 2)
     noise = 3 * np.sqrt(max(differs[beside].mean(), 1e-4) / on_seam.sum())
     assert differs[on_seam].mean() <= 1.25 * differs[beside].mean() + noise

@@ -10,12 +10,12 @@ from landcover_pnp.cli import main
 from landcover_pnp.config import load_settings
 from landcover_pnp.errors import RasterError, SettingsError, WeakLabelsWarning
 from landcover_pnp.pipeline.map import map_city
-from landcover_pnp.pipeline.mapped_scenes import open_site
+from landcover_pnp.pipeline.mapped_scenes import open_mapped_scene
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.pipeline.train_student import train_student
-from landcover_pnp.pipeline.transfer.baselines import truth_lessons, weak_lessons
+from landcover_pnp.pipeline.transfer.baselines import truth_windows, weak_windows
 from landcover_pnp.storage.records import file_hash
-from landcover_pnp.student.fusion import recombine
+from landcover_pnp.student.fusion import fuse
 from landcover_pnp.student.mapped_scene import chosen_places
 from landcover_pnp.student.settings import ForestSettings, StudentSettings, UNetSettings
 from landcover_pnp.student.training import confidence_weight
@@ -41,21 +41,21 @@ def test_recombination_is_bayes_rule() -> None:
     p, weak = np.random.default_rng(0).dirichlet(np.ones(5), (2, 3, 4)).transpose(0, 3, 1, 2)
     p, weak = p.astype(np.float32), weak.astype(np.float32)
     share, water = p.mean(axis=(1, 2)), weak[0]
-    q = recombine(p, weak, share, water)
+    q = fuse(p, weak, share, water)
     np.testing.assert_allclose(q.sum(axis=0), 1, rtol=1e-5)
     expected = (p * weak / share[:, None, None])[1:]
     np.testing.assert_allclose(q[1:] / q[1:].sum(0), expected / expected.sum(0), rtol=1e-4)
     # An image model that knows only class shares leaves the weak labels as they are.
     flat = np.broadcast_to(share[:, None, None], p.shape).astype(np.float32)
-    np.testing.assert_allclose(recombine(flat, weak, share, water), weak, rtol=1e-4)
-    assert not recombine(p, np.zeros_like(weak), share, water).any()
+    np.testing.assert_allclose(fuse(flat, weak, share, water), weak, rtol=1e-4)
+    assert not fuse(p, np.zeros_like(weak), share, water).any()
 
 
 def test_dark_pixels_make_no_water_that_the_teacher_has_not_mapped() -> None:
     p, weak = np.full((2, 5, 3, 4), 0.2, np.float32)
     p[0] = 0.9  # as sure as can be
     water = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
-    q = recombine(p, weak, np.full(5, 0.2, np.float32), water)
+    q = fuse(p, weak, np.full(5, 0.2, np.float32), water)
     np.testing.assert_allclose(q[0], water, atol=1e-6)
 
 
@@ -101,22 +101,24 @@ def test_a_network_as_student(run: Path) -> None:
 
 
 def test_crops_of_truth_show_as_much_ground_as_those_of_maps(run: Path) -> None:
-    places, sides_px = chosen_places([open_site(run)], 100, seed=0), []
-    for lessons in (truth_lessons(places), weak_lessons(places)):
-        k = lessons[0].factor
+    places, sides_px = chosen_places([open_mapped_scene(run)], 100, seed=0), []
+    for training_windows in (truth_windows(places), weak_windows(places)):
+        k = training_windows[0].factor
 
         def seen(p: Tensor, target: Tensor, weight: Tensor, k: int = k) -> Tensor:
             sides_px.append(weight.shape[-1] * k)
             return cross_entropy(p, target, weight)
 
-        UNet(UNetSettings(channels=[8], steps=1, crop_px=16), bands=3, loss=seen).fit(lessons, 0)
+        UNet(UNetSettings(channels=[8], steps=1, crop_px=16), bands=3, loss=seen).fit(
+            training_windows, 0
+        )
     assert sides_px == [64, 64]  # pixels of the image, of which four lie along a working pixel
 
 
 def test_truth_teaches_only_where_the_image_has_data(run: Path) -> None:
-    (lesson,) = truth_lessons(chosen_places([open_site(run)], 100, seed=0))
-    assert not lesson.weight[:40, :40].any()
-    assert lesson.weight.sum() == 240**2 - 40**2
+    (training_window,) = truth_windows(chosen_places([open_mapped_scene(run)], 100, seed=0))
+    assert not training_window.weight[:40, :40].any()
+    assert training_window.weight.sum() == 240**2 - 40**2
 
 
 def test_tones_do_not_count_where_the_image_has_no_colour(tmp_path: Path) -> None:
@@ -132,9 +134,9 @@ def test_tones_do_not_count_where_the_image_has_no_colour(tmp_path: Path) -> Non
 
 
 def test_a_large_city_is_sampled(run: Path) -> None:
-    sites = [open_site(run)] * 3
-    assert len(chosen_places(sites, 100, seed=0)) == 3
-    assert len(chosen_places(sites, 2, seed=0)) == 2
+    mapped_scenes = [open_mapped_scene(run)] * 3
+    assert len(chosen_places(mapped_scenes, 100, seed=0)) == 3
+    assert len(chosen_places(mapped_scenes, 2, seed=0)) == 2
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from landcover_pnp.storage.journal import run_status
 from landcover_pnp.student.settings import ForestSettings, StudentSettings
 
 WORDS = [
-    *("--tiles.core_px", "30", "--tiles.ring_px", "8", "--workers", "0"),
+    *("--tiles.core_px", "30", "--tiles.halo_px", "8", "--workers", "0"),
     *("--student.rounds", "1", "--student.forest.trees", "6", "--student.forest.sample_px", "2000"),
 ]
 """2 x 2 tiles on the 60 x 60 px of the standard scene, whose image is four times as fine."""

@@ -26,7 +26,7 @@ from landcover_pnp.pipeline.transfer import scores
 from landcover_pnp.pipeline.transfer.settings import TransferCity, TransferSettings
 from landcover_pnp.pipeline.transfer.stage import run_transfer
 from landcover_pnp.scenes.settings import EnviroAtlasTile, RasterFiles, SyntheticSettings, TruthFile
-from landcover_pnp.student.image_models import Forest, Lesson
+from landcover_pnp.student.image_models import Forest, TrainingWindow
 from landcover_pnp.student.settings import ForestSettings, StudentSettings
 
 STUDENT = StudentSettings(rounds=1, forest=ForestSettings(trees=3, sample_px=1000))
@@ -47,7 +47,7 @@ def settings(folder: Path, target: RasterFiles | None = None, **changes: Any) ->
     plan = TransferSettings(
         source,
         [TransferCity("target", rasters=target)],
-        protocols=["source"],
+        matrix_sources=["source"],
         methods=METHODS,
         inference=InferenceSettings(engine="evidence"),
         student=STUDENT,
@@ -78,7 +78,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 def test_truth_of_a_target_is_opened_by_the_scoring_alone(
     tmp_path: Path, opened: list[str]
 ) -> None:
-    plan = settings(tmp_path, protocols=["source", "definitions_repaired"])
+    plan = settings(tmp_path, matrix_sources=["source", "definitions_refined"])
     canary = tmp_path / "target" / "truth.tif"
     opened.clear()  # of what writing the inputs has opened
     run_transfer(plan, tmp_path / "run")
@@ -123,14 +123,14 @@ def test_pixels_without_image_teach_nothing(tmp_path: Path) -> None:
 
 
 def test_an_ablation_of_tones_has_no_teacher_that_counts_them(tmp_path: Path) -> None:
-    plan = settings(tmp_path, methods=["student_no_tones"], inference=InferenceSettings())
-    with pytest.raises(SettingsError, match="counts tones"):
+    plan = settings(tmp_path, methods=["student_no_indices"], inference=InferenceSettings())
+    with pytest.raises(SettingsError, match="counts spectral indices"):
         run_transfer(plan, tmp_path / "run")
 
 
 def test_the_ablation_leaves_out_what_it_says(tmp_path: Path) -> None:
     student = dataclasses.replace(STUDENT, teacher="evidence")
-    methods: Any = ["weak_labels", "evidence", "map", "student", "student_no_tones"]
+    methods: Any = ["weak_labels", "evidence", "map", "student", "student_no_indices"]
     plan = settings(tmp_path, methods=methods, student=student)
     page = run_transfer(plan, tmp_path / "run").report.read_text()
     assert "<td>without student</td>" in page
@@ -145,7 +145,7 @@ def test_truth_without_any_class_is_named(tmp_path: Path) -> None:
 
 
 def test_tiles_that_failed_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = settings(tmp_path, methods=["evidence"], tiles=TileSettings(core_px=30, ring_px=8))
+    plan = settings(tmp_path, methods=["evidence"], tiles=TileSettings(core_px=30, halo_px=8))
 
     infer, calls, said = tiles.infer, itertools.count(), list[str]()
 
@@ -174,7 +174,7 @@ def test_a_target_whose_truth_is_rubbish_is_mapped_all_the_same(tmp_path: Path) 
     assert maps == {"weak_labels", "evidence", "student"}
 
 
-def test_maps_outlive_truth_that_cannot_be_learnt_from(tmp_path: Path) -> None:
+def test_maps_outlive_truth_that_cannot_be_learned_from(tmp_path: Path) -> None:
     labels = two_halves(40, 20)
     labels[0, 0] = 99
     target = files(tmp_path / "target", truth=labels)
@@ -208,11 +208,11 @@ def test_a_change_cut_short_and_taken_back_leaves_no_mixture(
 
 
 def test_maps_table_and_report(tmp_path: Path) -> None:
-    run, plan = tmp_path / "run", settings(tmp_path, protocols=["source", "definitions"])
+    run, plan = tmp_path / "run", settings(tmp_path, matrix_sources=["source", "definitions"])
     said: list[str] = []
     first = run_transfer(plan, run, said.append)
     assert (first.maps, first.kept, first.scored) == (16, 0, 2)
-    assert sum("target, any, majority" in line for line in said) == 1  # not once a protocol
+    assert sum("target, any, majority" in line for line in said) == 1  # not once a matrix source
     again = run_transfer(plan, run)
     assert (again.maps, again.kept) == (16, 16)
     for city in ("source", "target"):
@@ -249,7 +249,7 @@ def test_a_report_shows_what_the_maps_and_scores_were_made_of(tmp_path: Path) ->
 
 def test_a_city_without_truth_is_mapped_and_not_scored(tmp_path: Path) -> None:
     target = dataclasses.replace(files(tmp_path / "target"), truth=None)
-    plan = settings(tmp_path, target, protocols=["source", "target"], methods=["evidence"])
+    plan = settings(tmp_path, target, matrix_sources=["source", "target"], methods=["evidence"])
     summary = run_transfer(plan, tmp_path / "run")
     assert summary.scored == 1
     assert (tmp_path / "run" / "target" / "source" / "evidence.tif").is_file()
@@ -258,7 +258,7 @@ def test_a_city_without_truth_is_mapped_and_not_scored(tmp_path: Path) -> None:
 
 def test_a_city_that_no_protocol_maps_is_reported_so(tmp_path: Path) -> None:
     target = dataclasses.replace(files(tmp_path / "target"), truth=None)
-    plan = settings(tmp_path, target, protocols=["target"], methods=["evidence"])
+    plan = settings(tmp_path, target, matrix_sources=["target"], methods=["evidence"])
     summary = run_transfer(plan, tmp_path / "run")
     assert (summary.maps, summary.scored) == (1, 1)
     assert "No map: " in summary.report.read_text()
@@ -305,8 +305,8 @@ def test_several_tiles_several_seeds_and_half_a_city(tmp_path: Path) -> None:
             assert (run / "town" / "source" / tile / f"{name}.tif").is_file()
         with rasterio.open(run / "town" / "any" / tile / "half_city.tif") as source:
             half = source.read(1)
-        assert not half[:, :120].any()  # what was learnt from
-        assert (half[:, 120:] == 4).all()  # trees are all it has learnt of
+        assert not half[:, :120].any()  # what was learned from
+        assert (half[:, 120:] == 4).all()  # trees are all it has learned of
     results = json.loads((run / "results.json").read_text())
     mapped = {(r["method"], r["seed"]): r["pixels"] for r in results["rows"] if r["city"] == "town"}
     assert mapped["student", 1] == 2 * 240 * 240  # both tiles count
@@ -326,7 +326,7 @@ def test_a_target_s_matrix_is_counted_in_all_of_its_tiles(tmp_path: Path) -> Non
     other = tmp_path / "data" / "town-test_tiles-debuffered" / "b_h_highres_labels.tif"
     write_tif(other, two_halves(70, 20), origin=(ORIGIN[0] + 1000, ORIGIN[1]))
     town = TransferCity("town", enviroatlas=tiles_there)
-    plan = settings(tmp_path, targets=[town], protocols=["target"], methods=["weak_labels"])
+    plan = settings(tmp_path, targets=[town], matrix_sources=["target"], methods=["weak_labels"])
     run_transfer(plan, tmp_path / "run")
     for tile in ("a", "b"):
         path = tmp_path / "run" / "town" / "target" / tile / "probabilities" / "weak_labels.tif"
@@ -338,9 +338,9 @@ def test_a_target_s_matrix_is_counted_in_all_of_its_tiles(tmp_path: Path) -> Non
 def test_seeds_share_no_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     used, fit = list[int](), Forest.fit
 
-    def noted(self: Forest, lessons: Sequence[Lesson], seed: int) -> None:
+    def noted(self: Forest, training_windows: Sequence[TrainingWindow], seed: int) -> None:
         used.append(seed)
-        fit(self, lessons, seed)
+        fit(self, training_windows, seed)
 
     monkeypatch.setattr(Forest, "fit", noted)
     student = dataclasses.replace(STUDENT, rounds=2, settled=0)
@@ -374,7 +374,7 @@ def test_requests_that_make_no_sense(tmp_path: Path) -> None:
     blind = dataclasses.replace(plan.targets[0].rasters, image=tmp_path / "none.tif")
     no_image = dataclasses.replace(plan, targets=[TransferCity("target", rasters=blind)])
     idle = dataclasses.replace(plan, methods=[])
-    lawless = dataclasses.replace(plan, protocols=[])
+    lawless = dataclasses.replace(plan, matrix_sources=[])
     unlabelled = dataclasses.replace(plan.source.rasters, truth=None)
     no_labels = dataclasses.replace(plan, source=TransferCity("source", rasters=unlabelled))
     for wrong, error, message in (
@@ -382,7 +382,7 @@ def test_requests_that_make_no_sense(tmp_path: Path) -> None:
         (seeds, SettingsError, "two different seeds"),
         (nameless, SettingsError, "exactly one"),
         (idle, SettingsError, "no methods"),
-        (lawless, SettingsError, "no protocols"),
+        (lawless, SettingsError, "no matrix sources"),
         (no_image, RasterError, "no file"),
         (no_labels, SettingsError, "no truth"),
     ):

@@ -78,10 +78,10 @@ def test_the_data_sets_configuration_runs_to_its_end(enviroatlas: Path, tmp_path
     run = tmp_path / "run"
     words = ["--run", str(run), "--workers", "0", "--inference.engine", "evidence"]
     words += ["--methods", "[majority, source_unet_weak, evidence, student_finetuned]"]
-    words += ["--protocols", "[source_repaired]"]
+    words += ["--protocols", "[source_refined]"]
     words += ["--student.unet.steps", "3", "--student.unet.steps_more", "3"]
     assert main(["transfer", str(enviroatlas), *words]) == 0
     for tile in ("tile0", "tile1"):
-        assert (run / "durham_nc" / "source_repaired" / tile / "student_finetuned.tif").is_file()
+        assert (run / "durham_nc" / "source_refined" / tile / "student_finetuned.tif").is_file()
     table = (run / "table.md").read_text()
     assert all(f"## {city}" in table for city in ("pittsburgh_pa", "durham_nc", "phoenix_az"))

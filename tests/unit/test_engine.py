@@ -12,11 +12,11 @@ import torch
 from landcover_pnp.errors import GridError, PriorError, SettingsError
 from landcover_pnp.inference.algorithm1 import time_at
 from landcover_pnp.inference.engine import (
-    Evidence,
-    counts_tones,
+    Observations,
     infer,
     needs_prior,
     require_usable,
+    uses_indices,
 )
 from landcover_pnp.inference.settings import (
     RECIPES,
@@ -54,12 +54,12 @@ def prior() -> Prior:
     return Prior(build_network(settings, seed=0), NoiseSchedule(), resolution_m=4.0, crop_px=16)
 
 
-def evidence(height: int = 20, width: int = 26, seed: int = 0) -> Evidence:
+def evidence(height: int = 20, width: int = 26, seed: int = 0) -> Observations:
     random = np.random.default_rng(seed)
     clusters = random.dirichlet(np.ones(4), (height, width)).transpose(2, 0, 1)
     weak = random.dirichlet(np.ones(5), (height, width)).transpose(2, 0, 1)
     valid = random.random((height, width)) < 0.8
-    return Evidence(clusters.astype(np.float32), weak.astype(np.float32), valid, (-3, 40))
+    return Observations(clusters.astype(np.float32), weak.astype(np.float32), valid, (-3, 40))
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -207,7 +207,7 @@ def test_an_unknown_constraint_lists_the_known_ones(prior: Prior) -> None:
         with pytest.raises(SettingsError) as caught:
             require_usable(settings, prior)
         assert caught.value.expected == "one of mutual_information, weak_label_kl"
-        assert "'mutual_information'" in caught.value.way_out
+        assert "'mutual_information'" in caught.value.fix
 
 
 def test_weights_of_the_terms_act(prior: Prior) -> None:
@@ -233,7 +233,7 @@ def test_an_unknown_engine_lists_the_known_ones() -> None:
     with pytest.raises(SettingsError) as caught:
         needs_prior("algoritm1")
     assert all(name in caught.value.expected for name in ENGINES)
-    assert caught.value.way_out == "did you mean 'algorithm1'?"
+    assert caught.value.fix == "did you mean 'algorithm1'?"
 
 
 def test_a_noise_level_that_the_prior_has_not_is_refused(prior: Prior) -> None:
@@ -262,19 +262,21 @@ def test_weak_labels_need_the_five_classes() -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_tones_count_in_denoise_alone(engine: str, prior: Prior) -> None:
     known = evidence()
-    tones = np.ones((5, 20, 26), np.float32)
-    tones[2] = 1e-3  # nothing looks like soil
+    indices = np.ones((5, 20, 26), np.float32)
+    indices[2] = 1e-3  # nothing looks like soil
     settings = replace(SETTINGS, engine=engine)
-    toned, plain = (infer(e, settings, prior, seed=0) for e in (replace(known, tones=tones), known))
-    assert np.array_equal(toned, plain) != counts_tones(settings)
-    if counts_tones(settings):
-        deaf = replace(settings, denoise=replace(settings.denoise, tones=False))
+    weighted, plain = (
+        infer(e, settings, prior, seed=0) for e in (replace(known, spectral_indices=indices), known)
+    )
+    assert np.array_equal(weighted, plain) != uses_indices(settings)
+    if uses_indices(settings):
+        deaf = replace(settings, denoise=replace(settings.denoise, spectral_indices=False))
         np.testing.assert_array_equal(
-            infer(replace(known, tones=tones), deaf, prior, seed=0), plain
+            infer(replace(known, spectral_indices=indices), deaf, prior, seed=0), plain
         )
-        assert toned[2].sum() < 0.5 * plain[2].sum()
+        assert weighted[2].sum() < 0.5 * plain[2].sum()
 
 
 def test_tones_of_another_canvas_are_refused() -> None:
     with pytest.raises(GridError):
-        replace(evidence(), tones=np.ones((5, 3, 3), np.float32))
+        replace(evidence(), spectral_indices=np.ones((5, 3, 3), np.float32))

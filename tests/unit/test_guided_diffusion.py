@@ -89,7 +89,7 @@ def test_attention_at_levels_of_several_widths_needs_heads_of_one_size(tmp_path:
     torch.save(original.state_dict(), tmp_path / "unet.pth")
     with pytest.raises(PriorError, match=r"64 and 96 channels with 4 heads at each") as refused:
         import_prior(tmp_path / "unet.pth", ImportPriorSettings(tmp_path / "out"))
-    assert "--num_head_channels" in refused.value.way_out
+    assert "--num_head_channels" in refused.value.fix
     with pytest.raises(PriorError, match=r"widths \[64, 96\] with heads of 20 channels"):
         convert(original.state_dict(), 4, 64, 20)
     import_prior(tmp_path / "unet.pth", ImportPriorSettings(tmp_path / "out", num_head_channels=16))

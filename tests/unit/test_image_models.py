@@ -9,14 +9,14 @@ from torch import Tensor
 
 from landcover_pnp.errors import RasterError
 from landcover_pnp.pipeline.transfer.baselines import qr_loss, rq_loss
-from landcover_pnp.student.image_models import Forest, ImageModel, Lesson
+from landcover_pnp.student.image_models import Forest, ImageModel, TrainingWindow
 from landcover_pnp.student.settings import ForestSettings, UNetSettings
 from landcover_pnp.student.unet import UNet, cross_entropy
 
 SMALL = UNetSettings(channels=[8, 16], steps=60, steps_more=20, batch_size=4, crop_px=8)
 
 
-def lesson(seed: int = 0, factor: int = 2, side: int = 24) -> Lesson:
+def training_window(seed: int = 0, factor: int = 2, side: int = 24) -> TrainingWindow:
     """Impervious where it is bright, trees where it is dark; a strip has no data."""
     rng = np.random.default_rng(seed)
     bright = rng.random((side // 4, side // 4)).repeat(4, 0).repeat(4, 1) > 0.5
@@ -27,7 +27,7 @@ def lesson(seed: int = 0, factor: int = 2, side: int = 24) -> Lesson:
     weight = np.ones((side, side), np.float32)
     weight[:, :3] = 0
     target[:, :, :3] = np.nan  # never looked at
-    return Lesson(image.astype(np.float32), np.nan_to_num(target), weight)
+    return TrainingWindow(image.astype(np.float32), np.nan_to_num(target), weight)
 
 
 def models() -> dict[str, ImageModel]:
@@ -39,9 +39,9 @@ def models() -> dict[str, ImageModel]:
 
 @pytest.mark.parametrize("name", ["forest", "unet"])
 def test_a_model_learns_what_colours_mean(name: str) -> None:
-    model, other = models()[name], lesson(seed=1)
+    model, other = models()[name], training_window(seed=1)
     state = torch.random.get_rng_state()
-    model.fit([lesson()], seed=0)
+    model.fit([training_window()], seed=0)
     assert torch.equal(torch.random.get_rng_state(), state)  # the global generator is left alone
     p = model.predict(other.image)
     assert p.shape == (5, 48, 48)
@@ -54,8 +54,8 @@ def test_a_model_learns_what_colours_mean(name: str) -> None:
 def test_the_same_seed_gives_the_same_model(name: str) -> None:
     one, other = models()[name], models()[name]
     for model in (one, other):
-        model.fit([lesson()], seed=4)
-    image = lesson(seed=2).image
+        model.fit([training_window()], seed=4)
+    image = training_window(seed=2).image
     np.testing.assert_array_equal(one.predict(image), other.predict(image))
 
 
@@ -65,8 +65,8 @@ def test_a_network_does_not_depend_on_the_number_of_threads() -> None:
         for threads in (1, 2):
             torch.set_num_threads(threads)
             model = UNet(SMALL, bands=3)
-            model.fit([lesson(side=64)], seed=0)
-            found.append(model.predict(lesson(seed=2, side=64).image))
+            model.fit([training_window(side=64)], seed=0)
+            found.append(model.predict(training_window(seed=2, side=64).image))
             assert torch.get_num_threads() == threads  # the caller's number is left alone
     finally:
         torch.set_num_threads(before)
@@ -75,18 +75,18 @@ def test_a_network_does_not_depend_on_the_number_of_threads() -> None:
 
 @pytest.mark.parametrize("name", ["forest", "unet"])
 def test_a_kept_copy_does_not_learn_on(name: str) -> None:
-    model, image = models()[name], lesson(seed=2).image
-    model.fit([lesson()], seed=0)
+    model, image = models()[name], training_window(seed=2).image
+    model.fit([training_window()], seed=0)
     kept = copy.copy(model)
     before = kept.predict(image)
-    model.fit([lesson(seed=3)], seed=1)
+    model.fit([training_window(seed=3)], seed=1)
     np.testing.assert_array_equal(kept.predict(image), before)
     assert not np.array_equal(model.predict(image), before)
 
 
 @pytest.mark.parametrize("name", ["forest", "unet"])
 def test_lessons_in_which_no_pixel_counts_are_refused(name: str) -> None:
-    blank = lesson()
+    blank = training_window()
     blank.weight[:] = 0
     with pytest.raises(RasterError, match="no pixel to learn from in 2 windows"):
         models()[name].fit([blank, blank], seed=0)
@@ -94,8 +94,8 @@ def test_lessons_in_which_no_pixel_counts_are_refused(name: str) -> None:
 
 def test_a_network_takes_images_of_any_size() -> None:
     model = UNet(SMALL, bands=3)
-    model.fit([lesson(side=8)], seed=0)  # no larger than a crop
-    assert model.predict(lesson().image[:, :37, :21]).shape == (5, 37, 21)
+    model.fit([training_window(side=8)], seed=0)  # no larger than a crop
+    assert model.predict(training_window().image[:, :37, :21]).shape == (5, 37, 21)
 
 
 def test_cross_entropy_looks_at_weighted_pixels_only() -> None:
@@ -129,8 +129,8 @@ def test_a_u_net_learns_inside_a_slurm_job_of_several_tasks(
     for name, value in {**job, "LOCALID": "0", "NODEID": "0"}.items():
         monkeypatch.setenv(f"SLURM_{name}", value)
     model = UNet(UNetSettings(channels=[8, 16], steps=1, crop_px=8), bands=3)
-    model.fit([lesson()], seed=0)
-    assert model.predict(lesson().image).shape == (5, 48, 48)
+    model.fit([training_window()], seed=0)
+    assert model.predict(training_window().image).shape == (5, 48, 48)
 
 
 @pytest.fixture
@@ -147,5 +147,5 @@ def test_ctrl_c_interrupts_a_u_net_like_everything_else(ctrl_c: Callable[..., No
         raise AssertionError
 
     with pytest.raises(KeyboardInterrupt):
-        UNet(SMALL, bands=3, loss=pressed).fit([lesson()], seed=0)
+        UNet(SMALL, bands=3, loss=pressed).fit([training_window()], seed=0)
     assert signal.getsignal(signal.SIGINT) is ctrl_c

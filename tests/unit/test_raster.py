@@ -33,7 +33,7 @@ from landcover_pnp.storage.raster import RGB, image_bands, open_image, open_rast
 
 TILED = {"tiled": True, "blockxsize": 64, "blockysize": 64, "compress": "deflate"}
 TAGGED = {"photometric": "rgb", "alpha": "yes"}
-LOCAL = 'LOCAL_CS["a building site",UNIT["metre",1]]'
+LOCAL = 'LOCAL_CS["a building mapped scene",UNIT["metre",1]]'
 
 
 def scene_of(folder: Path, image: Path | None = None, nlcd: Path | None = None) -> Scene:
@@ -196,7 +196,7 @@ def test_no_data_that_is_not_declared_is_said_to_be_possible(tmp_path: Path) -> 
     nlcd = write_tif(tmp_path / "nlcd.tif", two_halves(41, 250))
     with pytest.raises(LegendError, match="250") as refused:
         scene_of(tmp_path, nlcd=nlcd)
-    assert "-a_nodata" in refused.value.way_out
+    assert "-a_nodata" in refused.value.fix
 
 
 @pytest.mark.parametrize("kind", [{"compress": "jpeg", "photometric": "ycbcr"}, {"bands": 4}])

@@ -27,7 +27,7 @@ GRID = GeoBox.from_bbox((X, Y - 240, X + 240, Y), UTM, resolution=4)
 HOUSE = shapely.box(X + 61, Y - 101, X + 161, Y - 61)
 """100 m x 40 m."""
 
-LOCAL = 'LOCAL_CS["a building site",UNIT["metre",1]]'
+LOCAL = 'LOCAL_CS["a building mapped scene",UNIT["metre",1]]'
 
 
 def write(path: Path, shapes: list[Any], crs: str | None = UTM, **kwargs: Any) -> Path:
@@ -89,7 +89,7 @@ def test_metres_written_as_geojson_are_refused(tmp_path: Path) -> None:
     path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
     with pytest.raises(GridError, match=r"covers \(586061, .*both in EPSG:4326") as refused:
         area_m2(path)
-    assert "always degrees" in refused.value.way_out
+    assert "always degrees" in refused.value.fix
     with pytest.raises(GridError, match="does not touch the imagery"):
         read_area(path, GRID)
 
@@ -127,10 +127,10 @@ def test_an_area_of_several_layers_cannot_be_chosen_from(tmp_path: Path) -> None
     write(path, [HOUSE], layer="more")
     with pytest.raises(RasterError, match="has the layers a, more") as refused:
         read_area(path, GRID)
-    assert "a file of their own" in refused.value.way_out
+    assert "a file of their own" in refused.value.fix
     with pytest.raises(RasterError, match="has the layers a, more") as refused:
         area_m2(path)
-    assert "`layer`" in refused.value.way_out
+    assert "`layer`" in refused.value.fix
 
 
 def test_a_vector_file_that_cannot_be_opened_is_not_called_a_raster(tmp_path: Path) -> None:

@@ -11,55 +11,59 @@ from torch import Tensor
 
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import CLASS_COUNT, NO_DATA
-from landcover_pnp.student.image_models import Lesson
-from landcover_pnp.student.mapped_scene import Place, Site
+from landcover_pnp.student.image_models import TrainingWindow
+from landcover_pnp.student.mapped_scene import MappedScene, Place
 
 _TINY = 1e-8
 
 
-def truth_lessons(
+def truth_windows(
     places: Sequence[Place], *, with_weak_labels: bool = False, left_half: bool = False
-) -> list[Lesson]:
-    """Lessons from truth at the image's resolution: supervision, for a source city.
+) -> list[TrainingWindow]:
+    """Training windows from truth at the image's resolution: supervision, for a source city.
 
     Args:
-        places: Windows of sites with truth.
+        places: Windows of mapped scenes with truth.
         with_weak_labels: Whether the weak labels are further channels of the image.
-        left_half: Whether only the left half of each site counts.
+        left_half: Whether only the left half of each mapped scene counts.
 
     Returns:
-        A lesson a window; pixels without truth or image do not count.
+        A training window a window; pixels without truth or image do not count.
     """
-    lessons = []
-    for site, box in places:
-        image = site.fine.image(box)
-        truth = known_truth(site, box)
+    training_windows = []
+    for mapped_scene, box in places:
+        image = mapped_scene.fine.image(box)
+        truth = known_truth(mapped_scene, box)
         if left_half:
-            truth[:, max(middle(site) - box.x0, 0) * site.fine.factor :] = NO_DATA
+            truth[:, max(middle(mapped_scene) - box.x0, 0) * mapped_scene.fine.factor :] = NO_DATA
         if with_weak_labels:
-            image = with_channels(image, site.upsampled(site.probabilities("weak_labels", box)))
+            image = with_channels(
+                image, mapped_scene.upsampled(mapped_scene.probabilities("weak_labels", box))
+            )
         one_hot = np.eye(CLASS_COUNT + 1, dtype=np.float32)[truth][..., 1:]
         known: NDArray[np.float32] = np.asarray(np.greater(truth, 0), np.float32)
         target = np.moveaxis(one_hot, -1, 0)
-        lessons.append(Lesson(image, target, known, detail=site.fine.factor))
-    return lessons
+        training_windows.append(
+            TrainingWindow(image, target, known, detail=mapped_scene.fine.factor)
+        )
+    return training_windows
 
 
-def known_truth(site: Site, box: Box) -> NDArray[np.uint8]:
+def known_truth(mapped_scene: MappedScene, box: Box) -> NDArray[np.uint8]:
     """Truth of a window, where the image has data: (fine y, fine x) working classes."""
-    truth = site.fine.truth(box)
-    truth[site.upsampled(site.scene.valid(box).astype(np.float32)) == 0] = NO_DATA
+    truth = mapped_scene.fine.truth(box)
+    truth[mapped_scene.upsampled(mapped_scene.scene.valid(box).astype(np.float32)) == 0] = NO_DATA
     return truth
 
 
-def weak_lessons(places: Sequence[Place]) -> list[Lesson]:
-    """Lessons from weak labels, for the losses below."""
-    lessons = []
-    for site, box in places:
-        weak = site.probabilities("weak_labels", box)
+def weak_windows(places: Sequence[Place]) -> list[TrainingWindow]:
+    """Training windows from weak labels, for the losses below."""
+    training_windows = []
+    for mapped_scene, box in places:
+        weak = mapped_scene.probabilities("weak_labels", box)
         known: NDArray[np.float32] = np.asarray(weak.any(axis=0), np.float32)
-        lessons.append(Lesson(site.fine.image(box), weak, known))
-    return lessons
+        training_windows.append(TrainingWindow(mapped_scene.fine.image(box), weak, known))
+    return training_windows
 
 
 def with_channels(image: NDArray[np.float32], weak: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -67,9 +71,9 @@ def with_channels(image: NDArray[np.float32], weak: NDArray[np.float32]) -> NDAr
     return np.concatenate([image, weak])
 
 
-def middle(site: Site) -> int:
-    """Working column where the right half of a site begins."""
-    return site.scene.extent.x1 // 2
+def middle(mapped_scene: MappedScene) -> int:
+    """Working column where the right half of a mapped scene begins."""
+    return mapped_scene.scene.extent.x1 // 2
 
 
 def majority(labels: NDArray[np.integer]) -> NDArray[np.float32]:

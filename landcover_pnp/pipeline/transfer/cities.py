@@ -10,7 +10,7 @@ from pathlib import Path
 
 from landcover_pnp.config import plain
 from landcover_pnp.errors import SettingsError
-from landcover_pnp.inference.engine import counts_tones
+from landcover_pnp.inference.engine import uses_indices
 from landcover_pnp.pipeline.transfer.settings import TransferCity, TransferMethod, TransferSettings
 from landcover_pnp.scenes.enviroatlas import list_tiles, tile_files
 from landcover_pnp.scenes.fine_image import fine_factor
@@ -48,7 +48,7 @@ def open_city(city: TransferCity, drawn: Path) -> City:
 
     Args:
         city: Where its files come from.
-        drawn: Folder of drawn cities.
+        drawn: Folder of synthetic cities.
 
     Raises:
         SettingsError: If the city names no source of its files, or several.
@@ -59,7 +59,7 @@ def open_city(city: TransferCity, drawn: Path) -> City:
         raise SettingsError(
             found=f"the city {city.name!r} with {len(named)} sources of its files",
             expected="exactly one of rasters, enviroatlas and synthetic",
-            way_out="name the city's files in the configuration",
+            fix="name the city's files in the configuration",
         )
     if city.rasters is not None:
         return City(city.name, {"": city.rasters})
@@ -103,7 +103,7 @@ def require_sensible(settings: TransferSettings) -> None:
     """Checks names, seeds, and that there is something to do.
 
     Raises:
-        SettingsError: If cities cannot be told apart, there are too few seeds, no protocol or
+        SettingsError: If cities cannot be told apart, there are too few seeds, no matrix source or
             method is named, or an ablation would not leave out what it says.
     """
     names = [city.name for city in (settings.source, *settings.targets)]
@@ -113,27 +113,27 @@ def require_sensible(settings: TransferSettings) -> None:
         raise SettingsError(
             found=f"cities named {', '.join(twice or odd)}" + (" twice" if twice else ""),
             expected="different names of letters, digits, - and _: they become folders",
-            way_out="rename the cities",
+            fix="rename the cities",
         )
     if settings.interval_over_seeds and len(set(settings.seeds)) < 2:
         raise SettingsError(
             found=f"an interval over seeds is asked for, and there is {len(settings.seeds)} seed",
             expected="at least two different seeds",
-            way_out="name several, such as --seeds '[0, 1]', or set interval_over_seeds to false",
+            fix="name several, such as --seeds '[0, 1]', or set interval_over_seeds to false",
         )
-    learns_tones = settings.student.teacher == "map" and counts_tones(settings.inference)
-    if "student_no_tones" in settings.methods and learns_tones:
+    learns_indices = settings.student.teacher == "map" and uses_indices(settings.inference)
+    if "student_no_indices" in settings.methods and learns_indices:
         raise SettingsError(
-            found="the method student_no_tones with a teacher, the map, that counts tones",
-            expected="a teacher without tones: it would hand them on",
-            way_out="set student.teacher to evidence, or inference.denoise.tones to false",
+            found="the method student_no_indices with a teacher (map) that uses spectral indices",
+            expected="a teacher without spectral indices: it would hand them on",
+            fix="set student.teacher to evidence, or inference.denoise.spectral_indices to false",
         )
-    for name in ("protocols", "methods", "seeds"):
+    for name in ("matrix_sources", "methods", "seeds"):
         if not getattr(settings, name):
             raise SettingsError(
                 found=f"no {name}",
                 expected=f"at least one of the {name}",
-                way_out=f"set {name}, or leave them out of the configuration",
+                fix=f"set {name}, or leave them out of the configuration",
             )
 
 
@@ -159,7 +159,7 @@ def require_usable(
         raise SettingsError(
             found=f"the source city {cities[0].name} has no truth",
             expected="labels of the source city",
-            way_out="give source.rasters.truth",
+            fix="give source.rasters.truth",
         )
     kinds: dict[str, str] = {}
     for city in cities:
@@ -174,7 +174,7 @@ def require_usable(
             found="images of " + " and ".join(f"{kind} ({name})" for kind, name in kinds.items()),
             expected="the same bands and pixels everywhere: one model sees them all in "
             + ", ".join(asked),
-            way_out="bring the images to the same bands and pixels, for example with "
+            fix="bring the images to the same bands and pixels, for example with "
             "gdal_translate -b 1 -b 2 -b 3 or gdalwarp -tr 1 1 -r average, or leave these "
             "methods out",
         )

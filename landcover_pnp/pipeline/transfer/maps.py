@@ -14,10 +14,10 @@ from landcover_pnp.pipeline.transfer.methods import FROM_RUN, TITLES, Predictor,
 from landcover_pnp.pipeline.transfer.settings import TransferMethod
 from landcover_pnp.storage.atomic import completed
 from landcover_pnp.storage.records import Record, file_hashes
-from landcover_pnp.student.mapped_scene import map_site, publish_map
+from landcover_pnp.student.mapped_scene import map_with_model, publish_map
 
-Taught = dict[tuple[TransferMethod, int], Predictor]
-"""What methods have learnt from the source alone, by method and seed: once for all cities."""
+Trained = dict[tuple[TransferMethod, int], Predictor]
+"""What methods have learned from the source alone, by method and seed: once for all cities."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class MethodMap:
 
     Attributes:
         city: Name of the city.
-        protocol: Where p(class | NLCD) comes from, ``any`` where it does not matter.
+        matrix_source: Where p(class | NLCD) comes from, ``any`` where it does not matter.
         method: The method.
         seed: Its seed.
         maps: Class map by tile.
@@ -36,7 +36,7 @@ class MethodMap:
     """
 
     city: str
-    protocol: str
+    matrix_source: str
     method: TransferMethod
     seed: int
     maps: Mapping[str, Path]
@@ -55,14 +55,14 @@ class MethodMap:
         return path.parent / "probabilities" / path.name
 
 
-def made_or_kept(work: Work, folder: Path, name: str, taught: Taught) -> tuple[Record, bool]:
+def made_or_kept(work: Work, folder: Path, name: str, trained: Trained) -> tuple[Record, bool]:
     """Makes a method's maps of a city, unless those of an earlier run can stand.
 
     Args:
         work: Method, city, seed.
-        folder: Folder of the city and protocol: maps, probabilities and the record go there.
+        folder: Folder of the city and matrix source: maps, probabilities and the record go there.
         name: Name of the files.
-        taught: What was learnt so far; grows.
+        trained: What was learned so far; grows.
 
     Returns:
         The maps' record, whose figures have ``memory_mb``, and whether they were kept.
@@ -77,7 +77,7 @@ def made_or_kept(work: Work, folder: Path, name: str, taught: Taught) -> tuple[R
     # Of older maps, which go one by one: were this cut short, it would vouch for a mixture.
     (folder / f"{name}.json").unlink(missing_ok=True)
     start = time.process_time()
-    paths = list(_write(work, folder, name, taught))
+    paths = list(_write(work, folder, name, trained))
     seconds = time.process_time() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     figures = {"memory_mb": peak / (1e6 if sys.platform == "darwin" else 1e3)}
@@ -87,25 +87,25 @@ def made_or_kept(work: Work, folder: Path, name: str, taught: Taught) -> tuple[R
     return record, False
 
 
-def _write(work: Work, folder: Path, name: str, taught: Taught) -> Iterator[Path]:
+def _write(work: Work, folder: Path, name: str, trained: Trained) -> Iterator[Path]:
     if work.method not in FROM_RUN:
-        predict = _learnt(work, taught)
-    for tile, site in work.sites.items():
+        predict = _learned(work, trained)
+    for tile, mapped_scene in work.mapped_scenes.items():
         probabilities = folder / tile / "probabilities" / f"{name}.tif"
         if work.method in FROM_RUN:
             with completed(probabilities) as partial:
-                shutil.copyfile(site.run / "probabilities" / f"{work.method}.tif", partial)
+                shutil.copyfile(mapped_scene.run / "probabilities" / f"{work.method}.tif", partial)
             yield publish_map(folder / tile, name)
         else:
-            yield map_site(site, *predict(site), folder / tile, name)
+            yield map_with_model(mapped_scene, *predict(mapped_scene), folder / tile, name)
         yield probabilities
 
 
-def _learnt(work: Work, taught: Taught) -> Predictor:
+def _learned(work: Work, trained: Trained) -> Predictor:
     key = work.method, work.seed
-    if key in taught:
-        return taught[key]
+    if key in trained:
+        return trained[key]
     predict = predictor(work)
     if work.elsewhere:
-        taught[key] = predict
+        trained[key] = predict
     return predict

@@ -1,4 +1,4 @@
-"""The methods of a transfer run: what each may see, and how it maps a site."""
+"""The methods of a transfer run: what each may see, and how it maps a mapped scene."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from landcover_pnp.pipeline.transfer.baselines import (
     middle,
     qr_loss,
     rq_loss,
-    truth_lessons,
-    weak_lessons,
+    truth_windows,
+    weak_windows,
     with_channels,
 )
 from landcover_pnp.pipeline.transfer.settings import TransferMethod
 from landcover_pnp.storage.records import Ingredients, Record, file_hash, fingerprint, ingredients
 from landcover_pnp.student.image_models import ImageModel
-from landcover_pnp.student.mapped_scene import Predict, Site, chosen_places
+from landcover_pnp.student.mapped_scene import MappedScene, Predict, chosen_places
 from landcover_pnp.student.settings import StudentSettings
-from landcover_pnp.student.training import image_model, teach
+from landcover_pnp.student.training import image_model, train
 from landcover_pnp.student.unet import UNet
 
 FROM_RUN = ("weak_labels", "evidence", "map")
 """Methods that the map stage has carried out already."""
 
 WITHOUT_MATRIX = ("majority", "source_forest", "source_unet", "half_city")
-"""Methods that do not use p(class | NLCD): the same under every protocol, so made once."""
+"""Methods that do not use p(class | NLCD): the same under every matrix source, so made once."""
 
 LEARNS = tuple(m for m in get_args(TransferMethod) if m not in (*FROM_RUN, "majority"))
 """Methods whose result depends on the seed."""
@@ -55,31 +55,31 @@ TITLES: dict[TransferMethod, str] = {
     "student_unet": "student, U-Net",
     "student_finetuned": "student, U-Net fine-tuned from the source",
     "student_no_clusters": "student of the weak labels, no clusters",
-    "student_no_tones": "student without tones",
+    "student_no_indices": "student without spectral indices",
     "half_city": "forest, TRUE labels of half the city",
 }
 """What the table calls a method."""
 
-Predictor = Callable[[Site], tuple[Predict, int]]
-"""From a site to its prediction and that prediction's reach in fine pixels."""
+Predictor = Callable[[MappedScene], tuple[Predict, int]]
+"""From a mapped scene to its prediction and that prediction's reach in fine pixels."""
 
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """One method in one city under one protocol, and what it may see.
+    """One method in one city under one matrix source, and what it may see.
 
     Attributes:
         method: The method.
         seed: Seed of what is random.
         source: Runs of the source city by tile, with truth.
-        sites: Runs of the city to be mapped by tile; without truth, but for ``half_city``.
+        mapped_scenes: Runs of the city to be mapped by tile; without truth, but for ``half_city``.
         student: Settings of the students, and of forests and U-Nets.
     """
 
     method: TransferMethod
     seed: int
-    source: Mapping[str, Site]
-    sites: Mapping[str, Site]
+    source: Mapping[str, MappedScene]
+    mapped_scenes: Mapping[str, MappedScene]
     student: StudentSettings
 
     @property
@@ -91,112 +91,122 @@ class Work:
     def made_of(self) -> Ingredients:
         """What the maps depend on: the runs they start from, and truth they learn from."""
 
-        def state(site: Site) -> str:
+        def state(mapped_scene: MappedScene) -> str:
             if self.method in WITHOUT_MATRIX:
-                return site.scene.fingerprint
-            record = Record.read(site.run / "probabilities" / "record.json")
+                return mapped_scene.scene.fingerprint
+            record = Record.read(mapped_scene.run / "probabilities" / "record.json")
             return fingerprint(record.ingredients) if record else ""
 
         learns: Ingredients = {}
         if self.method in LEARNS:
             learns = {"student": self.student, "seed": self.seed}
         if self.method not in FROM_RUN:
-            seen = self.sites if self.method == "half_city" else self.source
-            truths = {tile: site.fine.files.truth for tile, site in seen.items()}
+            seen = self.mapped_scenes if self.method == "half_city" else self.source
+            truths = {tile: mapped_scene.fine.files.truth for tile, mapped_scene in seen.items()}
             learns["truth"] = {t: file_hash(f.path) for t, f in truths.items() if f is not None}
         return ingredients(
             version=__version__,
             method=self.method,
-            source={tile: state(site) for tile, site in self.source.items()},
-            city={tile: state(site) for tile, site in self.sites.items()},
+            source={tile: state(mapped_scene) for tile, mapped_scene in self.source.items()},
+            city={tile: state(mapped_scene) for tile, mapped_scene in self.mapped_scenes.items()},
             **learns,
         )
 
 
 def predictor(work: Work) -> Predictor:
-    """Teaches a method that is not in ``FROM_RUN``.
+    """Trains a method that is not in ``FROM_RUN``.
 
     Returns:
-        How it maps the sites.
+        How it maps the mapped scenes.
     """
     method, seed = work.method, work.seed
     settings = dataclasses.replace(work.student, seed=seed)
-    source, sites = list(work.source.values()), list(work.sites.values())
+    source, mapped_scenes = list(work.source.values()), list(work.mapped_scenes.values())
     if method == "majority":
         return partial(_constant, majority(_labels(source)))
     if method.startswith("student"):
         # A student's rounds count on from its seed: those of another seed are to be others.
         settings = dataclasses.replace(settings, seed=seed * settings.rounds)
-        return _student(method, source, sites, settings)
+        return _student(method, source, mapped_scenes, settings)
     forest = dataclasses.replace(settings, model="forest")
     unet = dataclasses.replace(settings, model="unet")
     if method in ("qr", "rq"):
         loss = qr_loss if method == "qr" else rq_loss
-        model: ImageModel = UNet(settings.unet, sites[0].scene.image_bands, loss)
-        model.fit(weak_lessons(chosen_places(sites, settings.windows, seed)), seed)
+        model: ImageModel = UNet(settings.unet, mapped_scenes[0].scene.image_bands, loss)
+        model.fit(weak_windows(chosen_places(mapped_scenes, settings.windows, seed)), seed)
         return partial(_plain, model)
     if method == "half_city":
-        model = image_model(forest, sites)
-        model.fit(truth_lessons(chosen_places(sites, settings.windows, seed), left_half=True), seed)
+        model = image_model(forest, mapped_scenes)
+        model.fit(
+            truth_windows(chosen_places(mapped_scenes, settings.windows, seed), left_half=True),
+            seed,
+        )
         return partial(_right_half, model)
     places = chosen_places(source, settings.windows, seed)
     if method == "source_unet_weak":
         model = UNet(settings.unet, source[0].scene.image_bands + CLASS_COUNT)
-        model.fit(truth_lessons(places, with_weak_labels=True), seed)
+        model.fit(truth_windows(places, with_weak_labels=True), seed)
         return partial(_with_weak_labels, model)
     model = image_model(forest if method == "source_forest" else unet, source)
-    model.fit(truth_lessons(places), seed)
+    model.fit(truth_windows(places), seed)
     return partial(_plain, model)
 
 
 def _student(
-    method: TransferMethod, source: Sequence[Site], sites: Sequence[Site], settings: StudentSettings
+    method: TransferMethod,
+    source: Sequence[MappedScene],
+    mapped_scenes: Sequence[MappedScene],
+    settings: StudentSettings,
 ) -> Predictor:
     if method in ("student_unet", "student_finetuned"):
         settings = dataclasses.replace(settings, model="unet")
     elif method == "student_no_clusters":
         settings = dataclasses.replace(settings, teacher="weak_labels")
-    elif method == "student_no_tones":
-        settings = dataclasses.replace(settings, tones=False)
-    model = image_model(settings, sites)
+    elif method == "student_no_indices":
+        settings = dataclasses.replace(settings, spectral_indices=False)
+    model = image_model(settings, mapped_scenes)
     if method == "student_finetuned":
         places = chosen_places(source, settings.windows, settings.seed)
-        model.fit(truth_lessons(places), settings.seed)
-    student = teach(sites, model, settings)
-    return lambda site: (student.predict(site), student.model.reach_px)
+        model.fit(truth_windows(places), settings.seed)
+    student = train(mapped_scenes, model, settings)
+    return lambda mapped_scene: (student.predict(mapped_scene), student.model.reach_px)
 
 
-def _plain(model: ImageModel, _: Site) -> tuple[Predict, int]:
+def _plain(model: ImageModel, _: MappedScene) -> tuple[Predict, int]:
     return lambda image, box: model.predict(image), model.reach_px  # noqa: ARG005
 
 
-def _with_weak_labels(model: ImageModel, site: Site) -> tuple[Predict, int]:
+def _with_weak_labels(model: ImageModel, mapped_scene: MappedScene) -> tuple[Predict, int]:
     def predict(image: NDArray[np.float32], box: Box) -> NDArray[np.float32]:
-        weak = site.upsampled(site.probabilities("weak_labels", box))
+        weak = mapped_scene.upsampled(mapped_scene.probabilities("weak_labels", box))
         return model.predict(with_channels(image, weak))
 
     return predict, model.reach_px
 
 
-def _right_half(model: ImageModel, site: Site) -> tuple[Predict, int]:
-    """The half that was not learnt from; the other is no data."""
-    edge = middle(site)
+def _right_half(model: ImageModel, mapped_scene: MappedScene) -> tuple[Predict, int]:
+    """The half that was not learned from; the other is no data."""
+    edge = middle(mapped_scene)
 
     def predict(image: NDArray[np.float32], box: Box) -> NDArray[np.float32]:
         p = model.predict(image)
-        p[..., : max(edge - box.x0, 0) * site.fine.factor] = 0
+        p[..., : max(edge - box.x0, 0) * mapped_scene.fine.factor] = 0
         return p
 
     return predict, model.reach_px
 
 
-def _constant(shares: NDArray[np.float32], _: Site) -> tuple[Predict, int]:
+def _constant(shares: NDArray[np.float32], _: MappedScene) -> tuple[Predict, int]:
     def predict(image: NDArray[np.float32], _: Box) -> NDArray[np.float32]:
         return np.broadcast_to(shares[:, None, None], (CLASS_COUNT, *image.shape[1:]))
 
     return predict, 0
 
 
-def _labels(sites: Sequence[Site]) -> NDArray[np.uint8]:
-    parts = [known_truth(site, box).ravel() for site in sites for box in site.windows()]
+def _labels(mapped_scenes: Sequence[MappedScene]) -> NDArray[np.uint8]:
+    parts = [
+        known_truth(mapped_scene, box).ravel()
+        for mapped_scene in mapped_scenes
+        for box in mapped_scene.windows()
+    ]
     return np.concatenate(parts)

@@ -36,7 +36,7 @@ _ERRORS = np.array([(255, 255, 255, 0), (226, 226, 226, 255), (200, 30, 30, 255)
 
 
 def maps_side_by_side(city: City, made: Sequence[MethodMap]) -> Html:
-    """Image and truth, then a row of maps for each protocol, each with its errors below.
+    """Image and truth, then a row of maps for each matrix source, each with its errors below.
 
     Of a city of several tiles, the first.
     """
@@ -47,16 +47,16 @@ def maps_side_by_side(city: City, made: Sequence[MethodMap]) -> Html:
     if truth is not None:
         panels.append(("truth", class_picture(truth, WORKING)))
     parts = [_panels(panels)]
-    for protocol in dict.fromkeys(m.protocol for m in made):
+    for matrix_source in dict.fromkeys(m.matrix_source for m in made):
         panels = []
         for m in made:
-            if m.protocol == protocol:
+            if m.matrix_source == matrix_source:
                 labels = _labels(m.maps[tile], geobox)
                 stacked = [class_picture(labels, WORKING)]
                 if truth is not None:
                     stacked.append(_ERRORS[error_labels(labels, truth)])
                 panels.append((m.title, np.concatenate(stacked)))
-        parts += [Html(f"<h3>protocol {escaped(protocol)}</h3>"), _panels(panels)]
+        parts += [Html(f"<h3>matrix source {escaped(matrix_source)}</h3>"), _panels(panels)]
     return Html("".join(parts))
 
 
@@ -110,22 +110,22 @@ def _panels(panels: Sequence[tuple[str, NDArray[np.uint8]]]) -> Html:
 
 
 def bars(scored: Sequence[Row]) -> Html:
-    """Accuracy and mean IoU of scored rows as bars with intervals, coloured by protocol."""
+    """Accuracy and mean IoU of scored rows as bars with intervals, coloured by matrix source."""
     figure = Figure(figsize=(9.5, 0.8 + 0.24 * len(scored)), layout="constrained", dpi=90)
-    protocols = list(dict.fromkeys(row.made.protocol for row in scored))
+    matrix_sources = list(dict.fromkeys(row.made.matrix_source for row in scored))
     panels = figure.subplots(1, 2, sharey=True)
     for axis, (name, title) in zip(
         panels, (("accuracy", "accuracy"), ("mean_iou", "mean IoU")), strict=True
     ):
         for position, row in enumerate(scored):
             interval = row.measures[name]
-            colour = f"C{protocols.index(row.made.protocol)}"
+            colour = f"C{matrix_sources.index(row.made.matrix_source)}"
             axis.barh(position, interval.value, color=colour, alpha=0.55)
             axis.plot([interval.low, interval.high], [position] * 2, color="0.2", linewidth=1.6)
         axis.set_title(title)
         axis.invert_yaxis() if axis is panels[0] else None
         axis.grid(axis="x", alpha=0.3)
-    labels = [f"{row.made.title} ({row.made.protocol})" for row in scored]
+    labels = [f"{row.made.title} ({row.made.matrix_source})" for row in scored]
     panels[0].set_yticks(range(len(scored)), labels, fontsize=8)
     return _drawn(figure, "accuracy and mean IoU with 95 % intervals")
 
@@ -135,8 +135,8 @@ def details(rows: Sequence[Row]) -> Html:
     figure = Figure(figsize=(9.5, 2.7 * len(rows)), layout="constrained", dpi=90)
     axes: Any = figure.subplots(len(rows), 3, squeeze=False)
     for (left, middle, right), row in zip(axes, rows, strict=True):
-        examination = row.examination
-        if examination is None:
+        cell_scores = row.cell_scores
+        if cell_scores is None:
             continue
         for c in WORKING.classes:
             interval = row.measures[f"iou_{c.code}"]
@@ -144,8 +144,8 @@ def details(rows: Sequence[Row]) -> Html:
             left.plot([c.code] * 2, [interval.low, interval.high], color="0.2")
         left.set_xticks(WORKING.codes, [name.split()[0] for name in WORKING.names], fontsize=7)
         left.set_ylim(0, 1)
-        left.set_title(f"{row.made.title}, {row.made.protocol}: IoU", fontsize=9)
-        counts = examination.scores.confusion[1:, 1:].astype(np.float64)
+        left.set_title(f"{row.made.title}, {row.made.matrix_source}: IoU", fontsize=9)
+        counts = cell_scores.scores.confusion[1:, 1:].astype(np.float64)
         share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         middle.imshow(share, cmap="Blues", vmin=0, vmax=1)
         for y, x in np.ndindex(share.shape):
@@ -158,7 +158,7 @@ def details(rows: Sequence[Row]) -> Html:
         middle.set_yticks(range(5), short, fontsize=6)
         middle.set_title("truth (rows) mapped as", fontsize=9)
         right.plot([0, 1], [0, 1], color="0.7")
-        for part, name in ((examination.reliability, "as is"), (examination.tempered, "tempered")):
+        for part, name in ((cell_scores.reliability, "as is"), (cell_scores.tempered, "tempered")):
             seen = part.pixels > 0
             right.plot(
                 part.confidence[seen] / part.pixels[seen],

@@ -18,13 +18,13 @@ from landcover_pnp.products.page import Html, escaped, page, swatch, table
 from landcover_pnp.storage.atomic import write_text
 
 DOUBTFUL_DISAGREEMENT = 0.25
-"""Share of pixels on which two protocols differ above which the report warns."""
+"""Share of pixels on which two matrix sources differ above which the report warns."""
 
-_NO_MAP = "No map: all protocols and methods asked for need truth, and there is none."
+_NO_MAP = "No map: all matrix sources and methods asked for need truth, and there is none."
 
 _ABLATION = (
     ("everything", "student"),
-    ("without tones", "student_no_tones"),
+    ("without spectral indices", "student_no_indices"),
     ("without clusters", "student_no_clusters"),
     ("without weak labels: source labels instead", "source_forest"),
 )
@@ -64,14 +64,15 @@ def write_report(run: Path, results: Results, settings: TransferSettings) -> tup
 
 
 def warnings_of(results: Results) -> list[str]:
-    """What speaks against the maps without any truth: protocols that disagree."""
+    """What speaks against the maps without any truth: matrix sources that disagree."""
     found = []
     for (city, method), pairs in results.disagreement.items():
         for (a, b), share in pairs.items():
             if method in ("evidence", "student") and share > DOUBTFUL_DISAGREEMENT:
                 found.append(
-                    f"{city}, {TITLES[method]}: the protocols {a} and {b} disagree on {share:.0%} "  # type: ignore[index]
-                    "of the pixels, so at least one p(class | NLCD) is wrong here. Look at both."
+                    f"{city}, {TITLES[method]}: {a} and {b} disagree on "  # type: ignore[index]
+                    f"{share:.0%} of the pixels, so at least one p(class | NLCD) is wrong here. "
+                    "Look at both."
                 )
     return found
 
@@ -80,17 +81,17 @@ def _conditions(settings: TransferSettings, results: Results) -> list[str]:
     source, *targets = (city.name for city in results.cities)
     return [
         f"Labels of {source} only; targets {', '.join(targets)}. Scores at the truth's own "
-        f"resolution, protocol {settings.scores}; classes that the truth does not have are "
+        f"resolution, matrix source {settings.scores}; classes that the truth does not have are "
         "absent from the means. Intervals: 95 %, bootstrap over cells of 30 m; they know nothing "
         "of errors that reach further than a cell. Calibration error before and after a "
         f"temperature fitted on {source}. Cost: processor time of the method on top of the map "
-        f"run, what is learnt once for all cities counted in the first, {source}; memory: peak of "
+        f"run, what is learned once for all cities counted in the first, {source}; memory: peak of "
         f"the whole process so far. Engine of the map: {settings.inference.engine}; students learn "
         f"from {settings.student.teacher.replace('_', ' ')}; seeds "
         f"{', '.join(map(str, settings.seeds))}.",
-        "Protocols, where p(class | NLCD) comes from: source, the source city's labels; "
+        "Matrix sources, where p(class | NLCD) comes from: source, the source city's labels; "
         "definitions, the NLCD legend's texts; target, the city's own truth (a leak, as "
-        "published); repaired, re-estimated from the city's own colours, no labels; any: not used.",
+        "published); refined, re-estimated from the city's own colours, no labels; any: not used.",
     ]
 
 
@@ -113,7 +114,7 @@ def _city(city: City, results: Results, teacher: str, *, is_source: bool) -> lis
     parts = [Html(f"<h2>{escaped(city.name + note)}</h2>")]
     if not rows:
         return [*parts, Html(f"<p>{_NO_MAP}</p>")]
-    scored = [row for row in rows if row.examination is not None]
+    scored = [row for row in rows if row.cell_scores is not None]
     parts.append(maps_side_by_side(city, [row.made for row in rows]))
     if scored:
         parts.append(bars(scored))
@@ -129,7 +130,7 @@ def _city(city: City, results: Results, teacher: str, *, is_source: bool) -> lis
 
 
 _HEAD = (
-    "protocol",
+    "matrix_source",
     "method",
     "accuracy",
     "mean IoU",
@@ -145,8 +146,8 @@ _HEAD = (
 
 
 def _cells(row: Row) -> list[str]:
-    made, examination = row.made, row.examination
-    if examination is None:
+    made, cell_scores = row.made, row.cell_scores
+    if cell_scores is None:
         raise ValueError(f"{made.city} was not scored")
     gains = [
         " / ".join(_gain(row.gains[other][name]) for name in ("accuracy", "mean_iou"))
@@ -155,15 +156,15 @@ def _cells(row: Row) -> list[str]:
         for other in ("evidence", "weak_labels")
     ]
     return [
-        made.protocol,
+        made.matrix_source,
         made.title,
         _with_range(row.measures["accuracy"]),
         _with_range(row.measures["mean_iou"]),
-        f"{examination.scores.unmapped:.1%}",
+        f"{cell_scores.scores.unmapped:.1%}",
         *gains,
-        f"{np.nanmean(examination.scores.f1):.3f}",
-        f"{examination.reliability.error:.3f}",
-        f"{examination.tempered.error:.3f}",
+        f"{np.nanmean(cell_scores.scores.f1):.3f}",
+        f"{cell_scores.reliability.error:.3f}",
+        f"{cell_scores.tempered.error:.3f}",
         f"{made.seconds:.1f} s",
         f"{made.memory_mb:.0f} MB",
     ]
@@ -179,40 +180,42 @@ def _gain(interval: Interval) -> str:
 
 def _markdown(city: City, results: Results) -> str:
     rows = _rows(city, results)
-    scored = [row for row in rows if row.examination is not None]
+    scored = [row for row in rows if row.cell_scores is not None]
     if not scored:
         return f"## {city.name}\n\n{'No truth: maps only.' if rows else _NO_MAP}"
     lines = [f"## {city.name}", "", " | ".join(["| " + _HEAD[0], *_HEAD[1:]]) + " |"]
     lines.append("|---|---|" + "---:|" * (len(_HEAD) - 2))
     lines += ["| " + " | ".join(_cells(row)) + " |" for row in scored]
     over = [
-        f"Over seeds, {method}, {protocol}: "
+        f"Over seeds, {method}, {matrix_source}: "
         + ", ".join(f"{name} {_with_range(i)}" for name, i in values.items())
-        for (name_, protocol, method), values in results.over_seeds.items()
+        for (name_, matrix_source, method), values in results.over_seeds.items()
         if name_ == city.name
     ]
     return "\n".join([*lines, *([""] if over else []), *over])
 
 
 def _ablation(scored: Sequence[Row], teacher: str) -> list[Html]:
-    """What is lost without each part, under the protocols that have all parts."""
+    """What is lost without each part, under the matrix sources that have all parts."""
     methods = {row.made.method for row in scored}
-    if not methods & {"student_no_tones", "student_no_clusters"}:
+    if not methods & {"student_no_indices", "student_no_clusters"}:
         return []
-    protocols = dict.fromkeys(row.made.protocol for row in scored if row.made.method == "student")
+    matrix_sources = dict.fromkeys(
+        row.made.matrix_source for row in scored if row.made.method == "student"
+    )
     lines = []
     for title, method in (*_ABLATION, ("without student", teacher), *_BELOW[teacher]):
         cells = []
-        for protocol in protocols:
+        for matrix_source in matrix_sources:
             row = next(
                 (
                     r
                     for r in scored
-                    if r.made.method == method and r.made.protocol in (protocol, "any")
+                    if r.made.method == method and r.made.matrix_source in (matrix_source, "any")
                 ),
                 None,
             )
             pair = [row.measures[n].value for n in ("accuracy", "mean_iou")] if row else []
             cells.append(" / ".join(f"{v:.3f}" for v in pair) or "-")
         lines.append([title, *cells])
-    return [Html("<h3>Ablation: accuracy / mean IoU</h3>"), table(["", *protocols], lines)]
+    return [Html("<h3>Ablation: accuracy / mean IoU</h3>"), table(["", *matrix_sources], lines)]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from landcover_pnp.errors import RasterError
 from landcover_pnp.evaluation.calibration import fit_temperature
-from landcover_pnp.evaluation.cell_scores import Examination, examine_map, sample_map
+from landcover_pnp.evaluation.cell_scores import CellScores, sample_map, score_cells
 from landcover_pnp.evaluation.intervals import Interval, bootstrap, over_seeds, paired_differences
 from landcover_pnp.evaluation.scores import Scores
 from landcover_pnp.grid import Box, blocks
@@ -44,14 +44,14 @@ class Row:
 
     Attributes:
         made: The maps.
-        examination: Confusion by cell and reliability; None for a city without truth.
+        cell_scores: Confusion by cell and reliability; None for a city without truth.
         measures: Interval of each of ``measures``.
         gains: By method compared with, the interval of each measure's difference.
-        temperature: Fitted on the source city's map by the same method and protocol.
+        temperature: Fitted on the source city's map by the same method and matrix source.
     """
 
     made: MethodMap
-    examination: Examination | None
+    cell_scores: CellScores | None
     measures: Mapping[str, Interval]
     gains: Mapping[TransferMethod, Mapping[str, Interval]]
     temperature: float
@@ -61,22 +61,22 @@ class Row:
         made = self.made
         row: dict[str, Any] = {
             "city": made.city,
-            "protocol": made.protocol,
+            "matrix_source": made.matrix_source,
             "method": made.method,
             "seed": made.seed,
             "maps": {tile: str(path) for tile, path in made.maps.items()},
             "seconds": round(made.seconds, 2),
             "memory_mb": round(made.memory_mb),
         }
-        if self.examination is not None:
-            scores = self.examination.scores
+        if self.cell_scores is not None:
+            scores = self.cell_scores.scores
             row |= {
                 "pixels": scores.pixels,
                 "unmapped": round(scores.unmapped, 4),
                 "iou": _by_class(scores.iou),
                 "f1": _by_class(scores.f1),
-                "calibration_error": _plain(self.examination.reliability.error),
-                "calibration_error_tempered": _plain(self.examination.tempered.error),
+                "calibration_error": _plain(self.cell_scores.reliability.error),
+                "calibration_error_tempered": _plain(self.cell_scores.tempered.error),
                 "temperature": round(self.temperature, 3),
                 "confusion": scores.confusion.tolist(),
                 "intervals": {name: _listed(i) for name, i in self.measures.items()},
@@ -93,11 +93,11 @@ class Results:
     """All scores of a transfer run.
 
     Attributes:
-        rows: One a city, protocol, method and seed.
+        rows: One a city, matrix source, method and seed.
         cities: The cities, the source first.
-        over_seeds: Interval over seeds by (city, protocol, method) and measure; empty unless
+        over_seeds: Interval over seeds by (city, matrix source, method) and measure; empty unless
             asked for.
-        disagreement: By city and method, the share of pixels on which two protocols differ:
+        disagreement: By city and method, the share of pixels on which two matrix sources differ:
             needs no truth.
     """
 
@@ -139,50 +139,52 @@ def score_maps(
     """
     by_name = {city.name: city for city in cities}
     temperatures = {
-        (m.protocol, m.method, m.seed): _temperature(m, cities[0], settings)
+        (m.matrix_source, m.method, m.seed): _temperature(m, cities[0], settings)
         for m in maps
         if m.city == cities[0].name
     }
-    examined = {}
+    scored_cells = {}
     for made in maps:
         if by_name[made.city].truth is not None:
-            temperature = temperatures[made.protocol, made.method, made.seed]
-            examined[_key(made)] = _examined(made, by_name[made.city], temperature, settings)
+            temperature = temperatures[made.matrix_source, made.method, made.seed]
+            scored_cells[_key(made)] = _scored_cells(
+                made, by_name[made.city], temperature, settings
+            )
     rows = []
     for made in maps:
-        examination = examined.get(_key(made))
-        temperature = temperatures[made.protocol, made.method, made.seed]
-        if examination is None:
+        cell_scores = scored_cells.get(_key(made))
+        temperature = temperatures[made.matrix_source, made.method, made.seed]
+        if cell_scores is None:
             rows.append(Row(made, None, {}, {}, temperature))
             continue
-        intervals = bootstrap(measures, examination.cells, made.seed)
+        intervals = bootstrap(measures, cell_scores.cells, made.seed)
         gains: dict[TransferMethod, Mapping[str, Interval]] = {}
         for other in COMPARED_WITH:
-            reference = examined.get((made.city, made.protocol, other, settings.seeds[0]))
+            reference = scored_cells.get((made.city, made.matrix_source, other, settings.seeds[0]))
             # Half a city's truth is no comparison with all of it.
             if reference is not None and made.method not in (other, "half_city"):
                 gains[other] = paired_differences(
-                    measures, examination.cells, reference.cells, made.seed
+                    measures, cell_scores.cells, reference.cells, made.seed
                 )
-        rows.append(Row(made, examination, intervals, gains, temperature))
+        rows.append(Row(made, cell_scores, intervals, gains, temperature))
     seeds = _over_seeds(rows) if settings.interval_over_seeds else {}
     return Results(tuple(rows), tuple(cities), seeds, _disagreement(maps))
 
 
 def _key(made: MethodMap) -> tuple[str, str, str, int]:
-    return made.city, made.protocol, made.method, made.seed
+    return made.city, made.matrix_source, made.method, made.seed
 
 
-def _examined(
+def _scored_cells(
     made: MethodMap, city: City, temperature: float, settings: TransferSettings
-) -> Examination:
+) -> CellScores:
     parts = []
     for tile, files in city.tiles.items():
         if files.truth is None:
             raise ValueError(f"{city.name} {tile} has no truth")
         legend = LEGENDS[files.truth.legend]
         parts.append(
-            examine_map(
+            score_cells(
                 made.probabilities(tile),
                 files.truth.path,
                 legend,
@@ -197,8 +199,7 @@ def _examined(
         raise RasterError(
             found=f"the truth of {city.name} has no class anywhere: {', '.join(paths)}",
             expected="truth to score the maps with",
-            way_out="correct the file or its legend, or leave it out: the maps are finished and "
-            "kept",
+            fix="correct the file or its legend, or leave it out: the maps are finished and kept",
         )
     return whole
 
@@ -222,7 +223,7 @@ def _temperature(made: MethodMap, source: City, settings: TransferSettings) -> f
 def _over_seeds(rows: Sequence[Row]) -> dict[tuple[str, str, str], dict[str, Interval]]:
     groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
-        if row.examination is not None:
+        if row.cell_scores is not None:
             groups.setdefault(_key(row.made)[:3], []).append(row)
     return {
         key: {
@@ -237,14 +238,15 @@ def _over_seeds(rows: Sequence[Row]) -> dict[tuple[str, str, str], dict[str, Int
 def _disagreement(
     maps: Sequence[MethodMap],
 ) -> dict[tuple[str, str], dict[tuple[str, str], float]]:
-    """Share of pixels on which the same method differs between two protocols."""
+    """Share of pixels on which the same method differs between two matrix sources."""
     groups: dict[tuple[str, str, int], list[MethodMap]] = {}
     for made in maps:
         groups.setdefault((made.city, made.method, made.seed), []).append(made)
     first = {key[:2]: group for key, group in reversed(groups.items()) if len(group) > 1}
     return {
         key: {
-            (a.protocol, b.protocol): _differing(a, b) for a, b in itertools.combinations(group, 2)
+            (a.matrix_source, b.matrix_source): _differing(a, b)
+            for a, b in itertools.combinations(group, 2)
         }
         for key, group in first.items()
     }

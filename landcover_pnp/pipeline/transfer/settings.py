@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from landcover_pnp.evidence.settings import ClusterSettings, RepairSettings
+from landcover_pnp.config import renamed
+from landcover_pnp.evidence.settings import ClusterSettings, RefinementSettings
 from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.pipeline.settings import TileSettings
 from landcover_pnp.scenes.settings import EnviroAtlasTile, RasterFiles, SyntheticSettings
 from landcover_pnp.student.settings import StudentSettings
 
-TransferProtocol = Literal[
-    "source", "source_repaired", "definitions", "definitions_repaired", "target"
-]
-"""Where p(class | NLCD) comes from; ``_repaired``: re-estimated from each city's colours."""
+MatrixSource = Literal["source", "source_refined", "definitions", "definitions_refined", "target"]
+"""Where p(class | NLCD) comes from; ``_refined``: re-estimated from each city's colours."""
 
 TransferMethod = Literal[
     "majority",
@@ -30,7 +29,7 @@ TransferMethod = Literal[
     "student_unet",
     "student_finetuned",
     "student_no_clusters",
-    "student_no_tones",
+    "student_no_indices",
     "half_city",
 ]
 """Methods of a transfer run, see docs/transfer.md."""
@@ -60,27 +59,34 @@ class TransferSettings:
     Attributes:
         source: The city whose labels may be used.
         targets: Cities whose truth, where there is any, is read by evaluation alone, and by the
-            protocol ``target`` and the method ``half_city``, which say so.
-        protocols: Where p(class | NLCD) comes from.
+            matrix source ``target`` and the method ``half_city``, which say so.
+        matrix_sources: Where p(class | NLCD) comes from.
         methods: Methods in the order of the table.
         seeds: Seeds of the methods that learn; an interval over seeds needs two.
         interval_over_seeds: Whether to give one.
-        scores: See ``EvaluateSettings.protocol``.
+        scores: See ``EvaluateSettings.scheme``.
         inference: Engine of the method ``map``.
         clusters: Clusters.
         tiles: Tiles.
         student: Student; its model is that of the method ``student``.
-        repair: How the ``_repaired`` protocols re-estimate p(class | NLCD).
+        refinement: How the ``_refined`` matrix sources re-estimate p(class | NLCD).
         resolution_m: Pixel side of the working grid.
         workers: Worker processes of the map stage; null is one a core.
     """
 
     source: TransferCity
     targets: list[TransferCity]
-    protocols: list[TransferProtocol] = field(
-        default_factory=lambda: ["source", "source_repaired", "definitions_repaired"]
+    matrix_sources: list[MatrixSource] = renamed(
+        "protocols",
+        {
+            "source_repaired": "source_refined",
+            "definitions_repaired": "definitions_refined",
+        },
+        default_factory=lambda: ["source", "source_refined", "definitions_refined"],
     )
-    methods: list[TransferMethod] = field(
+    methods: list[TransferMethod] = renamed(
+        "methods",
+        {"student_no_tones": "student_no_indices"},
         default_factory=lambda: [
             "majority",
             "source_forest",
@@ -88,7 +94,7 @@ class TransferSettings:
             "evidence",
             "map",
             "student",
-        ]
+        ],
     )
     seeds: list[int] = field(default_factory=lambda: [0])
     interval_over_seeds: bool = False
@@ -97,6 +103,6 @@ class TransferSettings:
     clusters: ClusterSettings = field(default_factory=ClusterSettings)
     tiles: TileSettings = field(default_factory=TileSettings)
     student: StudentSettings = field(default_factory=StudentSettings)
-    repair: RepairSettings = field(default_factory=RepairSettings)
+    refinement: RefinementSettings = renamed("repair", default_factory=RefinementSettings)
     resolution_m: float = 4.0
     workers: int | None = None

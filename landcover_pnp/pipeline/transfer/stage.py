@@ -1,12 +1,12 @@
-"""The transfer stage: one city's labels, other cities' maps, every method, every protocol, scored.
+"""The transfer stage: one city's labels, other cities' maps, every method and matrix source.
 
-    <run>/<city>/<protocol>/<method>.tif      class maps (of several tiles: .../<tile>/<method>.tif)
-    <run>/<city>/<protocol>/probabilities/    what they were made of
-    <run>/<city>/<protocol>/run/              the map run they start from
+    <run>/<city>/<matrix source>/<method>.tif      class maps (of several tiles:
+    .../<tile>/<method>.tif) <run>/<city>/<matrix source>/probabilities/    what they were made of
+    <run>/<city>/<matrix source>/run/              the map run they start from
     <run>/results.json, table.md, report.html
 
-Truth of a target city is opened by the scoring alone, at the end; by the protocol ``target`` and
-the method ``half_city`` too, which say so by their names.
+Truth of a target city is opened by the scoring alone, at the end; by the matrix source ``target``
+and the method ``half_city`` too, which say so by their names.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from landcover_pnp.evidence.settings import WeakLabelSettings
 from landcover_pnp.pipeline.map import map_city
-from landcover_pnp.pipeline.mapped_scenes import open_site
+from landcover_pnp.pipeline.mapped_scenes import open_mapped_scene
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.pipeline.transfer.cities import (
     City,
@@ -29,7 +29,7 @@ from landcover_pnp.pipeline.transfer.cities import (
     require_usable,
     without_truth,
 )
-from landcover_pnp.pipeline.transfer.maps import MethodMap, Taught, made_or_kept
+from landcover_pnp.pipeline.transfer.maps import MethodMap, Trained, made_or_kept
 from landcover_pnp.pipeline.transfer.methods import LEARNS, WITHOUT_MATRIX, Work
 from landcover_pnp.pipeline.transfer.report import write_report
 from landcover_pnp.pipeline.transfer.scores import score_maps
@@ -38,10 +38,10 @@ from landcover_pnp.scenes.settings import RasterFiles, SceneSettings
 from landcover_pnp.storage.atomic import remove_partials
 from landcover_pnp.storage.lock import locked
 from landcover_pnp.storage.records import write_json
-from landcover_pnp.student.mapped_scene import Site
+from landcover_pnp.student.mapped_scene import MappedScene
 
 NO_MATRIX = "any"
-"""Folder, in the protocol's place, of methods that do not use p(class | NLCD)."""
+"""Folder, in the matrix source's place, of methods that do not use p(class | NLCD)."""
 
 Say = Callable[[str], None]
 
@@ -77,12 +77,12 @@ class TransferSummary:
 
 
 def run_transfer(settings: TransferSettings, run: Path, say: Say | None = None) -> TransferSummary:
-    """Maps the source and every target by every method under every protocol, and scores.
+    """Maps the source and every target by every method under every matrix source, and scores.
 
     The same call again keeps what is finished and made of the same settings and inputs.
 
     Args:
-        settings: Cities, protocols, methods, seeds.
+        settings: Cities, matrix sources, methods, seeds.
         run: Run folder.
         say: Called with a sentence whenever there is news.
 
@@ -102,11 +102,11 @@ def run_transfer(settings: TransferSettings, run: Path, say: Say | None = None) 
         require_usable(cities, settings.resolution_m, settings.methods)
         once: dict[tuple[str, ...], MethodMap] = {}
         incomplete = 0
-        for protocol in settings.protocols:
-            work = _Protocol(settings, run, protocol, cities, tell, keep)
+        for matrix_source in settings.matrix_sources:
+            work = _MatrixSource(settings, run, matrix_source, cities, tell, keep)
             for made in work.maps():
-                # A method without p(class | NLCD) comes again, kept, under the next protocol.
-                once.setdefault((made.city, made.protocol, made.method, str(made.seed)), made)
+                # A method without p(class | NLCD) comes again, kept, under the next matrix source.
+                once.setdefault((made.city, made.matrix_source, made.method, str(made.seed)), made)
             incomplete += work.incomplete
         results = score_maps(list(once.values()), cities, settings)
         write_json(run / "results.json", results.content())
@@ -123,52 +123,55 @@ def run_transfer(settings: TransferSettings, run: Path, say: Say | None = None) 
     )
 
 
-class _Protocol:
-    """All maps of one protocol."""
+class _MatrixSource:
+    """All maps of one matrix source."""
 
     def __init__(
         self,
         settings: TransferSettings,
         run: Path,
-        protocol: str,
+        matrix_source: str,
         cities: Sequence[City],
         say: Say,
         keep: Callable[[], None],
     ) -> None:
-        self.settings, self.run, self.protocol, self.say = settings, run, protocol, say
+        self.settings, self.run, self.matrix_source, self.say = settings, run, matrix_source, say
         self.cities, self._keep = cities, keep
         self.incomplete = 0
-        self._taught: Taught = {}
+        self._trained: Trained = {}
 
     def maps(self) -> Iterator[MethodMap]:
-        source = self._sites(self.cities[0])
+        source = self._mapped_scenes(self.cities[0])
         for city in self.cities:
-            if self.protocol == "target" and city.truth is None:
-                self.say(f"{city.name}: no truth, hence no protocol target")
+            if self.matrix_source == "target" and city.truth is None:
+                self.say(f"{city.name}: no truth, hence no matrix source target")
                 continue
-            sites = source if city is self.cities[0] else self._sites(city)
+            mapped_scenes = source if city is self.cities[0] else self._mapped_scenes(city)
             for method in self.settings.methods:
-                seen = sites
+                seen = mapped_scenes
                 if method == "half_city":
                     if city.truth is None:
                         continue
-                    seen = {t: _with_truth(site, city.tiles[t]) for t, site in sites.items()}
+                    seen = {
+                        t: _with_truth(mapped_scene, city.tiles[t])
+                        for t, mapped_scene in mapped_scenes.items()
+                    }
                 for seed in self.settings.seeds if method in LEARNS else self.settings.seeds[:1]:
                     work = Work(method, seed, source, seen, self.settings.student)
                     yield self._map(city, work)
 
-    def _sites(self, city: City) -> dict[str, Site]:
-        """The map runs of a city's tiles under this protocol."""
-        name, _, repaired = self.protocol.partition("_")
+    def _mapped_scenes(self, city: City) -> dict[str, MappedScene]:
+        """The map runs of a city's tiles under this matrix source."""
+        name, _, refined = self.matrix_source.partition("_")
         source, grid_m = self.cities[0], self.settings.resolution_m
         # Of a city of several tiles, as published: what they have in common, not each one's own.
         labelled = {"source": source, "target": city}.get(name)
         weak = WeakLabelSettings(
             "source" if labelled else "definitions",
             label_configs(labelled, grid_m, self.run / "cities") if labelled else [],
-            self.settings.repair if repaired else None,
+            self.settings.refinement if refined else None,
         )
-        sites = {}
+        mapped_scenes = {}
         for tile, files in city.tiles.items():
             seen = files if city is source else without_truth(files)
             mapped = MapSettings(
@@ -179,29 +182,31 @@ class _Protocol:
                 tiles=self.settings.tiles,
                 workers=self.settings.workers,
             )
-            folder = self.run / city.name / self.protocol / tile / "run"
+            folder = self.run / city.name / self.matrix_source / tile / "run"
             summary = map_city(mapped, folder)
             self._keep()  # whatever truth or another city turns out to be
-            self.say(f"{city.name} {tile}, protocol {self.protocol}: {summary.seconds:.0f} s")
+            self.say(
+                f"{city.name} {tile}, matrix source {self.matrix_source}: {summary.seconds:.0f} s"
+            )
             if summary.exit_code:
                 self.incomplete += 1
                 reasons = {**summary.unusable, **summary.reasons}
                 failed = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
                 self.say(f"warning: no data where tiles or images failed in {folder}: {failed}")
-            sites[tile] = open_site(folder)
-        return sites
+            mapped_scenes[tile] = open_mapped_scene(folder)
+        return mapped_scenes
 
     def _map(self, city: City, work: Work) -> MethodMap:
-        protocol = NO_MATRIX if work.method in WITHOUT_MATRIX else self.protocol
-        folder = self.run / city.name / protocol
+        matrix_source = NO_MATRIX if work.method in WITHOUT_MATRIX else self.matrix_source
+        folder = self.run / city.name / matrix_source
         first = work.seed == self.settings.seeds[0]
         name = work.method if first else f"{work.method}-seed{work.seed}"
-        record, kept = made_or_kept(work, folder, name, self._taught)
+        record, kept = made_or_kept(work, folder, name, self._trained)
         if not kept:
-            self.say(f"{city.name}, {protocol}, {name}: {record.seconds:.0f} s")
+            self.say(f"{city.name}, {matrix_source}, {name}: {record.seconds:.0f} s")
         return MethodMap(
             city=city.name,
-            protocol=protocol,
+            matrix_source=matrix_source,
             method=work.method,
             seed=work.seed,
             maps={tile: folder / tile / f"{name}.tif" for tile in city.tiles},
@@ -211,5 +216,7 @@ class _Protocol:
         )
 
 
-def _with_truth(site: Site, files: RasterFiles) -> Site:
-    return dataclasses.replace(site, fine=dataclasses.replace(site.fine, files=files))
+def _with_truth(mapped_scene: MappedScene, files: RasterFiles) -> MappedScene:
+    return dataclasses.replace(
+        mapped_scene, fine=dataclasses.replace(mapped_scene.fine, files=files)
+    )

@@ -26,7 +26,8 @@ CLOSE_S = 60.0
 """Time within which they must have ended."""
 
 DASK = {
-    # The farm itself tells the piece that kills workers from those that stood in line behind it.
+    # The task pool itself tells the piece that kills workers from those that stood in line behind
+    # it.
     "distributed.scheduler.allowed-failures": 0,
     # Time for a worker that died to be there again, before its nanny is told to give up. dask's
     # own 15 s are too few on a busy machine.
@@ -69,7 +70,7 @@ def own_cluster(workers: int | None, most: int) -> Iterator[LocalCluster]:
             raise RunError(
                 found=f"worker processes do not start: {late if killed.is_set() else error}",
                 expected=f"room for {count} processes of this program",
-                way_out="give fewer --workers, or 0 to work without; a script of your own must "
+                fix="give fewer --workers, or 0 to work without; a script of your own must "
                 "start the work below `if __name__ == '__main__':`, for workers import it",
             ) from error
         try:

@@ -1,4 +1,4 @@
-"""The farm: one piece of work done for many names by the processes of a dask cluster."""
+"""The task pool: one piece of work done for many names by the processes of a dask cluster."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ from typing import Any, Self, TypeVar
 from distributed import Future, KilledWorker
 
 from landcover_pnp.errors import DiskFullError, LandcoverError
-from landcover_pnp.pipeline.workers.worker_pool import POLL_S, Crew, Hands, hired, scheduler_lost
+from landcover_pnp.pipeline.workers.worker_pool import (
+    POLL_S,
+    WorkerPool,
+    Workers,
+    scheduler_lost,
+    start_workers,
+)
 
 R = TypeVar("R")
 
@@ -40,20 +46,20 @@ class Lost:
     reason: str
 
 
-class Farm:
+class TaskPool:
     """Workers, hired when the first piece of work is there and kept for all that follows.
 
     A context: at its end workers of our own are dismissed, those of others left alone.
 
     Args:
-        crew: Who does the work.
+        pool: Who does the work.
         pieces: Pieces of work there are at most; more workers are not hired.
         tell: Called with what the user should know: the dashboard, lost workers.
     """
 
-    def __init__(self, crew: Crew, pieces: int, tell: Callable[[str], None]) -> None:
-        self._crew, self._pieces, self._tell = crew, pieces, tell
-        self._hired = ExitStack()
+    def __init__(self, pool: WorkerPool, pieces: int, tell: Callable[[str], None]) -> None:
+        self._pool, self._pieces, self._tell = pool, pieces, tell
+        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         """Hires nobody yet."""
@@ -61,9 +67,9 @@ class Farm:
 
     def __exit__(self, *_: object) -> None:
         """Dismisses the workers."""
-        self._hired.close()
+        self._stack.close()
 
-    def harvest(
+    def run_tasks(
         self,
         work: Callable[[str], R],
         names: Sequence[str],
@@ -90,20 +96,20 @@ class Farm:
                 all died.
             DiskFullError: If a piece raised it: those in hand are finished first.
         """
-        if self._crew.workers == 0:
+        if self._pool.workers == 0:
             for name in names:
                 if stop():
                     return
                 yield name, _done(work, name)
         elif names:
             try:
-                yield from self._harvest(self._hands, work, names, stop)
+                yield from self._run_tasks(self._workers, work, names, stop)
             except (OSError, CancelledError) as error:  # dask's own are of these kinds
                 raise scheduler_lost() from error
 
-    def _harvest(
+    def _run_tasks(
         self,
-        hands: Hands,
+        workers: Workers,
         work: Callable[[str], R],
         names: Sequence[str],
         stop: Callable[[], bool],
@@ -117,9 +123,9 @@ class Farm:
 
         def give(name: str) -> None:
             # dask groups what it remembers by function name as long as it may name the tasks
-            future = hands.client.submit(work, name, pure=False, retries=0)
+            future = workers.client.submit(work, name, pure=False, retries=0)
             in_hand[future.key] = name, future
-            hands.loop.add_callback(fetch, future)
+            workers.loop.add_callback(fetch, future)
 
         async def fetch(future: Future[Any]) -> None:
             # Where a worker dies with a result that was not yet fetched, this waits until another
@@ -132,7 +138,7 @@ class Farm:
 
         while True:
             if not (stop() or failure):
-                while waiting and len(in_hand) < IN_HAND * hands.threads:
+                while waiting and len(in_hand) < IN_HAND * workers.threads:
                     give(waiting.popleft())
                 if alone and not waiting and not in_hand:
                     give(alone.popleft())
@@ -141,8 +147,8 @@ class Farm:
             try:
                 future, result, error = finished.get(timeout=POLL_S)
             except Empty:
-                hands.require_alive()
-                if not hands.threads and time.monotonic() - told >= TELL_S:
+                workers.require_alive()
+                if not workers.threads and time.monotonic() - told >= TELL_S:
                     told = time.monotonic()
                     self._tell("waiting: the scheduler has no worker")
                 continue
@@ -167,10 +173,10 @@ class Farm:
             raise failure
 
     @cached_property
-    def _hands(self) -> Hands:
-        hands = self._hired.enter_context(hired(self._crew, self._pieces))
-        self._tell(f"dask dashboard: {hands.client.dashboard_link}")
-        return hands
+    def _workers(self) -> Workers:
+        workers = self._stack.enter_context(start_workers(self._pool, self._pieces))
+        self._tell(f"dask dashboard: {workers.client.dashboard_link}")
+        return workers
 
 
 def _done(work: Callable[[str], R], name: str) -> R | Lost:

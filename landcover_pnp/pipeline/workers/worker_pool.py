@@ -1,4 +1,4 @@
-"""The crew: the processes of a dask cluster that work for a run, its own or somebody else's."""
+"""The worker pool: processes of a dask cluster that work for a run, its own or another's."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ LOOK_S = 5.0
 """Time between counts of the workers."""
 
 POLL_S = 1.0
-"""The same while there is none; and between looks at the crew while nothing is finished."""
+"""The same while there is none; and between looks at the worker pool while nothing is finished."""
 
 
 @dataclass(frozen=True)
-class Crew:
+class WorkerPool:
     """Who does the work.
 
     Attributes:
@@ -53,7 +53,7 @@ class Crew:
     shared: Path | None = None
 
 
-class Hands:
+class Workers:
     """Workers at hand, counted again and again in the client's event loop.
 
     Args:
@@ -87,7 +87,7 @@ class Hands:
             raise RunError(
                 found="all worker processes have died, and none could be started again",
                 expected="workers that live until the work is done",
-                way_out="see whether the memory is enough (fewer --workers need less), then repeat "
+                fix="see whether the memory is enough (fewer --workers need less), then repeat "
                 "the command or `landcover resume RUN`; finished tiles are kept",
             )
         # Counted, not measured: where this process was stopped for an hour, nobody kept silent.
@@ -109,11 +109,11 @@ class Hands:
 
 
 @contextmanager
-def hired(crew: Crew, pieces: int) -> Iterator[Hands]:
+def start_workers(pool: WorkerPool, pieces: int) -> Iterator[Workers]:
     """Starts workers, or connects to those that run already.
 
     Args:
-        crew: Who they are.
+        pool: Who they are.
         pieces: Pieces of work there are at most; more workers of our own are not started.
 
     Yields:
@@ -126,18 +126,18 @@ def hired(crew: Crew, pieces: int) -> Iterator[Hands]:
     """
     with ExitStack() as stack:
         stack.enter_context(silence_logging_cmgr(logging.CRITICAL))
-        if crew.scheduler is None:
-            own = stack.enter_context(own_cluster(crew.workers, pieces))
+        if pool.scheduler is None:
+            own = stack.enter_context(own_cluster(pool.workers, pieces))
             client = stack.enter_context(_left_in_time(Client(own, timeout=START_S)))
         else:
             own = None
-            client = stack.enter_context(_left_in_time(_client_of(crew.scheduler)))
-            if crew.shared is not None:
-                _require_shared(client, crew.shared)
-        hands = Hands(client, own)
-        client.sync(hands.count, callback_timeout=ANSWER_S)
-        hands.loop.add_callback(hands.keep_counting)
-        yield hands
+            client = stack.enter_context(_left_in_time(_client_of(pool.scheduler)))
+            if pool.shared is not None:
+                _require_shared(client, pool.shared)
+        workers = Workers(client, own)
+        client.sync(workers.count, callback_timeout=ANSWER_S)
+        workers.loop.add_callback(workers.keep_counting)
+        yield workers
 
 
 def scheduler_lost(found: str = "the connection to the dask scheduler was lost") -> RunError:
@@ -145,7 +145,7 @@ def scheduler_lost(found: str = "the connection to the dask scheduler was lost")
     return RunError(
         found=found,
         expected="a scheduler that runs as long as the map",
-        way_out="start it again, then repeat the command or `landcover resume RUN`; finished "
+        fix="start it again, then repeat the command or `landcover resume RUN`; finished "
         "tiles are kept",
     )
 
@@ -178,7 +178,7 @@ def _require_shared(client: Client, folder: Path) -> None:
         raise RequestError(
             found=f"workers that do not see {folder}: {', '.join(blind[:5])}",
             expected="a run folder that all workers share with this process",
-            way_out="put the run on a shared file system, mounted under the same path everywhere",
+            fix="put the run on a shared file system, mounted under the same path everywhere",
         )
 
 
@@ -197,5 +197,5 @@ def _client_of(scheduler: str) -> Client:
         raise RequestError(
             found=f"no dask scheduler answers at {scheduler}: {reason}",
             expected="the address that `dask scheduler` prints, tcp://HOST:8786",
-            way_out="start it, or leave out --scheduler to work on this machine",
+            fix="start it, or leave out --scheduler to work on this machine",
         ) from error

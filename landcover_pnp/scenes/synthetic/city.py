@@ -84,7 +84,7 @@ def write_city(settings: SyntheticSettings, root: Path) -> SyntheticSummary:
         raise SettingsError(
             found=f"a synthetic city of {side} m",
             expected=f"at least {SMALLEST_M} m, the size of a few houses",
-            way_out="set width_m to several hundred metres or more",
+            fix="set width_m to several hundred metres or more",
         )
     rng = city_rng(look, settings.seed)
     plan = draw_labels(look, (side, side), rng)

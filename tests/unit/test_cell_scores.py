@@ -5,7 +5,7 @@ import pytest
 from inputs import two_halves, write_tif
 from rasterio.warp import transform
 
-from landcover_pnp.evaluation.cell_scores import examine_map
+from landcover_pnp.evaluation.cell_scores import score_cells
 from landcover_pnp.legend import ENVIROATLAS
 from landcover_pnp.storage.georeference import pixel_sides_m
 from landcover_pnp.storage.raster import open_raster
@@ -29,7 +29,7 @@ def mapped(folder: Path) -> Path:
 
 def cells_of(folder: Path, side: float, crs: str, corner: tuple[float, float]) -> np.ndarray:
     truth = write_tif(folder / "truth.tif", two_halves(40, 20, SIDE), side, crs, corner)
-    return examine_map(
+    return score_cells(
         mapped(folder), truth, ENVIROATLAS, "five_classes", overlap=True
     ).cells.confusion
 

@@ -3,9 +3,9 @@
 Accuracy / mean IoU of `evidence` at 4 m on synthetic cities of 512 m (seeds 11 and 21) and, where
 the folder ../shared is there, the real window of Pittsburgh. Matrices: the NLCD definitions, and
 the true ones of two cities of the first seed. The mapped city gives no label but for the scores.
-`by pixel` is the repair without what is expected of whole colours alone.
+`by pixel` is the refinement without what is expected of whole colours alone.
 
-Usage: python benchmarks/repair.py [SEED ...]
+Usage: python benchmarks/refinement.py [SEED ...]
 """
 
 import itertools
@@ -22,9 +22,9 @@ from landcover_pnp.config import load_settings
 from landcover_pnp.evaluation.scores import Scores, score
 from landcover_pnp.evidence import matrix_refinement
 from landcover_pnp.evidence.clusters import responsibilities, sample_centres
-from landcover_pnp.evidence.matrix_sources import repair_scene
-from landcover_pnp.evidence.settings import ClusterSettings, RepairSettings, WeakLabelSettings
-from landcover_pnp.evidence.spectral_indices import class_given_tone
+from landcover_pnp.evidence.matrix_sources import refine_for_scene
+from landcover_pnp.evidence.settings import ClusterSettings, RefinementSettings, WeakLabelSettings
+from landcover_pnp.evidence.spectral_indices import class_given_indices
 from landcover_pnp.evidence.weak_labels import (
     DEFINITIONS,
     class_given_nlcd,
@@ -80,7 +80,7 @@ def evidence_scores(scene: Scene, matrix: NDArray[np.float64]) -> Scores:
 
 def main(seeds: list[int]) -> None:
     """Prints the table."""
-    print("| city | matrix of | as given | by pixel | repaired | moved |")
+    print("| city | matrix of | as given | by pixel | refined | moved |")
     print("|---|---|---:|---:|---:|---:|")
     with TemporaryDirectory() as folder:
         cities = scenes(Path(folder), seeds)
@@ -91,9 +91,9 @@ def main(seeds: list[int]) -> None:
             for given, matrix in matrices.items():
                 if city.startswith(given):
                     continue
-                with patch.object(matrix_refinement, "class_given_colour", class_given_tone):
-                    plain = repair_scene(scene, matrix, RepairSettings())
-                full = repair_scene(scene, matrix, RepairSettings())
+                with patch.object(matrix_refinement, "class_given_colour", class_given_indices):
+                    plain = refine_for_scene(scene, matrix, RefinementSettings())
+                full = refine_for_scene(scene, matrix, RefinementSettings())
                 cells = [evidence_scores(scene, m) for m in (matrix, plain.matrix, full.matrix)]
                 shown = " | ".join(f"{s.accuracy:.3f} / {s.mean_iou:.3f}" for s in cells)
                 print(f"| {city} | {given} | {shown} | {full.change:.2f} |", flush=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from landcover_pnp.config import keys, load_settings
-from landcover_pnp.errors import SettingsError
+from landcover_pnp.errors import RenamedWarning, SettingsError
 from landcover_pnp.pipeline.settings import BatchSettings, DemoSettings, MapSettings
 from landcover_pnp.pipeline.transfer.settings import TransferSettings
 from landcover_pnp.prior.settings import TrainPriorSettings
@@ -134,3 +134,21 @@ def test_values_of_groups_and_lists_have_ranges_too(
     (tmp_path / "c.yaml").write_text(f"out: a\n{text}\n")
     with pytest.raises(SettingsError, match=message):
         load_settings(TrainPriorSettings, tmp_path / "c.yaml")
+
+
+def test_old_names_of_keys_and_words_are_read_with_a_warning(tmp_path: Path) -> None:
+    config = tmp_path / "city.yaml"
+    config.write_text("tiles: {ring_px: 3}\nweak_labels: {repair: {keep: 0.3}}\nscene: {}\n")
+    words = ["--weak_labels.repair.keep", "0.7", "--weak_labels.protocol", "source"]
+    with pytest.warns(RenamedWarning) as said:
+        settings = load_settings(MapSettings, config, words)
+    assert settings.tiles.halo_px == 3
+    assert settings.weak_labels.matrix_source == "source"
+    assert settings.weak_labels.refinement is not None
+    assert settings.weak_labels.refinement.keep == 0.7
+    assert any("ring_px" in str(w.message) and "halo_px" in str(w.message) for w in said)
+    config.write_text("protocols: [source, source_repaired]\nsource: {name: a}\ntargets: []\n")
+    with pytest.warns(RenamedWarning) as said:
+        transfer = load_settings(TransferSettings, config)
+    assert any("source_refined" in str(w.message) for w in said)
+    assert transfer.matrix_sources == ["source", "source_refined"]

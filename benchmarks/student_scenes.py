@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from landcover_pnp.config import load_settings
 from landcover_pnp.evaluation.scores import Scores, score
-from landcover_pnp.evidence.settings import RepairSettings, WeakLabelSettings
+from landcover_pnp.evidence.settings import RefinementSettings, WeakLabelSettings
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.pipeline.map import map_city
-from landcover_pnp.pipeline.mapped_scenes import open_site
+from landcover_pnp.pipeline.mapped_scenes import open_mapped_scene
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.scenes.enviroatlas import scene_files, tile_files
 from landcover_pnp.scenes.settings import (
@@ -24,10 +24,10 @@ from landcover_pnp.scenes.settings import (
 )
 from landcover_pnp.scenes.synthetic import write_city
 from landcover_pnp.scenes.synthetic.style import Look
-from landcover_pnp.student.mapped_scene import Predict, Site
+from landcover_pnp.student.mapped_scene import MappedScene, Predict
 
 TARGET = WeakLabelSettings("target")
-REPAIRED = WeakLabelSettings("definitions", repair=RepairSettings())
+REFINED = WeakLabelSettings("definitions", refinement=RefinementSettings())
 
 
 def synthetic(look: Look, seed: int, folder: Path) -> RasterFiles:
@@ -44,30 +44,30 @@ def pittsburgh() -> RasterFiles | None:
     return scene_files(load_settings(MapSettings, config).scene) if REAL.is_dir() else None
 
 
-def mapped(files: RasterFiles, weak_labels: WeakLabelSettings, run: Path) -> Site:
+def mapped(files: RasterFiles, weak_labels: WeakLabelSettings, run: Path) -> MappedScene:
     """A city as a finished run of `evidence`."""
     scene, engine = SceneSettings(rasters=files), InferenceSettings(engine="evidence")
     map_city(MapSettings(scene, weak_labels=weak_labels, inference=engine, workers=0), run)
-    return open_site(run)
+    return open_mapped_scene(run)
 
 
-def scored(site: Site, predict: Predict, reach_px: int) -> Scores:
+def scored(mapped_scene: MappedScene, predict: Predict, reach_px: int) -> Scores:
     """Scores of a prediction at the image's resolution."""
 
     def parts() -> Iterator[Scores]:
-        for box in blocks(site.scene.extent, 128):
-            p = site.predicted(predict, box, reach_px)
+        for box in blocks(mapped_scene.scene.extent, 128):
+            p = mapped_scene.predicted(predict, box, reach_px)
             labels = np.where(p.any(axis=0), p.argmax(axis=0) + 1, 0)
-            yield score(labels, site.fine.truth(box), "five_classes")
+            yield score(labels, mapped_scene.fine.truth(box), "five_classes")
 
     first, *others = parts()
     return sum(others, start=first)
 
 
-def evidence_of(site: Site) -> Predict:
+def evidence_of(mapped_scene: MappedScene) -> Predict:
     """The map of `evidence`, each working pixel repeated."""
 
     def predict(_: NDArray[np.float32], box: Box) -> NDArray[np.float32]:
-        return site.upsampled(site.probabilities("evidence", box))
+        return mapped_scene.upsampled(mapped_scene.probabilities("evidence", box))
 
     return predict

@@ -16,8 +16,8 @@ from tornado.platform.asyncio import BaseAsyncIOLoop
 from work import noted
 
 from landcover_pnp.errors import DiskFullError, RequestError, RunError
-from landcover_pnp.pipeline.workers.task_pool import IN_HAND, TRIES, Farm, Lost
-from landcover_pnp.pipeline.workers.worker_pool import Crew
+from landcover_pnp.pipeline.workers.task_pool import IN_HAND, TRIES, Lost, TaskPool
+from landcover_pnp.pipeline.workers.worker_pool import WorkerPool
 
 TESTS = Path(__file__).parents[1]
 ENVIRONMENT = {
@@ -39,7 +39,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, sub
     head = subprocess.Popen(
         [*dask, "scheduler", "--host", "127.0.0.1", "--port", "0", *quiet], **common
     )
-    hands = subprocess.Popen(
+    workers = subprocess.Popen(
         [*dask, "worker", "--nworkers", "2", "--nthreads", "1", *quiet],
         **common,
         start_new_session=True,
@@ -50,22 +50,22 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, sub
         client.wait_for_workers(2, timeout=60)
         address = client.scheduler.address
     yield address, head
-    for process in (hands, head):
+    for process in (workers, head):
         process.terminate()
-    for process in (hands, head):
+    for process in (workers, head):
         process.wait(20)
 
 
-def harvest(
-    names: list[str], crew: Crew, folder: Path, notes: list[str] | None = None
+def run_tasks(
+    names: list[str], pool: WorkerPool, folder: Path, notes: list[str] | None = None
 ) -> dict[str, str | Lost]:
     tell = (notes if notes is not None else []).append
-    with Farm(crew, len(names), tell) as farm:
-        return dict(farm.harvest(partial(noted, folder), names))
+    with TaskPool(pool, len(names), tell) as task_pool:
+        return dict(task_pool.run_tasks(partial(noted, folder), names))
 
 
 def deadline(seconds: float) -> Callable[[], bool]:
-    """What a harvest may be asked with between pieces: it fails when the time is over."""
+    """What a run of tasks may be asked with between pieces: it fails when the time is over."""
     end = time.monotonic() + seconds
 
     def over() -> bool:
@@ -84,7 +84,7 @@ def test_a_worker_killed_in_mid_tile_costs_nothing(
 ) -> None:
     names = [f"good{i}" for i in range(12)] + ["unlucky"]
     notes: list[str] = []
-    results = harvest(names, Crew(scheduler=cluster[0], shared=tmp_path), tmp_path, notes)
+    results = run_tasks(names, WorkerPool(scheduler=cluster[0], shared=tmp_path), tmp_path, notes)
     assert results == {name: name.upper() for name in names}
     assert tries(tmp_path, "unlucky") == 2
     assert notes[0].startswith("dask dashboard: http://127.0.0.1")
@@ -98,7 +98,7 @@ def test_a_tile_that_kills_every_worker_is_given_up_alone(
 ) -> None:
     names = [f"good{i}" for i in range(9)]
     names.insert(3, "poison")
-    results = harvest(names, Crew(scheduler=cluster[0], shared=tmp_path), tmp_path)
+    results = run_tasks(names, WorkerPool(scheduler=cluster[0], shared=tmp_path), tmp_path)
     lost = {name: result for name, result in results.items() if isinstance(result, Lost)}
     assert list(lost) == ["poison"]
     assert "cost 3 workers" in lost["poison"].reason
@@ -109,22 +109,24 @@ def test_a_tile_that_kills_every_worker_is_given_up_alone(
 def test_an_unexpected_error_concerns_its_tile_alone(
     cluster: tuple[str, subprocess.Popen], tmp_path: Path
 ) -> None:
-    results = harvest(["wrong", "good"], Crew(scheduler=cluster[0], shared=tmp_path), tmp_path)
+    results = run_tasks(
+        ["wrong", "good"], WorkerPool(scheduler=cluster[0], shared=tmp_path), tmp_path
+    )
     assert results == {"good": "GOOD", "wrong": Lost("unexpected ZeroDivisionError: as expected")}
 
 
 def test_a_full_disk_stops_the_farm(cluster: tuple[str, subprocess.Popen], tmp_path: Path) -> None:
     names = ["full", *(f"good{i}" for i in range(40))]
     with pytest.raises(DiskFullError):
-        harvest(names, Crew(scheduler=cluster[0], shared=tmp_path), tmp_path)
+        run_tasks(names, WorkerPool(scheduler=cluster[0], shared=tmp_path), tmp_path)
     assert len(list(tmp_path.iterdir())) < 20, "no new tile is begun"
 
 
 def test_stop_begins_nothing_new(cluster: tuple[str, subprocess.Popen], tmp_path: Path) -> None:
     names = [f"good{i}" for i in range(40)]
     seen: list[str] = []
-    with Farm(Crew(scheduler=cluster[0], shared=tmp_path), 40, print) as farm:
-        for name, _ in farm.harvest(partial(noted, tmp_path), names, lambda: len(seen) >= 3):
+    with TaskPool(WorkerPool(scheduler=cluster[0], shared=tmp_path), 40, print) as task_pool:
+        for name, _ in task_pool.run_tasks(partial(noted, tmp_path), names, lambda: len(seen) >= 3):
             seen.append(name)
     assert 3 <= len(seen) < 12
     assert len(list(tmp_path.iterdir())) == len(seen), "what was begun is finished"
@@ -138,10 +140,10 @@ def test_finished_tiles_are_forgotten(
 
     most = 0
     names = [f"good{i}" for i in range(150)]
-    crew = Crew(scheduler=cluster[0], shared=tmp_path)
+    pool = WorkerPool(scheduler=cluster[0], shared=tmp_path)
     with Client(cluster[0]) as witness:
-        with Farm(crew, len(names), print) as farm:
-            for number, _ in enumerate(farm.harvest(partial(noted, tmp_path), names)):
+        with TaskPool(pool, len(names), print) as task_pool:
+            for number, _ in enumerate(task_pool.run_tasks(partial(noted, tmp_path), names)):
                 if number % 10 == 0:
                     known = witness.run_on_scheduler(
                         lambda dask_scheduler: len(dask_scheduler.tasks)
@@ -158,21 +160,23 @@ def test_workers_that_do_not_share_the_folder_are_refused(
     cluster: tuple[str, subprocess.Popen], tmp_path: Path
 ) -> None:
     with pytest.raises(RequestError, match="do not see"):
-        harvest(["good"], Crew(scheduler=cluster[0], shared=tmp_path / "elsewhere"), tmp_path)
+        run_tasks(
+            ["good"], WorkerPool(scheduler=cluster[0], shared=tmp_path / "elsewhere"), tmp_path
+        )
 
 
 def test_no_scheduler_at_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("landcover_pnp.pipeline.workers.worker_pool.CONNECT_S", 0.5)
     with pytest.raises(RequestError, match="no dask scheduler answers at tcp://127"):
-        harvest(["good"], Crew(scheduler="tcp://127.0.0.1:9"), tmp_path)
+        run_tasks(["good"], WorkerPool(scheduler="tcp://127.0.0.1:9"), tmp_path)
 
 
 def test_this_process_works_without_dask_and_as_workers_do(tmp_path: Path) -> None:
-    results = harvest(["a", "wrong", "b"], Crew(workers=0), tmp_path)
+    results = run_tasks(["a", "wrong", "b"], WorkerPool(workers=0), tmp_path)
     lost = Lost("unexpected ZeroDivisionError: as expected")
     assert results == {"a": "A", "wrong": lost, "b": "B"}
     with pytest.raises(DiskFullError):
-        harvest(["full", "c"], Crew(workers=0), tmp_path)
+        run_tasks(["full", "c"], WorkerPool(workers=0), tmp_path)
     assert not (tmp_path / "c").exists()
 
 
@@ -184,15 +188,17 @@ def test_a_mute_scheduler_is_said(
     monkeypatch.setattr("landcover_pnp.pipeline.workers.worker_pool.CLOSE_S", 1)
     names = [f"good{i}" for i in range(4000)]
     try:
-        with Farm(Crew(scheduler=cluster[0], shared=tmp_path), len(names), print) as farm:
-            results = farm.harvest(partial(noted, tmp_path), names, deadline(60))
+        with TaskPool(
+            WorkerPool(scheduler=cluster[0], shared=tmp_path), len(names), print
+        ) as task_pool:
+            results = task_pool.run_tasks(partial(noted, tmp_path), names, deadline(60))
             next(results)
             cluster[1].send_signal(signal.SIGSTOP)
             with pytest.raises(RunError, match="scheduler has not answered for"):
                 list(results)
         monkeypatch.setattr("landcover_pnp.pipeline.workers.worker_pool.CONNECT_S", 1)
         with pytest.raises(RequestError, match="no dask scheduler answers"):
-            harvest(["good"], Crew(scheduler=cluster[0], shared=tmp_path), tmp_path)
+            run_tasks(["good"], WorkerPool(scheduler=cluster[0], shared=tmp_path), tmp_path)
     finally:
         cluster[1].send_signal(signal.SIGCONT)
 
@@ -208,9 +214,9 @@ def test_a_mute_worker_does_not_hinder_the_start(
         pid = min(client.run(os.getpid).values())
     os.kill(pid, signal.SIGSTOP)
     try:
-        with Farm(Crew(scheduler=cluster[0], shared=tmp_path), 9, print) as farm:
+        with TaskPool(WorkerPool(scheduler=cluster[0], shared=tmp_path), 9, print) as task_pool:
             names = [f"good{i}" for i in range(9)]
-            next(farm.harvest(partial(noted, tmp_path), names, deadline(60)))
+            next(task_pool.run_tasks(partial(noted, tmp_path), names, deadline(60)))
     finally:
         os.kill(pid, signal.SIGCONT)
 
@@ -233,8 +239,10 @@ def test_a_lost_scheduler_is_said_and_hinders_no_later_work(
     monkeypatch.setattr(BaseAsyncIOLoop, "add_callback", ask_slowly)
     monkeypatch.setattr("landcover_pnp.pipeline.workers.worker_pool.CONNECT_S", 2)
     names = [f"good{i}" for i in range(4000)]
-    with Farm(Crew(scheduler=cluster[0], shared=tmp_path), len(names), print) as farm:
-        results = farm.harvest(partial(noted, tmp_path), names)
+    with TaskPool(
+        WorkerPool(scheduler=cluster[0], shared=tmp_path), len(names), print
+    ) as task_pool:
+        results = task_pool.run_tasks(partial(noted, tmp_path), names)
         next(results)
         cluster[1].send_signal(signal.SIGKILL)
         start = time.monotonic()
@@ -242,6 +250,6 @@ def test_a_lost_scheduler_is_said_and_hinders_no_later_work(
             list(results)
         assert time.monotonic() - start < 60
 
-    with Farm(Crew(workers=1), 1, print) as farm:
-        later = dict(farm.harvest(partial(noted, tmp_path), ["later"], deadline(120)))
+    with TaskPool(WorkerPool(workers=1), 1, print) as task_pool:
+        later = dict(task_pool.run_tasks(partial(noted, tmp_path), ["later"], deadline(120)))
     assert later == {"later": "LATER"}

@@ -1,4 +1,4 @@
-"""The tone of a city's roads, read from its scene."""
+"""The spectral index of a city's roads, read from its scene."""
 
 from pathlib import Path
 

@@ -15,8 +15,8 @@ from work import noted
 from landcover_pnp.cli import main
 from landcover_pnp.errors import RunError
 from landcover_pnp.pipeline.workers.processes import DASK
-from landcover_pnp.pipeline.workers.task_pool import IN_HAND, Farm
-from landcover_pnp.pipeline.workers.worker_pool import Crew
+from landcover_pnp.pipeline.workers.task_pool import IN_HAND, TaskPool
+from landcover_pnp.pipeline.workers.worker_pool import WorkerPool
 
 
 def own_workers() -> list[psutil.Process]:
@@ -40,9 +40,9 @@ def test_workers_that_are_killed_all_at_once_are_started_again(tmp_path: Path) -
     names, notes = [f"good{i}" for i in range(60)], list[str]()
     with (
         dask.config.set({"distributed.deploy.lost-worker-timeout": "1 ms"}),
-        Farm(Crew(workers=2), len(names), notes.append) as farm,
+        TaskPool(WorkerPool(workers=2), len(names), notes.append) as task_pool,
     ):
-        results = farm.harvest(partial(noted, tmp_path), names)
+        results = task_pool.run_tasks(partial(noted, tmp_path), names)
         first = next(results)
         kill_workers()
         assert dict([first, *results]) == {name: name.upper() for name in names}
@@ -60,8 +60,8 @@ def test_workers_that_vanish_end_the_run(tmp_path: Path, monkeypatch: pytest.Mon
 
     names = [f"good{i}" for i in range(4000)]
     killer = threading.Thread(target=kill)
-    with Farm(Crew(workers=2), len(names), print) as farm:
-        results = farm.harvest(partial(noted, tmp_path), names)
+    with TaskPool(WorkerPool(workers=2), len(names), print) as task_pool:
+        results = task_pool.run_tasks(partial(noted, tmp_path), names)
         next(results)
         killer.start()
         try:
@@ -80,20 +80,22 @@ def test_workers_that_cannot_start_are_said(
     with (
         dask.config.set({"distributed.worker.preload": [str(tmp_path / "broken.py")]}),
         pytest.raises(RunError, match="do not start"),
-        Farm(Crew(workers=1), 1, print) as farm,
+        TaskPool(WorkerPool(workers=1), 1, print) as task_pool,
     ):
-        list(farm.harvest(partial(noted, tmp_path), ["good"]))
+        list(task_pool.run_tasks(partial(noted, tmp_path), ["good"]))
 
 
 def test_workers_serve_one_harvest_after_another_and_come_when_they_are_needed(
     tmp_path: Path,
 ) -> None:
-    with Farm(Crew(workers=1), 1, print) as farm:
-        assert not list(farm.harvest(partial(noted, tmp_path), []))
+    with TaskPool(WorkerPool(workers=1), 1, print) as task_pool:
+        assert not list(task_pool.run_tasks(partial(noted, tmp_path), []))
         assert not own_workers()
         seen = []
         for name in ("a", "b"):
-            assert dict(farm.harvest(partial(noted, tmp_path), [name])) == {name: name.upper()}
+            assert dict(task_pool.run_tasks(partial(noted, tmp_path), [name])) == {
+                name: name.upper()
+            }
             seen.append([worker.pid for worker in own_workers()])
         assert seen[0] == seen[1] != []
     assert not own_workers()
@@ -105,8 +107,10 @@ def test_workers_use_the_gpus_that_this_process_may_use(monkeypatch: pytest.Monk
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
         if allowed:
             monkeypatch.setenv("CUDA_VISIBLE_DEVICES", allowed)
-        with Farm(Crew(), 1, print) as farm:
-            assert dict(farm.harvest(os.getenv, ["CUDA_VISIBLE_DEVICES"])).popitem()[1] == first
+        with TaskPool(WorkerPool(), 1, print) as task_pool:
+            assert (
+                dict(task_pool.run_tasks(os.getenv, ["CUDA_VISIBLE_DEVICES"])).popitem()[1] == first
+            )
 
 
 def test_a_scheduler_of_our_own_keeps_no_note_of_finished_tiles(tmp_path: Path) -> None:
@@ -114,8 +118,8 @@ def test_a_scheduler_of_our_own_keeps_no_note_of_finished_tiles(tmp_path: Path) 
 
     notes: list[str] = []
     names = [f"good{i}" for i in range(60)]  # long enough for the worker's heartbeat
-    with Farm(Crew(workers=1), len(names), notes.append) as farm:
-        for _ in farm.harvest(partial(noted, tmp_path), names):
+    with TaskPool(WorkerPool(workers=1), len(names), notes.append) as task_pool:
+        for _ in task_pool.run_tasks(partial(noted, tmp_path), names):
             (scheduler,) = (s for s in Scheduler._instances if s.status.name == "running")
             assert "spans" not in scheduler.extensions
             assert len(scheduler.tasks) <= IN_HAND + 2
@@ -129,7 +133,7 @@ def test_a_map_whose_workers_vanish_is_finished_by_resume(
 ) -> None:
     monkeypatch.setitem(DASK, "distributed.deploy.lost-worker-timeout", "1 s")
     run, over = tmp_path / "run", threading.Event()
-    words = ["--tiles.core_px", "12", "--tiles.ring_px", "4", "--clusters.iterations", "200"]
+    words = ["--tiles.core_px", "12", "--tiles.halo_px", "4", "--clusters.iterations", "200"]
 
     def kill() -> None:
         while not over.wait(0.1):

@@ -97,7 +97,7 @@ def test_a_new_folder_goes_with_a_bad_request_unless_there_is_work_to_keep(tmp_p
             (tmp_path / name / "work").touch()
             if kept:
                 keep()
-            raise RequestError("found", "expected", "way out")
+            raise RequestError("found", "expected", "fix")
         assert (tmp_path / name / "work").exists() == kept
 
 
