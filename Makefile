@@ -2,13 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check clean
+.PHONY: demo test laws check clean
 
 demo: .venv/installed
 	$(BIN)/landcover demo
 
 test: check
 	$(BIN)/pytest
+
+laws: .venv/installed
+	$(BIN)/pytest -m laws -s
 
 check: .venv/installed
 	$(BIN)/ruff check .
