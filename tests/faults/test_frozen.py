@@ -8,7 +8,7 @@ from pathlib import Path
 import dask
 import psutil
 import pytest
-from test_crew import kill_workers, own_workers
+from test_worker_pool import kill_workers, own_workers
 from work import noted
 
 from landcover_pnp.errors import RunError

@@ -22,7 +22,7 @@ from inputs import colours, two_halves, write_scene, write_tif
 from landcover_pnp.cli import main
 from landcover_pnp.config import load_settings, plain
 from landcover_pnp.errors import RequestError
-from landcover_pnp.inference import tiles
+from landcover_pnp.pipeline import tiles
 from landcover_pnp.pipeline.map import map_city
 from landcover_pnp.pipeline.progress import Progress
 from landcover_pnp.pipeline.settings import MapSettings

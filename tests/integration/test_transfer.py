@@ -19,8 +19,8 @@ from landcover_pnp.errors import (
     SettingsError,
     TileError,
 )
-from landcover_pnp.inference import tiles
 from landcover_pnp.inference.settings import InferenceSettings
+from landcover_pnp.pipeline import tiles
 from landcover_pnp.pipeline.settings import TileSettings
 from landcover_pnp.pipeline.transfer import scores
 from landcover_pnp.pipeline.transfer.settings import TransferCity, TransferSettings
