@@ -66,17 +66,21 @@ def _evaluate(words: list[str]) -> int:
 def _check(words: list[str]) -> int:
     config, _, rest = arguments("CONFIG", words)
     settings = load_settings(MapSettings, Path(config), rest)
-    from landcover_pnp.scenes.checks import check_scene
-    from landcover_pnp.scenes.enviroatlas import scene_files
+    from landcover_pnp.pipeline.check import check_map
 
-    reports = check_scene(scene_files(settings.scene), settings.scene.resolution_m)
-    for report in reports:
+    check = check_map(settings)
+    for report in check.layers:
         say(f"{report.layer}: {report.path}\n  {report.found}")
         if report.error:
             say("  " + str(report.error).replace("\n", "\n  "))
-    wrong = [report.layer for report in reports if report.error]
-    say(f"not usable: {', '.join(wrong)}" if wrong else "all inputs can be used")
-    return 2 if wrong else 0
+    if check.plan is not None:
+        say("\n  ".join([f"map: {check.plan}", *check.notes]))
+    if check.unusable:
+        say(f"not usable: {', '.join(check.unusable)}")
+    if check.refusal is not None:
+        raise check.refusal
+    say("the rest can be mapped" if check.unusable else "all inputs can be used")
+    return check.exit_code
 
 
 def show_map(work: Callable[[Any], Any]) -> int:
@@ -117,7 +121,10 @@ COMMANDS = {
         _batch, BatchSettings, "CONFIG", "Map many cities, one run folder each, one table for all."
     ),
     "check": Command(
-        _check, MapSettings, "CONFIG", "Read every pixel of a scene's inputs and report."
+        _check,
+        MapSettings,
+        "CONFIG",
+        "Plan a map and read every pixel of its inputs: what would `map` refuse?",
     ),
     "evaluate": Command(
         _evaluate,

@@ -258,6 +258,20 @@ def nearest_centre(x: Floats, centres: Floats) -> Floats:
     return one_hot
 
 
+def require_enough(pixels: int, clusters: int) -> None:
+    """Refuses fewer valid pixels than clusters.
+
+    Raises:
+        RasterError: Says how many there are.
+    """
+    if pixels < clusters:
+        raise RasterError(
+            found=f"{pixels} valid pixels",
+            expected=f"at least one for each of the {clusters} clusters",
+            fix="map a larger area, or ask for fewer clusters",
+        )
+
+
 def kmeans_centres(sample: Floats, clusters: int, seed: int | None) -> Floats:
     """Centres of a sample by scikit-learn's KMeans; the same on every machine.
 
@@ -272,12 +286,7 @@ def kmeans_centres(sample: Floats, clusters: int, seed: int | None) -> Floats:
     Raises:
         RasterError: If there are fewer pixels than clusters.
     """
-    if len(sample) < clusters:
-        raise RasterError(
-            found=f"{len(sample)} valid pixels",
-            expected=f"at least one for each of the {clusters} clusters",
-            fix="map a larger area, or ask for fewer clusters",
-        )
+    require_enough(len(sample), clusters)
     # One thread: with more, the order of sums and so the last bits depend on the machine.
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer colours than clusters

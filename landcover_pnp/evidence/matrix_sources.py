@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -106,16 +106,31 @@ def _given_matrix(
     if settings.matrix_source == "source":
         cities = [prepare_scene(plan, folder / name) for name, plan in sources.items()]
     counts = sum(map(_count_pairs, cities), np.zeros_like(DEFINITIONS))
-    if not counts.any():
-        raise RasterError(
-            found="no pixel with image, NLCD and a class of truth at once, in "
-            + ", ".join(str(city.folder) for city in cities),
-            expected=f"truth in which p(class | NLCD) of the matrix source "
-            f"{settings.matrix_source} can be counted",
-            fix="check the truth's legend and that it shows the same ground, or choose the "
-            "matrix source definitions",
-        )
+    require_pairs(int(counts.sum()), settings, sources)
     return class_given_nlcd(counts)
+
+
+def require_pairs(labelled_px: int, settings: WeakLabelSettings, sources: Iterable[str]) -> None:
+    """Refuses truth in which p(class | NLCD) cannot be counted.
+
+    Args:
+        labelled_px: Pixels with image, NLCD and a class of truth at once, in all cities counted.
+        settings: Matrix source.
+        sources: Names of the source cities.
+
+    Raises:
+        RasterError: If there are none, but should be by the matrix source.
+    """
+    if labelled_px or settings.matrix_source == "definitions":
+        return
+    where = "the scene itself" if settings.matrix_source == "target" else ", ".join(sources)
+    raise RasterError(
+        found=f"no pixel with image, NLCD and a class of truth at once, in {where}",
+        expected="truth in which p(class | NLCD) of the matrix source "
+        f"{settings.matrix_source} can be counted",
+        fix="check the truth's legend and that it shows the same ground, or choose the "
+        "matrix source definitions",
+    )
 
 
 def _count_pairs(scene: Scene) -> NDArray[np.float64]:

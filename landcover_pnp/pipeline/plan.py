@@ -41,6 +41,11 @@ class MapPlan:
     student: bool
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What will be done, one sentence each."""
+        return self.scene.notes
+
+    @property
     def needed_bytes(self) -> int:
         """Estimate of the run folder's size."""
         height, width = self.grid.extent.shape
@@ -55,7 +60,7 @@ class MapPlan:
         system = system_name(geobox.crs)
         return (
             f"{width} x {height} px of {abs(geobox.resolution.x):g} m in {system}, "
-            f"{len(self.grid)} tiles; " + "; ".join(self.scene.notes)
+            f"{len(self.grid)} tile{'s' * (len(self.grid) != 1)}; " + "; ".join(self.notes)
         )
 
 

@@ -1,21 +1,21 @@
-"""The check stage: every header and every pixel of a scene's inputs read, nothing written."""
+"""Every pixel and every object of a scene's files, read and described one by one."""
 
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from landcover_pnp.errors import LandcoverError
+from landcover_pnp.errors import LandcoverError, LegendError
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import ENVIROATLAS, LEGENDS, NO_DATA, Legend, count_values, nlcd_legend
-from landcover_pnp.scenes.rasters import input_files, plan_scene
+from landcover_pnp.scenes.rasters import input_files
 from landcover_pnp.scenes.scene import WEAK_LAYERS
 from landcover_pnp.scenes.settings import RasterFiles
 from landcover_pnp.scenes.vector_files import count_features, vector_layers
-from landcover_pnp.storage.georeference import system_name
 from landcover_pnp.storage.raster import (
     image_bands,
     label_band,
@@ -35,7 +35,7 @@ class LayerReport:
     """What one input file holds.
 
     Attributes:
-        layer: Name of the layer, or ``scene`` for what concerns them together.
+        layer: Name of the layer.
         path: The file.
         found: What was read.
         error: What is wrong with it, None if nothing.
@@ -47,15 +47,17 @@ class LayerReport:
     error: LandcoverError | None = None
 
 
-def check_scene(files: RasterFiles, resolution_m: float) -> list[LayerReport]:
-    """Reads all inputs of a scene.
+def read_layers(files: RasterFiles) -> list[LayerReport]:
+    """Reads every pixel and every object of a scene's files.
+
+    Whether the layers fit each other and the map that is wanted, a plan and a survey tell: NLCD
+    that fits no legend far from the imagery does no harm.
 
     Args:
         files: The files.
-        resolution_m: Side of a working pixel in metres.
 
     Returns:
-        One report a file, then one for the working grid.
+        One report a file.
     """
     reports = []
     try:
@@ -67,13 +69,6 @@ def check_scene(files: RasterFiles, resolution_m: float) -> list[LayerReport]:
             reports.append(LayerReport(layer, path, _read_layer(layer, path, files)))
         except LandcoverError as error:
             reports.append(LayerReport(layer, path, "unusable", error))
-    try:
-        plan = plan_scene(files, resolution_m)
-        height, width = plan.geobox.shape
-        found = f"{width} x {height} px of {resolution_m:g} m in {system_name(plan.geobox.crs)}; "
-        reports.append(LayerReport("scene", files.image, found + "; ".join(plan.notes)))
-    except LandcoverError as error:
-        reports.append(LayerReport("scene", files.image, "no working grid", error))
     return reports
 
 
@@ -105,7 +100,8 @@ def _read_layer(layer: str, path: Path, files: RasterFiles) -> str:
 
 def _legend(layer: str, path: Path, counts: Counter[int], files: RasterFiles) -> Legend | None:
     if layer == "nlcd":
-        return nlcd_legend(counts, str(path))
+        with suppress(LegendError):  # of the whole file; the survey looks at what is mapped
+            return nlcd_legend(counts, str(path))
     if layer == "truth":
         legend = LEGENDS[files.truth.legend] if files.truth else ENVIROATLAS
         legend.require_known(counts, str(path))

@@ -6,7 +6,7 @@ import math
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,6 +42,9 @@ OBJECTS_PX = 2048
 WIDEST_M = 200.0
 """Width of lines, metres, that reach into a part from outside of it without being cut."""
 
+Write = Callable[[Path, GeoBox, Band, Iterable[tuple[Box, NDArray[Any]]]], None]
+"""What is done with a layer's pixels: ``write_raster``, or its like without a file."""
+
 
 def prepare_scene(
     plan: ScenePlan, folder: Path, tell: Callable[[str], None] = lambda _: None
@@ -76,7 +79,7 @@ def prepare_scene(
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        content = _write_layers(plan, partial)
+        content = write_layers(plan, partial)
         damaged = content["damaged"]
         # What was missing is looked for again by the next run: it may have been repaired.
         content["fingerprint"] = fingerprint({**_without_truth(made_of), "damaged": damaged})
@@ -97,14 +100,28 @@ def _without_truth(made_of: Ingredients) -> Ingredients:
     return {k: v for k, v in made_of.items() if not k.startswith(("files.truth", "sha256.truth"))}
 
 
-def _write_layers(plan: ScenePlan, folder: Path) -> dict[str, Any]:
+def write_layers(plan: ScenePlan, folder: Path, write: Write = write_raster) -> dict[str, Any]:
+    """Reads every layer onto the working grid and refuses what no map can be made of.
+
+    Args:
+        plan: From ``plan_scene``.
+        folder: Folder of the layers.
+        write: Given each layer's file, grid, band and pixels.
+
+    Returns:
+        What ``Scene.open`` expects of ``scene.json``, but for its fingerprint.
+
+    Raises:
+        RequestError: As ``prepare_scene``.
+    """
     files, geobox = plan.files, plan.geobox
     extent = Box(0, int(geobox.shape[0]), 0, int(geobox.shape[1]))
     with ImageryOnGrid.opened(plan.imagery, geobox) as imagery:
-        scale, valid_px = _write_image(plan, imagery, folder, extent)
+        scale, valid_px = _write_image(plan, imagery, folder, extent, write)
         imagery.warn_of_empty()
     with open_raster(files.nlcd, "NLCD") as source:
-        counts = _write_labels(source, geobox, Resampling.nearest, folder / "nlcd.tif", extent)
+        path = folder / "nlcd.tif"
+        counts = _write_labels(source, geobox, Resampling.nearest, path, extent, write)
     legend = nlcd_legend(counts, str(files.nlcd))
     if counts.keys() <= {NO_DATA}:
         raise GridError(
@@ -119,12 +136,13 @@ def _write_layers(plan: ScenePlan, folder: Path) -> dict[str, Any]:
     if files.truth is not None:
         truth_legend = LEGENDS[files.truth.legend]
         with open_raster(files.truth.path, "truth") as source:
-            counts = _write_labels(source, geobox, Resampling.mode, folder / "truth.tif", extent)
+            path = folder / "truth.tif"
+            counts = _write_labels(source, geobox, Resampling.mode, path, extent, write)
         truth_legend.require_known(counts, str(files.truth.path))
     for name in WEAK_LAYERS:
         layer: LayerFile | None = getattr(files, name)
         if layer is not None:
-            _write_coverage(layer, name, geobox, folder / f"{name}.tif", extent)
+            _write_coverage(layer, name, geobox, folder / f"{name}.tif", extent, write)
     return {
         "grid": {
             "shape": list(geobox.shape),
@@ -142,7 +160,7 @@ def _write_layers(plan: ScenePlan, folder: Path) -> dict[str, Any]:
 
 
 def _write_image(
-    plan: ScenePlan, imagery: ImageryOnGrid, folder: Path, extent: Box
+    plan: ScenePlan, imagery: ImageryOnGrid, folder: Path, extent: Box, write: Write
 ) -> tuple[float, int]:
     first = plan.imagery.images[0]
     values = np.zeros(65536, np.int64)
@@ -172,9 +190,9 @@ def _write_image(
 
     names = ("red", "green", "blue", "near infrared")[: len(first.bands)]
     band = Band(first.dtype, names, rgb=True)
-    write_raster(folder / "image.tif", plan.geobox, band, image_parts())
+    write(folder / "image.tif", plan.geobox, band, image_parts())
     valid_band = Band("uint8", ("1 where the scene has data",))
-    write_raster(folder / "valid.tif", plan.geobox, valid_band, valid_parts())
+    write(folder / "valid.tif", plan.geobox, valid_band, valid_parts())
     valid_px = int(values.sum()) // len(first.bands)
     if valid_px == 0 or values[1:].sum() == 0:
         raise _no_data(plan, valid_px, wanted_px)
@@ -210,7 +228,12 @@ def _image_scale(dtype: str, counts: NDArray[np.int64]) -> float:
 
 
 def _write_labels(
-    source: DatasetReader, geobox: GeoBox, resampling: Resampling, path: Path, extent: Box
+    source: DatasetReader,
+    geobox: GeoBox,
+    resampling: Resampling,
+    path: Path,
+    extent: Box,
+    write: Write,
 ) -> Counter[int]:
     counts: Counter[int] = Counter()
     with on_grid(source, geobox, resampling) as view:
@@ -223,14 +246,16 @@ def _write_labels(
 
         # The view's type, not the file's: int8 is seen as int16.
         band = Band(view.dtypes[0], (path.stem,), nodata=0)
-        write_raster(path, geobox, band, parts())
+        write(path, geobox, band, parts())
     return counts
 
 
-def _write_coverage(layer: LayerFile, name: str, geobox: GeoBox, path: Path, extent: Box) -> None:
+def _write_coverage(
+    layer: LayerFile, name: str, geobox: GeoBox, path: Path, extent: Box, write: Write
+) -> None:
     is_vector = vector_layers(layer.path) is not None
     shares = _drawn_shares if is_vector else _raster_shares
-    write_raster(
+    write(
         path,
         geobox,
         Band("uint8", (f"share of the pixel covered by {name}, 255 = all",)),

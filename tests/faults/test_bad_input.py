@@ -16,7 +16,10 @@ from landcover_pnp.cli import main
 
 
 def map_fails(config: Path, capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    """Runs `landcover map`; returns its message after checking what every mistake must give."""
+    """Runs `landcover map`; returns its message after checking what every mistake must give.
+
+    `landcover check` must say the same.
+    """
     run = config.parent / "run"
     capsys.readouterr()
     code = main(["map", str(config), "--run", str(run), *words])
@@ -25,6 +28,8 @@ def map_fails(config: Path, capsys: pytest.CaptureFixture[str], *words: str) -> 
     assert message.count("found:") == message.count("expected:") == message.count("fix:") == 1
     assert "Traceback" not in message
     assert not run.exists()
+    assert main(["check", str(config), *words]) == 2
+    assert capsys.readouterr().err == message.replace("landcover map:", "landcover check:")
     return message
 
 
@@ -200,7 +205,7 @@ WRONG_SETTINGS = {
     ),
     "wrong type": ("workers: 1", "workers: many", "workers is many"),
     "no source": ("rasters:", "enviroatlas: null #", "a scene with no source"),
-    "wide ring": ("workers: 1", "tiles: {core_px: 10, halo_px: 6}", "ring of 0 to half a core"),
+    "wide ring": ("workers: 1", "tiles: {core_px: 10, halo_px: 6}", "halo of 0 to half a core"),
     "truth wanted": (
         ", truth: {path: truth.tif}}",
         "}\nweak_labels: {protocol: target}",

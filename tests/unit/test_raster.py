@@ -21,7 +21,7 @@ from landcover_pnp.errors import (
     SuspiciouslyEmptyWarning,
 )
 from landcover_pnp.grid import Box
-from landcover_pnp.scenes.checks import check_scene
+from landcover_pnp.scenes.checks import read_layers
 from landcover_pnp.scenes.imagery import plan_imagery
 from landcover_pnp.scenes.preparation import prepare_scene
 from landcover_pnp.scenes.rasters import plan_scene
@@ -119,7 +119,7 @@ def test_check_knows_declared_no_data(tmp_path: Path) -> None:
         write_tif(tmp_path / "image.tif", colours()),
         write_tif(tmp_path / "nlcd.tif", nlcd, nodata=127),
     )
-    reports = {report.layer: report for report in check_scene(files, 4.0)}
+    reports = {report.layer: report for report in read_layers(files)}
     assert reports["nlcd"].error is None
     assert "0 no data 25.0%" in reports["nlcd"].found
 
@@ -187,7 +187,7 @@ def test_a_crs_without_a_code_is_called_by_its_name(tmp_path: Path) -> None:
     nlcd = write_tif(tmp_path / "nlcd.tif", pixels, nodata=250, **place)
     files = RasterFiles(write_tif(tmp_path / "image.tif", colours()), nlcd)
     assert "nlcd warped from 'AEA WGS84' at 500 m" in plan_scene(files, 4.0).notes
-    [_, report, _] = check_scene(files, 4.0)
+    [_, report] = read_layers(files)
     assert report.found.endswith("legend nlcd: 0 no data 5.0%, 41 deciduous forest 95.0%")
     assert system_name(CRS(UTM)) == system_name(rasterio.CRS.from_string(UTM)) == UTM
 

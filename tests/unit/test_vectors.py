@@ -15,7 +15,7 @@ from odc.geo.geobox import GeoBox
 
 from landcover_pnp.errors import DamagedError, GridError, RasterError
 from landcover_pnp.grid import Box
-from landcover_pnp.scenes.checks import check_scene
+from landcover_pnp.scenes.checks import read_layers
 from landcover_pnp.scenes.image_lists import image_files
 from landcover_pnp.scenes.rasters import plan_scene
 from landcover_pnp.scenes.settings import LayerFile, RasterFiles
@@ -118,7 +118,7 @@ def test_a_cut_file_is_refused_and_found_by_check(tmp_path: Path) -> None:
         write_tif(tmp_path / "nlcd.tif", two_halves(41, 24)),
         roads=LayerFile(path),
     )
-    reports = {report.layer: report for report in check_scene(files, 4.0)}
+    reports = {report.layer: report for report in read_layers(files)}
     assert isinstance(reports["roads"].error, DamagedError)
 
 
@@ -143,7 +143,7 @@ def test_a_vector_file_that_cannot_be_opened_is_not_called_a_raster(tmp_path: Pa
         files = RasterFiles(image, nlcd, roads=LayerFile(tmp_path / name))
         with pytest.raises(DamagedError, match=reason):
             plan_scene(files, 4.0)
-        reports = {report.layer: report for report in check_scene(files, 4.0)}
+        reports = {report.layer: report for report in read_layers(files)}
         assert reason in str(reports["roads"].error)
 
 
