@@ -89,7 +89,9 @@ def scores_of(
         for name, function in changed.items():
             stack.enter_context(patch.object(training, name, function))
         trained = training.train(
-            [mapped_scene], training.image_model(settings, [mapped_scene]), settings
+            [mapped_scene],
+            training.image_model(settings, training.image_kind([mapped_scene])),
+            settings,
         )
         return scored(mapped_scene, trained.predict(mapped_scene), trained.model.reach_px)
 

@@ -27,7 +27,7 @@ from landcover_pnp.scenes.settings import EnviroAtlasTile, SceneSettings, Synthe
 from landcover_pnp.scenes.synthetic import write_city
 from landcover_pnp.student.mapped_scene import map_with_model
 from landcover_pnp.student.settings import StudentSettings
-from landcover_pnp.student.training import image_model, train
+from landcover_pnp.student.training import image_kind, image_model, train
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -65,7 +65,9 @@ def main() -> None:
         }
         for model in ("forest", "unet"):
             settings = dataclasses.replace(StudentSettings(), model=model)
-            student = train([mapped_scene], image_model(settings, [mapped_scene]), settings)
+            student = train(
+                [mapped_scene], image_model(settings, image_kind([mapped_scene])), settings
+            )
             rows[f"student, {model}: last pass"] = seconds(
                 lambda student=student: map_with_model(  # type: ignore[misc]
                     mapped_scene,

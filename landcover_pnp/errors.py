@@ -65,6 +65,10 @@ class RunError(LandcoverError):
     """A run could not be finished; what is done stays (exit code 1)."""
 
 
+class ModelError(RunError):
+    """A student's file is damaged or of something else; the run that made it trains again."""
+
+
 class DiskFullError(RunError):
     """There is no room left for a file; what is done stays."""
 

@@ -204,10 +204,9 @@ def _draw(
     """Trains the student and lets it draw the finished tiles; returns what they are made of."""
     start = time.monotonic()
     made_of = {"mosaic": fingerprint(mosaic), **ingredients(student=student)}
-    watch.say("the student learns from the map")
-    model_hash = trained(run, student, made_of).files[MODEL]
+    model_hash = trained(run, student, made_of, watch.say).files[MODEL]
     watch.stage("student", time.monotonic() - start)
-    job = StudentJob(run.absolute(), inferred.grid, model_hash, made_of)
+    job = StudentJob(run.absolute(), inferred.grid, student, model_hash, made_of)
     remove_others(job)
     start, drawn = time.monotonic(), TileCounts()
     watch.say("the student draws the map, tile by tile")

@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
-import joblib
 import numpy as np
 from numpy.typing import NDArray
 
-from landcover_pnp.errors import DiskFullError, LandcoverError, RunError
+from landcover_pnp.errors import DiskFullError, LandcoverError, ModelError
 from landcover_pnp.grid import Box, Tile, TileGrid, blocks
 from landcover_pnp.legend import CLASS_COUNT
 from landcover_pnp.pipeline.mapped_scenes import open_mapped_scene
 from landcover_pnp.pipeline.tiles import give_up
-from landcover_pnp.storage.atomic import completed
 from landcover_pnp.storage.geotiff import write_raster
 from landcover_pnp.storage.probabilities import BAND, encode
 from landcover_pnp.storage.raster import open_raster, read
-from landcover_pnp.storage.records import Ingredients, Record, file_hash, file_hashes
+from landcover_pnp.storage.records import Ingredients, Record, file_hashes
 from landcover_pnp.student.mapped_scene import WINDOW_PX, MappedScene
 from landcover_pnp.student.settings import StudentSettings
-from landcover_pnp.student.training import Student, image_model, train
+from landcover_pnp.student.stored_model import open_student, save_student
+from landcover_pnp.student.training import Student, image_kind, image_model, train
 
-MODEL = "model.joblib"
-"""The trained student: written and read by the same run alone, and by its hash."""
+MODEL = "model.safetensors"
+"""The trained student, see ``student.stored_model``."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +36,14 @@ class StudentJob:
     Attributes:
         run: The run folder.
         grid: The tiles, on the working grid.
+        settings: What the student was trained by.
         model_hash: Hash of the trained student's file.
         made_of: What the tiles depend on besides their position.
     """
 
     run: Path
     grid: TileGrid
+    settings: StudentSettings
     model_hash: str
     made_of: Ingredients
 
@@ -68,39 +69,48 @@ class StudentJob:
         return self.out / f"{tile.id}.json"
 
 
-def trained(run: Path, settings: StudentSettings, made_of: Ingredients) -> Record:
+def trained(
+    run: Path, settings: StudentSettings, made_of: Ingredients, tell: Callable[[str], None]
+) -> Record:
     """Trains a student on a run's own map, unless that was done.
 
     Args:
         run: Folder of a run whose probabilities are blended.
         settings: Model, rounds, windows.
         made_of: What the student depends on.
+        tell: Called with a sentence before it is trained.
 
     Returns:
         The record, with agreement and changes by round among its figures and the hash of
-        ``student/model.joblib``.
+        ``student/model.safetensors``.
 
     Raises:
         RasterError: If the run's image cannot be read.
         RunError: If the student cannot be written.
     """
     path = run / "student" / "record.json"
+    mapped_scenes = [open_mapped_scene(run)]
     record, _ = Record.standing(path, made_of)
-    if record is None:
-        start = time.monotonic()
-        path.unlink(missing_ok=True)  # as in ``infer_tile``
-        mapped_scenes = [open_mapped_scene(run)]
-        student = train(mapped_scenes, image_model(settings, mapped_scenes), settings)
-        with completed(path.parent / MODEL) as partial:
-            joblib.dump(student, partial)
-        figures = {
-            f"{what} in round {number}": value
-            for number, r in enumerate(student.rounds, start=1)
-            for what, value in (("changed", r.changed), ("agreement", r.agreement))
-        }
-        files = file_hashes(path.parent, [path.parent / MODEL])
-        record = Record("done", made_of, time.monotonic() - start, figures=figures, files=files)
-        record.write(path)
+    if record is not None:
+        try:
+            _open(path.parent / MODEL, record.files.get(MODEL, ""), mapped_scenes[0], settings)
+            return record
+        except ModelError as error:
+            tell(f"the student is trained again: {error.found}")
+    tell("the student learns from the map")
+    start = time.monotonic()
+    path.unlink(missing_ok=True)  # as in ``infer_tile``
+    model = image_model(settings, image_kind(mapped_scenes))
+    student = train(mapped_scenes, model, settings)
+    save_student(path.parent / MODEL, student, settings)
+    figures = {
+        f"{what} in round {number}": value
+        for number, r in enumerate(student.rounds, start=1)
+        for what, value in (("changed", r.changed), ("agreement", r.agreement))
+    }
+    files = file_hashes(path.parent, [path.parent / MODEL])
+    record = Record("done", made_of, time.monotonic() - start, figures=figures, files=files)
+    record.write(path)
     return record
 
 
@@ -121,7 +131,7 @@ def student_tile(job: StudentJob, tile_id: str) -> Record:
     tile = job.grid.tile_by_id(tile_id)
     job.record(tile).unlink(missing_ok=True)  # as in ``infer_tile``
     try:
-        student, mapped_scene = _opened(job.run, job.model_hash)
+        student, mapped_scene = _opened(job)
         core = mapped_scene.fine.fine(tile.core)
         geobox = mapped_scene.fine.geobox[
             core.within(mapped_scene.fine.fine(mapped_scene.scene.extent))
@@ -177,14 +187,34 @@ def join_tiles(job: StudentJob, done: Collection[str], path: Path) -> Path:
     return path
 
 
-@lru_cache(maxsize=1)
-def _opened(run: Path, model_hash: str) -> tuple[Student, MappedScene]:
+_OPENED: dict[tuple[Path, str], tuple[Student, MappedScene]] = {}
+"""The run and its student that this process has opened last."""
+
+
+def _opened(job: StudentJob) -> tuple[Student, MappedScene]:
     """The run and its student, once a process; only the student that this run has trained."""
-    path = run / "student" / MODEL
-    if file_hash(path) != model_hash:
-        raise RunError(
+    key = job.run, job.model_hash
+    if key not in _OPENED:
+        mapped_scene = open_mapped_scene(job.run)
+        student = _open(job.out / MODEL, job.model_hash, mapped_scene, job.settings)
+        _OPENED.clear()
+        _OPENED[key] = student, mapped_scene
+    return _OPENED[key]
+
+
+def _open(
+    path: Path, model_hash: str, mapped_scene: MappedScene, settings: StudentSettings
+) -> Student:
+    """A run's student; the bytes that were compared with its hash are those that are opened.
+
+    Raises:
+        ModelError: If it is not the one that the run has trained, or not of these settings.
+    """
+    content = path.read_bytes() if path.is_file() else b""
+    if hashlib.sha256(content).hexdigest() != model_hash:
+        raise ModelError(
             found=f"{path} is not the student that this run has trained",
             expected=f"a file with the hash {model_hash}",
-            fix="remove it and repeat the command: the student is trained again",
+            fix="repeat the command: the student is trained again",
         )
-    return joblib.load(path), open_mapped_scene(run)
+    return open_student(content, str(path), image_kind([mapped_scene]), settings)

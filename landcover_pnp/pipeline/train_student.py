@@ -15,7 +15,7 @@ from landcover_pnp.storage.lock import locked
 from landcover_pnp.storage.records import write_json
 from landcover_pnp.student.mapped_scene import map_with_model
 from landcover_pnp.student.settings import StudentSettings
-from landcover_pnp.student.training import image_model, train
+from landcover_pnp.student.training import image_kind, image_model, train
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def train_student(settings: StudentSettings, runs: Sequence[Path]) -> StudentSum
     for run in runs:
         _require_undrawn(run)
     start = time.monotonic()
-    student = train(mapped_scenes, image_model(settings, mapped_scenes), settings)
+    student = train(mapped_scenes, image_model(settings, image_kind(mapped_scenes)), settings)
     trained = time.monotonic()
     maps = []
     for mapped_scene in mapped_scenes:

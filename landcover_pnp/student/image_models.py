@@ -5,18 +5,20 @@ They see the image at its own resolution and learn from soft targets on the coar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestRegressor
+from sklearn.tree._tree import Tree
 
 from landcover_pnp.box_filter import box_mean
 from landcover_pnp.errors import RasterError
 from landcover_pnp.legend import CLASS_COUNT
 from landcover_pnp.student.settings import ForestSettings
+from landcover_pnp.student.stored_trees import rebuilt_trees, tree_arrays
 
 _TINY = 1e-6
 
@@ -61,6 +63,19 @@ class ImageModel(Protocol):
     def reach_px(self) -> int:
         """Fine pixels around a pixel that its prediction depends on."""
 
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What it has learned, as plain arrays by name."""
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Takes over what ``arrays`` gave, instead of learning.
+
+        Args:
+            arrays: From a file that anybody may have written.
+
+        Raises:
+            ValueError: If they are not what a model of these settings can have learned.
+        """
+
 
 def require_pixels(training_windows: Sequence[TrainingWindow]) -> None:
     """Refuses training windows in which no pixel counts.
@@ -87,12 +102,14 @@ class Forest:
     Args:
         settings: Trees, leaves, sample.
         fine_m: Side of the image's pixels in metres.
+        bands: Bands of the image.
     """
 
-    def __init__(self, settings: ForestSettings, fine_m: float) -> None:
+    def __init__(self, settings: ForestSettings, fine_m: float, bands: int) -> None:
         self.settings = settings
         self.radii_px = [max(1, round(r / fine_m)) for r in settings.radii_m]
-        self._forest = RandomForestRegressor()
+        self._bands = bands
+        self._trees: list[Tree] = []
 
     @property
     def reach_px(self) -> int:
@@ -131,20 +148,47 @@ class Forest:
                 ]
             )
             y.append(training_window.target[:, row, column])
-        self._forest = RandomForestRegressor(
+        forest = RandomForestRegressor(
             self.settings.trees,
             min_samples_leaf=self.settings.leaf_px,
             max_features=self.settings.features_share,
             random_state=seed,
             n_jobs=1,
         )
-        self._forest.fit(np.concatenate(x, axis=1).T, np.concatenate(y, axis=1).T)
+        forest.fit(np.concatenate(x, axis=1).T, np.concatenate(y, axis=1).T)
+        self._trees = [estimator.tree_ for estimator in forest.estimators_]
 
     def predict(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Mean of the trees: (band, y, x) -> (class, y, x) float32, sums to 1."""
+        """Mean of the trees: (band, y, x) -> (class, y, x) float32, sums to 1.
+
+        Raises:
+            RasterError: If the image has other bands.
+            RuntimeError: Before the first fit.
+        """
+        if not self._trees:
+            raise RuntimeError("an image model that has learned nothing predicts nothing")
+        if len(image) != self._bands:  # the trees would read beyond the features they are given
+            raise RasterError(
+                found=f"an image of {len(image)} bands",
+                expected=f"{self._bands} bands, as the forest has learned from",
+                fix="map the scene again into another run folder",
+            )
         features = texture(image, self.radii_px).reshape(-1, image[0].size).T
-        p = self._forest.predict(features).T.reshape(CLASS_COUNT, *image.shape[1:])
+        total = np.zeros((len(features), CLASS_COUNT))
+        for tree in self._trees:  # in this order, as scikit-learn's forest adds them up
+            total += tree.predict(features)[:, :, 0]
+        p = (total / len(self._trees)).T.reshape(CLASS_COUNT, *image.shape[1:])
         return np.asarray(p / np.maximum(p.sum(axis=0), _TINY), np.float32)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Its trees, see ``stored_trees.tree_arrays``."""
+        return tree_arrays(self._trees)
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Takes over trees, see ``stored_trees.rebuilt_trees``."""
+        blank = np.zeros((self._bands, 1, 1), np.float32)
+        features = len(texture(blank, self.radii_px))
+        self._trees = rebuilt_trees(arrays, self.settings.trees, features, CLASS_COUNT)
 
 
 def texture(image: NDArray[np.float32], radii_px: Sequence[int]) -> NDArray[np.float32]:

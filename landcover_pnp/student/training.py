@@ -14,6 +14,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -53,11 +54,24 @@ class Round:
     agreement: float
 
 
+class ImageKind(NamedTuple):
+    """What images must have in common to be seen by one model.
+
+    Attributes:
+        bands: Number of bands.
+        pixel_m: Side of the fine pixels in metres.
+    """
+
+    bands: int
+    pixel_m: float
+
+
 @dataclass(frozen=True, eq=False)
 class Student:
     """A trained image model and the class shares it is combined with.
 
     Attributes:
+        image: Kind of the images it sees.
         model: The image model of the best round.
         share: (class,) mean p(class | image) over what it learned from.
         roads: The road reference; None where spectral indices do not count.
@@ -65,6 +79,7 @@ class Student:
         rounds: What each round did; one that agreed less than that before was not kept.
     """
 
+    image: ImageKind
     model: ImageModel
     share: Floats
     roads: RoadReference | None
@@ -82,27 +97,30 @@ class Student:
         return fused
 
 
-def image_model(settings: StudentSettings, mapped_scenes: Sequence[MappedScene]) -> ImageModel:
-    """The untrained model that the settings name.
+def image_kind(mapped_scenes: Sequence[MappedScene]) -> ImageKind:
+    """The kind of the mapped scenes' images.
 
     Raises:
-        RasterError: If the mapped scenes' images differ in bands or pixels: one model cannot see
-            them all.
+        RasterError: If they differ in bands or pixels: one model cannot see them all.
     """
-    fine_m = [
-        mapped_scene.scene.resolution_m / mapped_scene.fine.factor for mapped_scene in mapped_scenes
+    found = [
+        ImageKind(s.scene.image_bands, s.scene.resolution_m / s.fine.factor) for s in mapped_scenes
     ]
-    bands = [mapped_scene.scene.image_bands for mapped_scene in mapped_scenes]
-    kinds = {f"{n} bands at {side_m:.3g} m" for n, side_m in zip(bands, fine_m, strict=True)}
+    kinds = {f"{kind.bands} bands at {kind.pixel_m:.3g} m" for kind in found}
     if len(kinds) > 1:
         raise RasterError(
             found=f"images of {' and '.join(sorted(kinds))}",
             expected="runs whose images have the same bands and pixels",
             fix="train a student for each kind of image",
         )
+    return found[0]
+
+
+def image_model(settings: StudentSettings, image: ImageKind) -> ImageModel:
+    """The untrained model that the settings name."""
     if settings.model == "forest":
-        return Forest(settings.forest, fine_m[0])
-    return UNet(settings.unet, bands[0])
+        return Forest(settings.forest, image.pixel_m, image.bands)
+    return UNet(settings.unet, image.bands)
 
 
 def train(
@@ -156,7 +174,8 @@ def train(
         kept, kept_share = copy.copy(model), share
         if rounds[-1].changed < settings.settled:
             break
-    return Student(kept, kept_share, roads, settings.teacher, tuple(rounds))
+    image = image_kind(mapped_scenes)
+    return Student(image, kept, kept_share, roads, settings.teacher, tuple(rounds))
 
 
 def _training_window(

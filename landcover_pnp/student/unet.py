@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -101,6 +101,43 @@ class UNet:
         with torch.inference_mode(), _one_thread():
             p = self._net(torch.from_numpy(np.ascontiguousarray(image))[None]).softmax(dim=1)[0]
         return np.asarray(p.numpy(), np.float32)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Its weights, with mean and deviation of the colours it has learned from.
+
+        Raises:
+            RuntimeError: Before the first fit.
+        """
+        if self._net is None:
+            raise RuntimeError("an image model that has learned nothing has nothing to store")
+        return {name: value.numpy() for name, value in self._net.state_dict().items()}
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Takes over weights.
+
+        Raises:
+            ValueError: If names, types or shapes are not those of the settings, or a value is
+                not finite, or a deviation not above 0.
+        """
+        with torch.device("meta"):  # draws no weights only to be overwritten
+            blank = torch.zeros(self._bands)
+            net = _Network(self.settings.channels, self._bands, blank, blank)
+        wanted = {name: tuple(value.shape) for name, value in net.state_dict().items()}
+        for name in sorted(wanted.keys() | arrays.keys()):
+            array = arrays.get(name)
+            if name not in wanted or array is None:
+                raise ValueError(f"{'no' if name in wanted else 'unknown'} array {name}")
+            if array.dtype != np.float32 or array.shape != wanted[name]:
+                raise ValueError(
+                    f"{name} is {array.dtype} {array.shape}, expected float32 {wanted[name]}"
+                )
+            if not np.isfinite(array).all():
+                raise ValueError(f"{name} holds values that are not finite")
+        if not (arrays["deviation"] > 0).all():
+            raise ValueError("a band without a deviation above 0")
+        weights = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
+        net.load_state_dict(weights, assign=True)
+        self._net = net.eval()
 
 
 def cross_entropy(p: Tensor, target: Tensor, weight: Tensor) -> Tensor:

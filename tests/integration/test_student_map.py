@@ -94,7 +94,7 @@ def test_worker_processes_draw_the_same_bytes(config: Path, run: Path, tmp_path:
     assert products(tmp_path / "run") == products(run)
 
 
-@pytest.mark.parametrize("file", ["model.joblib", "r0000c0001.tif", "student.tif"])
+@pytest.mark.parametrize("file", ["model.safetensors", "r0000c0001.tif", "student.tif"])
 def test_a_killed_run_goes_on_where_it_was(
     file: str, config: Path, run: Path, tmp_path: Path
 ) -> None:

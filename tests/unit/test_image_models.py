@@ -32,7 +32,7 @@ def training_window(seed: int = 0, factor: int = 2, side: int = 24) -> TrainingW
 
 def models() -> dict[str, ImageModel]:
     return {
-        "forest": Forest(ForestSettings(trees=8, sample_px=500, leaf_px=3), fine_m=2.0),
+        "forest": Forest(ForestSettings(trees=8, sample_px=500, leaf_px=3), fine_m=2.0, bands=3),
         "unet": UNet(SMALL, bands=3),
     }
 

@@ -29,7 +29,7 @@ from landcover_pnp.storage.records import Ingredients, Record, file_hash, finger
 from landcover_pnp.student.image_models import ImageModel
 from landcover_pnp.student.mapped_scene import MappedScene, Predict, chosen_places
 from landcover_pnp.student.settings import StudentSettings
-from landcover_pnp.student.training import image_model, train
+from landcover_pnp.student.training import image_kind, image_model, train
 from landcover_pnp.student.unet import UNet
 
 FROM_RUN = ("weak_labels", "evidence", "map")
@@ -136,7 +136,7 @@ def predictor(work: Work) -> Predictor:
         model.fit(weak_windows(chosen_places(mapped_scenes, settings.windows, seed)), seed)
         return partial(_plain, model)
     if method == "half_city":
-        model = image_model(forest, mapped_scenes)
+        model = image_model(forest, image_kind(mapped_scenes))
         model.fit(
             truth_windows(chosen_places(mapped_scenes, settings.windows, seed), left_half=True),
             seed,
@@ -147,7 +147,7 @@ def predictor(work: Work) -> Predictor:
         model = UNet(settings.unet, source[0].scene.image_bands + CLASS_COUNT)
         model.fit(truth_windows(places, with_weak_labels=True), seed)
         return partial(_with_weak_labels, model)
-    model = image_model(forest if method == "source_forest" else unet, source)
+    model = image_model(forest if method == "source_forest" else unet, image_kind(source))
     model.fit(truth_windows(places), seed)
     return partial(_plain, model)
 
@@ -164,7 +164,7 @@ def _student(
         settings = dataclasses.replace(settings, teacher="weak_labels")
     elif method == "student_no_indices":
         settings = dataclasses.replace(settings, spectral_indices=False)
-    model = image_model(settings, mapped_scenes)
+    model = image_model(settings, image_kind(mapped_scenes))
     if method == "student_finetuned":
         places = chosen_places(source, settings.windows, settings.seed)
         model.fit(truth_windows(places), settings.seed)
