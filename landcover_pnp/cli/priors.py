@@ -72,7 +72,7 @@ COMMANDS = {
         JudgePriorSettings,
         "PRIOR",
         "Judge a prior by held-out label maps: noise, landscape metrics, copies.",
-        {"training": "configuration it was trained with: searched for copies, gives held-out maps"},
+        {"training": "configuration it was trained with: gives held-out maps, searched for copies"},
     ),
     "import-prior": Command(
         _import_prior,

@@ -16,7 +16,7 @@ from landcover_pnp.legend import WORKING
 from landcover_pnp.prior.crops import LabelCrops, LabelSource
 from landcover_pnp.prior.datamodule import split_sources
 from landcover_pnp.prior.denoiser import Prior
-from landcover_pnp.prior.label_maps import one_hot, read_label_maps
+from landcover_pnp.prior.label_maps import draw_label_maps, one_hot, read_label_maps
 from landcover_pnp.prior.landscape import describe, distances, nearest_agreement
 from landcover_pnp.prior.report import UNIFORM, Judgement, Restored, figures, report
 from landcover_pnp.prior.sampling import sample_maps, samples_picture
@@ -32,6 +32,7 @@ LEVELS = (20, 50, 100, 200, 300, 400, 600, 800)
 """Noise levels of 1000 at which the denoising is judged."""
 
 _BATCH = 32
+_SYNTHETIC_MAPS = 8  # two of each look
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ def judge_prior(
         prior_folder: Folder of the prior.
         settings: Held-out maps, numbers of crops and samples, folder of the report.
         training: Settings it was trained with: their label folders (synthetic cities apart) are
-            searched for copies and, where ``settings`` name no labels, give the held-out maps.
+            searched for copies and, where ``settings`` name no labels, give the held-out maps;
+            those of a training on synthetic cities alone are newly drawn ones.
 
     Returns:
         The judgement.
@@ -161,6 +163,10 @@ def _sources(
             for folder in training.labels
         ]
         train, held_out = split_sources(sources, training)
+        if not training.labels and training.synthetic_maps and settings.labels is None:
+            # Drawn by another seed than what was learned from: none of them has been seen.
+            width_m, seed = training.synthetic_width_m, training.seed + 1
+            held_out = [LabelSource(list(draw_label_maps(_SYNTHETIC_MAPS, width_m, seed)))]
     if settings.labels is not None:
         folder = LabelFolder(
             settings.labels,
@@ -173,7 +179,7 @@ def _sources(
     if not held_out:
         raise SettingsError(
             found="no held-out label maps",
-            expected="a folder of label maps, or a training with label folders",
+            expected="a folder of label maps, or a training with label folders or synthetic maps",
             fix="set labels, or name the training's configuration with --training",
         )
     return train, held_out

@@ -192,7 +192,8 @@ class JudgePriorSettings:
 
     Attributes:
         out: Folder of the report.
-        labels: Folder of held-out label GeoTIFFs; null: the maps that the training held out.
+        labels: Folder of held-out label GeoTIFFs; null: the maps that the training held out, or
+            new ones, of a training on synthetic cities alone.
         pattern: File name pattern.
         legend: Legend of the files.
         remap: Working class of each code in the files, in place of a legend.

@@ -14,7 +14,7 @@ from landcover_pnp.cli import main
 from landcover_pnp.errors import SettingsError
 from landcover_pnp.prior.denoiser import Prior, build_network
 from landcover_pnp.prior.judging import LEVELS, judge_prior, restore
-from landcover_pnp.prior.label_maps import one_hot
+from landcover_pnp.prior.label_maps import draw_label_maps, one_hot
 from landcover_pnp.prior.noise import NoiseSchedule
 from landcover_pnp.prior.settings import (
     DenoiserSettings,
@@ -113,6 +113,20 @@ def test_the_command_judges_by_a_folder(
     assert main([*words, *few, "--labels", str(labels), "--legend", "working"]) == 0
     assert "distance" in capsys.readouterr().out
     assert "## Copies" not in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_a_prior_of_synthetic_cities_is_judged_by_new_ones(tmp_path: Path) -> None:
+    tiny().save(tmp_path / "prior")
+    training = TrainPriorSettings(
+        tmp_path, synthetic_maps=4, synthetic_width_m=128, denoiser=TINY, seed=6
+    )
+    summary = judge_prior(tmp_path / "prior", replace(FEW, out=tmp_path / "out"), training)
+    report = (summary.out / "report.md").read_text()
+    learned = {m.name for m in draw_label_maps(4, 128, training.seed)}
+    assert "desert 8000003" in report
+    assert not any(name in report for name in learned)
+    assert 0 < summary.floor < 1
+    assert summary.copies == 0, "drawn maps are not searched"
 
 
 def test_samples_without_any_class_are_as_far_as_can_be(
