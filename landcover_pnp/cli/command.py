@@ -6,12 +6,13 @@ import argparse
 import dataclasses
 import re
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from landcover_pnp.config import load_settings, settings_block, settings_parser
-from landcover_pnp.errors import SettingsError
+from landcover_pnp.errors import LandcoverWarning, SettingsError
 
 S = TypeVar("S")
 
@@ -117,6 +118,11 @@ def given(names: str, words: list[str], settings: type[S]) -> tuple[list[Path], 
         word, _, words = arguments(name, words)
         paths.append(Path(word))
     return paths, load_settings(settings, overrides=words)
+
+
+def is_strict() -> bool:
+    """Whether the command was given ``--strict``: warnings of the package are errors."""
+    return any(f[0] == "error" and f[2] is LandcoverWarning for f in warnings.filters)
 
 
 def say(text: str) -> None:

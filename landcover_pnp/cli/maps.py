@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from landcover_pnp.cli.command import Command, arguments, complain, given, say
+from landcover_pnp.cli.command import Command, arguments, complain, given, is_strict, say
 from landcover_pnp.config import load_settings
 from landcover_pnp.pipeline.settings import (
     BatchSettings,
@@ -39,7 +39,7 @@ def _batch(words: list[str]) -> int:
     from landcover_pnp.pipeline.batch import map_cities
     from landcover_pnp.pipeline.progress import CityProgress
 
-    summary = map_cities(settings, CityProgress(say))
+    summary = map_cities(settings, CityProgress(say), strict=is_strict())
     for city in summary.cities:
         say(f"{city.city}: {city.landcover or city.reason}")
     say(f"table of all cities: {summary.table}")

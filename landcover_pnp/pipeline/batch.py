@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from landcover_pnp.config import load_settings
-from landcover_pnp.errors import LandcoverError, SettingsError
+from landcover_pnp.errors import LandcoverError, LandcoverWarning
+from landcover_pnp.pipeline.batch_plan import plan_cities
 from landcover_pnp.pipeline.map import map_city
 from landcover_pnp.pipeline.progress import Progress
 from landcover_pnp.pipeline.settings import BatchSettings, MapSettings
-from landcover_pnp.scenes.image_lists import image_files
-from landcover_pnp.scenes.imagery import image_systems
 from landcover_pnp.storage.atomic import completed
 
 TABLE = "cities.csv"
@@ -77,9 +74,12 @@ class BatchSummary:
 
 
 def map_cities(
-    settings: BatchSettings, report: Callable[[str, Progress], None] = lambda *_: None
+    settings: BatchSettings,
+    report: Callable[[str, Progress], None] = lambda *_: None,
+    *,
+    strict: bool = False,
 ) -> BatchSummary:
-    """Maps cities one after the other; one that cannot be mapped does not stop the others.
+    """Plans all cities, then maps one after the other those that can be.
 
     The same call again keeps what is finished, as ``map_city`` does, and in the table the rows of
     cities that it has not come to yet. Images of a city in several coordinate reference systems,
@@ -87,29 +87,32 @@ def map_cities(
 
     Args:
         settings: The cities' configuration files and the folder of the runs.
-        report: Called with a city's name and the progress of its map whenever that changes.
+        report: Called with a city's name and the progress of its map whenever that changes;
+            first, where some cannot be mapped, with ``batch`` and the table of what is wrong.
+        strict: Map none if one cannot be mapped.
 
     Returns:
         The table, written anew after every city.
 
     Raises:
         SettingsError: If there are no cities or two would share a run folder.
+        RequestError: If none can be mapped, or not all and ``strict``; nothing is written then.
     """
-    _require_names(settings.cities)
+    plan = plan_cities(settings, strict=strict)
+    plan.require_usable(strict=strict)
+    if plan.wrong:
+        count = f"{len(plan.wrong)} of {len(plan.cities)} cities cannot be mapped"
+        report("batch", Progress(total=0, note=f"{count}\n\n{plan.table()}\n"))
     table, rows = settings.out / TABLE, list[CityResult]()
     before = _read_table(table)
-    for config in settings.cities:
-        try:
-            parts = _by_zone(config.stem, load_settings(MapSettings, config))
-        except Exception as error:  # whatever a city's files do, the others are to be mapped
-            rows.append(_without_map(config.stem, error))
-            parts = {}
-        for name, city in parts.items():
-            if len(parts) > 1:
-                zones = ", ".join(parts)
-                report(name, Progress(total=0, note=f"images in several zones, mapped as {zones}"))
-            rows.append(_map(name, _pooled(city, settings), settings.out / name, report))
-            _write_table(table, rows, before)
+    for city in plan.cities:
+        if city.note:
+            report(city.name, Progress(total=0, note=city.note))
+        if city.settings is None:
+            rows.append(_without_map(city.name, city.error))
+        else:
+            rows.append(_map(city.name, city.settings, settings.out / city.name, report))
+        _write_table(table, rows, before)
     _write_table(table, rows)
     return BatchSummary(table, tuple(rows))
 
@@ -119,6 +122,8 @@ def _map(
 ) -> CityResult:
     try:
         summary = map_city(city, run, lambda progress: report(name, progress))
+    except LandcoverWarning:  # an error by the user's wish
+        raise
     except Exception as error:
         return _without_map(name, error)
     scores = summary.scores.get("map")
@@ -139,51 +144,11 @@ def _map(
     )
 
 
-def _without_map(name: str, error: Exception) -> CityResult:
+def _without_map(name: str, error: Exception | None) -> CityResult:
     expected = isinstance(error, LandcoverError)
     text = str(error) if expected else f"unexpected {type(error).__name__}: {error}"
     reason = " ".join(text.split())
     return CityResult(name, getattr(error, "exit_code", 1), reason=reason)
-
-
-def _pooled(city: MapSettings, settings: BatchSettings) -> MapSettings:
-    """The city's settings with the batch's workers, where it names any."""
-    workers = city.workers if settings.workers is None else settings.workers
-    return dataclasses.replace(
-        city, workers=workers, scheduler=settings.scheduler or city.scheduler
-    )
-
-
-def _by_zone(name: str, city: MapSettings) -> dict[str, MapSettings]:
-    """Settings by run name: one a coordinate reference system of the images."""
-    files = city.scene.rasters
-    if files is None or files.image_crs is not None:
-        return {name: city}
-    systems = image_systems(image_files(files.image, files.image_root))
-    if len(systems) < 2:
-        return {name: city}
-    return {
-        f"{name}-{crs.lower().replace(':', '_')}": dataclasses.replace(
-            city,
-            scene=dataclasses.replace(
-                city.scene, rasters=dataclasses.replace(files, image_crs=crs)
-            ),
-        )
-        for crs in systems
-    }
-
-
-def _require_names(cities: list[Path]) -> None:
-    # Disks of macOS and Windows take Mesa and mesa for the same folder.
-    seen = Counter(city.stem.casefold() for city in cities)
-    names = [city.stem for city in cities]
-    twice = sorted({name for name in names if seen[name.casefold()] > 1})
-    if twice or not names:
-        raise SettingsError(
-            found=f"cities of the same name: {', '.join(twice)}" if twice else "no cities",
-            expected="configuration files, each of another name: it becomes the run folder's",
-            fix="correct `cities` of the batch",
-        )
 
 
 def _read_table(path: Path) -> list[dict[str, str]]:

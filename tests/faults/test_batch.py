@@ -8,10 +8,12 @@ import signal
 from pathlib import Path
 
 import pytest
-from inputs import colours, write_scene, write_tif
+from inputs import ORIGIN, colours, two_halves, write_scene, write_tif
 
 from landcover_pnp.cli import main
+from landcover_pnp.pipeline.map import map_city
 from landcover_pnp.pipeline.settings import MapSettings
+from landcover_pnp.pipeline.summary import MapSummary
 from landcover_pnp.storage.failpoints import PATTERN
 
 # Processes of this kind start with everything imported.
@@ -41,7 +43,7 @@ def test_what_nobody_expected_of_a_city_does_not_stop_the_others(
     def breaks(*_: object) -> None:
         raise ZeroDivisionError("as expected")
 
-    monkeypatch.setattr("landcover_pnp.pipeline.batch.image_systems", breaks)
+    monkeypatch.setattr("landcover_pnp.pipeline.batch_plan.image_systems", breaks)
     cities = [named(write_scene(tmp_path / name), name) for name in ("a", "b")]
     assert main(["batch", str(write_batch(tmp_path, *cities))]) == 1
     reasons = [row["reason"] for row in rows(tmp_path)]
@@ -53,15 +55,73 @@ def test_a_table_that_a_spreadsheet_rewrote_does_not_stop_a_batch(
     tmp_path: Path, sign: str
 ) -> None:
     cities = [named(write_scene(tmp_path / name), name) for name in ("a", "b")]
-    for city in cities:
-        city.write_text("scenes: {}")
+    right = cities[1].read_text()
+    cities[1].write_text("scenes: {}")
     config = write_batch(tmp_path, *cities)
-    assert main(["batch", str(config)]) == 1
+    assert main(["batch", str(config)]) == 3
     table = tmp_path / "runs" / "cities.csv"
     table.write_text(table.read_text().replace(",", sign), encoding="utf-8-sig")
-    write_scene(tmp_path / "a").rename(cities[0])
+    cities[1].write_text(right)
+    assert main(["batch", str(config)]) == 0
+    assert [row["exit_code"] for row in rows(tmp_path)] == ["0", "0"]
+
+
+def test_all_cities_are_planned_before_the_first_is_mapped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, bad, worse = (named(write_scene(tmp_path / n), n) for n in ("good", "bad", "worse"))
+    (tmp_path / "bad" / "nlcd.tif").unlink()
+    worse.write_text(worse.read_text().replace("engine: evidence", "engine: evidenc"))
+    config = write_batch(tmp_path, good, bad, worse)
+
+    def mapped(settings: MapSettings, run: Path, report: object) -> MapSummary:
+        said.append(capsys.readouterr().out)
+        return map_city(settings, run)
+
+    said: list[str] = []
+    monkeypatch.setattr("landcover_pnp.pipeline.batch.map_city", mapped)
     assert main(["batch", str(config)]) == 3
-    assert [row["exit_code"] for row in rows(tmp_path)] == ["0", "2"]
+    [before] = said
+    assert "2 of 3 cities cannot be mapped" in before
+    table = [line for line in before.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+    assert cells[0] == ["city", "found", "fix"]
+    assert [row[0] for row in cells[2:]] == ["bad", "worse"]
+    assert "no file" in cells[2][1]
+    assert "correct the path" in cells[2][2]
+    assert "evidenc" in cells[3][1]
+    assert [row["exit_code"] for row in rows(tmp_path)] == ["0", "2", "2"]
+
+
+def test_nothing_is_written_where_no_city_can_be_mapped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cities = [named(write_scene(tmp_path / name), name) for name in ("a", "b")]
+    for city in cities:
+        city.write_text(city.read_text().replace("image.tif", "none.tif"))
+    assert main(["batch", str(write_batch(tmp_path, *cities))]) == 2
+    said = capsys.readouterr().err
+    assert "2 of 2 cities cannot be mapped" in said
+    assert said.count("no file") == 2
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("fault", ["a wrong city", "a warning"])
+def test_strict_stops_a_batch(
+    fault: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad = (named(write_scene(tmp_path / name), name) for name in ("good", "bad"))
+    origin = (ORIGIN[0] + 0.3, ORIGIN[1]) if fault == "a warning" else (1e5, 5e6)
+    write_tif(tmp_path / "bad" / "nlcd.tif", two_halves(41, 24), origin=origin)
+    config = write_batch(tmp_path, good, bad)
+    assert main(["batch", str(config), "--strict"]) == 2
+    said = capsys.readouterr().err
+    assert "1 of 2 cities cannot be mapped" in said
+    assert ("image pixels off" if fault == "a warning" else "do not overlap") in said
+    assert not (tmp_path / "runs").exists()
+    assert main(["batch", str(config)]) == (0 if fault == "a warning" else 3)
+    said = capsys.readouterr().err
+    assert said.count("image pixels off") == (fault == "a warning"), "once, by the map"
 
 
 def test_cities_fail_each_for_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
