@@ -12,7 +12,7 @@ import numpy as np
 from landcover_pnp.errors import LandcoverError, LegendError
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import ENVIROATLAS, LEGENDS, NO_DATA, Legend, count_values, nlcd_legend
-from landcover_pnp.scenes.rasters import input_files
+from landcover_pnp.scenes.inputs import input_files
 from landcover_pnp.scenes.scene import WEAK_LAYERS
 from landcover_pnp.scenes.settings import RasterFiles
 from landcover_pnp.scenes.vector_files import count_features, vector_layers

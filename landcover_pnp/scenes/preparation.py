@@ -21,6 +21,7 @@ from landcover_pnp.errors import GridError, RasterError
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import LEGENDS, NO_DATA, count_values, nlcd_legend
 from landcover_pnp.scenes.image_windows import ImageryOnGrid
+from landcover_pnp.scenes.inputs import name_inputs
 from landcover_pnp.scenes.rasters import ScenePlan
 from landcover_pnp.scenes.scene import WEAK_LAYERS, Scene
 from landcover_pnp.scenes.settings import LayerFile
@@ -74,7 +75,8 @@ def prepare_scene(
     if record is not None:
         return Scene.open(folder)
     if differing:
-        tell(f"scene prepared again, changed since the last run: {', '.join(differing)}")
+        told = ", ".join(name_inputs(differing, plan.files))
+        tell(f"scene prepared again, changed since the last run: {told}")
     partial = folder.with_name(f".partial-{folder.name}")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import warnings
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import shapely
 from odc.geo.geobox import GeoBox
 from rasterio.io import DatasetReader
 
+from landcover_pnp import __version__
 from landcover_pnp.errors import AlignmentWarning, GridError, ScaleWarning
 from landcover_pnp.scenes.image_lists import image_files
 from landcover_pnp.scenes.imagery import Imagery, plan_imagery
+from landcover_pnp.scenes.inputs import input_files, input_hashes
 from landcover_pnp.scenes.scene import WEAK_LAYERS
 from landcover_pnp.scenes.settings import RasterFiles
 from landcover_pnp.scenes.vector_files import vector_layers
@@ -54,53 +53,18 @@ class ScenePlan:
     notes: tuple[str, ...]
 
     def made_of(self, hash_of: Callable[[Path], str] = file_hash) -> Ingredients:
-        """What the prepared scene depends on: the files' contents, grid and options.
+        """What the prepared scene depends on: all that is read of the files, grid and options.
 
         Args:
             hash_of: SHA-256 of a file; may remember it as long as the file stays the same.
         """
-        hashes = {}
-        for name, path in input_files(self.files).items():
-            hashes[name] = [hash_of(part) for part in _parts(path)]
         return ingredients(
+            version=__version__,
             files=self.files,
-            sha256=hashes,
+            sha256=input_hashes(self.files, hash_of),
             transform=self.geobox.transform,
             shape=self.geobox.shape,
         )
-
-
-def _parts(path: Path) -> list[Path]:
-    """The files that an input consists of: shapefiles and file geodatabases are several."""
-    if path.is_dir():
-        # Whoever looks at a geodatabase leaves locks in it.
-        return sorted(p for p in path.iterdir() if p.is_file() and p.suffix != ".lock")
-    if path.suffix.lower() == ".shp":
-        return sorted(p for p in path.parent.iterdir() if p.name.startswith(path.stem + "."))
-    return [path]
-
-
-def input_files(files: RasterFiles) -> dict[str, Path]:
-    """Paths of all files of a scene by the name of their layer, several images by theirs too.
-
-    Raises:
-        RasterError: As ``image_files``.
-    """
-    images = image_files(files.image, files.image_root)
-    named = {"image": images[0]}
-    if len(images) > 1:
-        folder = Path(os.path.commonpath([path.parent for path in images]))
-        times = Counter(path.name for path in images)
-        named = {
-            f"image {p.name if times[p.name] == 1 else p.relative_to(folder).as_posix()}": p
-            for p in images
-        }
-    for name in (*WEAK_LAYERS, "nlcd", "truth", "area"):
-        value: Any = getattr(files, name)
-        path = getattr(value, "path", value)
-        if path is not None:
-            named[name] = path
-    return named
 
 
 def plan_scene(files: RasterFiles, resolution_m: float) -> ScenePlan:

@@ -22,8 +22,9 @@ from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.pipeline.summary import MapSummary
 from landcover_pnp.scenes.image_lists import image_files
 from landcover_pnp.scenes.imagery import plan_imagery
+from landcover_pnp.scenes.inputs import input_files
 from landcover_pnp.scenes.preparation import prepare_scene
-from landcover_pnp.scenes.rasters import input_files, plan_scene
+from landcover_pnp.scenes.rasters import plan_scene
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.scenes.settings import RasterFiles
 from landcover_pnp.storage.raster import unwritten_share

@@ -1,0 +1,105 @@
+"""The input files of a scene: their names, and the hashes of all that is read of them."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from landcover_pnp.scenes.image_lists import image_files
+from landcover_pnp.scenes.scene import WEAK_LAYERS
+from landcover_pnp.scenes.settings import RasterFiles
+from landcover_pnp.storage.sidecars import part_hashes
+
+MOST_NAMES = 20
+"""Inputs that a message names, of a folder of thousands of images."""
+
+
+def input_files(files: RasterFiles) -> dict[str, Path]:
+    """Paths of all files of a scene by the name of their layer, several images by theirs too.
+
+    Raises:
+        RasterError: As ``image_files``.
+    """
+    named = image_inputs(files)
+    for name in (*WEAK_LAYERS, "nlcd", "truth", "area"):
+        value: Any = getattr(files, name)
+        path = getattr(value, "path", value)
+        if path is not None:
+            named[name] = path
+    return named
+
+
+def image_inputs(files: RasterFiles) -> dict[str, Path]:
+    """The part of ``input_files`` that is imagery."""
+    images = image_files(files.image, files.image_root)
+    if len(images) == 1:
+        return {"image": images[0]}
+    folder = Path(os.path.commonpath([path.parent for path in images]))
+    times = Counter(path.name for path in images)
+    return {
+        f"image {p.name if times[p.name] == 1 else p.relative_to(folder).as_posix()}": p
+        for p in images
+    }
+
+
+def input_hashes(files: RasterFiles, hash_of: Callable[[Path], str]) -> dict[str, str]:
+    """Hashes of all that is read of a scene's files.
+
+    Args:
+        files: The files.
+        hash_of: SHA-256 of a file; may remember it as long as the file stays the same.
+
+    Returns:
+        Hash by the name of the input and what ``part_hashes`` adds to it: ``nlcd``,
+        ``image.tfw``.
+
+    Raises:
+        RasterError: As ``image_files``.
+    """
+    return _hashes(_read(files), hash_of)
+
+
+def image_hashes(files: RasterFiles, hash_of: Callable[[Path], str]) -> dict[str, str]:
+    """The part of ``input_hashes`` that is imagery; a list of images is not among it."""
+    return _hashes(image_inputs(files), hash_of)
+
+
+def name_inputs(ingredients: Sequence[str], files: RasterFiles) -> list[str]:
+    """Ingredients of a scene as messages name them: the hash of a file by the file's own name.
+
+    Args:
+        ingredients: Names, of the scene of these files or of an earlier one.
+        files: The files of today.
+    """
+    inputs = _read(files)
+    names = list(dict.fromkeys(_said(name, inputs) for name in ingredients))
+    more = len(names) - MOST_NAMES
+    return [*names[:MOST_NAMES], *([f"{more} more"] if more > 0 else [])]
+
+
+def _said(ingredient: str, inputs: Mapping[str, Path]) -> str:
+    what = ingredient.removeprefix("sha256.")
+    name = max((name for name in inputs if what.startswith(name)), key=len, default=None)
+    if what == ingredient or name is None:
+        return what
+    path, part = inputs[name], what.removeprefix(name)
+    # Of a folder only its own name: a file geodatabase has dozens of files.
+    whole = not part or part.startswith("/")
+    return f"{path.name if whole else path.stem + part} ({name.partition(' ')[0]})"
+
+
+def _read(files: RasterFiles) -> dict[str, Path]:
+    """All inputs; a list or index of images too, which says whose pixels come first."""
+    listed = files.image.is_file() and image_files(files.image, files.image_root) != (files.image,)
+    return {**({"index": files.image} if listed else {}), **input_files(files)}
+
+
+def _hashes(inputs: Mapping[str, Path], hash_of: Callable[[Path], str]) -> dict[str, str]:
+    return {
+        name + part: digest
+        for name, path in inputs.items()
+        for part, digest in part_hashes(path, hash_of).items()
+    }
