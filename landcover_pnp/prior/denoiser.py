@@ -119,7 +119,7 @@ class Prior:
         """12 hex digits of a sha256 over weights and everything else that acts on a map."""
         digest = hashlib.sha256(json.dumps(self._facts(), sort_keys=True).encode())
         digest.update(self._architecture().encode())
-        digest.update(self._weights())
+        digest.update(self._weights(torch.float32))
         return digest.hexdigest()[:12]
 
     def predict_noise(self, x_t: Tensor, t: int | Tensor) -> Tensor:

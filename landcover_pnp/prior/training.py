@@ -9,7 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Literal
 
@@ -117,6 +117,9 @@ def train_prior(settings: TrainPriorSettings) -> TrainPriorSummary:
             )
             if trainer.is_global_zero:
                 prior.save(settings.out)
+                # As it is read again: saving rounds the weights.
+                fingerprint = Prior.load(settings.out).fingerprint
+                summary = replace(summary, fingerprint=fingerprint)
                 _record(summary, made_of)
                 (settings.out / CHECKPOINT).unlink(missing_ok=True)
     return summary
