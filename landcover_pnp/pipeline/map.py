@@ -52,6 +52,7 @@ from landcover_pnp.storage.records import (
     file_hashes,
     fingerprint,
     ingredients,
+    make_way,
     write_json,
 )
 from landcover_pnp.student.settings import StudentSettings
@@ -254,7 +255,7 @@ def _stage(
     if record is None:
         if differing:
             watch.say(f"{name} made again, changed since the last run: {', '.join(differing)}")
-        path.unlink(missing_ok=True)
+        watch.say_all(make_way(path))
         files = file_hashes(path.parent, work())
         Record("done", made_of, time.monotonic() - start, files=files).write(path)
     watch.stage(name, time.monotonic() - start)

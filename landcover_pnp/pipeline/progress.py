@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -59,6 +59,11 @@ class Watch:
         """A sentence for the user."""
         self._journal.write("note", text=note)
         self._report(dataclasses.replace(self.progress, note=note))
+
+    def say_all(self, notes: Iterable[str]) -> None:
+        """Several sentences, if any."""
+        for note in notes:
+            self.say(note)
 
     def stage(self, name: str, seconds: float) -> None:
         """A stage is done; in no time where an earlier run had done it."""

@@ -19,7 +19,7 @@ from landcover_pnp.pipeline.tiles import give_up
 from landcover_pnp.storage.geotiff import write_raster
 from landcover_pnp.storage.probabilities import BAND, encode
 from landcover_pnp.storage.raster import open_raster, read
-from landcover_pnp.storage.records import Ingredients, Record, file_hashes
+from landcover_pnp.storage.records import Ingredients, Record, file_hashes, make_way
 from landcover_pnp.student.mapped_scene import WINDOW_PX, MappedScene
 from landcover_pnp.student.settings import StudentSettings
 from landcover_pnp.student.stored_model import open_student, save_student
@@ -97,9 +97,9 @@ def trained(
             return record
         except ModelError as error:
             tell(f"the student is trained again: {error.found}")
-    tell("the student learns from the map")
+    for said in (*make_way(path), "the student learns from the map"):
+        tell(said)
     start = time.monotonic()
-    path.unlink(missing_ok=True)  # as in ``infer_tile``
     model = image_model(settings, image_kind(mapped_scenes))
     student = train(mapped_scenes, model, settings)
     save_student(path.parent / MODEL, student, settings)

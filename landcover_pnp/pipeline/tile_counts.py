@@ -13,7 +13,7 @@ from landcover_pnp.pipeline.interruption import stoppable
 from landcover_pnp.pipeline.progress import Watch
 from landcover_pnp.pipeline.tiles import Tiled, give_up
 from landcover_pnp.pipeline.workers.task_pool import Lost, TaskPool
-from landcover_pnp.storage.records import Record
+from landcover_pnp.storage.records import Record, make_way
 
 Job = TypeVar("Job", bound=Tiled)
 
@@ -81,6 +81,7 @@ def run_tiles(
         renewed.update(differing)
         if record is None:
             todo.append(tile.id)
+            watch.say_all(make_way(job.record(tile)))
         else:
             counts.add(tile.id, record)
     kept = len(tiles) - len(todo)

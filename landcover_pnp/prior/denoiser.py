@@ -22,7 +22,7 @@ from landcover_pnp.prior.folder import CARD, CONFIG, WEIGHTS, Prediction, read_f
 from landcover_pnp.prior.noise import NoiseSchedule
 from landcover_pnp.prior.settings import DenoiserSettings, NoiseSettings
 from landcover_pnp.storage.atomic import completed
-from landcover_pnp.storage.hashes import file_state
+from landcover_pnp.storage.files import file_state
 
 if TYPE_CHECKING:
     # Importing diffusers takes seconds: engines without a prior do not wait for it.
@@ -243,7 +243,7 @@ def load_prior(folder: Path | None) -> Prior:
     A notebook that trains a prior anew, and workers that outlive a run, would go on with the old.
     """
     files = [folder / name for name in (CARD, CONFIG, WEIGHTS)] if folder else []
-    return _loaded(folder, tuple(file_state(file) for file in files if file.is_file()))
+    return _loaded(folder, tuple(tuple(file_state(file)) for file in files if file.is_file()))
 
 
 @lru_cache(maxsize=1)

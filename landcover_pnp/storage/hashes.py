@@ -6,7 +6,8 @@ import json
 import time
 from pathlib import Path
 
-from landcover_pnp.storage.records import file_hash, write_json
+from landcover_pnp.storage.checked_json import write_json
+from landcover_pnp.storage.files import file_hash, file_state
 
 SETTLED_S = 5.0
 """Age of a file's last change from which a further one gets another time."""
@@ -34,7 +35,7 @@ class HashBook:
 
     def file_hash(self, file: Path) -> str:
         """SHA-256 of a file's bytes, 64 hex digits."""
-        name, state = str(file.absolute()), list(file_state(file))
+        name, state = str(file.absolute()), file_state(file)
         known = self._known.get(name)
         if isinstance(known, dict) and known.get("state") == state:
             return str(known["sha256"])
@@ -44,9 +45,3 @@ class HashBook:
             self._known[name] = {"sha256": found, "state": state}
             write_json(self._path, self._known)
         return found
-
-
-def file_state(file: Path) -> tuple[int, ...]:
-    """Size, place and times of a file: another after every change of its content."""
-    status = file.stat()
-    return status.st_size, status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns

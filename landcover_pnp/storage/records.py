@@ -5,14 +5,19 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from landcover_pnp.storage.atomic import completed
+from landcover_pnp.storage.checked_json import read_checked, read_object, write_checked
+from landcover_pnp.storage.checked_json import write_json as write_json
 from landcover_pnp.storage.failpoints import failpoint
+from landcover_pnp.storage.files import file_fault, file_state, set_aside
+from landcover_pnp.storage.files import file_hash as file_hash
+from landcover_pnp.storage.files import file_hashes as file_hashes
 
 Ingredients = dict[str, Any]
 """What a result depends on: flat names such as ``inference.engine`` with JSON values."""
@@ -60,17 +65,6 @@ def changed(before: Ingredients, now: Ingredients) -> list[str]:
     return sorted(k for k in before.keys() | now.keys() if before.get(k) != now.get(k))
 
 
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes, 64 hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def file_hashes(folder: Path, files: Iterable[Path]) -> dict[str, str]:
-    """SHA-256 by name of files, their names relative to a folder above them."""
-    return {file.relative_to(folder).as_posix(): file_hash(file) for file in files}
-
-
 @dataclass(frozen=True)
 class Record:
     """What became of one piece of work; its file appears after the work's own files.
@@ -83,6 +77,7 @@ class Record:
         reason: Why it failed.
         figures: Counts and measures of the result.
         files: SHA-256 of the result's files by their names, relative to the record's folder.
+        states: State of each of them when the record was written, see ``files.file_state``.
     """
 
     status: Literal["done", "failed"]
@@ -91,22 +86,32 @@ class Record:
     reason: str = ""
     figures: Mapping[str, float] = dataclasses.field(default_factory=dict)
     files: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    states: Mapping[str, list[int]] = dataclasses.field(default_factory=dict)
 
     def write(self, path: Path) -> None:
-        """Writes the record as JSON."""
-        content = {"fingerprint": fingerprint(self.ingredients), **dataclasses.asdict(self)}
+        """Writes the record as JSON; its files are there."""
+        states = {name: file_state(path.parent / name) for name in self.files}
+        known = dataclasses.asdict(dataclasses.replace(self, states=states))
         failpoint("before-record", path.name)
-        write_json(path, content)
+        write_checked(path, {"fingerprint": fingerprint(self.ingredients), **known})
 
     @classmethod
     def read(cls, path: Path) -> Record | None:
-        """Reads a record; None where there is none, or one that no program could use."""
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            content.pop("fingerprint")
-            return cls(**content)
-        except (OSError, ValueError, TypeError, KeyError):
+        """Reads a record; None where there is none, or one that no program could use.
+
+        Records of version 0.1.0 have no checksum and no states.
+        """
+        content = read_checked(path)
+        if content is None:
+            old = read_object(path)
+            content = old if old is not None and "states" not in old else None
+        if content is None or content.pop("fingerprint", None) is None:
             return None
+        try:
+            record = cls(**content)
+        except TypeError:
+            return None
+        return record if record._is_sound() else None
 
     @classmethod
     def standing(cls, path: Path, now: Ingredients) -> tuple[Record | None, list[str]]:
@@ -124,14 +129,76 @@ class Record:
         if record is None or record.status != "done":
             return None, []
         differing = changed(record.ingredients, now)
-        whole = all((path.parent / name).is_file() for name in record.files)
-        return (record if whole and not differing else None), differing
+        whole = not differing and not record.damage(path.parent)
+        return (record if whole else None), differing
+
+    def damage(self, folder: Path, *, thorough: bool = False) -> dict[str, str]:
+        """What is wrong with the result's files.
+
+        Args:
+            folder: The record's folder.
+            thorough: Whether files are read that by size, place and times are still the same.
+
+        Returns:
+            A phrase such as ``is missing`` by the name of each file that is not as it was
+            written; empty if all is well.
+        """
+        states = {} if thorough else self.states
+        found = {
+            name: file_fault(folder / name, expected, states.get(name))
+            for name, expected in self.files.items()
+        }
+        return {name: fault for name, fault in found.items() if fault}
+
+    def _is_sound(self) -> bool:
+        """Whether every field is what its type says: the file may be anybody's."""
+        return (
+            self.status in ("done", "failed")
+            and isinstance(self.ingredients, dict)
+            and _is_number(self.seconds)
+            and isinstance(self.reason, str)
+            and _maps_names(self.figures, _is_number)
+            and _maps_names(self.files, lambda value: isinstance(value, str))
+            and _maps_names(self.states, lambda value: isinstance(value, list))
+            and all(map(_is_below, self.files))
+        )
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Writes JSON under its final name only when it is complete."""
-    with completed(path) as partial:
-        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+def make_way(path: Path) -> list[str]:
+    """Makes way for work that is to be done again.
+
+    The record goes first: of older files, which go one by one, it would vouch for a mixture. A
+    file of the old result that somebody has changed is moved aside, so that nothing is lost.
+
+    Args:
+        path: The record's file.
+
+    Returns:
+        A sentence on each file that was not as it had been written.
+    """
+    record, said = Record.read(path), []
+    for name, fault in (record.damage(path.parent) if record else {}).items():
+        aside = set_aside(path.parent / name)
+        kept = f"; what was there is now {aside.name}" if aside else ""
+        said.append(f"{path.parent.name}/{name} {fault.partition(':')[0]}, is made again{kept}")
+    if path.is_dir():
+        set_aside(path)
+    path.unlink(missing_ok=True)
+    return said
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
+def _maps_names(value: object, fits: Callable[[object], bool]) -> bool:
+    return isinstance(value, dict) and all(map(fits, value.values()))
+
+
+def _is_below(name: str) -> bool:
+    """Whether a name stays in the folder that it counts from."""
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts and "\0" not in name
 
 
 def now() -> str:

@@ -14,8 +14,16 @@ from hypothesis import strategies as st
 from landcover_pnp.errors import DiskFullError, RequestError, RunLockedError
 from landcover_pnp.inference.settings import Algorithm1Settings, InferenceSettings
 from landcover_pnp.storage import lock
+from landcover_pnp.storage.checked_json import write_checked
 from landcover_pnp.storage.lock import locked
-from landcover_pnp.storage.records import Record, changed, fingerprint, ingredients
+from landcover_pnp.storage.records import (
+    Record,
+    changed,
+    file_hashes,
+    fingerprint,
+    ingredients,
+    make_way,
+)
 
 
 def test_ingredients_name_nested_settings() -> None:
@@ -52,6 +60,99 @@ def test_a_record_comes_back(tmp_path: Path) -> None:
 def test_half_a_record_is_none(tmp_path: Path, content: str) -> None:
     (tmp_path / "r.json").write_text(content)
     assert Record.read(tmp_path / "r.json") is None
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=8,
+)
+
+
+@given(JSON, st.sampled_from(["status", "ingredients", "seconds", "reason", "figures", "files"]))
+def test_any_json_is_a_record_or_none(
+    tmp_path_factory: pytest.TempPathFactory, content: object, key: str
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.json"
+    sound = {"fingerprint": "", "status": "done", "ingredients": {}, "seconds": 1}
+    for whole in (content, {**sound, key: content}):
+        path.write_text(json.dumps(whole))
+        record = Record.read(path)
+        if record is not None:
+            record.damage(path.parent)
+            Record.standing(path, {})
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../beside", "a/../../beside", "a\0b"])
+def test_a_record_names_no_file_outside_its_folder(tmp_path: Path, name: str) -> None:
+    Record("done", {}, 1).write(tmp_path / "r.json")
+    sound = json.loads((tmp_path / "r.json").read_text())
+    write_checked(tmp_path / "r.json", {**sound, "files": {name: "0"}})
+    assert Record.read(tmp_path / "r.json") is None
+
+
+def test_no_bit_of_a_record_can_flip_unseen(tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    (tmp_path / "map.tif").write_text("map")
+    files = file_hashes(tmp_path, [tmp_path / "map.tif"])
+    Record("done", {"seed": 1}, 2.5, figures={"valid_px": 3}, files=files).write(path)
+    written = path.read_bytes()
+    assert Record.standing(path, {"seed": 1})[0]
+    for at in range(len(written)):
+        flipped = bytearray(written)
+        flipped[at] ^= 1 << at % 8
+        path.write_bytes(flipped)
+        assert Record.read(path) is None
+    for length in range(len(written)):
+        path.write_bytes(written[:length])
+        assert Record.read(path) is None
+
+
+def test_work_that_is_done_again_loses_nothing_of_the_user_s(tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    names = ["kept.qml", "edited.qml", "empty.qml", "gone.qml"]
+    for name in names:
+        (tmp_path / name).write_text("style")
+    files = file_hashes(tmp_path, [tmp_path / name for name in names])
+    Record("done", {}, 1, files=files).write(path)
+    assert Record.standing(path, {})[0]
+    (tmp_path / "edited.qml").write_text("my own style")
+    (tmp_path / "empty.qml").write_text("")
+    (tmp_path / "gone.qml").unlink()
+    assert Record.standing(path, {}) == (None, [])
+    said = make_way(path)
+    assert len(said) == 3
+    assert f"{tmp_path.name}/edited.qml has been changed since it was written" in said[0]
+    assert "edited.qml.changed" in said[0]
+    assert (tmp_path / "edited.qml.changed").read_text() == "my own style"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["edited.qml.changed", "kept.qml"]
+
+
+@pytest.mark.parametrize("fill", [Path.mkdir, Path.touch, lambda p: p.write_text("null")])
+def test_what_is_no_record_is_in_nobody_s_way(tmp_path: Path, fill: object) -> None:
+    fill(tmp_path / "r.json")  # type: ignore[operator]
+    assert Record.standing(tmp_path / "r.json", {}) == (None, [])
+    make_way(tmp_path / "r.json")
+    Record("done", {}, 1).write(tmp_path / "r.json")
+    assert Record.standing(tmp_path / "r.json", {})[0]
+
+
+def test_records_of_version_0_1_0_are_read(tmp_path: Path) -> None:
+    (tmp_path / "map.tif").write_text("map")
+    files = file_hashes(tmp_path, [tmp_path / "map.tif"])
+    old = {
+        "fingerprint": "f",
+        "status": "done",
+        "ingredients": {"seed": 1},
+        "seconds": 1.5,
+        "reason": "",
+        "figures": {"valid_px": 3},
+        "files": files,
+    }
+    (tmp_path / "r.json").write_text(json.dumps(old, indent=2))
+    record, _ = Record.standing(tmp_path / "r.json", {"seed": 1})
+    assert record is not None
+    assert record.figures == {"valid_px": 3}
 
 
 def test_two_processes_cannot_share_a_run_folder(tmp_path: Path) -> None:
