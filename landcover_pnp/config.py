@@ -79,6 +79,17 @@ def plain(settings: Any) -> Any:
     return str(settings.absolute()) if isinstance(settings, Path) else settings
 
 
+def paths_in(settings: Any) -> list[Path]:
+    """All paths in settings, those in blocks and lists too."""
+    if isinstance(settings, Path):
+        return [settings]
+    if dataclasses.is_dataclass(settings):
+        settings = [getattr(settings, field.name) for field in dataclasses.fields(settings)]
+    if isinstance(settings, (list, tuple)):
+        return [path for value in settings for path in paths_in(value)]
+    return []
+
+
 def settings_parser(settings: type[Any], block: str | None = None, **texts: Any) -> ArgumentParser:
     """Parser of a stage's settings as options ``--group.key value``.
 

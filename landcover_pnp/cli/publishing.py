@@ -32,10 +32,14 @@ def _report(words: list[str]) -> int:
     (run,), settings = given("RUN", words, ReportSettings)
     from landcover_pnp.products.finished import FinishedRun
     from landcover_pnp.products.report import write_report
+    from landcover_pnp.storage.run_folder import RunFolder
 
     finished = FinishedRun.open(run)
     title = settings.title or finished.title
-    say(str(write_report(finished, run, run / "report.html", title)))
+    paths = RunFolder(run)
+    with paths.held() as owned:
+        owned.claim(paths.name(paths.report))
+        say(str(write_report(finished, run, paths.report, title)))
     return 0
 
 

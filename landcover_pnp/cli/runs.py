@@ -8,6 +8,7 @@ from landcover_pnp.cli.command import Command, arguments, complain, given, say
 from landcover_pnp.config import load_settings
 from landcover_pnp.errors import SettingsError
 from landcover_pnp.pipeline.settings import MapSettings, NoSettings
+from landcover_pnp.storage.run_folder import RunFolder
 
 
 def _status(words: list[str]) -> int:
@@ -36,7 +37,7 @@ def _status(words: list[str]) -> int:
 
 def _resume(words: list[str]) -> int:
     run, _, rest = arguments("RUN", words)
-    written = Path(run) / "settings.json"
+    written = RunFolder(Path(run)).settings
     if not written.is_file():
         raise SettingsError(
             found=f"no settings.json in {run}",

@@ -27,6 +27,7 @@ from landcover_pnp.grid import blocks
 from landcover_pnp.scenes.preparation import prepare_scene
 from landcover_pnp.scenes.rasters import ScenePlan
 from landcover_pnp.scenes.scene import Scene
+from landcover_pnp.storage.owned_folder import OwnedFolder
 
 DOUBTFUL_CHANGE = 0.2
 """Refinements that move more of p(class | NLCD) than this are warned of, see docs/transfer.md."""
@@ -39,7 +40,11 @@ _SEED = 0
 
 
 def matrix_from_source(
-    settings: WeakLabelSettings, scene: Scene, sources: Mapping[str, ScenePlan], folder: Path
+    settings: WeakLabelSettings,
+    scene: Scene,
+    sources: Mapping[str, ScenePlan],
+    folder: Path,
+    owner: OwnedFolder | None = None,
 ) -> NDArray[np.float64]:
     """p(class | NLCD) by the matrix source of the settings.
 
@@ -48,6 +53,7 @@ def matrix_from_source(
         scene: The scene itself, whose truth only ``target`` reads.
         sources: Plans of the source cities.
         folder: Where the source cities' scenes are prepared.
+        owner: Owned folder around it, see ``prepare_scene``.
 
     Returns:
         (nlcd class, class) float64, rows sum to 1.
@@ -55,7 +61,10 @@ def matrix_from_source(
     Raises:
         RasterError: If the truth that it is counted in says nothing.
     """
-    matrix = _given_matrix(settings, scene, sources, folder)
+    cities = [scene]
+    if settings.matrix_source == "source":
+        cities = [prepare_scene(plan, folder / name, owner=owner) for name, plan in sources.items()]
+    matrix = _given_matrix(settings, cities)
     if settings.refinement is None:
         return matrix
     refinement = refine_for_scene(scene, matrix, settings.refinement)
@@ -97,14 +106,9 @@ def refine_for_scene(
     return refine_matrix(features, indices, place, matrix, settings, _SEED)
 
 
-def _given_matrix(
-    settings: WeakLabelSettings, scene: Scene, sources: Mapping[str, ScenePlan], folder: Path
-) -> NDArray[np.float64]:
+def _given_matrix(settings: WeakLabelSettings, cities: list[Scene]) -> NDArray[np.float64]:
     if settings.matrix_source == "definitions":
         return DEFINITIONS
-    cities = [scene]
-    if settings.matrix_source == "source":
-        cities = [prepare_scene(plan, folder / name) for name, plan in sources.items()]
     counts = sum(map(_count_pairs, cities), np.zeros_like(DEFINITIONS))
     require_pairs(int(counts.sum()), settings, sources)
     return class_given_nlcd(counts)

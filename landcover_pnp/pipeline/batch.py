@@ -14,6 +14,7 @@ from landcover_pnp.pipeline.map import map_city
 from landcover_pnp.pipeline.progress import Progress
 from landcover_pnp.pipeline.settings import BatchSettings, MapSettings
 from landcover_pnp.storage.atomic import completed
+from landcover_pnp.storage.owned_folder import make_owned
 
 TABLE = "cities.csv"
 """Name of the table in the folder of a batch."""
@@ -100,6 +101,7 @@ def map_cities(
     """
     plan = plan_cities(settings, strict=strict)
     plan.require_usable(strict=strict)
+    make_owned(settings.out, "batch", TABLE, signs=(TABLE,))
     if plan.wrong:
         count = f"{len(plan.wrong)} of {len(plan.cities)} cities cannot be mapped"
         report("batch", Progress(total=0, note=f"{count}\n\n{plan.table()}\n"))

@@ -13,6 +13,7 @@ from landcover_pnp.pipeline.settings import DemoSettings, MapSettings, TileSetti
 from landcover_pnp.pipeline.summary import MapSummary
 from landcover_pnp.scenes.settings import EnviroAtlasTile, SceneSettings, SyntheticSettings
 from landcover_pnp.scenes.synthetic import write_city
+from landcover_pnp.storage.owned_folder import make_owned
 from landcover_pnp.storage.records import write_json
 
 SOURCE_SEED = 1
@@ -36,6 +37,7 @@ def run_demo(
     Raises:
         LandcoverError: As ``map_city``.
     """
+    make_owned(settings.out, "demo", "cities/source.yaml")
     root = settings.out / "cities"
     target = _draw(settings.city, root)
     source = _draw(dataclasses.replace(settings.city, seed=settings.city.seed + SOURCE_SEED), root)

@@ -34,17 +34,16 @@ from landcover_pnp.pipeline.student_tiles import (
 )
 from landcover_pnp.pipeline.summary import MapSummary
 from landcover_pnp.pipeline.tile_counts import TileCounts, run_tiles
-from landcover_pnp.pipeline.tiles import METHODS, TileJob, remove_others, tile_work
+from landcover_pnp.pipeline.tiles import Tiled, TileJob, tile_work
 from landcover_pnp.pipeline.workers.task_pool import TaskPool
 from landcover_pnp.pipeline.workers.worker_pool import WorkerPool
 from landcover_pnp.products.rasters import PRODUCTS, drawn_by, provenance_tags, write_products
 from landcover_pnp.scenes.preparation import prepare_scene
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.scenes.settings import TruthFile
-from landcover_pnp.storage.atomic import remove_partials
 from landcover_pnp.storage.disk_space import need_named, require_space
 from landcover_pnp.storage.journal import journal_of
-from landcover_pnp.storage.lock import locked
+from landcover_pnp.storage.owned_folder import OwnedFolder
 from landcover_pnp.storage.raster import small_cache
 from landcover_pnp.storage.records import (
     Ingredients,
@@ -55,6 +54,7 @@ from landcover_pnp.storage.records import (
     make_way,
     write_json,
 )
+from landcover_pnp.storage.run_folder import METHODS, STUDENT, RunFolder, tile_names
 from landcover_pnp.student.settings import StudentSettings
 
 PREVIEW_EVERY_S = 60.0
@@ -84,28 +84,33 @@ def map_city(
     """
     start = time.monotonic()
     plan = plan_map(settings)
+    paths = RunFolder(run)
+    paths.require_apart(plan.inputs)
     if not run.exists():
         require_space(run, plan.needed_bytes)
     needed = need_named(run, plan.needed_bytes)
-    with small_cache(), locked(run) as keep, journal_of(run) as journal, needed:
+    names = paths.names(PRODUCTS, student=plan.student)
+    with small_cache(), needed, paths.held(names) as owned, journal_of(run) as journal:
         watch = Watch(journal, report or (lambda _: None))
         watch.say(str(plan))
-        remove_partials(run)
-        write_json(run / "settings.json", plain(settings))
-        scene = prepare_scene(plan.scene, run / "scene", watch.say)
+        write_json(paths.settings, plain(settings))
+        scene = prepare_scene(plan.scene, paths.scene, watch.say, owned)
         watch.stage("scene", time.monotonic() - start)
-        matrix = matrix_from_source(settings.weak_labels, scene, plan.sources, run / "sources")
+        matrix = matrix_from_source(settings.weak_labels, scene, plan.sources, paths.sources, owned)
         job = _job(settings, plan, scene, matrix, run)
         tiles = TileCounts()
         pool = WorkerPool(settings.workers, settings.scheduler, shared=run.absolute())
         with TaskPool(pool, len(job.grid), watch.say) as task_pool:
-            _infer(job, tiles, task_pool, watch, run / "preview.vrt")
-            keep()  # hours of work: truth or an image that cannot be read may still turn up
+            _own_tiles(job, owned)
+            _infer(job, tiles, task_pool, watch, paths.preview)
+            owned.kept = (
+                True  # hours of work: truth or an image that cannot be read may still turn up
+            )
             mosaic = _blend(job, tiles, run, watch)
             inferred = watch.progress
             student = settings.student if tiles.valid_px > tiles.uniform_px else None
             if student:  # where nothing is known there is nothing to learn from
-                mosaic = _draw(mosaic, student, tiles, job, task_pool, run, watch)
+                mosaic = _draw(mosaic, student, tiles, job, task_pool, owned, watch)
         products = _publish(job, scene, mosaic, student is not None, run, watch)
         truth = plan.scene.files.truth
         # An area of interest cuts the map, not the truth: the plan has compared their ground.
@@ -113,7 +118,7 @@ def map_city(
         summary = MapSummary(
             run=run,
             products=tuple(products),
-            overview=run / "overview.png",
+            overview=paths.overview,
             progress=inferred,
             reasons=dict(sorted(tiles.failed.items())),
             unusable=plan.scene.imagery.unusable,
@@ -127,13 +132,21 @@ def map_city(
     return summary
 
 
+def _own_tiles(job: Tiled, owned: OwnedFolder) -> None:
+    """Claims the names of a job's tiles, and removes those of a grid the run had before."""
+    folder = job.out.relative_to(owned.path.absolute()).as_posix()
+    tiles = tile_names(folder, job.grid.shape, job.endings)
+    owned.claim(tiles=tiles)
+    owned.remove_other_tiles(tiles)
+
+
 def _job(
     settings: MapSettings, plan: MapPlan, scene: Scene, matrix: NDArray[np.float64], run: Path
 ) -> TileJob:
     sample = scene.sample(settings.clusters.sample_px, settings.seed)
     return TileJob(
         scene=scene.folder.absolute(),
-        out=(run / "tiles").absolute(),
+        out=RunFolder(run).tiles.absolute(),
         grid=plan.grid,
         weak_labels=settings.weak_labels,
         matrix=matrix,
@@ -159,7 +172,6 @@ def _infer(
     job: TileJob, tiles: TileCounts, task_pool: TaskPool, watch: Watch, preview: Path
 ) -> None:
     shown = start = time.monotonic()
-    remove_others(job)
     try:
         for _ in run_tiles(job, tile_work, list(job.grid), tiles, task_pool, watch):
             if time.monotonic() - shown >= PREVIEW_EVERY_S:
@@ -187,9 +199,9 @@ def _blend(job: TileJob, tiles: TileCounts, run: Path, watch: Watch) -> Ingredie
 
     def blend() -> Iterator[Path]:
         for method in METHODS:
-            yield blend_tiles(results, method, run / "probabilities" / f"{method}.tif")
+            yield blend_tiles(results, method, RunFolder(run).probability(method))
 
-    _stage("mosaic", run / "probabilities" / "record.json", made_of, blend, watch)
+    _stage("mosaic", RunFolder(run).mosaic_record, made_of, blend, watch)
     return made_of
 
 
@@ -199,16 +211,18 @@ def _draw(
     tiles: TileCounts,
     inferred: TileJob,
     task_pool: TaskPool,
-    run: Path,
+    owned: OwnedFolder,
     watch: Watch,
 ) -> Ingredients:
     """Trains the student and lets it draw the finished tiles; returns what they are made of."""
-    start = time.monotonic()
+    start, run = time.monotonic(), owned.path
+    paths = RunFolder(run)
+    owned.claim(paths.name(paths.student / MODEL))
     made_of = {"mosaic": fingerprint(mosaic), **ingredients(student=student)}
     model_hash = trained(run, student, made_of, watch.say).files[MODEL]
     watch.stage("student", time.monotonic() - start)
     job = StudentJob(run.absolute(), inferred.grid, student, model_hash, made_of)
-    remove_others(job)
+    _own_tiles(job, owned)
     start, drawn = time.monotonic(), TileCounts()
     watch.say("the student draws the map, tile by tile")
     wanted = [tile for tile in job.grid if tile.id in tiles.done]
@@ -216,13 +230,13 @@ def _draw(
         pass
     watch.stage("student's tiles", time.monotonic() - start)
     tiles.failed.update(drawn.failed)
-    path = run / "probabilities" / "student.tif"
+    path = paths.probability(STUDENT)
     made_of = {**made_of, "finished tiles": drawn.hash}
 
     def join() -> Iterator[Path]:
         yield join_tiles(job, drawn.done, path)
 
-    _stage("student's mosaic", path.with_suffix(".json"), made_of, join, watch)
+    _stage("student's mosaic", paths.student_mosaic_record, made_of, join, watch)
     return made_of
 
 
@@ -230,11 +244,12 @@ def _publish(
     job: TileJob, scene: Scene, mosaic: Ingredients, student: bool, run: Path, watch: Watch
 ) -> list[Path]:
     """Writes the products and the overview of what has been blended or drawn."""
+    paths = RunFolder(run)
 
     def publish() -> Iterator[Path]:
         tags = provenance_tags(job.made_of)
         products = drawn_by(PRODUCTS, student)
-        yield from write_products(run / "probabilities", run, tags, products)
+        yield from write_products(paths.probabilities, run, tags, products)
         yield write_overview(run)
 
     made_of = ingredients(
@@ -242,8 +257,8 @@ def _publish(
         scene=fingerprint(scene.made_of),  # truth too: the overview shows it
         products=list(PRODUCTS),
     )
-    _stage("products", run / "products.json", made_of, publish, watch)
-    return [run / f"{stem}.tif" for stem in PRODUCTS]
+    _stage("products", paths.rasters_record, made_of, publish, watch)
+    return [paths.raster(stem) for stem in PRODUCTS]
 
 
 def _stage(
@@ -281,7 +296,7 @@ def evaluate_run(
         LegendError: If the truth holds unknown codes.
     """
     files = {"weak labels": "weak_labels", "evidence": "evidence", "map": "landcover"}
-    if not (run / "landcover.tif").is_file():
+    if not RunFolder(run).landcover.is_file():
         raise RasterError(
             found=f"no finished map in {run}",
             expected="the folder of a finished run, which its two baselines lie in too",
@@ -290,6 +305,6 @@ def evaluate_run(
         )
     legend = LEGENDS[truth.legend]
     return {
-        name: evaluate_map(run / f"{stem}.tif", truth.path, legend, scheme, overlap=overlap)
+        name: evaluate_map(RunFolder(run).raster(stem), truth.path, legend, scheme, overlap=overlap)
         for name, stem in files.items()
     }

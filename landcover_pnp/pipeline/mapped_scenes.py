@@ -11,6 +11,7 @@ from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.scenes.enviroatlas import scene_files
 from landcover_pnp.scenes.fine_image import FineImage
 from landcover_pnp.scenes.scene import Scene
+from landcover_pnp.storage.run_folder import RunFolder
 from landcover_pnp.student.mapped_scene import MappedScene
 
 
@@ -20,13 +21,14 @@ def open_mapped_scene(run: Path) -> MappedScene:
     Raises:
         RasterError: If it holds no finished map run.
     """
-    if not (run / "probabilities" / "map.tif").is_file():
+    paths = RunFolder(run)
+    if not paths.probability("map").is_file():
         raise RasterError(
             found=f"no finished map run in {run}",
             expected="a folder that `landcover map` has written",
             fix="map the scene first, or correct the path",
         )
-    settings = load_settings(MapSettings, run / "settings.json")
-    scene = Scene.open(run / "scene")
+    settings = load_settings(MapSettings, paths.settings)
+    scene = Scene.open(paths.scene)
     fine = FineImage.of(scene_files(settings.scene), scene)
     return MappedScene(run, scene, fine, uses_indices(settings.inference))

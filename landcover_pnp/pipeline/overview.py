@@ -20,6 +20,7 @@ from landcover_pnp.products.pictures import (
 from landcover_pnp.products.rasters import CONFIDENCE_RAMP
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.storage.atomic import completed
+from landcover_pnp.storage.run_folder import RunFolder
 
 PANEL_PX = 900
 """Longest side of a panel; larger maps are thinned out."""
@@ -37,15 +38,16 @@ def write_overview(run: Path) -> Path:
     Returns:
         The PNG file.
     """
-    scene = Scene.open(run / "scene")
+    paths = RunFolder(run)
+    scene = Scene.open(paths.scene)
     panels: dict[str, RGBA] = {"image": image_picture(scene, PANEL_PX)}
     for title, stem in {
         "weak labels": "weak_labels",
         "evidence": "evidence",
         "map": "landcover",
     }.items():
-        panels[title] = class_picture(thinned(run / f"{stem}.tif", PANEL_PX)[0], WORKING)
-    percent = thinned(run / "confidence.tif", PANEL_PX)[0]
+        panels[title] = class_picture(thinned(paths.raster(stem), PANEL_PX)[0], WORKING)
+    percent = thinned(paths.confidence, PANEL_PX)[0]
     panels["confidence (dark: low)"] = ramp_picture(percent, CONFIDENCE_RAMP)
     truth = truth_labels(scene, PANEL_PX)
     if truth is not None:
@@ -67,7 +69,7 @@ def write_overview(run: Path) -> Path:
         for c in WORKING.classes
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
-    path = run / "overview.png"
+    path = paths.overview
     with completed(path) as partial:
         figure.savefig(partial, format="png", dpi=DPI)
     return path

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
-from landcover_pnp.config import load_settings
+from landcover_pnp.config import load_settings, paths_in
 from landcover_pnp.errors import PriorError, SettingsError
 from landcover_pnp.evidence.settings import WeakLabelSettings
 from landcover_pnp.grid import TileGrid
@@ -44,6 +45,13 @@ class MapPlan:
     def notes(self) -> tuple[str, ...]:
         """What will be done, one sentence each."""
         return self.scene.notes
+
+    @property
+    def inputs(self) -> list[Path]:
+        """Files and folders that the map reads."""
+        scenes = (self.scene, *self.sources.values())
+        images = [image.path for scene in scenes for image in scene.imagery.images]
+        return [*images, *(path for scene in scenes for path in paths_in(scene.files))]
 
     @property
     def needed_bytes(self) -> int:

@@ -20,6 +20,7 @@ from landcover_pnp.storage.geotiff import write_raster
 from landcover_pnp.storage.probabilities import BAND, encode
 from landcover_pnp.storage.raster import open_raster, read
 from landcover_pnp.storage.records import Ingredients, Record, file_hashes, make_way
+from landcover_pnp.storage.run_folder import RunFolder
 from landcover_pnp.student.mapped_scene import WINDOW_PX, MappedScene
 from landcover_pnp.student.settings import StudentSettings
 from landcover_pnp.student.stored_model import open_student, save_student
@@ -50,7 +51,7 @@ class StudentJob:
     @property
     def out(self) -> Path:
         """Folder of the student and of the tiles' files."""
-        return self.run / "student"
+        return RunFolder(self.run).student
 
     def made_of_tile(self, tile: Tile) -> Ingredients:
         """What one tile's result depends on."""
@@ -67,6 +68,11 @@ class StudentJob:
     def record(self, tile: Tile) -> Path:
         """File of a tile's record, which appears after its raster."""
         return self.out / f"{tile.id}.json"
+
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """What stands behind a tile's name in the names of its files."""
+        return (".tif", ".json")
 
 
 def trained(
@@ -88,7 +94,7 @@ def trained(
         RasterError: If the run's image cannot be read.
         RunError: If the student cannot be written.
     """
-    path = run / "student" / "record.json"
+    path = RunFolder(run).student_record
     mapped_scenes = [open_mapped_scene(run)]
     record, _ = Record.standing(path, made_of)
     if record is not None:

@@ -11,6 +11,7 @@ from landcover_pnp.evaluation.scores import Scores
 from landcover_pnp.pipeline.progress import Progress
 from landcover_pnp.storage.journal import command_line
 from landcover_pnp.storage.records import now, write_json
+from landcover_pnp.storage.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class MapSummary:
     def write(self) -> None:
         """Writes ``summary.json`` into the run folder."""
         write_json(
-            self.run / "summary.json",
+            RunFolder(self.run).summary,
             {
                 **{k: v for k, v in dataclasses.asdict(self.progress).items() if k != "note"},
                 "failed_tiles": dict(self.reasons),

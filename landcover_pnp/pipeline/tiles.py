@@ -28,9 +28,7 @@ from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.storage.geotiff import Band, write_raster
 from landcover_pnp.storage.probabilities import BAND, encode
 from landcover_pnp.storage.records import Ingredients, Record, file_hashes
-
-METHODS = ("map", "evidence", "weak_labels")
-"""What is inferred for each tile: the engine's result and the two baselines it must beat."""
+from landcover_pnp.storage.run_folder import METHODS
 
 PREVIEW = "classes"
 """Raster of a tile's most probable classes, its core alone: what can be seen during the run."""
@@ -55,6 +53,10 @@ class Tiled(Protocol):
 
     def record(self, tile: Tile) -> Path:
         """File of a tile's record, which appears after its rasters."""
+
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """What stands behind a tile's name in the names of its files."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,11 @@ class TileJob:
     def record(self, tile: Tile) -> Path:
         """File of a tile's record, which appears after its rasters."""
         return self.out / f"{tile.id}.json"
+
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """What stands behind a tile's name in the names of its files."""
+        return (*(f"_{what}.tif" for what in (*METHODS, PREVIEW)), ".json")
 
 
 def infer_tile(job: TileJob, tile_id: str) -> Record:
@@ -161,14 +168,6 @@ def give_up(job: Tiled, tile_id: str, reason: str, seconds: float = 0.0) -> Reco
     record = Record("failed", job.made_of_tile(tile), seconds, reason=reason)
     record.write(job.record(tile))
     return record
-
-
-def remove_others(job: Tiled) -> None:
-    """Removes files of tiles that the grid does not have: those of a grid it had before."""
-    names = {tile.id for tile in job.grid}
-    for path in job.out.glob("r*"):
-        if path.name.split(".")[0].split("_")[0] not in names:
-            path.unlink()
 
 
 def tile_work(job: TileJob, tile_id: str) -> Record:

@@ -11,8 +11,8 @@ from landcover_pnp.config import load_settings
 from landcover_pnp.errors import RequestError
 from landcover_pnp.pipeline.mapped_scenes import open_mapped_scene
 from landcover_pnp.pipeline.settings import MapSettings
-from landcover_pnp.storage.lock import locked
 from landcover_pnp.storage.records import write_json
+from landcover_pnp.storage.run_folder import STUDENT, RunFolder, raster_files
 from landcover_pnp.student.mapped_scene import map_with_model
 from landcover_pnp.student.settings import StudentSettings
 from landcover_pnp.student.training import image_kind, image_model, train
@@ -64,9 +64,13 @@ def train_student(settings: StudentSettings, runs: Sequence[Path]) -> StudentSum
     trained = time.monotonic()
     maps = []
     for mapped_scene in mapped_scenes:
-        with locked(mapped_scene.run):
+        paths = RunFolder(mapped_scene.run)
+        with paths.held() as owned:
+            rasters = (paths.probability(STUDENT), paths.raster(STUDENT))
+            files = [file for raster in rasters for file in raster_files(raster)]
+            owned.claim(*map(paths.name, [*files, paths.trained_summary]))
             # Of a student that the run had before: it would vouch for this one's probabilities.
-            (mapped_scene.run / "probabilities" / "student.json").unlink(missing_ok=True)
+            owned.remove(paths.name(paths.student_mosaic_record))
             reach_px = student.model.reach_px
             maps.append(
                 map_with_model(
@@ -74,11 +78,11 @@ def train_student(settings: StudentSettings, runs: Sequence[Path]) -> StudentSum
                     student.predict(mapped_scene),
                     reach_px,
                     mapped_scene.run,
-                    "student",
+                    STUDENT,
                 )
             )
             write_json(
-                mapped_scene.run / "student.json",
+                paths.trained_summary,
                 {
                     "share": student.share.tolist(),
                     "changed": [r.changed for r in student.rounds],
@@ -96,7 +100,7 @@ def train_student(settings: StudentSettings, runs: Sequence[Path]) -> StudentSum
 
 
 def _require_undrawn(run: Path) -> None:
-    if load_settings(MapSettings, run / "settings.json").student is not None:
+    if load_settings(MapSettings, RunFolder(run).settings).student is not None:
         raise RequestError(
             found=f"the map of {run} is drawn by a student of the run's own",
             expected="runs without one: another's probabilities would take its place",

@@ -76,7 +76,7 @@ class Keeper(pl.Callback):
             file.write(f"{step}," + ",".join(f"{x:.6g}" for x in losses) + "\n")
         prior = pl_module.prior()
         prior.save(self.out)
-        sheet = self.out / "samples" / f"{step:06d}.png"
+        sheet = self.out / sheet_name(step)
         seed = pl_module.settings.seed
         with completed(sheet) as partial:
             picture = samples_picture({"samples": sample_maps(prior, 16, SHEET_STEPS, seed)})
@@ -87,6 +87,11 @@ class Keeper(pl.Callback):
             with (self.out / LOG).open("a") as file:
                 file.writelines(self._rows)
         self._rows.clear()
+
+
+def sheet_name(step: int) -> str:
+    """Name of the sheet of samples drawn at a step, relative to the prior's folder."""
+    return f"samples/{step:06d}.png"
 
 
 def _cut_log(path: Path, header: str, step: int) -> None:

@@ -18,11 +18,12 @@ from torch.nn import functional
 
 from landcover_pnp.errors import PriorError, SettingsError
 from landcover_pnp.legend import WORKING, Legend
-from landcover_pnp.prior.folder import CARD, CONFIG, WEIGHTS, Prediction, read_folder
+from landcover_pnp.prior.folder import CARD, CONFIG, FILES, KIND, WEIGHTS, Prediction, read_folder
 from landcover_pnp.prior.noise import NoiseSchedule
 from landcover_pnp.prior.settings import DenoiserSettings, NoiseSettings
 from landcover_pnp.storage.atomic import completed
 from landcover_pnp.storage.files import file_state
+from landcover_pnp.storage.owned_folder import make_owned
 
 if TYPE_CHECKING:
     # Importing diffusers takes seconds: engines without a prior do not wait for it.
@@ -152,7 +153,11 @@ class Prior:
         Args:
             folder: Made where it does not exist; an older prior in it is replaced.
             dtype: What the weights are rounded to.
+
+        Raises:
+            RequestError: If the folder holds something else than a prior.
         """
+        make_owned(folder, KIND, *FILES, signs=(CARD,))
         weights = self._weights(dtype)
         card = {
             **self._facts(),

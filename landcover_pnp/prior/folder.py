@@ -14,6 +14,12 @@ from landcover_pnp.legend import WORKING
 WEIGHTS, CONFIG, CARD = "diffusion_pytorch_model.safetensors", "config.json", "prior.json"
 """The files of a prior: weights and architecture as diffusers names them, and the rest."""
 
+FILES = (WEIGHTS, CONFIG, CARD)
+"""All of them."""
+
+KIND = "prior"
+"""What the marker of a prior's folder says."""
+
 Prediction = Literal["epsilon", "velocity"]
 """What a network puts out: the noise (Ho et al. 2020) or v (Salimans & Ho 2022)."""
 

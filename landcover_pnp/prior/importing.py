@@ -17,11 +17,12 @@ from landcover_pnp.errors import PriorError, SettingsError
 from landcover_pnp.legend import CLASS_COUNT, NO_DATA, WORKING
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.prior.diffusers_folder import SCHEDULER, read_model, scheduler_config
-from landcover_pnp.prior.folder import CARD, Prediction
+from landcover_pnp.prior.folder import CARD, KIND, Prediction
 from landcover_pnp.prior.guided_diffusion import convert
 from landcover_pnp.prior.noise import NoiseSchedule
 from landcover_pnp.prior.settings import ExportPriorSettings, ImportPriorSettings
 from landcover_pnp.storage.atomic import write_text
+from landcover_pnp.storage.owned_folder import make_owned
 
 if TYPE_CHECKING:
     from diffusers.models.unets.unet_2d import UNet2DModel
@@ -79,6 +80,7 @@ def export_prior(settings: ExportPriorSettings) -> ImportPriorSummary:
     """
     prior = Prior.load(settings.prior)
     prior.save(settings.out, torch.float32)
+    make_owned(settings.out, KIND, SCHEDULER)
     scheduler = scheduler_config(prior.schedule.settings, prior.prediction)
     write_text(settings.out / SCHEDULER, json.dumps(scheduler, indent=2) + "\n")
     return _summary(settings.out, prior)

@@ -26,13 +26,18 @@ from landcover_pnp.prior.settings import (
     LabelFolder,
     TrainPriorSettings,
 )
-from landcover_pnp.storage.atomic import completed, make_folder, write_text
+from landcover_pnp.storage.atomic import completed, write_text
+from landcover_pnp.storage.owned_folder import make_owned
 
 LEVELS = (20, 50, 100, 200, 300, 400, 600, 800)
 """Noise levels of 1000 at which the denoising is judged."""
 
 _BATCH = 32
 _SYNTHETIC_MAPS = 8  # two of each look
+
+
+FILES = REPORT, SAMPLES, FIGURES = "report.md", "samples.png", "figures.png"
+"""What a judgement writes."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ def judge_prior(
     prior = Prior.load(prior_folder)
     train, held_out = _sources(prior, settings, training)
     crops = _crops(prior, held_out, settings.crops, settings.seed)
-    make_folder(settings.out)  # refused now rather than after the work
+    make_owned(settings.out, "judgement", *FILES)  # refused now rather than after the work
     real = crops.labels
     restored = restore(prior, real, crops.labelled, settings.seed)
     samples = sample_maps(prior, settings.samples, settings.steps, settings.seed)
@@ -95,12 +100,12 @@ def judge_prior(
     names = [m.name for source in held_out for m in source.maps]
     judgement = Judgement(names, restored, sampled, true, apart, floor, agreement)
     for name, picture in (
-        ("samples.png", samples_picture({"samples": samples[:25], "held-out crops": real[:25]})),
-        ("figures.png", figures(judgement)),
+        (SAMPLES, samples_picture({"samples": samples[:25], "held-out crops": real[:25]})),
+        (FIGURES, figures(judgement)),
     ):
         with completed(settings.out / name) as partial:
             picture.savefig(partial, format="png", metadata={"Software": None})
-    write_text(settings.out / "report.md", report(prior, prior_folder.name, settings, judgement))
+    write_text(settings.out / REPORT, report(prior, prior_folder.name, settings, judgement))
     return JudgePriorSummary(
         settings.out,
         prior.fingerprint,

@@ -15,8 +15,10 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
+from landcover_pnp.errors import RequestError
 from landcover_pnp.legend import NO_DATA, WORKING
 from landcover_pnp.prior.crops import LabelCrops, LabelSource
 from landcover_pnp.prior.denoiser import Prior
@@ -27,6 +29,10 @@ from landcover_pnp.storage.atomic import completed, make_folder
 
 _NO_DATA_COLOUR = (255, 255, 255)
 _SYNTHETIC_MAPS, _SYNTHETIC_WIDTH_M = 8, 800
+
+
+SOFTWARE = "landcover-pnp samples"
+"""What a picture of samples says of its maker: only such a one is replaced."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,7 @@ def sample_prior(settings: SamplePriorSettings) -> SamplePriorSummary:
     Raises:
         LandcoverError: If the prior or the label maps cannot be read.
     """
+    _require_ours(settings.out)
     prior = Prior.load(settings.prior)
     if settings.labels is None:
         maps = list(draw_label_maps(_SYNTHETIC_MAPS, _SYNTHETIC_WIDTH_M, settings.seed))
@@ -99,10 +106,27 @@ def sample_prior(settings: SamplePriorSettings) -> SamplePriorSummary:
     samples = sample_maps(prior, settings.samples, settings.steps, settings.seed)
     with completed(settings.out) as partial:
         picture = samples_picture({"samples of the prior": samples, "label maps": real})
-        picture.savefig(partial, format="png", metadata={"Software": None})
+        picture.savefig(partial, format="png", metadata={"Software": SOFTWARE})
     return SamplePriorSummary(
         settings.out, prior.fingerprint, _shares(samples), _shares(real.astype(np.uint8))
     )
+
+
+def _require_ours(path: Path) -> None:
+    """Refuses to replace a picture that is not one of samples."""
+    if not path.exists():
+        return
+    try:
+        with Image.open(path) as picture:
+            ours = picture.info.get("Software") == SOFTWARE
+    except OSError:
+        ours = False
+    if not ours:
+        raise RequestError(
+            found=f"{path} is there already, and is no picture of samples",
+            expected="a new file, or a picture that this command has made",
+            fix="choose another --out",
+        )
 
 
 def _shares(labels: NDArray[np.uint8]) -> dict[str, float]:

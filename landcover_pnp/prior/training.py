@@ -7,8 +7,8 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Literal
@@ -20,16 +20,22 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from rich.progress import track
 
 from landcover_pnp.errors import RunError, SettingsError
-from landcover_pnp.prior.callbacks import CHECKPOINT, MADE_OF, Keeper
+from landcover_pnp.prior.callbacks import (
+    CHECKPOINT,
+    LOG,
+    MADE_OF,
+    VALIDATION_LOG,
+    Keeper,
+    sheet_name,
+)
 from landcover_pnp.prior.crops import LabelSource
 from landcover_pnp.prior.datamodule import LabelMapsModule
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.prior.denoising import LEVELS, DenoiserTraining
-from landcover_pnp.prior.folder import CARD, CONFIG, WEIGHTS
+from landcover_pnp.prior.folder import CARD, FILES, KIND
 from landcover_pnp.prior.label_maps import draw_label_maps, read_label_maps
 from landcover_pnp.prior.settings import TrainPriorSettings
-from landcover_pnp.storage.atomic import remove_partials
-from landcover_pnp.storage.lock import locked
+from landcover_pnp.storage.owned_folder import OwnedFolder, held
 from landcover_pnp.storage.records import Ingredients, Record, changed, file_hashes, ingredients
 
 RECORD = "record.json"
@@ -92,15 +98,15 @@ def train_prior(settings: TrainPriorSettings) -> TrainPriorSummary:
     made_of = _made_of(settings, sources)
     with _quiet():
         trainer = _trainer(settings, made_of)
-        with _held(settings.out, trainer) as keep:
+        with _held(settings, trainer) as owned:
             finished = _finished(settings.out, made_of)
             if finished is not None:
                 return finished
             training = DenoiserTraining(settings)
             checkpoint = _checkpoint(settings.out, made_of)
             data = LabelMapsModule([*sources, _drawn(settings)], settings)
-            remove_partials(settings.out)
-            keep()
+            if owned is not None:
+                owned.kept = True
             _fit(trainer, training, data, checkpoint)
             prior = training.prior()
             summary = TrainPriorSummary(
@@ -125,10 +131,17 @@ def train_prior(settings: TrainPriorSettings) -> TrainPriorSummary:
     return summary
 
 
-def _held(out: Path, trainer: pl.Trainer) -> AbstractContextManager[Callable[[], None]]:
-    """Holds the folder for this training; processes it starts for further devices need no lock."""
-    first = trainer.is_global_zero and os.environ.get("LOCAL_RANK", "0") == "0"
-    return locked(out) if first else nullcontext(lambda: None)
+@contextmanager
+def _held(settings: TrainPriorSettings, trainer: pl.Trainer) -> Iterator[OwnedFolder | None]:
+    """Holds the folder for this training; processes it starts for further devices do not."""
+    if not trainer.is_global_zero or os.environ.get("LOCAL_RANK", "0") != "0":
+        yield None
+        return
+    steps = {*range(settings.save_every, settings.steps, settings.save_every), settings.steps}
+    sheets = [sheet_name(step) for step in sorted(steps)]
+    names = (*FILES, RECORD, LOG, VALIDATION_LOG, CHECKPOINT, *sheets)
+    with held(settings.out, KIND, (CARD,), names) as owned:
+        yield owned
 
 
 def _drawn(settings: TrainPriorSettings) -> LabelSource:
@@ -159,7 +172,7 @@ def _record(summary: TrainPriorSummary, made_of: Ingredients) -> None:
     told = asdict(summary)
     figures = {name: told[name] for name in ("parameters", "train_maps", "val_maps", "steps")}
     levels = {f"loss_{k}": loss for k, loss in enumerate(summary.loss_by_level)}
-    files = file_hashes(summary.out, [summary.out / name for name in (WEIGHTS, CONFIG, CARD)])
+    files = file_hashes(summary.out, [summary.out / name for name in FILES])
     record = Record("done", made_of, summary.seconds, figures={**figures, **levels}, files=files)
     record.write(summary.out / RECORD)
 

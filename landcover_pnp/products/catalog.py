@@ -28,11 +28,15 @@ from landcover_pnp.products.stac import (
     relative,
     slug,
 )
+from landcover_pnp.storage.owned_folder import make_owned
 from landcover_pnp.storage.raster import open_raster
 from landcover_pnp.storage.records import write_json
 
 ITEM = "item.json"
 """Name of the item in a folder of products."""
+
+COLLECTION = "collection.json"
+"""Name of the collection over all runs of a folder."""
 
 PRIOR_ITEM = "prior-item.json"
 """Name of the prior's item beside the collection."""
@@ -158,6 +162,8 @@ def write_collection(folder: Path, title: str, prior: Path | None = None) -> Cat
     boxes = list(zip(*(item.bbox for item in items), strict=True))
     times = sorted(item.datetime for item in items)
     listed = [(item.title, path) for item, path in zip(items, paths, strict=True)]
+    own = [COLLECTION] if prior is None else [COLLECTION, PRIOR_ITEM]
+    make_owned(folder, "catalogue", *own, beside=True)
     if prior is not None:
         listed.append(("prior", write_prior_item(prior, folder / PRIOR_ITEM)))
     links = [
@@ -183,8 +189,8 @@ def write_collection(folder: Path, title: str, prior: Path | None = None) -> Cat
         },
         "links": links,
     }
-    write_json(folder / "collection.json", collection)
-    return CatalogSummary(folder / "collection.json", len(items))
+    write_json(folder / COLLECTION, collection)
+    return CatalogSummary(folder / COLLECTION, len(items))
 
 
 class _Item(NamedTuple):

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +23,24 @@ from landcover_pnp.products.page import Html, escaped, page, picture, swatch, ta
 from landcover_pnp.products.pictures import class_picture, thinned
 from landcover_pnp.products.rasters import SOFTWARE
 from landcover_pnp.products.styles import ClassStyle, qml
-from landcover_pnp.storage.atomic import make_folder, write_text
+from landcover_pnp.storage.atomic import scratch, write_text
 from landcover_pnp.storage.georeference import bounds_of, overlapping_bounds, require_projected
 from landcover_pnp.storage.geotiff import Band, write_cog, write_raster
+from landcover_pnp.storage.owned_folder import OwnedFolder, make_owned, require_apart
 from landcover_pnp.storage.raster import label_band, on_grid, open_raster, read, read_mask
+from landcover_pnp.storage.run_folder import RunFolder
 
 UNCHANGED = 1
 """Value of the difference map where both maps have the same class."""
+
+FILES = (
+    "difference.tif",
+    "difference.tif.aux.xml",
+    "difference.qml",
+    "transitions.csv",
+    "comparison.html",
+)
+"""Names of what a comparison writes."""
 
 Labels = NDArray[np.uint8]
 Reader = Callable[[Box], tuple[Labels, Labels]]
@@ -89,6 +99,8 @@ def compare_maps(a: Path, b: Path, out: Path) -> Comparison:
         GridError: If the maps have no ground in common.
         RunError: If a result cannot be written.
     """
+    OwnedFolder.take(out, "comparison")  # refused now rather than after the work
+    require_apart((_map_of(a), _map_of(b)), [out])
     with _both(_map_of(a), _map_of(b)) as (geobox, pairs, notes):
         height, width = geobox.shape
         extent = Box(0, int(height), 0, int(width))
@@ -105,6 +117,7 @@ def compare_maps(a: Path, b: Path, out: Path) -> Comparison:
                 fix="compare maps of one city",
             )
         legend = difference_legend(transitions)
+        make_owned(out, "comparison", *FILES)
         _write_difference(out, geobox, legend, pairs, extent)
     pixel_m2 = abs(geobox.resolution.x * geobox.resolution.y)
     comparison = Comparison(out, transitions, pixel_m2, tuple(notes))
@@ -143,7 +156,7 @@ def difference_legend(transitions: NDArray[np.int64]) -> Legend:
 
 
 def _map_of(path: Path) -> Path:
-    return path / "landcover.tif" if path.is_dir() else path
+    return RunFolder(path).landcover if path.is_dir() else path
 
 
 @contextmanager
@@ -173,9 +186,7 @@ def _write_difference(
     out: Path, geobox: GeoBox, legend: Legend, pairs: Reader, extent: Box
 ) -> None:
     band = Band("uint8", ("difference",), nodata=NO_DATA, legend=legend, tags=SOFTWARE)
-    make_folder(out)
-    with TemporaryDirectory(prefix=".partial-", dir=out) as scratch:
-        plain = Path(scratch) / "difference.tif"
+    with scratch(out / "difference.tif") as plain:
         parts = ((box, difference(*pairs(box))[None]) for box in blocks(extent))
         write_raster(plain, geobox, band, parts)
         write_cog(out / "difference.tif", plain, "mode")

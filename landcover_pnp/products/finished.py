@@ -17,6 +17,7 @@ from landcover_pnp.products.rasters import provenance_tags
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.storage.journal import Journal
 from landcover_pnp.storage.records import Ingredients, Record, ingredients
+from landcover_pnp.storage.run_folder import STUDENT, RunFolder
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,13 @@ class FinishedRun:
         Raises:
             RasterError: If there is no finished map in it, or it is being made anew.
         """
+        paths = RunFolder(run)
         try:
-            summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
-            settings = json.loads((run / "settings.json").read_text(encoding="utf-8"))
+            summary = json.loads(paths.summary.read_text(encoding="utf-8"))
+            settings = json.loads(paths.settings.read_text(encoding="utf-8"))
             finished = datetime.fromisoformat(summary["finished"])
             flat = ingredients(**settings)
-            scene = Scene.open(run / "scene")
+            scene = Scene.open(paths.scene)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RasterError(
                 found=f"{run} holds no finished map ({error})",
@@ -64,7 +66,7 @@ class FinishedRun:
                 expected="the folder of a run that `landcover map` has finished",
                 fix=f"wait for it, or go on with it by `landcover resume {run}`",
             )
-        read = {path.stem: Record.read(path) for path in sorted((run / "tiles").glob("r*c*.json"))}
+        read = {path.stem: Record.read(path) for path in sorted(paths.tiles.glob("r*c*.json"))}
         records = {name: record for name, record in read.items() if record is not None}
         return cls(run, scene, summary, flat, records)
 
@@ -77,12 +79,12 @@ class FinishedRun:
     @property
     def probabilities(self) -> Path:
         """File of the map's class probabilities."""
-        return self.folder / "probabilities" / ("student.tif" if self.student else "map.tif")
+        return RunFolder(self.folder).probability(STUDENT if self.student else "map")
 
     @property
     def student(self) -> bool:
         """Whether the map is a student's, at the image's resolution."""
-        drawn = self.folder / "probabilities" / "student.tif"
+        drawn = RunFolder(self.folder).probability(STUDENT)
         return "student.model" in self.settings and drawn.is_file()
 
     @property

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -52,14 +51,11 @@ from landcover_pnp.products.vectors import (
     write_layer_styles,
     write_polygons,
 )
-from landcover_pnp.storage.atomic import write_text
+from landcover_pnp.storage.atomic import scratch, write_text
 from landcover_pnp.storage.geotiff import Band, write_cog, write_raster
-from landcover_pnp.storage.lock import locked
 from landcover_pnp.storage.raster import on_grid, open_raster, read
 from landcover_pnp.storage.replaced_folder import replaced
-
-FOLDER = "products"
-"""Folder of the products in a run folder."""
+from landcover_pnp.storage.run_folder import RunFolder
 
 FAILED = OutlineStyle((215, 25, 28), hatched=True)
 """How tiles without a result are drawn."""
@@ -99,10 +95,15 @@ def publish_run(run: Path, settings: PublishSettings | None = None) -> PublishSu
     chosen = settings or PublishSettings()
     finished = FinishedRun.open(run)
     title = chosen.title or finished.title
-    with locked(run), dated(finished.finished), replaced(run / FOLDER) as folder:
+    paths = RunFolder(run)
+    with (
+        paths.held() as owned,
+        dated(finished.finished),
+        replaced(owned, paths.name(paths.products)) as folder,
+    ):
         wanted = {**PRODUCTS, **{k: v for k, v in EXTRAS.items() if getattr(chosen, k)}}
         rasters = drawn_by(wanted, finished.student)
-        write_products(run / "probabilities", folder, finished.provenance, rasters)
+        write_products(paths.probabilities, folder, finished.provenance, rasters)
         polygons = _write_vectors(finished, folder, chosen)
         project = Project(
             title,
@@ -115,8 +116,8 @@ def publish_run(run: Path, settings: PublishSettings | None = None) -> PublishSu
         (folder / "landcover.qgz").write_bytes(zipped("landcover.qgs", project_file(project)))
         write_report(finished, folder, folder / "report.html", title)
         write_item(finished, folder, title)
-    files = tuple(sorted(path.name for path in (run / FOLDER).iterdir()))
-    return PublishSummary(run / FOLDER, files, polygons, tuple(finished.failed))
+    files = tuple(sorted(path.name for path in paths.products.iterdir()))
+    return PublishSummary(paths.products, files, polygons, tuple(finished.failed))
 
 
 def _groups(run: FinishedRun, folder: Path, rasters: Mapping[str, Product]) -> tuple[Group, ...]:
@@ -216,8 +217,7 @@ def _write_raster(
     overviews: str,
 ) -> None:
     """Writes a raster on the scene's grid; ``pixels`` gives a box as (y, x) or (band, y, x)."""
-    with TemporaryDirectory(prefix=".partial-", dir=path.parent) as scratch:
-        plain = Path(scratch) / path.name
+    with scratch(path) as plain:
         parts = ((box, pixels(box).reshape(-1, *box.shape)) for box in blocks(run.scene.extent))
         write_raster(plain, run.scene.geobox, band, parts)
         write_cog(path, plain, overviews)

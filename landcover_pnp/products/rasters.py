@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal, cast
 
 import numpy as np
@@ -20,7 +19,7 @@ from landcover_pnp import __version__
 from landcover_pnp.grid import BLOCK_PX, Box, blocks
 from landcover_pnp.legend import CLASS_COUNT, NO_DATA, WORKING, LandClass, Legend
 from landcover_pnp.products.styles import ClassStyle, Colour, RampStyle, Style, qml
-from landcover_pnp.storage.atomic import write_text
+from landcover_pnp.storage.atomic import scratch, write_text
 from landcover_pnp.storage.geotiff import Band, write_cog, write_raster
 from landcover_pnp.storage.probabilities import decode
 from landcover_pnp.storage.raster import open_raster, read
@@ -213,16 +212,16 @@ def write_products(
         RunError: If a file cannot be written; older products stay as they were.
     """
     written = []
-    with TemporaryDirectory(prefix=".partial-", dir=out) as scratch:
-        for stem, product in products.items():
-            plain, path = Path(scratch) / f"{stem}.tif", out / f"{stem}.tif"
-            band = dataclasses.replace(product.band, tags={**SOFTWARE, **(tags or {})})
+    for stem, product in products.items():
+        path = out / f"{stem}.tif"
+        band = dataclasses.replace(product.band, tags={**SOFTWARE, **(tags or {})})
+        with scratch(path) as plain:
             with open_raster(probabilities / f"{product.method}.tif", product.method) as source:
                 pixels = _pixels(source, product.function)
                 write_raster(plain, GeoBox.from_rio(source), band, pixels)
             write_cog(path, plain, product.overviews)
-            write_text(path.with_suffix(".qml"), qml(product.style))
-            written.append(path)
+        write_text(path.with_suffix(".qml"), qml(product.style))
+        written.append(path)
     return written
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,18 +17,22 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio.features import geometry_mask
 from rasterio.io import DatasetReader
 
-from landcover_pnp.errors import RasterError, ZonesWarning
+from landcover_pnp.errors import RasterError, RequestError, ZonesWarning
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import CLASS_COUNT, WORKING
 from landcover_pnp.products.finished import FinishedRun
 from landcover_pnp.products.rasters import classes
+from landcover_pnp.products.stac import slug
 from landcover_pnp.products.vectors import write_layer
 from landcover_pnp.scenes.vector_files import DEGENERATE, layers_of_shapes
 from landcover_pnp.scenes.vectors import near_grid, shares_beyond
 from landcover_pnp.storage.atomic import completed
 from landcover_pnp.storage.georeference import system_name
+from landcover_pnp.storage.owned_folder import require_apart
 from landcover_pnp.storage.probabilities import decode
 from landcover_pnp.storage.raster import open_raster, read
+from landcover_pnp.storage.records import Record, file_hashes, ingredients
+from landcover_pnp.storage.run_folder import RunFolder
 
 SHARES = {"tree_canopy": "trees and forest", "impervious": "impervious"}
 """Shares that are given with their uncertainty, and the class each stands for."""
@@ -146,16 +151,32 @@ def zonal(run: Path, path: Path, layer: str | None = None) -> ZonalSummary:
         RasterError: If the run is not finished or the zones cannot be used.
     """
     finished = FinishedRun.open(run)
+    out = RunFolder(run).zonal
+    require_apart([path], [out])
     zones, notes = _read_zones(path, layer, finished)
     table = zone_table(finished, zones)
-    out = run / "zonal"
-    with completed(out / f"{path.stem}.csv") as partial:
-        table.drop(columns=table.geometry.name).to_csv(partial, index=False)
-    with completed(out / f"{path.stem}.gpkg") as partial:
-        write_layer(table, partial, "zones")
-    return ZonalSummary(
-        len(table), out / f"{path.stem}.csv", out / f"{path.stem}.gpkg", tuple(notes)
-    )
+    stem = path.stem if layer is None else f"{path.stem}-{slug(layer)}"
+    files = [out / f"{stem}{ending}" for ending in (".csv", ".gpkg", ".json")]
+    csv, gpkg, record = files
+    made_of = ingredients(zones=str(path.resolve()), layer=layer)
+    with RunFolder(run).held() as owned:
+        names = [file.relative_to(run).as_posix() for file in files]
+        before = Record.read(record) if owned.owns(names[-1]) else None
+        if before is not None and before.ingredients != made_of:
+            raise RequestError(
+                found=f"{csv} is the table of other zones: {before.ingredients['zones']}",
+                expected="zones files of different names: each names its table",
+                fix=f"rename {path}, or remove {csv}, {gpkg.name} and {record.name}",
+            )
+        owned.claim(*names)
+        start = time.monotonic()
+        with completed(csv) as partial:
+            table.drop(columns=table.geometry.name).to_csv(partial, index=False)
+        with completed(gpkg) as partial:
+            write_layer(table, partial, "zones")
+        hashes = file_hashes(out, (csv, gpkg))
+        Record("done", made_of, time.monotonic() - start, files=hashes).write(record)
+    return ZonalSummary(len(table), csv, gpkg, tuple(notes))
 
 
 def _read_zones(

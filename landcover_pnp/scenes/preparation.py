@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -28,11 +27,12 @@ from landcover_pnp.scenes.settings import LayerFile
 from landcover_pnp.scenes.vector_files import vector_layers
 from landcover_pnp.scenes.vectors import block_means, read_objects
 from landcover_pnp.storage import raster
-from landcover_pnp.storage.failpoints import failpoint
 from landcover_pnp.storage.geotiff import Band, write_raster
 from landcover_pnp.storage.hashes import HashBook
+from landcover_pnp.storage.owned_folder import OwnedFolder, make_owned
 from landcover_pnp.storage.raster import on_grid, open_raster
 from landcover_pnp.storage.records import Ingredients, Record, file_hashes, fingerprint, write_json
+from landcover_pnp.storage.replaced_folder import replaced
 
 SUBPIXELS = 4
 """Subpixels along a working pixel's side at which objects are tested: 1 m at 4 m."""
@@ -48,7 +48,10 @@ Write = Callable[[Path, GeoBox, Band, Iterable[tuple[Box, NDArray[Any]]]], None]
 
 
 def prepare_scene(
-    plan: ScenePlan, folder: Path, tell: Callable[[str], None] = lambda _: None
+    plan: ScenePlan,
+    folder: Path,
+    tell: Callable[[str], None] = lambda _: None,
+    owner: OwnedFolder | None = None,
 ) -> Scene:
     """Brings every layer onto the working grid, once, in windows.
 
@@ -60,6 +63,7 @@ def prepare_scene(
         folder: Folder of the scene; a scene there is kept if it was made of the same inputs,
             else replaced when the new one is complete.
         tell: Called with the names of what changed, where that is why it is made anew.
+        owner: Owned folder that the scene's folder lies in; None takes the folder above it.
 
     Returns:
         The scene.
@@ -68,19 +72,20 @@ def prepare_scene(
         RasterError: If a file's pixels cannot be read or the image has no data at all.
         LegendError: If NLCD or truth hold unknown codes; lists them with counts.
         GridError: If NLCD has no data on the image.
+        RequestError: If something that is not ours has the name of one of its files.
     """
     start = time.monotonic()
-    made_of = plan.made_of(HashBook(folder.with_name(f"{folder.name}-inputs.json")).file_hash)
+    owner = owner or make_owned(folder.parent, "scenes", beside=True)
+    name = folder.relative_to(owner.path).as_posix()
+    owner.claim(f"{name}-inputs.json")
+    made_of = plan.made_of(HashBook(owner.path / f"{name}-inputs.json").file_hash)
     record, differing = Record.standing(folder / "record.json", made_of)
     if record is not None:
         return Scene.open(folder)
     if differing:
         told = ", ".join(name_inputs(differing, plan.files))
         tell(f"scene prepared again, changed since the last run: {told}")
-    partial = folder.with_name(f".partial-{folder.name}")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
+    with replaced(owner, name) as partial:
         content = write_layers(plan, partial)
         damaged = content["damaged"]
         # What was missing is looked for again by the next run: it may have been repaired.
@@ -90,11 +95,6 @@ def prepare_scene(
         files = file_hashes(partial, sorted(partial.iterdir()))
         record = Record(status, made_of, time.monotonic() - start, files=files)
         record.write(partial / "record.json")
-        shutil.rmtree(folder, ignore_errors=True)
-        failpoint("scene-removed", folder.name)
-        partial.replace(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return Scene.open(folder)
 
 

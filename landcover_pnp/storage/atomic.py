@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,9 @@ from pathlib import Path
 from landcover_pnp.errors import RequestError
 from landcover_pnp.storage.disk_space import disk_full_error
 from landcover_pnp.storage.failpoints import failpoint
+
+PARTIAL = ".partial-"
+"""Beginning of the names of files that are not complete."""
 
 
 @contextmanager
@@ -30,7 +32,7 @@ def completed(path: Path) -> Iterator[Path]:
         RequestError: As ``make_folder``.
     """
     make_folder(path.parent)
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    partial = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
     sidecar = partial.with_name(partial.name + ".aux.xml")
     try:
         yield partial
@@ -51,6 +53,17 @@ def completed(path: Path) -> Iterator[Path]:
         raise full from error
     finally:
         for leftover in (partial, sidecar):
+            leftover.unlink(missing_ok=True)
+
+
+@contextmanager
+def scratch(path: Path) -> Iterator[Path]:
+    """A name beside a file for what it is made of; removed at the end, with its ``.aux.xml``."""
+    plain = path.with_name(f"{PARTIAL}plain-{path.name}")
+    try:
+        yield plain
+    finally:
+        for leftover in (plain, plain.with_name(f"{plain.name}.aux.xml")):
             leftover.unlink(missing_ok=True)
 
 
@@ -81,18 +94,3 @@ def write_text(path: Path, text: str) -> None:
     """Writes a text file, UTF-8, under its final name only when it is complete."""
     with completed(path) as partial:
         partial.write_text(text, encoding="utf-8")
-
-
-def remove_partials(folder: Path) -> int:
-    """Removes what an interrupted process left under ``.partial-*`` names in a folder.
-
-    Returns:
-        Number of files and folders removed.
-    """
-    leftovers = list(folder.glob("**/.partial-*"))
-    for leftover in leftovers:
-        if leftover.is_dir():
-            shutil.rmtree(leftover)
-        else:
-            leftover.unlink(missing_ok=True)
-    return len(leftovers)

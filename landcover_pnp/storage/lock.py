@@ -6,20 +6,21 @@ import dataclasses
 import fcntl
 import json
 import os
-import shutil
 import socket
-import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from landcover_pnp.errors import RequestError, RunLockedError
-from landcover_pnp.storage.atomic import make_folder
+from landcover_pnp.errors import RunLockedError
+from landcover_pnp.storage.atomic import PARTIAL, make_folder
 from landcover_pnp.storage.disk_space import disk_full_error
 from landcover_pnp.storage.records import now
+
+LOCK = ".lock"
+"""Name of the lock in a folder."""
 
 TAKE_S = 30.0
 """Time for which another process may be judging a folder's lock, which takes a moment."""
@@ -72,7 +73,7 @@ def taken(lock: Path, content: str) -> bool:
     Raises:
         DiskFullError: If there is no room for it.
     """
-    claim = lock.with_name(f".partial-lock-{uuid.uuid4().hex}")
+    claim = lock.with_name(f"{PARTIAL}lock-{uuid.uuid4().hex}")
     try:
         claim.write_text(content, encoding="utf-8")
         try:  # a link appears with its content or not at all, and never replaces another's lock
@@ -95,39 +96,28 @@ def taken(lock: Path, content: str) -> bool:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[Callable[[], None]]:
-    """Holds a run folder for this process.
+def locked(folder: Path) -> Iterator[None]:
+    """Holds a folder for this process.
 
     A lock whose process no longer lives on this machine is stale and taken over.
 
     Args:
-        folder: The run folder; made if it does not exist, and then removed again with all in
-            it where the request turns out to be a bad one.
-
-    Yields:
-        A function to be called once there is work that outlives a request that turns out to be
-        a bad one later.
+        folder: The folder; made if it does not exist, and removed if it is empty at the end.
 
     Raises:
         RunLockedError: If another process holds it; names pid, host and start.
-        RequestError, DiskFullError: As ``geotiff.make_folder``.
+        RequestError, DiskFullError: As ``atomic.make_folder``.
     """
-    fresh = not folder.exists()
     make_folder(folder)
-    lock = folder / ".lock"
+    lock = folder / LOCK
     me = Owner(os.getpid(), socket.gethostname(), now(), _boot())
     with one_at_a_time(folder):
         while not taken(lock, json.dumps(dataclasses.asdict(me))):
             _refuse_if_alive(lock)
             lock.unlink(missing_ok=True)
         _HELD.add(folder.absolute())
-    kept = threading.Event()
     try:
-        yield kept.set
-    except RequestError:
-        if fresh and not kept.is_set():
-            shutil.rmtree(folder)
-        raise
+        yield
     finally:
         lock.unlink(missing_ok=True)
         _HELD.discard(folder.absolute())
@@ -159,7 +149,7 @@ class Owner:
 def owner(folder: Path) -> Owner | None:
     """The process that holds a run folder; None if none does, or it died on this machine."""
     try:
-        holder = Owner(**json.loads((folder / ".lock").read_text(encoding="utf-8")))
+        holder = Owner(**json.loads((folder / LOCK).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
     if holder.host != socket.gethostname():

@@ -1,39 +1,59 @@
-"""A folder of products that is replaced as a whole."""
+"""A folder of our files that is replaced as a whole; what else lies in it stays."""
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from landcover_pnp.errors import RequestError
+from landcover_pnp.storage.atomic import PARTIAL
 from landcover_pnp.storage.failpoints import failpoint
+from landcover_pnp.storage.owned_folder import OwnedFolder
+
+PREVIOUS = ".previous-"
+"""Beginning of the name that the old folder has while the new one takes its place."""
 
 
 @contextmanager
-def replaced(folder: Path) -> Iterator[Path]:
+def replaced(owner: OwnedFolder, name: str) -> Iterator[Path]:
     """Makes a folder anew beside the old one, which it replaces when it is complete.
 
     Two renames replace it: whenever the process ends, either the old or the new folder is
     whole. Should it end between the two, the old one stands under ``.previous-*`` and the next
-    call puts it back first.
+    call puts it back first. Files that are not ours go along as they are: they are linked into
+    the new folder before it takes the old one's place.
 
     Args:
-        folder: The folder; what is in it goes when the new one takes its place.
+        owner: The owned folder around it.
+        name: Name of the folder, relative to the owner, with ``/``.
 
     Yields:
         An empty folder to write to; removed when the block fails.
+
+    Raises:
+        RequestError: If a file of the new folder has the name of one that is not ours.
     """
-    staging = folder.with_name(f".partial-{folder.name}")
-    previous = folder.with_name(f".previous-{folder.name}")
+    folder = owner.path / name
+    staging = folder.with_name(f"{PARTIAL}{folder.name}")
+    previous = folder.with_name(f"{PREVIOUS}{folder.name}")
+    beside = [path.relative_to(owner.path).as_posix() for path in (staging, previous)]
+    owner.claim(*beside)
     if previous.exists() and not folder.exists():
         previous.rename(folder)
     for leftover in (staging, previous):
         if leftover.exists():
-            shutil.rmtree(leftover)
+            shutil.rmtree(leftover)  # claimed: nobody else's, what is foreign in it was linked
     staging.mkdir(parents=True)
     try:
         yield staging
+        written = {path.relative_to(staging).as_posix() for path in _files(staging)}
+        owner.claim(*(f"{name}/{file}" for file in written))
+        foreign = _foreign(folder, lambda file: owner.owns(f"{name}/{file}"))
+        for file in foreign:
+            _link(folder / file, staging / file)
     except BaseException:
         shutil.rmtree(staging)
         raise
@@ -44,3 +64,29 @@ def replaced(folder: Path) -> Iterator[Path]:
     staging.rename(folder)
     failpoint("replaced", folder.name)
     shutil.rmtree(previous, ignore_errors=True)
+    gone = {n for n in owner.names if n.startswith(f"{name}/")} - {f"{name}/{w}" for w in written}
+    owner.disown(*gone)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+
+
+def _foreign(folder: Path, owned: Callable[[str], bool]) -> list[str]:
+    """Files of a folder, in folders below it too, that are not ours."""
+    names = (path.relative_to(folder).as_posix() for path in _files(folder))
+    return sorted(name for name in names if not owned(name))
+
+
+def _link(file: Path, to: Path) -> None:
+    to.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(file, to, follow_symlinks=False)
+    except FileExistsError:
+        raise RequestError(
+            found=f"{file} is not of this run, and a file of this run is to have its name",
+            expected="a free name: only files of its own are replaced",
+            fix="move the file elsewhere and repeat the command",
+        ) from None
+    except OSError:  # a file system without hard links
+        shutil.copy2(file, to, follow_symlinks=False)

@@ -17,6 +17,7 @@ from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.storage.geotiff import write_raster
 from landcover_pnp.storage.probabilities import BAND, decode, encode
 from landcover_pnp.storage.raster import open_raster, read
+from landcover_pnp.storage.run_folder import RunFolder
 
 WINDOW_PX = 64
 """Side of the training windows, working pixels: 256 m, a crop of the prior."""
@@ -52,7 +53,7 @@ class MappedScene:
             method: One of ``tiles.METHODS``.
             box: Working pixels.
         """
-        with open_raster(self.run / "probabilities" / f"{method}.tif", method) as source:
+        with open_raster(RunFolder(self.run).probability(method), method) as source:
             return decode(read(source, source.indexes, box))
 
     def upsampled(self, p: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -124,13 +125,12 @@ def map_with_model(
             p = mapped_scene.predicted(predict, box, reach_px)
             yield mapped_scene.fine.fine(box), encode(p)
 
-    write_raster(out / "probabilities" / f"{name}.tif", mapped_scene.fine.geobox, BAND, parts())
+    write_raster(RunFolder(out).probability(name), mapped_scene.fine.geobox, BAND, parts())
     return publish_map(out, name)
 
 
 def publish_map(out: Path, name: str) -> Path:
-    """The class map ``<out>/<name>.tif`` of ``<out>/probabilities/<name>.tif``."""
+    """The class map ``<out>/<name>.tif`` of its probabilities."""
     title = name.replace("_", " ")
-    return write_products(out / "probabilities", out, products={name: class_product(title, name)})[
-        0
-    ]
+    products = {name: class_product(title, name)}
+    return write_products(RunFolder(out).probabilities, out, products=products)[0]

@@ -159,7 +159,7 @@ def test_a_full_disk(stage: str, config: Path, finished: Path, tmp_path: Path) -
     assert "free on its disk: File too large" in message
     assert re.search(r"about 0\.\d MB more for the rest of the map, \d\.\d MB are there", message)
     assert "Traceback" not in message
-    assert {"settings": "settings.json", "scene": "/scene/", "tiles": "/tiles/"}.get(
+    assert {"settings": ".landcover.json", "scene": "/scene/", "tiles": "/tiles/"}.get(
         stage, "/probabilities/"
     ) in message.replace(".partial-scene", "scene")
     whole = rasters(finished)

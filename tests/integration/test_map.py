@@ -121,7 +121,11 @@ def test_target_and_source_protocols_learn_what_nlcd_means(tmp_path: Path) -> No
     accuracy = {}
     for matrix_source, words in by_source.items():
         summary = mapped(
-            target, tmp_path / matrix_source, "--weak_labels.protocol", matrix_source, *words
+            target,
+            tmp_path / f"by_{matrix_source}",
+            "--weak_labels.matrix_source",
+            matrix_source,
+            *words,
         )
         accuracy[matrix_source] = summary.scores["map"].accuracy
     assert accuracy["definitions"] < 0.6
@@ -135,14 +139,14 @@ def test_truth_that_says_nothing_is_not_replaced_by_definitions(
     blank = write_scene(tmp_path / "blank", truth=two_halves(0, 0))
     words = ["--weak_labels.source_scenes", f"[{blank}]"] if matrix_source == "source" else []
     with pytest.raises(RasterError, match="a class of truth at once"):
-        mapped(blank, tmp_path / "run", "--weak_labels.protocol", matrix_source, *words)
+        mapped(blank, tmp_path / "run", "--weak_labels.matrix_source", matrix_source, *words)
 
 
 def test_a_repair_without_pixels_to_look_at_is_said(tmp_path: Path) -> None:
     image = colours()
     image[:, :, 120:] = 0  # and NLCD has no data elsewhere
     config = write_scene(tmp_path, image=image, nlcd=two_halves(0, 24))
-    words = ["--scene.rasters.black_is_no_data", "true", "--weak_labels.repair.keep", "0.5"]
+    words = ["--scene.rasters.black_is_no_data", "true", "--weak_labels.refinement.keep", "0.5"]
     with (
         pytest.warns(WeakLabelsWarning, match="is not refined"),
         pytest.warns(WeakLabelsWarning, match="nothing is known of 1800 pixels"),

@@ -123,7 +123,7 @@ def test_truth_teaches_only_where_the_image_has_data(run: Path) -> None:
 
 def test_tones_do_not_count_where_the_image_has_no_colour(tmp_path: Path) -> None:
     config = write_scene(tmp_path, image=np.repeat(colours(bands=1), 3, axis=0))
-    settings = load_settings(MapSettings, config, ["--weak_labels.repair.keep", "0.5"])
+    settings = load_settings(MapSettings, config, ["--weak_labels.refinement.keep", "0.5"])
     with pytest.warns(WeakLabelsWarning, match="no colour"):
         map_city(settings, tmp_path / "run")
     with pytest.warns(WeakLabelsWarning, match="no colour"):

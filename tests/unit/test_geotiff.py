@@ -10,7 +10,7 @@ from odc.geo.geobox import GeoBox
 from landcover_pnp.errors import RasterError, RequestError, RunError
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import WORKING, LandClass
-from landcover_pnp.storage.atomic import completed, remove_partials
+from landcover_pnp.storage.atomic import completed
 from landcover_pnp.storage.geotiff import Band, write_cog, write_raster
 from landcover_pnp.storage.raster import on_grid, open_raster, read
 
@@ -102,15 +102,6 @@ def test_completed_names_a_file_only_at_the_end(tmp_path: Path) -> None:
         assert partial.name.startswith(".partial-")
         assert not path.exists()
     assert path.read_text() == "whole"
-
-
-def test_remove_partials_removes_only_partials(tmp_path: Path) -> None:
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / ".partial-1-x.tif").write_text("half")
-    (tmp_path / ".partial-scene").mkdir()
-    (tmp_path / "kept.tif").write_text("whole")
-    assert remove_partials(tmp_path) == 2
-    assert sorted(p.name for p in tmp_path.rglob("*")) == ["a", "kept.tif"]
 
 
 def test_a_cut_file_is_named_with_its_window(tmp_path: Path) -> None:

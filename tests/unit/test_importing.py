@@ -39,7 +39,7 @@ def test_a_pickle_that_carries_code_is_refused_and_not_executed(
     if zipped:
         torch.save({"a": torch.zeros(1), "b": Canary(canary)}, source)
     else:
-        source.write_bytes(pickle.dumps(Canary(canary), matrix_source=2))
+        source.write_bytes(pickle.dumps(Canary(canary), protocol=2))
     assert main(["import-prior", str(source), "--out", str(tmp_path / "out")]) == 2
     message = capsys.readouterr().err
     assert "nothing in it was executed" in message

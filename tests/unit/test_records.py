@@ -16,6 +16,7 @@ from landcover_pnp.inference.settings import Algorithm1Settings, InferenceSettin
 from landcover_pnp.storage import lock
 from landcover_pnp.storage.checked_json import write_checked
 from landcover_pnp.storage.lock import locked
+from landcover_pnp.storage.owned_folder import held
 from landcover_pnp.storage.records import (
     Record,
     changed,
@@ -194,10 +195,10 @@ def test_a_lock_that_a_killed_container_left_is_taken_over(tmp_path: Path) -> No
 
 def test_a_new_folder_goes_with_a_bad_request_unless_there_is_work_to_keep(tmp_path: Path) -> None:
     for name, kept in (("bad", False), ("late", True)):
-        with pytest.raises(RequestError), locked(tmp_path / name) as keep:
+        with pytest.raises(RequestError), held(tmp_path / name, "test") as owned:
+            owned.claim("work")
             (tmp_path / name / "work").touch()
-            if kept:
-                keep()
+            owned.kept = kept
             raise RequestError("found", "expected", "fix")
         assert (tmp_path / name / "work").exists() == kept
 

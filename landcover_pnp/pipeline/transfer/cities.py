@@ -17,7 +17,10 @@ from landcover_pnp.scenes.fine_image import fine_factor
 from landcover_pnp.scenes.rasters import plan_scene
 from landcover_pnp.scenes.settings import EnviroAtlasTile, RasterFiles, SyntheticSettings
 from landcover_pnp.scenes.synthetic import write_city
+from landcover_pnp.storage.owned_folder import OwnedFolder
 from landcover_pnp.storage.records import Record, file_hashes, ingredients, write_json
+
+_CITIES = "cities"
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,12 @@ def without_truth(files: RasterFiles) -> RasterFiles:
     return dataclasses.replace(files, truth=None)
 
 
-def open_city(city: TransferCity, drawn: Path) -> City:
+def open_city(city: TransferCity, owned: OwnedFolder) -> City:
     """The files of a city's tiles; a synthetic city is drawn if it is not there yet.
 
     Args:
         city: Where its files come from.
-        drawn: Folder of synthetic cities.
+        owned: The transfer run, which synthetic cities are drawn into.
 
     Raises:
         SettingsError: If the city names no source of its files, or several.
@@ -69,11 +72,13 @@ def open_city(city: TransferCity, drawn: Path) -> City:
         tiles = {name: tile_files(dataclasses.replace(tile, tile=name)) for name in names}
         return City(city.name, tiles if len(tiles) > 1 else {"": tiles[names[0]]})
     plan = city.synthetic or SyntheticSettings()
+    drawn = owned.path / _CITIES
     made_of, note = ingredients(city=plan), drawn / f"{city.name}.json"
+    owned.claim(f"{_CITIES}/{note.name}")
     record, _ = Record.standing(note, made_of)
     if record is None:
         start = time.monotonic()
-        note.unlink(missing_ok=True)  # of an older drawing, whose files go one by one
+        owned.remove(f"{_CITIES}/{note.name}")  # of an older drawing, whose files go one by one
         summary = write_city(plan, drawn / city.name)
         files = file_hashes(drawn, sorted(summary.folder.iterdir()))
         record = Record("done", made_of, time.monotonic() - start, files=files)
@@ -83,17 +88,19 @@ def open_city(city: TransferCity, drawn: Path) -> City:
     return City(city.name, {"": tile_files(tile)})
 
 
-def label_configs(city: City, resolution_m: float, folder: Path) -> list[Path]:
+def label_configs(city: City, resolution_m: float, owned: OwnedFolder) -> list[Path]:
     """Writes configuration files of a city's tiles, in whose truth p(class | NLCD) is counted.
 
     Args:
         city: The city.
         resolution_m: Pixel side of the working grid, on which pairs of labels are counted.
-        folder: Where the files go.
+        owned: The transfer run, which the files go into.
     """
     paths = []
     for tile, files in city.tiles.items():
-        path = folder / f"{city.name}{'-' * bool(tile)}{tile}.yaml"  # JSON is YAML
+        name = f"{_CITIES}/{city.name}{'-' * bool(tile)}{tile}.yaml"  # JSON is YAML
+        owned.claim(name)
+        path = owned.path / name
         write_json(path, {"scene": {"rasters": plain(files), "resolution_m": resolution_m}})
         paths.append(path)
     return paths
@@ -131,7 +138,7 @@ def require_sensible(settings: TransferSettings) -> None:
     for name in ("matrix_sources", "methods", "seeds"):
         if not getattr(settings, name):
             raise SettingsError(
-                found=f"no {name}",
+                found=f"no {name.replace('_', ' ')}",
                 expected=f"at least one of the {name}",
                 fix=f"set {name}, or leave them out of the configuration",
             )

@@ -13,7 +13,9 @@ from pathlib import Path
 from landcover_pnp.pipeline.transfer.methods import FROM_RUN, TITLES, Predictor, Work, predictor
 from landcover_pnp.pipeline.transfer.settings import TransferMethod
 from landcover_pnp.storage.atomic import completed
+from landcover_pnp.storage.owned_folder import OwnedFolder
 from landcover_pnp.storage.records import Record, file_hashes
+from landcover_pnp.storage.run_folder import RunFolder, raster_files
 from landcover_pnp.student.mapped_scene import map_with_model, publish_map
 
 Trained = dict[tuple[TransferMethod, int], Predictor]
@@ -55,7 +57,9 @@ class MethodMap:
         return path.parent / "probabilities" / path.name
 
 
-def made_or_kept(work: Work, folder: Path, name: str, trained: Trained) -> tuple[Record, bool]:
+def made_or_kept(
+    work: Work, folder: Path, name: str, trained: Trained, owned: OwnedFolder
+) -> tuple[Record, bool]:
     """Makes a method's maps of a city, unless those of an earlier run can stand.
 
     Args:
@@ -63,6 +67,7 @@ def made_or_kept(work: Work, folder: Path, name: str, trained: Trained) -> tuple
         folder: Folder of the city and matrix source: maps, probabilities and the record go there.
         name: Name of the files.
         trained: What was learned so far; grows.
+        owned: The transfer run.
 
     Returns:
         The maps' record, whose figures have ``memory_mb``, and whether they were kept.
@@ -75,7 +80,15 @@ def made_or_kept(work: Work, folder: Path, name: str, trained: Trained) -> tuple
     if record is not None:
         return record, True
     # Of older maps, which go one by one: were this cut short, it would vouch for a mixture.
-    (folder / f"{name}.json").unlink(missing_ok=True)
+    note = (folder / f"{name}.json").relative_to(owned.path).as_posix()
+    maps = [
+        file.relative_to(owned.path).as_posix()
+        for tile in work.mapped_scenes
+        for path in _files(folder / tile, name)
+        for file in raster_files(path)
+    ]
+    owned.claim(note, *maps)
+    owned.remove(note)
     start = time.process_time()
     paths = list(_write(work, folder, name, trained))
     seconds = time.process_time() - start
@@ -87,14 +100,19 @@ def made_or_kept(work: Work, folder: Path, name: str, trained: Trained) -> tuple
     return record, False
 
 
+def _files(folder: Path, name: str) -> tuple[Path, Path]:
+    """Map and probabilities of a method in the folder of a tile."""
+    return folder / f"{name}.tif", RunFolder(folder).probability(name)
+
+
 def _write(work: Work, folder: Path, name: str, trained: Trained) -> Iterator[Path]:
     if work.method not in FROM_RUN:
         predict = _learned(work, trained)
     for tile, mapped_scene in work.mapped_scenes.items():
-        probabilities = folder / tile / "probabilities" / f"{name}.tif"
+        _, probabilities = _files(folder / tile, name)
         if work.method in FROM_RUN:
             with completed(probabilities) as partial:
-                shutil.copyfile(mapped_scene.run / "probabilities" / f"{work.method}.tif", partial)
+                shutil.copyfile(RunFolder(mapped_scene.run).probability(work.method), partial)
             yield publish_map(folder / tile, name)
         else:
             yield map_with_model(mapped_scene, *predict(mapped_scene), folder / tile, name)

@@ -26,6 +26,7 @@ from landcover_pnp.pipeline.transfer.baselines import (
 )
 from landcover_pnp.pipeline.transfer.settings import TransferMethod
 from landcover_pnp.storage.records import Ingredients, Record, file_hash, fingerprint, ingredients
+from landcover_pnp.storage.run_folder import RunFolder
 from landcover_pnp.student.image_models import ImageModel
 from landcover_pnp.student.mapped_scene import MappedScene, Predict, chosen_places
 from landcover_pnp.student.settings import StudentSettings
@@ -94,7 +95,7 @@ class Work:
         def state(mapped_scene: MappedScene) -> str:
             if self.method in WITHOUT_MATRIX:
                 return mapped_scene.scene.fingerprint
-            record = Record.read(mapped_scene.run / "probabilities" / "record.json")
+            record = Record.read(RunFolder(mapped_scene.run).mosaic_record)
             return fingerprint(record.ingredients) if record else ""
 
         learns: Ingredients = {}

@@ -17,6 +17,9 @@ from landcover_pnp.pipeline.transfer.settings import TransferSettings
 from landcover_pnp.products.page import Html, escaped, page, swatch, table
 from landcover_pnp.storage.atomic import write_text
 
+TABLE, REPORT = "table.md", "report.html"
+"""What is written of a transfer run's scores."""
+
 DOUBTFUL_DISAGREEMENT = 0.25
 """Share of pixels on which two matrix sources differ above which the report warns."""
 
@@ -48,7 +51,7 @@ def write_report(run: Path, results: Results, settings: TransferSettings) -> tup
     Returns:
         The two files.
     """
-    markdown, path = run / "table.md", run / "report.html"
+    markdown, path = run / TABLE, run / REPORT
     lines = ["\n\n".join(_markdown(city, results) for city in results.cities)]
     write_text(markdown, "\n".join([*lines, "", *_conditions(settings, results), ""]))
     parts = [

@@ -31,12 +31,11 @@ from landcover_pnp.pipeline.transfer.cities import (
 )
 from landcover_pnp.pipeline.transfer.maps import MethodMap, Trained, made_or_kept
 from landcover_pnp.pipeline.transfer.methods import LEARNS, WITHOUT_MATRIX, Work
-from landcover_pnp.pipeline.transfer.report import write_report
+from landcover_pnp.pipeline.transfer.report import REPORT, TABLE, write_report
 from landcover_pnp.pipeline.transfer.scores import score_maps
 from landcover_pnp.pipeline.transfer.settings import TransferSettings
 from landcover_pnp.scenes.settings import RasterFiles, SceneSettings
-from landcover_pnp.storage.atomic import remove_partials
-from landcover_pnp.storage.lock import locked
+from landcover_pnp.storage.owned_folder import OwnedFolder, held
 from landcover_pnp.storage.records import write_json
 from landcover_pnp.student.mapped_scene import MappedScene
 
@@ -44,6 +43,10 @@ NO_MATRIX = "any"
 """Folder, in the matrix source's place, of methods that do not use p(class | NLCD)."""
 
 Say = Callable[[str], None]
+
+
+RESULTS = "results.json"
+"""Scores of a transfer run."""
 
 
 @dataclass(frozen=True)
@@ -96,20 +99,19 @@ def run_transfer(settings: TransferSettings, run: Path, say: Say | None = None) 
     start = time.monotonic()
     tell = say or (lambda _: None)
     require_sensible(settings)
-    with locked(run) as keep:
-        remove_partials(run)
-        cities = [open_city(city, run / "cities") for city in (settings.source, *settings.targets)]
+    with held(run, "transfer run", (RESULTS,), (RESULTS, TABLE, REPORT)) as owned:
+        cities = [open_city(city, owned) for city in (settings.source, *settings.targets)]
         require_usable(cities, settings.resolution_m, settings.methods)
         once: dict[tuple[str, ...], MethodMap] = {}
         incomplete = 0
         for matrix_source in settings.matrix_sources:
-            work = _MatrixSource(settings, run, matrix_source, cities, tell, keep)
+            work = _MatrixSource(settings, run, matrix_source, cities, tell, owned)
             for made in work.maps():
                 # A method without p(class | NLCD) comes again, kept, under the next matrix source.
                 once.setdefault((made.city, made.matrix_source, made.method, str(made.seed)), made)
             incomplete += work.incomplete
         results = score_maps(list(once.values()), cities, settings)
-        write_json(run / "results.json", results.content())
+        write_json(run / RESULTS, results.content())
         table, report = write_report(run, results, settings)
     return TransferSummary(
         run=run,
@@ -133,10 +135,10 @@ class _MatrixSource:
         matrix_source: str,
         cities: Sequence[City],
         say: Say,
-        keep: Callable[[], None],
+        owned: OwnedFolder,
     ) -> None:
         self.settings, self.run, self.matrix_source, self.say = settings, run, matrix_source, say
-        self.cities, self._keep = cities, keep
+        self.cities, self._owned = cities, owned
         self.incomplete = 0
         self._trained: Trained = {}
 
@@ -168,7 +170,7 @@ class _MatrixSource:
         labelled = {"source": source, "target": city}.get(name)
         weak = WeakLabelSettings(
             "source" if labelled else "definitions",
-            label_configs(labelled, grid_m, self.run / "cities") if labelled else [],
+            label_configs(labelled, grid_m, self._owned) if labelled else [],
             self.settings.refinement if refined else None,
         )
         mapped_scenes = {}
@@ -184,7 +186,7 @@ class _MatrixSource:
             )
             folder = self.run / city.name / self.matrix_source / tile / "run"
             summary = map_city(mapped, folder)
-            self._keep()  # whatever truth or another city turns out to be
+            self._owned.kept = True  # whatever truth or another city turns out to be
             self.say(
                 f"{city.name} {tile}, matrix source {self.matrix_source}: {summary.seconds:.0f} s"
             )
@@ -201,7 +203,7 @@ class _MatrixSource:
         folder = self.run / city.name / matrix_source
         first = work.seed == self.settings.seeds[0]
         name = work.method if first else f"{work.method}-seed{work.seed}"
-        record, kept = made_or_kept(work, folder, name, self._trained)
+        record, kept = made_or_kept(work, folder, name, self._trained, self._owned)
         if not kept:
             self.say(f"{city.name}, {matrix_source}, {name}: {record.seconds:.0f} s")
         return MethodMap(

@@ -26,6 +26,7 @@ from landcover_pnp.scenes.synthetic.style import Look
 from landcover_pnp.scenes.synthetic.survey import Survey, survey
 from landcover_pnp.storage.atomic import completed
 from landcover_pnp.storage.geotiff import Band, write_raster
+from landcover_pnp.storage.owned_folder import make_owned
 
 TILE = "r0000c0000"
 """Name of the one tile of a synthetic city."""
@@ -63,6 +64,20 @@ class SyntheticSummary:
     objects: dict[str, int]
 
 
+_FILES = (
+    "a_naip.tif",
+    "b_nlcd.tif",
+    "c_roads.tif",
+    "d_water.tif",
+    "d1_waterways.tif",
+    "d2_waterbodies.tif",
+    "e_buildings.tif",
+    "h_highres_labels.tif",
+    "nlcd_30m.tif",
+    "vectors.gpkg",
+)
+
+
 def write_city(settings: SyntheticSettings, root: Path) -> SyntheticSummary:
     """Draws a city and writes it as one tile of the EnviroAtlas layout.
 
@@ -95,6 +110,7 @@ def write_city(settings: SyntheticSettings, root: Path) -> SyntheticSummary:
 
     city = f"synthetic_{look}-{settings.seed}_1m"
     folder = root / f"{city}-test_tiles-debuffered"
+    make_owned(folder, "synthetic city", *(f"{TILE}_{name}" for name in _FILES))
 
     def write(layer: str, grid: GeoBox, pixels: NDArray[np.uint8], *names: str) -> None:
         path = folder / f"{TILE}_{layer}.tif"
