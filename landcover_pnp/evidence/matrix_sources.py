@@ -64,7 +64,7 @@ def matrix_from_source(
     cities = [scene]
     if settings.matrix_source == "source":
         cities = [prepare_scene(plan, folder / name, owner=owner) for name, plan in sources.items()]
-    matrix = _given_matrix(settings, cities)
+    matrix = _given_matrix(settings, cities, list(sources))
     if settings.refinement is None:
         return matrix
     refinement = refine_for_scene(scene, matrix, settings.refinement)
@@ -106,11 +106,13 @@ def refine_for_scene(
     return refine_matrix(features, indices, place, matrix, settings, _SEED)
 
 
-def _given_matrix(settings: WeakLabelSettings, cities: list[Scene]) -> NDArray[np.float64]:
+def _given_matrix(
+    settings: WeakLabelSettings, cities: list[Scene], names: list[str]
+) -> NDArray[np.float64]:
     if settings.matrix_source == "definitions":
         return DEFINITIONS
     counts = sum(map(_count_pairs, cities), np.zeros_like(DEFINITIONS))
-    require_pairs(int(counts.sum()), settings, sources)
+    require_pairs(int(counts.sum()), settings, names)
     return class_given_nlcd(counts)
 
 

@@ -106,6 +106,7 @@ def train_prior(settings: TrainPriorSettings) -> TrainPriorSummary:
             checkpoint = _checkpoint(settings.out, made_of)
             data = LabelMapsModule([*sources, _drawn(settings)], settings)
             if owned is not None:
+                owned.claim(*_sheets(settings))
                 owned.kept = True
             _fit(trainer, training, data, checkpoint)
             prior = training.prior()
@@ -137,11 +138,15 @@ def _held(settings: TrainPriorSettings, trainer: pl.Trainer) -> Iterator[OwnedFo
     if not trainer.is_global_zero or os.environ.get("LOCAL_RANK", "0") != "0":
         yield None
         return
-    steps = {*range(settings.save_every, settings.steps, settings.save_every), settings.steps}
-    sheets = [sheet_name(step) for step in sorted(steps)]
-    names = (*FILES, RECORD, LOG, VALIDATION_LOG, CHECKPOINT, *sheets)
+    names = (*FILES, RECORD, LOG, VALIDATION_LOG, CHECKPOINT)
     with held(settings.out, KIND, (CARD,), names) as owned:
         yield owned
+
+
+def _sheets(settings: TrainPriorSettings) -> list[str]:
+    """Names of the sheets of samples, one a validation."""
+    steps = {*range(settings.save_every, settings.steps, settings.save_every), settings.steps}
+    return [sheet_name(step) for step in sorted(steps)]
 
 
 def _drawn(settings: TrainPriorSettings) -> LabelSource:

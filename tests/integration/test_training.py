@@ -27,7 +27,7 @@ from landcover_pnp.prior.crops import Crop
 from landcover_pnp.prior.datamodule import VALIDATION_CROPS
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.prior.denoising import DenoiserTraining
-from landcover_pnp.prior.folder import CARD, CONFIG, WEIGHTS
+from landcover_pnp.prior.folder import CARD, CONFIG, KIND, WEIGHTS
 from landcover_pnp.prior.label_maps import one_hot
 from landcover_pnp.prior.sampling import sample_maps, sample_prior
 from landcover_pnp.prior.settings import (
@@ -38,6 +38,7 @@ from landcover_pnp.prior.settings import (
     TrainPriorSettings,
 )
 from landcover_pnp.prior.training import RECORD, train_prior
+from landcover_pnp.storage.owned_folder import MARKER, make_owned
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +221,7 @@ def test_two_processes_do_not_train_in_one_folder(
     monkeypatch.setattr(DenoiserTraining, "training_step", joined)
     assert train_prior(few).state == "trained"
     assert len(refused) == 1
-    assert not list(few.out.glob(".*"))
+    assert [path.name for path in few.out.glob(".*")] == [MARKER]
 
 
 def test_a_loss_that_is_not_finite_stops_with_its_step_and_maps(
@@ -266,7 +267,8 @@ def test_a_killed_and_resumed_training_has_the_same_loss_curve(
     curve = np.loadtxt(out / LOG, delimiter=",", skiprows=1)
     assert curve[:, 0].tolist() == list(range(1, 11))
     assert Prior.load(out).fingerprint == uninterrupted.fingerprint
-    assert not [path for path in out.iterdir() if path.name.startswith((".", CHECKPOINT))]
+    left = [path.name for path in out.iterdir() if path.name.startswith((".", CHECKPOINT))]
+    assert left == [MARKER]
     assert sorted(path.stem for path in (out / "samples").iterdir()) == [
         "000004",
         "000008",
@@ -302,6 +304,7 @@ def checkpoint_step(out: Path) -> int:
 
 
 def test_a_damaged_checkpoint_is_not_resumed(settings: TrainPriorSettings, tmp_path: Path) -> None:
+    make_owned(tmp_path, KIND, CHECKPOINT)
     (tmp_path / CHECKPOINT).write_bytes(b"PK\x03\x04 cut")
     with pytest.raises(RunError, match="is damaged"):
         train_prior(replace(settings, out=tmp_path))
