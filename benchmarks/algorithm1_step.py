@@ -8,12 +8,12 @@ Usage: python benchmarks/algorithm1_step.py [STEPS]
 """
 
 import math
-import sys
 import time
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+from words import parser
 
 from landcover_pnp.inference.canvas import Canvas
 from landcover_pnp.inference.constraints import MutualInformation, WeakLabelKL
@@ -97,4 +97,6 @@ def main(steps: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 3)
+    options = parser(__doc__)
+    options.add_argument("steps", type=int, nargs="?", default=3)
+    main(options.parse_args().steps)

@@ -4,11 +4,11 @@ Usage: python benchmarks/canvas_memory.py [SIDE_PX] [ENGINE]
 """
 
 import resource
-import sys
 import time
 
 import numpy as np
 import torch
+from words import parser
 
 from landcover_pnp.inference.engine import Observations, infer
 from landcover_pnp.inference.settings import (
@@ -41,7 +41,7 @@ def main(side: int, engine: str) -> None:
 
 
 if __name__ == "__main__":
-    main(
-        int(sys.argv[1]) if len(sys.argv) > 1 else 2048,
-        sys.argv[2] if len(sys.argv) > 2 else "denoise",
-    )
+    options = parser(__doc__)
+    options.add_argument("side", type=int, nargs="?", default=2048)
+    options.add_argument("engine", nargs="?", default="denoise")
+    main(options.parse_args().side, options.parse_args().engine)

@@ -8,13 +8,13 @@ from them a smaller city cut into other tiles, maps that one too and prints both
 large areas on 1, 8 and 64 workers.
 """
 
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from city_memory import city_of
+from words import parser
 
 from landcover_pnp.grid import TileGrid
 from landcover_pnp.inference.settings import InferenceSettings
@@ -138,4 +138,6 @@ def _checked(engine: str, folder: Path) -> Cost:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or ["evidence", "denoise"])
+    options = parser(__doc__)
+    options.add_argument("engine", nargs="*", default=["evidence", "denoise"])
+    main(options.parse_args().engine)

@@ -9,7 +9,6 @@ CPU seconds of the driver, wall seconds, and the size of the run folder.
 """
 
 import json
-import sys
 import threading
 import time
 from pathlib import Path
@@ -18,6 +17,7 @@ from tempfile import TemporaryDirectory
 import psutil
 import rasterio
 from rasterio.windows import Window
+from words import parser
 
 from landcover_pnp.evidence.settings import ClusterSettings
 from landcover_pnp.inference.settings import EvidenceSettings, InferenceSettings
@@ -129,4 +129,6 @@ def main(sides: list[int]) -> None:
 
 
 if __name__ == "__main__":  # worker processes import this file too
-    main([int(side) for side in sys.argv[1:]] or [10_000, 20_000])
+    options = parser(__doc__)
+    options.add_argument("side", type=int, nargs="*", default=[10_000, 20_000])
+    main(options.parse_args().side)

@@ -4,10 +4,10 @@ Usage: python benchmarks/clusters.py [HEIGHT WIDTH [RADIUS ...]]
 """
 
 import resource
-import sys
 import time
 
 import numpy as np
+from words import parser
 
 from landcover_pnp.evidence.local_mixture import LocalGaussianMixture
 
@@ -28,5 +28,9 @@ def main(height: int, width: int, radii: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    numbers = list(map(int, sys.argv[1:])) or [512, 512]
-    main(numbers[0], numbers[1], numbers[2:] or [3, 7, 30])
+    options = parser(__doc__)
+    options.add_argument("height", type=int, nargs="?", default=512)
+    options.add_argument("width", type=int, nargs="?", default=512)
+    options.add_argument("radius", type=int, nargs="*", default=[3, 7, 30])
+    words = options.parse_args()
+    main(words.height, words.width, words.radius)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 import torch
+from words import parser
 
 from landcover_pnp.prior.denoiser import Prior
 
@@ -50,4 +51,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    parser(__doc__).parse_args()
     main()

@@ -15,12 +15,12 @@ Usage: python benchmarks/engines.py [--prior FOLDER] [--seed 11] [--width-m 640]
            [--scenes NAME ...] [--rows NAME ...] [--json FILE]
 """
 
-import argparse
 import json
 import resource
 import sys
 import time
 import warnings
+from argparse import Namespace
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
@@ -32,6 +32,7 @@ import numpy as np
 import torch
 from engine_scenes import Case, cases, smoothed, weighed
 from numpy.typing import NDArray
+from words import parser
 
 from landcover_pnp.errors import LandcoverWarning
 from landcover_pnp.evaluation.scores import score
@@ -144,17 +145,8 @@ def terms(p: NDArray[np.float32], case: Case) -> tuple[float, float]:
     return information.item(), WeakLabelKL(weak6, valid)(p6 * valid).item()
 
 
-def main() -> None:
+def main(options: Namespace) -> None:
     """Prints the table and writes the JSON file."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--prior", type=Path)
-    parser.add_argument("--seed", type=int, default=11)
-    parser.add_argument("--width-m", type=int, default=640)
-    parser.add_argument("--window", type=int, default=64)
-    parser.add_argument("--rows", nargs="*", default=list(ROWS), choices=list(ROWS))
-    parser.add_argument("--scenes", nargs="*", help="names of those to keep; all by default")
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
     warnings.simplefilter("ignore", LandcoverWarning)
     with TemporaryDirectory() as name:
         scenes = cases(Path(name), options.seed, options.width_m)
@@ -180,4 +172,12 @@ def main() -> None:
 
 
 if __name__ == "__main__":  # the processes of the rows import this file too
-    main()
+    words = parser(__doc__)
+    words.add_argument("--prior", type=Path)
+    words.add_argument("--seed", type=int, default=11)
+    words.add_argument("--width-m", type=int, default=640)
+    words.add_argument("--window", type=int, default=64)
+    words.add_argument("--rows", nargs="*", default=list(ROWS), choices=list(ROWS))
+    words.add_argument("--scenes", nargs="*", help="names of those to keep; all by default")
+    words.add_argument("--json", type=Path)
+    main(words.parse_args())

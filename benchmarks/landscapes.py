@@ -5,6 +5,7 @@ Usage: python benchmarks/landscapes.py
 
 import numpy as np
 from engine_scenes import REAL
+from words import parser
 
 from landcover_pnp.legend import WORKING
 from landcover_pnp.prior.crops import LabelCrops, LabelSource
@@ -47,4 +48,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    parser(__doc__).parse_args()
     main()

@@ -6,13 +6,13 @@ three cities of one look and is scored on four fresh cities of each; seeds are f
 Usage: python benchmarks/look_transfer.py [SIDE_IN_METRES]
 """
 
-import sys
 from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 from sklearn.ensemble import RandomForestClassifier
+from words import parser
 
 from landcover_pnp.evaluation.scores import score
 from landcover_pnp.legend import ENVIROATLAS, to_working
@@ -60,4 +60,6 @@ def main(side: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)
+    options = parser(__doc__)
+    options.add_argument("width", type=int, nargs="?", default=1000)
+    main(options.parse_args().width)

@@ -8,11 +8,11 @@ tenth of the tiles.
 """
 
 import os
-import sys
 import time
 from functools import partial
 
 import psutil
+from words import parser
 
 from landcover_pnp.pipeline.workers.task_pool import TaskPool
 from landcover_pnp.pipeline.workers.worker_pool import WorkerPool
@@ -48,4 +48,6 @@ def main(tiles: int) -> None:
 
 
 if __name__ == "__main__":  # worker processes import this file too
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)
+    options = parser(__doc__)
+    options.add_argument("tiles", type=int, nargs="?", default=100_000)
+    main(options.parse_args().tiles)

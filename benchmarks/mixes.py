@@ -8,9 +8,10 @@ Usage: python benchmarks/mixes.py CONFIG START OUT STEPS [NAME ...]; then
 python benchmarks/priors.py CONFIG START=... NAME=OUT/NAME ... prints what became of them.
 """
 
-import sys
 from dataclasses import replace
 from pathlib import Path
+
+from words import parser
 
 from landcover_pnp.config import load_settings
 from landcover_pnp.prior.settings import TrainPriorSettings
@@ -31,14 +32,23 @@ def mixed(settings: TrainPriorSettings, name: str) -> TrainPriorSettings:
     return replace(settings, synthetic_weight=drawn, labels=labels)
 
 
-def main(config: str, start: str, out: str, steps: str, *names: str) -> None:
-    """Trains every mix that is named, or all."""
-    settings = load_settings(TrainPriorSettings, Path(config))
-    settings = replace(settings, start=Path(start), steps=int(steps), save_every=int(steps))
-    for name in names or MIXES:
-        summary = train_prior(replace(mixed(settings, name), out=Path(out) / name))
+def main(config: Path, start: Path, out: Path, steps: int, names: list[str]) -> None:
+    """Trains every mix that is named."""
+    settings = load_settings(TrainPriorSettings, config)
+    settings = replace(settings, start=start, steps=steps, save_every=steps)
+    for name in names:
+        summary = train_prior(replace(mixed(settings, name), out=out / name))
         print(f"{name}: {summary.steps} steps, {summary.seconds / 60:.0f} minutes", flush=True)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    options = parser(__doc__)
+    options.add_argument("config", type=Path)
+    options.add_argument("start", type=Path)
+    options.add_argument("out", type=Path)
+    options.add_argument("steps", type=int)
+    options.add_argument("name", nargs="*", help=f"some of {', '.join(MIXES)}; default: all")
+    words = options.parse_args()
+    if not {*words.name} <= {*MIXES}:
+        options.error(f"mixes are {', '.join(MIXES)}")
+    main(words.config, words.start, words.out, words.steps, words.name or list(MIXES))

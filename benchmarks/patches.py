@@ -21,6 +21,7 @@ import rasterio
 from affine import Affine
 from engine_scenes import REAL, ROOT, patch
 from numpy.typing import NDArray
+from words import parser
 
 from landcover_pnp.config import load_settings
 from landcover_pnp.evaluation.cell_scores import CellScores, score_cells
@@ -138,4 +139,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    parser(__doc__).parse_args()
     main()

@@ -9,12 +9,12 @@ published polygons at the default settings of `landcover publish`.
 """
 
 import math
-import sys
 from pathlib import Path
 
 import numpy as np
 import rasterio
 import shapely
+from words import parser
 
 from landcover_pnp.products.polygons import patches, sieved, simplified, staircases
 from landcover_pnp.products.settings import PublishSettings
@@ -46,6 +46,6 @@ def main(runs: list[Path]) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
-    main([Path(word) for word in sys.argv[1:]])
+    options = parser(__doc__)
+    options.add_argument("run", type=Path, nargs="+")
+    main(options.parse_args().run)

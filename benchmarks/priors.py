@@ -9,7 +9,6 @@ Usage: python benchmarks/priors.py CONFIG NAME[=FOLDER] ... [--maps-only | --pri
 A name without a folder is a network of CONFIG with random weights.
 """
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +16,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from engine_scenes import REAL, Case, cases, smoothed, weighed
 from numpy.typing import NDArray
+from words import parser
 
 from landcover_pnp.config import load_settings
 from landcover_pnp.evaluation.scores import score
@@ -113,19 +113,24 @@ def show(name: str, found: dict[str, Case], probabilities: list[NDArray[np.float
     print(" | ".join([f"| {name}", *cells]) + " |", flush=True)
 
 
-def main(words: list[str]) -> None:
-    """Prints both tables."""
-    config, *named = [word for word in words if not word.startswith("--")]
-    settings = load_settings(TrainPriorSettings, Path(config))
+def main(config: Path, named: list[str], *, judged: bool, mapped: bool) -> None:
+    """Prints both tables, or one."""
+    settings = load_settings(TrainPriorSettings, config)
     priors = {}
     for word in named:
         name, _, folder = word.partition("=")
         priors[name] = Prior.load(Path(folder)) if folder else untrained(settings)
-    if "--maps-only" not in words:
+    if judged:
         judge(settings, priors)
-    if "--priors-only" not in words:
+    if mapped:
         maps(priors, [100, 200])
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    options = parser(__doc__)
+    options.add_argument("config", type=Path)
+    options.add_argument("prior", metavar="NAME[=FOLDER]", nargs="+")
+    options.add_argument("--maps-only", action="store_true")
+    options.add_argument("--priors-only", action="store_true")
+    words = options.parse_args()
+    main(words.config, words.prior, judged=not words.maps_only, mapped=not words.priors_only)

@@ -9,7 +9,6 @@ Usage: python benchmarks/refinement.py [SEED ...]
 """
 
 import itertools
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import get_args
@@ -17,6 +16,7 @@ from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
+from words import parser
 
 from landcover_pnp.config import load_settings
 from landcover_pnp.evaluation.scores import Scores, score
@@ -100,4 +100,6 @@ def main(seeds: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    main([int(word) for word in sys.argv[1:]] or [11, 21])
+    options = parser(__doc__)
+    options.add_argument("seed", type=int, nargs="*", default=[11, 21])
+    main(options.parse_args().seed)

@@ -6,7 +6,6 @@ on a synthetic piedmont city.
 Usage: python benchmarks/seams.py [--core PX] [--view PX] [ENGINE ...]
 """
 
-import argparse
 import itertools
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +13,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from words import parser
 
 from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.pipeline.map import map_city
@@ -75,11 +75,11 @@ def main(core_px: int, view_px: int | None, engines: list[str]) -> None:
 
 
 if __name__ == "__main__":  # worker processes import this file too
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("engines", nargs="*", default=["evidence", "algorithm1"])
-    parser.add_argument(
+    words = parser(__doc__)
+    words.add_argument("engines", nargs="*", default=["evidence", "algorithm1"])
+    words.add_argument(
         "--core", type=int, default=TileSettings().core_px, help="side of the cores, pixels"
     )
-    parser.add_argument("--view", type=int, help="what the prior sees at once, pixels")
-    options = parser.parse_args()
+    words.add_argument("--view", type=int, help="what the prior sees at once, pixels")
+    options = words.parse_args()
     main(options.core, options.view, options.engines)

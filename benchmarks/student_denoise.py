@@ -7,12 +7,12 @@ and mean IoU of evidence, of the student, and of the student's map after `denois
 levels t with two shares of the student in the result.
 """
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from words import parser
 
 from landcover_pnp.evaluation.scores import score
 from landcover_pnp.inference.canvas import Canvas
@@ -65,4 +65,6 @@ def main(runs: list[Path]) -> None:
 
 
 if __name__ == "__main__":
-    main([Path(word) for word in sys.argv[1:]])
+    options = parser(__doc__)
+    options.add_argument("run", type=Path, nargs="+")
+    main(options.parse_args().run)

@@ -10,7 +10,6 @@ Usage: python benchmarks/student_rules.py [CITY ...]
 """
 
 import dataclasses
-import sys
 import warnings
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -21,6 +20,7 @@ from unittest.mock import patch
 
 import numpy as np
 from student_scenes import REFINED, TARGET, evidence_of, mapped, pittsburgh, scored, synthetic
+from words import parser
 
 from landcover_pnp.evaluation.scores import Scores
 from landcover_pnp.evidence.road_reference import city_roads
@@ -112,4 +112,6 @@ def main(wanted: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    options = parser(__doc__)
+    options.add_argument("city", nargs="*")
+    main(options.parse_args().city)

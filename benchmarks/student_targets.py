@@ -9,7 +9,6 @@ refined). Students learn from `evidence`.
 Usage: python benchmarks/student_targets.py [CITY ...]
 """
 
-import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -21,6 +20,7 @@ import torch
 from student_scenes import REFINED, TARGET, evidence_of, mapped, pittsburgh, scored, synthetic
 from torch import Tensor
 from torch.nn import functional
+from words import parser
 
 from landcover_pnp.student import unet
 from landcover_pnp.student.image_models import TrainingWindow
@@ -106,4 +106,6 @@ def main(wanted: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    options = parser(__doc__)
+    options.add_argument("city", nargs="*")
+    main(options.parse_args().city)

@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from city_memory import city_of
+from words import parser
 
 from landcover_pnp.config import plain
 from landcover_pnp.pipeline.settings import MapSettings
@@ -60,5 +61,8 @@ def main(side: int, engines: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    side, *engines = sys.argv[1:] or ["3072"]
-    sys.exit(main(int(side), engines or ["evidence", "denoise"]))
+    options = parser(__doc__)
+    options.add_argument("side", type=int, nargs="?", default=3072)
+    options.add_argument("engine", nargs="*", default=["evidence", "denoise"])
+    words = options.parse_args()
+    sys.exit(main(words.side, words.engine))

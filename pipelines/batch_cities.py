@@ -6,6 +6,7 @@ The same as `landcover batch`, as a script. Usage:
 """
 
 import sys
+from argparse import ArgumentParser
 from pathlib import Path
 
 from landcover_pnp.pipeline.batch import map_cities
@@ -25,6 +26,8 @@ def main(out: Path, cities: list[Path]) -> int:
 
 
 if __name__ == "__main__":  # worker processes import this file too
-    if len(sys.argv) < 3:
-        sys.exit(__doc__)
-    sys.exit(main(Path(sys.argv[1]), list(map(Path, sys.argv[2:]))))
+    parser = ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("out", type=Path, help="folder of the runs and of the table")
+    parser.add_argument("city", type=Path, nargs="+", help="configuration of a map")
+    words = parser.parse_args()
+    sys.exit(main(words.out, words.city))

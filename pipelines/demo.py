@@ -4,6 +4,7 @@ Usage: python pipelines/demo.py [FOLDER]
 """
 
 import sys
+from argparse import ArgumentParser
 from pathlib import Path
 
 from rich.console import Console
@@ -24,4 +25,6 @@ def main(out: Path) -> int:
 
 
 if __name__ == "__main__":  # worker processes import this file too
-    sys.exit(main(Path(sys.argv[1] if len(sys.argv) > 1 else "demo")))
+    parser = ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("demo"))
+    sys.exit(main(parser.parse_args().folder))

@@ -3,7 +3,7 @@
 Usage: python pipelines/domain_transfer.py CONFIG.yaml [RUN_FOLDER]
 """
 
-import sys
+from argparse import ArgumentParser
 from pathlib import Path
 
 from landcover_pnp.config import load_settings
@@ -19,7 +19,8 @@ def main(config: Path, run: Path) -> None:
 
 
 if __name__ == "__main__":  # worker processes import this file too
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
-    chosen = Path(sys.argv[1])
-    main(chosen, Path(sys.argv[2] if len(sys.argv) > 2 else f"runs/transfer_{chosen.stem}"))
+    parser = ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("config", type=Path)
+    parser.add_argument("run", type=Path, nargs="?", help="default: runs/transfer_<name of CONFIG>")
+    words = parser.parse_args()
+    main(words.config, words.run or Path(f"runs/transfer_{words.config.stem}"))
