@@ -1,7 +1,7 @@
 """Products of a finished run: complete, right, the same every time, replaced as a whole."""
 
+import dataclasses
 import hashlib
-import json
 import os
 import shutil
 import signal
@@ -38,6 +38,7 @@ from landcover_pnp.products.rasters import EXTRAS, PRODUCTS
 from landcover_pnp.products.settings import PublishSettings
 from landcover_pnp.products.zonal import zonal
 from landcover_pnp.storage.raster import RGB
+from landcover_pnp.storage.records import Record
 
 
 def hashes(folder: Path) -> dict[str, str]:
@@ -235,9 +236,10 @@ def test_runs_of_one_title_have_their_own_items(finished: Path, tmp_path: Path) 
     for place, core in (("a", 20), ("b", 30)):
         run = Path(shutil.copytree(finished, tmp_path / place / "city"))
         for path in (run / "tiles").glob("r*c*.json"):
-            record = json.loads(path.read_text())
-            record["ingredients"]["tiles.core_px"] = core
-            path.write_text(json.dumps(record))
+            record = Record.read(path)
+            assert record is not None
+            made_of = {**record.ingredients, "tiles.core_px": core}
+            dataclasses.replace(record, ingredients=made_of).write(path)
         publish_run(run)
     collection = pystac.Collection.from_file(write_collection(tmp_path, "Cities").collection)
     ids = {item.id for item in collection.get_items()}
