@@ -15,6 +15,7 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
 from landcover_pnp.errors import RenamedWarning, SettingsError, nearest
+from landcover_pnp.plugin_settings import flattened, folded, is_blocks
 
 S = TypeVar("S")
 
@@ -37,8 +38,9 @@ def load_settings(
         SettingsError: If the file is missing or no YAML, a key is unknown (names the nearest
             one) or a value is of the wrong type.
     """
-    values = {} if config is None else _checked(_read(config), settings, config)
-    for key, value in _options(overrides, settings).items():
+    flat = flattened(settings)
+    values = {} if config is None else _checked(_read(config), flat, config)
+    for key, value in _options(overrides, flat).items():
         *groups, name = key.split(".")
         target = values
         for group in groups:
@@ -49,20 +51,21 @@ def load_settings(
                 break
         else:
             target[name] = value
-    _require_blocks(values, settings, config)
-    parser = settings_parser(settings)
+    _require_blocks(values, flat, config)
+    parser = settings_parser(flat)
     try:
         parsed = parser.instantiate(parser.parse_object(values))
     except ArgumentError as error:
         raise _explained(error, config) from error
-    return settings(**vars(parsed))
+    loaded: S = folded(flat(**vars(parsed)))
+    return loaded
 
 
 def renamed(was: str, words: Mapping[str, str] | None = None, **options: Any) -> Any:
     """A field of settings that had another name or other words; old ones are read with a warning.
 
     Args:
-        was: The old name.
+        was: The old name; ``../name`` if it stood beside the block that the field is in now.
         words: New words by the old ones, for a field that takes words.
         **options: As for ``dataclasses.field``.
     """
@@ -72,8 +75,12 @@ def renamed(was: str, words: Mapping[str, str] | None = None, **options: Any) ->
 def plain(settings: Any) -> Any:
     """Settings as JSON values that ``load_settings`` reads back, with absolute paths."""
     if dataclasses.is_dataclass(settings):
-        fields = dataclasses.fields(settings)
-        return {field.name: plain(getattr(settings, field.name)) for field in fields}
+        values: dict[str, Any] = {}
+        for field in dataclasses.fields(settings):
+            value = getattr(settings, field.name)
+            blocks = value if is_blocks(field) else {field.name: value}
+            values |= {name: plain(block) for name, block in blocks.items()}
+        return values
     if isinstance(settings, (list, tuple)):
         return [plain(value) for value in settings]
     return str(settings.absolute()) if isinstance(settings, Path) else settings
@@ -99,7 +106,7 @@ def settings_parser(settings: type[Any], block: str | None = None, **texts: Any)
         **texts: ``prog``, ``usage``, ``description`` of the help text.
     """
     parser = ArgumentParser(exit_on_error=False, **texts)
-    parser.add_class_arguments(settings, block)
+    parser.add_class_arguments(flattened(settings), block)
     return parser
 
 
@@ -124,7 +131,7 @@ def settings_block(settings: type[Any], name: str) -> type[Any]:
 def keys(settings: type[Any], prefix: str = "") -> dict[str, Any]:
     """Types by dotted name of all keys of a settings dataclass, groups included."""
     found: dict[str, Any] = {}
-    for name, kind in typing.get_type_hints(settings).items():
+    for name, kind in typing.get_type_hints(flattened(settings)).items():
         found[prefix + name] = kind
         inner = _dataclass_in(kind)
         if inner is not None and not _is_list(kind):
@@ -159,12 +166,9 @@ def _read(config: Path) -> dict[str, Any]:
 def _checked(values: dict[str, Any], settings: type[Any], config: Path, at: str = "") -> Any:
     """The same values with paths counted from the file's folder; refuses unknown keys."""
     hints = typing.get_type_hints(settings)
-    old, words = _old_names(settings), _words(settings)
+    words = _words(settings)
     checked: dict[str, Any] = {}
-    for key, value in values.items():
-        if key in old and key not in hints:
-            _warn_renamed(at + str(key), at + old[key], f" in {config}")
-            key = old[key]
+    for key, value in _with_new_names(values, settings, config, at).items():
         if key not in hints:
             raise SettingsError(
                 found=f"unknown key {at + str(key)!r} in {config}",
@@ -183,6 +187,23 @@ def _checked(values: dict[str, Any], settings: type[Any], config: Path, at: str 
         items = _new_words(items, words.get(key, {}), f" in {config}")
         checked[key] = items if isinstance(value, list) else items[0]
     return checked
+
+
+def _with_new_names(
+    values: dict[str, Any], settings: type[Any], config: Path, at: str
+) -> dict[str, Any]:
+    """The same values, those of renamed keys under their new names."""
+    hints, names = typing.get_type_hints(settings), _old_names(settings)
+    old = [key for key in values if key in names and key not in hints]
+    new = {key: value for key, value in values.items() if key not in old}
+    for key in old:
+        _warn_renamed(at + key, at + names[key], f" in {config}")
+        block, _, name = names[key].rpartition(".")
+        if not block:
+            new[name] = values[key]
+        elif isinstance(new.get(block) or {}, dict):  # what is no block is refused below
+            new[block] = {**(new.get(block) or {}), name: values[key]}
+    return new
 
 
 def _require_blocks(
@@ -245,15 +266,28 @@ def _options(words: Sequence[str], settings: type[Any]) -> dict[str, Any]:
 
 
 def _old_names(settings: type[Any]) -> dict[str, str]:
-    """New names by the old ones of a dataclass' own fields that were renamed, see ``renamed``."""
-    fields = dataclasses.fields(settings)
-    return {field.metadata["was"]: field.name for field in fields if "was" in field.metadata}
+    """New names by the old ones of a dataclass' fields that were renamed, see ``renamed``.
+
+    Those that were moved into a block have its name and a dot before theirs.
+    """
+    found = {}
+    for name, kind in typing.get_type_hints(settings).items():
+        inner = _dataclass_in(kind)
+        for field in dataclasses.fields(inner) if inner else ():
+            was = field.metadata.get("was", "")
+            if was.startswith("../"):
+                found[was.removeprefix("../")] = f"{name}.{field.name}"
+    for field in dataclasses.fields(settings):
+        was = field.metadata.get("was", "")
+        if was and not was.startswith("../"):
+            found[was] = field.name
+    return found
 
 
 def _old_keys(settings: type[Any], old_at: str = "", at: str = "") -> dict[str, str]:
     """The same by dotted name, of all keys below; a group that was renamed renames its keys."""
-    found: dict[str, str] = {}
     names = {new: was for was, new in _old_names(settings).items()}
+    found = {old_at + was: at + new for new, was in names.items() if "." in new}
     for name, kind in typing.get_type_hints(settings).items():
         for old in {names.get(name, name), name}:
             if old_at + old != at + name:
@@ -266,7 +300,7 @@ def _old_keys(settings: type[Any], old_at: str = "", at: str = "") -> dict[str, 
 
 def _words(settings: type[Any]) -> dict[str, Mapping[str, str]]:
     """New words by old ones, by field."""
-    return {f.name: f.metadata["words"] for f in dataclasses.fields(settings) if f.metadata}
+    return {f.name: f.metadata.get("words", {}) for f in dataclasses.fields(settings)}
 
 
 def _new_words(items: list[Any], words: Mapping[str, str], where: str = "") -> list[Any]:
@@ -292,17 +326,18 @@ def _explained(error: ArgumentError, config: Path | None) -> SettingsError:
     choices = re.search(r"Expected a typing\.Literal\[(.*?)\]", text)
     wanted = [kind for kind in dict.fromkeys(kinds) if kind != "NoneType"]
     missing = re.search(r"required: (.+)", text)
+    fix = "correct the value in the configuration or on the command line"
     if missing or "is required" in text:
         found = f"no value for {key}" + (f": {missing[1]}" if missing else "")
         expected = "a value: it has no default"
     else:
         found = f"{key} is {value[0]}" if value else " ".join(text.split())
         expected = "a value of type " + " or ".join(wanted) if wanted else "what --help lists"
-        expected = f"one of {choices[1]}" if choices else expected
+        if choices:
+            expected = f"one of {choices[1]}"
+            fix = nearest(value[0] if value else "", re.findall(r"'(.*?)'", choices[1]))
     return SettingsError(
-        found=found + (f" ({config})" if config else ""),
-        expected=expected,
-        fix="correct the value in the configuration or on the command line",
+        found=found + (f" ({config})" if config else ""), expected=expected, fix=fix
     )
 
 
