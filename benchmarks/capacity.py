@@ -108,7 +108,7 @@ def _checked(engine: str, folder: Path) -> Cost:
     def settings(side_m: int, tiles: TileSettings) -> MapSettings:
         return MapSettings(
             scene=SceneSettings(rasters=city_of(side_m, folder / f"{side_m}")),
-            inference=InferenceSettings(engine),  # type: ignore[arg-type]
+            inference=InferenceSettings(engine),
             tiles=tiles,
             workers=0,
         )

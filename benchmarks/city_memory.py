@@ -20,7 +20,8 @@ from rasterio.windows import Window
 from words import parser
 
 from landcover_pnp.evidence.settings import ClusterSettings
-from landcover_pnp.inference.settings import EvidenceSettings, InferenceSettings
+from landcover_pnp.inference.engines.evidence import EvidenceSettings
+from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.pipeline.map import map_city
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.scenes.enviroatlas import tile_files
@@ -98,7 +99,9 @@ def measure(side: int, folder: Path) -> None:
         scene=SceneSettings(rasters=city_of(side, folder)),
         # one iteration each: memory does not depend on their number
         clusters=ClusterSettings(iterations=1),
-        inference=InferenceSettings("evidence", evidence=EvidenceSettings(iterations=1)),
+        inference=InferenceSettings(
+            "evidence", options={"evidence": EvidenceSettings(iterations=1)}
+        ),
         workers=1,
     )
     peak = Peak()

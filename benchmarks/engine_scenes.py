@@ -24,7 +24,7 @@ from landcover_pnp.evidence.road_reference import scene_roads
 from landcover_pnp.evidence.settings import ClusterSettings, WeakLabelSettings
 from landcover_pnp.evidence.spectral_indices import class_given_image, index_values, road_reference
 from landcover_pnp.evidence.weak_labels import weak_labels
-from landcover_pnp.inference.engine import Observations
+from landcover_pnp.inference.observations import Observations
 from landcover_pnp.legend import ENVIROATLAS, WORKING, to_working
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.scenes.enviroatlas import scene_files
@@ -44,27 +44,27 @@ class Case:
     """A scene as the engines see it.
 
     Attributes:
-        evidence: Clusters and weak labels.
+        observations: Clusters and weak labels.
         truth: (y, x) uint8 of the working legend.
     """
 
-    evidence: Observations
+    observations: Observations
     truth: NDArray[np.uint8]
 
     @property
     def km2(self) -> float:
         """Area with data."""
-        return float(self.evidence.valid.sum()) * PIXEL_M**2 / 1e6
+        return float(self.observations.valid.sum()) * PIXEL_M**2 / 1e6
 
     def window(self, side: int) -> "Case":
         """The upper left corner of this scene."""
-        e = self.evidence
+        e = self.observations
         cut = (..., slice(side), slice(side))
         indices = None if e.spectral_indices is None else e.spectral_indices[cut]
-        evidence = Observations(
+        observations = Observations(
             e.clusters[cut], e.weak_labels[cut], e.valid[cut], e.origin, indices
         )
-        return Case(evidence, self.truth[cut])
+        return Case(observations, self.truth[cut])
 
 
 def cases(folder: Path, seed: int, width_m: int) -> dict[str, Case]:

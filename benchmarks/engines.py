@@ -22,7 +22,6 @@ import time
 import warnings
 from argparse import Namespace
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -37,45 +36,44 @@ from words import parser
 from landcover_pnp.errors import LandcoverWarning
 from landcover_pnp.evaluation.scores import score
 from landcover_pnp.inference.constraints import MutualInformation, WeakLabelKL
-from landcover_pnp.inference.engine import infer, needs_prior
-from landcover_pnp.inference.settings import (
-    Algorithm1Settings,
-    DenoiseSettings,
-    EvidenceSettings,
-    GuidedSettings,
-    InferenceSettings,
-)
+from landcover_pnp.inference.engine import infer
+from landcover_pnp.inference.engines.algorithm1 import Algorithm1Settings
+from landcover_pnp.inference.engines.denoise import DenoiseSettings
+from landcover_pnp.inference.engines.evidence import EvidenceSettings
+from landcover_pnp.inference.engines.guided import GuidedSettings
+from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.prior.denoiser import Prior
 
-DEFAULT = InferenceSettings()
 INDICES = "evidence with spectral indices"
 SMOOTHED = "evidence with spectral indices, smoothed"
 NARROW = EvidenceSettings(radius_px=15, weak_share=0.0, match_radius_px=15)
 
 ROWS: dict[str, InferenceSettings | None] = {
     "weak labels": None,
-    "evidence": replace(DEFAULT, engine="evidence"),
-    "evidence, narrow boxes": replace(DEFAULT, engine="evidence", evidence=NARROW),
-    INDICES: replace(DEFAULT, engine="evidence"),
-    SMOOTHED: replace(DEFAULT, engine="evidence"),
-    "denoise, no spectral indices": replace(
-        DEFAULT, engine="denoise", denoise=DenoiseSettings(spectral_indices=False)
+    "evidence": InferenceSettings("evidence"),
+    "evidence, narrow boxes": InferenceSettings("evidence", options={"evidence": NARROW}),
+    INDICES: InferenceSettings("evidence"),
+    SMOOTHED: InferenceSettings("evidence"),
+    "denoise, no spectral indices": InferenceSettings(
+        "denoise", options={"denoise": DenoiseSettings(spectral_indices=False)}
     ),
-    "denoise": replace(DEFAULT, engine="denoise"),
-    "denoise, bfloat16": replace(DEFAULT, engine="denoise", precision="bfloat16"),
-    "denoise, mean clean map alone": replace(
-        DEFAULT, engine="denoise", denoise=DenoiseSettings(start_share=0)
+    "denoise": InferenceSettings("denoise"),
+    "denoise, bfloat16": InferenceSettings("denoise", precision="bfloat16"),
+    "denoise, mean clean map alone": InferenceSettings(
+        "denoise", options={"denoise": DenoiseSettings(start_share=0)}
     ),
-    "guided from evidence": replace(DEFAULT, engine="guided"),
-    "guided from noise, 20 steps": replace(
-        DEFAULT, engine="guided", guided=GuidedSettings(start="noise", steps=20)
+    "guided from evidence": InferenceSettings("guided"),
+    "guided from noise, 20 steps": InferenceSettings(
+        "guided", options={"guided": GuidedSettings(start="noise", steps=20)}
     ),
     "weak labels (window)": None,
-    "evidence (window)": replace(DEFAULT, engine="evidence"),
-    "denoise (window)": replace(DEFAULT, engine="denoise"),
-    "algorithm1, data_set (window)": replace(DEFAULT, engine="algorithm1", recipe="data_set"),
-    "algorithm1, no Jacobian (window)": replace(
-        DEFAULT, engine="algorithm1", algorithm1=Algorithm1Settings(jacobian=False)
+    "evidence (window)": InferenceSettings("evidence"),
+    "denoise (window)": InferenceSettings("denoise"),
+    "algorithm1, data_set (window)": InferenceSettings(
+        "algorithm1", options={"algorithm1": Algorithm1Settings(recipe="data_set")}
+    ),
+    "algorithm1, no Jacobian (window)": InferenceSettings(
+        "algorithm1", options={"algorithm1": Algorithm1Settings(jacobian=False)}
     ),
 }
 """Rows of the table; None shows the weak labels themselves."""
@@ -88,7 +86,7 @@ def measure(name: str, scenes: dict[str, Case], folder: Path | None, window: int
     clock = time.monotonic if cuda else time.process_time
     settings = ROWS[name]
     prior = None
-    if settings is not None and needs_prior(settings.engine):
+    if settings is not None and settings.needs_prior:
         prior = Prior.load(folder)
         prior.network.to("cuda" if cuda else "cpu")
         forwards = Counted(prior)
@@ -96,7 +94,7 @@ def measure(name: str, scenes: dict[str, Case], folder: Path | None, window: int
         scenes = {place: case.window(window) for place, case in scenes.items()}
     results, start = {}, clock()
     for place, case in scenes.items():
-        known = case.evidence
+        known = case.observations
         p = known.weak_labels if settings is None else infer(known, settings, prior, seed=0)
         if name in (INDICES, SMOOTHED):
             p = weighed(p, known)
@@ -131,14 +129,14 @@ class Counted:
 
 def accuracy(p: NDArray[np.float32], case: Case) -> tuple[float, float]:
     """Accuracy and mean IoU of the most probable classes on the working grid."""
-    labels = np.where(case.evidence.valid, p.argmax(axis=0) + 1, 0)
+    labels = np.where(case.observations.valid, p.argmax(axis=0) + 1, 0)
     scores = score(labels, case.truth, "five_classes")
     return scores.accuracy, scores.mean_iou
 
 
 def terms(p: NDArray[np.float32], case: Case) -> tuple[float, float]:
     """Mutual information with the clusters, and KL from the weak labels."""
-    e = case.evidence
+    e = case.observations
     p6, weak6 = (torch.from_numpy(np.pad(a, ((1, 0), (0, 0), (0, 0)))) for a in (p, e.weak_labels))
     clusters, valid = torch.from_numpy(e.clusters), torch.from_numpy(e.valid)
     information = MutualInformation(clusters, valid)(p6 * valid)

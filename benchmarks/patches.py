@@ -26,8 +26,7 @@ from words import parser
 from landcover_pnp.config import load_settings
 from landcover_pnp.evaluation.cell_scores import CellScores, score_cells
 from landcover_pnp.evaluation.intervals import bootstrap
-from landcover_pnp.inference.engine import infer
-from landcover_pnp.inference.evidence import evidence_map
+from landcover_pnp.inference.engine import infer_each
 from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.legend import ENVIROATLAS
 from landcover_pnp.pipeline.map import map_city
@@ -80,14 +79,14 @@ def patch_site(name: str, folder: Path) -> MappedScene:
     files = RasterFiles(image, nlcd, truth=TruthFile(truth))
     map_city(MapSettings(SceneSettings(rasters=files), workers=0), folder / "run")
     mapped_scene = open_mapped_scene(folder / "run")
-    evidence = patch(REAL / "ea-patches", name).evidence
-    engine = InferenceSettings(engine="denoise")
+    observations = patch(REAL / "ea-patches", name).observations
+    engines = ("evidence", "denoise")
+    settings = InferenceSettings(engine="denoise")
+    found = infer_each(engines, observations, settings, Prior.load(), seed=0)
     maps = {
-        "weak_labels": evidence.weak_labels,
-        "evidence": evidence_map(
-            evidence.clusters, evidence.weak_labels, evidence.valid, engine.evidence
-        ),
-        "map": infer(evidence, engine, Prior.load(), seed=0),
+        "weak_labels": observations.weak_labels,
+        "evidence": found["evidence"],
+        "map": found["denoise"],
     }
     box, geobox = mapped_scene.scene.extent, mapped_scene.scene.geobox
     for method, p in maps.items():

@@ -21,7 +21,8 @@ from words import parser
 from landcover_pnp.config import load_settings
 from landcover_pnp.evaluation.scores import score
 from landcover_pnp.inference.engine import infer
-from landcover_pnp.inference.settings import DenoiseSettings, InferenceSettings
+from landcover_pnp.inference.engines.denoise import DenoiseSettings
+from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.prior.crops import LabelCrops, LabelSource
 from landcover_pnp.prior.datamodule import split_sources
 from landcover_pnp.prior.denoiser import Prior, build_network
@@ -85,8 +86,8 @@ def maps(priors: dict[str, Prior], levels: list[int]) -> None:
         found = cases(Path(name), SEED, 640)
     print("| | " + " | ".join([*found, "mean", "mean of the real ones"]) + " |")
     print("|---|" + "---:|" * (len(found) + 2))
-    show("weak labels", found, [case.evidence.weak_labels for case in found.values()])
-    known = [case.evidence for case in found.values()]
+    show("weak labels", found, [case.observations.weak_labels for case in found.values()])
+    known = [case.observations for case in found.values()]
     evidence = [infer(e, InferenceSettings("evidence"), None, SEED) for e in known]
     show("evidence", found, evidence)
     weighted = [weighed(p, e) for e, p in zip(known, evidence, strict=True)]
@@ -94,7 +95,7 @@ def maps(priors: dict[str, Prior], levels: list[int]) -> None:
     smooth = [smoothed(p, e.valid) for e, p in zip(known, weighted, strict=True)]
     show("the same, smoothed", found, smooth)
     for t in levels:
-        settings = InferenceSettings(engine="denoise", denoise=DenoiseSettings(t=t))
+        settings = InferenceSettings("denoise", options={"denoise": DenoiseSettings(t=t)})
         for name, prior in priors.items():
             probabilities = [infer(e, settings, prior, SEED) for e in known]
             show(f"{name}, t = {t}", found, probabilities)
@@ -103,7 +104,7 @@ def maps(priors: dict[str, Prior], levels: list[int]) -> None:
 def show(name: str, found: dict[str, Case], probabilities: list[NDArray[np.float32]]) -> None:
     """Prints a row."""
     scores = [
-        score(np.where(case.evidence.valid, p.argmax(0) + 1, 0), case.truth, "five_classes")
+        score(np.where(case.observations.valid, p.argmax(0) + 1, 0), case.truth, "five_classes")
         for case, p in zip(found.values(), probabilities, strict=True)
     ]
     cells = [f"{s.accuracy:.3f} / {s.mean_iou:.3f}" for s in scores]

@@ -31,8 +31,7 @@ from landcover_pnp.evidence.weak_labels import (
     cooccurrence,
     weak_labels,
 )
-from landcover_pnp.inference.evidence import evidence_map
-from landcover_pnp.inference.settings import EvidenceSettings
+from landcover_pnp.inference.engines.evidence import EvidenceSettings, evidence_map
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.scenes.enviroatlas import scene_files, tile_files
 from landcover_pnp.scenes.preparation import prepare_scene

@@ -16,8 +16,7 @@ from words import parser
 
 from landcover_pnp.evaluation.scores import score
 from landcover_pnp.inference.canvas import Canvas
-from landcover_pnp.inference.denoise import denoise
-from landcover_pnp.inference.settings import DenoiseSettings
+from landcover_pnp.inference.engines.denoise import DenoiseSettings, denoise
 from landcover_pnp.legend import CLASS_COUNT
 from landcover_pnp.pipeline.mapped_scenes import open_mapped_scene
 from landcover_pnp.prior.denoiser import Prior

@@ -17,7 +17,8 @@ from words import parser
 
 from landcover_pnp.evidence.clusters import responsibilities, sample_centres
 from landcover_pnp.evidence.settings import ClusterSettings
-from landcover_pnp.inference.engine import Observations, infer
+from landcover_pnp.inference.engine import infer
+from landcover_pnp.inference.observations import Observations
 from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.pipeline.map import map_city
 from landcover_pnp.pipeline.mapped_scenes import open_mapped_scene

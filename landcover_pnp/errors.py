@@ -81,6 +81,10 @@ class TileError(LandcoverError):
     """One tile could not be inferred; the tile is quarantined, the run goes on."""
 
 
+class EngineError(TileError):
+    """An engine failed or returned no probabilities; names its package."""
+
+
 class LandcoverWarning(UserWarning):
     """Base class of the package's warnings; ``--strict`` makes them errors."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from landcover_pnp.errors import LegendError
+from landcover_pnp.errors import LegendError, nearest
 
 NO_DATA = 0
 """Code of no data in every legend (y, x uint8)."""
@@ -51,6 +51,20 @@ class Legend:
     def names(self) -> tuple[str, ...]:
         """Class names in the order of the codes."""
         return tuple(c.name for c in self.classes)
+
+    def index(self, name: str) -> int:
+        """Position of a class on the class axis, from 0.
+
+        Raises:
+            LegendError: If there is none of this name; names the nearest.
+        """
+        if name not in self.names:
+            raise LegendError(
+                found=f"no class {name!r} in the legend {self.name!r}",
+                expected="one of " + ", ".join(self.names),
+                fix=nearest(name, self.names),
+            )
+        return self.names.index(name)
 
     @property
     def colormap(self) -> dict[int, tuple[int, int, int, int]]:

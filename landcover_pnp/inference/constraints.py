@@ -21,8 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from landcover_pnp.errors import SettingsError, nearest
-from landcover_pnp.inference.settings import ConstraintSettings
+from landcover_pnp.inference.settings import CONSTRAINTS, ConstraintSettings
 
 Weight = float | Callable[[int, int], float]
 """A factor of the paper's w = (S - i) / S, or a schedule: (step i, steps S) -> weight."""
@@ -72,11 +71,7 @@ def named_constraints(
 
     Returns:
         One constraint a name; mutual information is maximised, so its weight is negative.
-
-    Raises:
-        SettingsError: On a name that is not known; lists those that are.
     """
-    require_names(settings)
     radius, blocks = settings.radius_px, settings.weak_label_blocks
     terms: list[Constraint] = []
     for name, weight in settings.weights.items():
@@ -87,22 +82,6 @@ def named_constraints(
                 WeakLabelKL(weak_labels, valid, radius, weight, blocks=blocks, origin=origin)
             )
     return terms
-
-
-def require_names(settings: ConstraintSettings) -> None:
-    """Refuses weights of constraints that are not known.
-
-    Raises:
-        SettingsError: Lists those that are.
-    """
-    known = (MutualInformation.name, WeakLabelKL.name)
-    for name in settings.weights:
-        if name not in known:
-            raise SettingsError(
-                found=f"the constraint {name!r} in inference.constraints.weights",
-                expected="one of " + ", ".join(known),
-                fix=f"{nearest(name, known)}; constraints of your own go to infer()",
-            )
 
 
 def weight_at(weight: Weight, step: int, steps: int) -> float:
@@ -124,7 +103,7 @@ class MutualInformation:
         weight: Weight in the loss; negative, since mutual information is maximised.
     """
 
-    name = "mutual_information"
+    name = CONSTRAINTS[0]
 
     def __init__(
         self, clusters: Tensor, valid: Tensor, radius_px: int = 15, weight: Weight = -1.0
@@ -163,7 +142,7 @@ class WeakLabelKL:
             blocks.
     """
 
-    name = "weak_label_kl"
+    name = CONSTRAINTS[1]
 
     def __init__(
         self,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SIGMA_START = 0.2
 SIGMA_END = 0.02
@@ -67,4 +68,4 @@ def _phi(z: Tensor) -> Tensor:
     In the tails a float32 step of erf is sixty times the floor, and vectorised float32 erf
     differs by such steps between processors: the correctly rounded one is the same on all.
     """
-    return 0.5 * (1 + torch.erf(z.double() / math.sqrt(2)).to(z.dtype))
+    return 0.5 * (1 + (z.double() / math.sqrt(2)).erf().to(z.dtype))

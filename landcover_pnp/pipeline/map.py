@@ -17,7 +17,7 @@ from landcover_pnp.evaluation.scores import Scheme, Scores, evaluate_map
 from landcover_pnp.evidence.clusters import sample_centres
 from landcover_pnp.evidence.matrix_sources import matrix_from_source
 from landcover_pnp.evidence.road_reference import scene_roads
-from landcover_pnp.inference.engine import uses_indices
+from landcover_pnp.inference.registry import registered_here
 from landcover_pnp.legend import LEGENDS
 from landcover_pnp.pipeline.mosaic import TileResults, blend_tiles
 from landcover_pnp.pipeline.overview import write_overview
@@ -34,7 +34,7 @@ from landcover_pnp.pipeline.student_tiles import (
 )
 from landcover_pnp.pipeline.summary import MapSummary
 from landcover_pnp.pipeline.tile_counts import TileCounts, run_tiles
-from landcover_pnp.pipeline.tiles import Tiled, TileJob, tile_work
+from landcover_pnp.pipeline.tiles import BASELINE, Tiled, TileJob, tile_work
 from landcover_pnp.pipeline.workers.task_pool import TaskPool
 from landcover_pnp.pipeline.workers.worker_pool import WorkerPool
 from landcover_pnp.products.rasters import PRODUCTS, drawn_by, provenance_tags, write_products
@@ -152,7 +152,7 @@ def _job(
         matrix=matrix,
         clusters=settings.clusters,
         centres=sample_centres(sample, settings.clusters, settings.seed),
-        roads=scene_roads(scene) if uses_indices(settings.inference) else None,
+        roads=scene_roads(scene) if settings.inference.uses_indices else None,
         inference=settings.inference,
         seed=settings.seed,
         made_of=ingredients(
@@ -161,10 +161,11 @@ def _job(
             weak_labels=settings.weak_labels,
             matrix=matrix.round(9).ravel().tolist(),
             clusters=settings.clusters,
-            inference=settings.inference,
+            inference=settings.inference.made_of(BASELINE),
             prior=plan.prior.fingerprint if plan.prior else None,
             seed=settings.seed,
         ),
+        engines=registered_here(),
     )
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from landcover_pnp.config import load_settings
 from landcover_pnp.errors import RasterError
-from landcover_pnp.inference.engine import uses_indices
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.scenes.enviroatlas import scene_files
 from landcover_pnp.scenes.fine_image import FineImage
@@ -31,4 +30,4 @@ def open_mapped_scene(run: Path) -> MappedScene:
     settings = load_settings(MapSettings, paths.settings)
     scene = Scene.open(paths.scene)
     fine = FineImage.of(scene_files(settings.scene), scene)
-    return MappedScene(run, scene, fine, uses_indices(settings.inference))
+    return MappedScene(run, scene, fine, settings.inference.uses_indices)

@@ -9,8 +9,9 @@ from landcover_pnp.config import load_settings, paths_in
 from landcover_pnp.errors import PriorError, SettingsError
 from landcover_pnp.evidence.settings import WeakLabelSettings
 from landcover_pnp.grid import TileGrid
-from landcover_pnp.inference.engine import needs_prior, require_usable
+from landcover_pnp.inference.engine import require_usable
 from landcover_pnp.pipeline.settings import MapSettings
+from landcover_pnp.pipeline.tiles import BASELINE
 from landcover_pnp.prior.denoiser import Prior, load_prior
 from landcover_pnp.scenes.enviroatlas import scene_files
 from landcover_pnp.scenes.rasters import ScenePlan, plan_scene
@@ -106,10 +107,8 @@ def _plan_scene(settings: MapSettings) -> ScenePlan:
 
 
 def _prior(settings: MapSettings) -> Prior | None:
-    if not needs_prior(settings.inference.engine):
-        return None
-    prior = load_prior(settings.inference.prior)
-    if prior.resolution_m != settings.scene.resolution_m:
+    prior = load_prior(settings.inference.prior) if settings.inference.needs_prior else None
+    if prior and prior.resolution_m != settings.scene.resolution_m:
         raise PriorError(
             found=f"a prior of label maps at {prior.resolution_m:g} m for a working grid of "
             f"{settings.scene.resolution_m:g} m",
@@ -117,7 +116,7 @@ def _prior(settings: MapSettings) -> Prior | None:
             fix=f"set scene.resolution_m to {prior.resolution_m:g}, name another prior, or "
             "take the engine evidence, which needs none",
         )
-    require_usable(settings.inference, prior)
+    require_usable(settings.inference, prior, BASELINE)
     return prior
 
 

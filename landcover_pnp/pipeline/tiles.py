@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -20,7 +20,9 @@ from landcover_pnp.evidence.settings import ClusterSettings, WeakLabelSettings
 from landcover_pnp.evidence.spectral_indices import RoadReference, class_given_image
 from landcover_pnp.evidence.weak_labels import weak_labels
 from landcover_pnp.grid import Box, Tile, TileGrid
-from landcover_pnp.inference.engine import Observations, infer, needs_prior
+from landcover_pnp.inference.engine import infer_each
+from landcover_pnp.inference.observations import Observations
+from landcover_pnp.inference.registry import Engine, register_engine
 from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.legend import NO_DATA
 from landcover_pnp.prior.denoiser import load_prior
@@ -29,6 +31,9 @@ from landcover_pnp.storage.geotiff import Band, write_raster
 from landcover_pnp.storage.probabilities import BAND, encode
 from landcover_pnp.storage.records import Ingredients, Record, file_hashes
 from landcover_pnp.storage.run_folder import METHODS
+
+BASELINE = "evidence"
+"""Engine of the map that the engine's own must beat."""
 
 PREVIEW = "classes"
 """Raster of a tile's most probable classes, its core alone: what can be seen during the run."""
@@ -75,6 +80,7 @@ class TileJob:
         inference: Engine settings.
         seed: Seed of the run.
         made_of: What the tiles depend on besides their position.
+        engines: Engines that the program has registered itself, so that no worker knows them.
     """
 
     scene: Path
@@ -88,6 +94,7 @@ class TileJob:
     inference: InferenceSettings
     seed: int
     made_of: Ingredients
+    engines: tuple[Engine[Any], ...] = ()
 
     def made_of_tile(self, tile: Tile) -> Ingredients:
         """What one tile's result depends on."""
@@ -126,6 +133,8 @@ def infer_tile(job: TileJob, tile_id: str) -> Record:
     """
     # The order of floating-point sums depends on the number of threads, and with it the bytes.
     torch.set_num_threads(1)
+    for engine in job.engines:
+        register_engine(engine)
     tile = job.grid.tile_by_id(tile_id)
     start = time.monotonic()
     made_of = job.made_of_tile(tile)
@@ -217,16 +226,11 @@ def _probabilities(
     image = scene.image(tile.canvas)
     clusters = responsibilities(image, valid, job.centres, job.clusters, job.seed)
     indices = class_given_image(image, job.roads) if job.roads else None
-    evidence = Observations(clusters, weak_p, valid, (tile.canvas.y0, tile.canvas.x0), indices)
-    prior = load_prior(job.inference.prior) if needs_prior(job.inference.engine) else None
-    alone = dataclasses.replace(job.inference, engine="evidence")
-    baseline = infer(evidence, alone, None, job.seed)
-    same = job.inference == alone
-    results = {
-        "map": baseline if same else infer(evidence, job.inference, prior, job.seed),
-        "evidence": baseline,
-        "weak_labels": weak_p,
-    }
+    observations = Observations(clusters, weak_p, valid, (tile.canvas.y0, tile.canvas.x0), indices)
+    prior = load_prior(job.inference.prior) if job.inference.needs_prior else None
+    engines = (BASELINE, job.inference.engine)
+    maps = infer_each(engines, observations, job.inference, prior, job.seed)
+    results = {"map": maps[job.inference.engine], BASELINE: maps[BASELINE], "weak_labels": weak_p}
     core = tile.core.within(tile.canvas)
     figures = {"valid_px": int(valid[core].sum()), "uniform_px": int(undecided[core].sum())}
     return {method: np.where(valid, p, 0) for method, p in results.items()}, figures

@@ -132,15 +132,15 @@ def test_a_second_ctrl_c_stops_at_once(config: Path, tmp_path: Path) -> None:
 def test_what_nobody_expected_of_a_tile_costs_that_tile(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    infer, calls = tiles.infer, []
+    infer, calls = tiles.infer_each, []
 
-    def breaks_once(*evidence: Any) -> Any:
-        calls.append(evidence)
+    def breaks_once(*given: Any) -> Any:
+        calls.append(given)
         if len(calls) == 3:
             raise ZeroDivisionError("as expected")
-        return infer(*evidence)
+        return infer(*given)
 
-    monkeypatch.setattr(tiles, "infer", breaks_once)
+    monkeypatch.setattr(tiles, "infer_each", breaks_once)
     summary = mapped(config, tmp_path / "run")
     assert summary.exit_code == 3
     assert list(summary.reasons.values()) == ["unexpected ZeroDivisionError: as expected"]

@@ -1,6 +1,7 @@
 """Every notebook runs from top to bottom."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ def test_a_notebook_runs(notebook: Path, tmp_path: Path) -> None:
     program.write_text(f'if __name__ == "__main__":\n    {body}\n')
     command = [sys.executable, "-W", "error::UserWarning", str(program)]
     environment = {"MPLBACKEND": "agg", "TMPDIR": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    environment |= {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert SAYS.get(notebook.stem, "") in done.stdout

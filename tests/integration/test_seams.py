@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from seams import disagreement, halo_px
 
-from landcover_pnp.inference.settings import Algorithm1Settings, InferenceSettings
+from landcover_pnp.inference.engines.algorithm1 import Algorithm1Settings
+from landcover_pnp.inference.settings import InferenceSettings
 
 
 @pytest.mark.parametrize(
@@ -16,7 +17,8 @@ from landcover_pnp.inference.settings import Algorithm1Settings, InferenceSettin
         pytest.param(
             # a twentieth of the recipe's steps; benchmarks/seams.py runs it whole
             InferenceSettings(
-                engine="algorithm1", algorithm1=Algorithm1Settings(steps=10, clean_up_t=5)
+                engine="algorithm1",
+                options={"algorithm1": Algorithm1Settings(steps=10, clean_up_t=5)},
             ),
             64,
             0.03,

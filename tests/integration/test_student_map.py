@@ -138,7 +138,7 @@ def test_where_every_tile_failed_there_is_nothing_to_learn_from(
     def fails(*_: object) -> None:
         raise TileError("a term that is not finite", "finite terms", "other settings")
 
-    monkeypatch.setattr("landcover_pnp.pipeline.tiles.infer", fails)
+    monkeypatch.setattr("landcover_pnp.pipeline.tiles.infer_each", fails)
     summary = mapped(config, tmp_path / "run")
     assert summary.exit_code == 1
     with rasterio.open(tmp_path / "run" / "landcover.tif") as source:

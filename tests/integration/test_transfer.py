@@ -147,14 +147,14 @@ def test_truth_without_any_class_is_named(tmp_path: Path) -> None:
 def test_tiles_that_failed_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = settings(tmp_path, methods=["evidence"], tiles=TileSettings(core_px=30, halo_px=8))
 
-    infer, calls, said = tiles.infer, itertools.count(), list[str]()
+    infer, calls, said = tiles.infer_each, itertools.count(), list[str]()
 
     def fails_once(*words: Any) -> Any:
         if next(calls) == 1:
             raise TileError("a bad tile", "a good one", "none")
         return infer(*words)
 
-    monkeypatch.setattr(tiles, "infer", fails_once)
+    monkeypatch.setattr(tiles, "infer_each", fails_once)
     once = run_transfer(plan, tmp_path / "run", said.append)
     assert (once.incomplete, once.exit_code) == (1, 3)
     assert sum("a bad tile" in line for line in said) == 1

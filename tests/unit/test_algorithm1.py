@@ -17,11 +17,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from landcover_pnp.errors import TileError
-from landcover_pnp.inference.algorithm1 import algorithm1, time_at
 from landcover_pnp.inference.canvas import Canvas
 from landcover_pnp.inference.constraints import MutualInformation, WeakLabelKL, Weight
+from landcover_pnp.inference.engines.algorithm1 import (
+    RECIPES,
+    Algorithm1Settings,
+    algorithm1,
+    time_at,
+)
 from landcover_pnp.inference.relaxation import SIGMA_START, probabilities
-from landcover_pnp.inference.settings import RECIPES, Algorithm1Settings
 from landcover_pnp.inference.step import Step
 from landcover_pnp.prior.denoiser import Prior, build_network
 from landcover_pnp.prior.guided_diffusion import convert

@@ -63,7 +63,7 @@ def test_a_block_with_nothing_in_it_has_its_defaults(tmp_path: Path) -> None:
         (
             SCENE + "inference: {engine: evidnce}",
             [],
-            "(?s)evidnce.*one of 'evidence', 'denoise'",
+            "(?s)evidnce.*one of 'algorithm1', 'denoise'.*did you mean 'evidence'",
         ),
         (SCENE, ["--sed", "3"], "(?s)unknown option --sed.*did you mean 'seed'"),
         (SCENE, ["--seed"], "--seed without a value"),

@@ -11,8 +11,7 @@ from torch.nn import functional
 
 from landcover_pnp.errors import TileError
 from landcover_pnp.inference.canvas import Canvas
-from landcover_pnp.inference.denoise import denoise, keep_water
-from landcover_pnp.inference.settings import DenoiseSettings
+from landcover_pnp.inference.engines.denoise import DenoiseSettings, denoise, keep_water
 from landcover_pnp.inference.step import Step
 from landcover_pnp.prior.denoiser import Prior, build_network
 from landcover_pnp.prior.noise import NoiseSchedule

@@ -13,8 +13,7 @@ from scipy.ndimage import gaussian_filter
 from landcover_pnp.evidence.clusters import responsibilities, sample_centres
 from landcover_pnp.evidence.settings import ClusterSettings, WeakLabelSettings
 from landcover_pnp.evidence.weak_labels import class_given_nlcd, cooccurrence, weak_labels
-from landcover_pnp.inference.evidence import evidence_map, match_shares
-from landcover_pnp.inference.settings import EvidenceSettings
+from landcover_pnp.inference.engines.evidence import EvidenceSettings, evidence_map, match_shares
 from landcover_pnp.legend import CLASS_COUNT, ENVIROATLAS, to_working
 
 SEEDS = st.integers(0, 2**32 - 1)

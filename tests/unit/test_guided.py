@@ -13,8 +13,7 @@ from torch import Tensor
 from landcover_pnp.errors import TileError
 from landcover_pnp.inference.canvas import Canvas
 from landcover_pnp.inference.constraints import Weight
-from landcover_pnp.inference.guided import guided, levels
-from landcover_pnp.inference.settings import GuidedSettings
+from landcover_pnp.inference.engines.guided import GuidedSettings, guided, levels
 from landcover_pnp.inference.step import Step
 from landcover_pnp.prior.denoiser import Prior, build_network
 from landcover_pnp.prior.noise import NoiseSchedule

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landcover_pnp.errors import DiskFullError, RequestError, RunLockedError
-from landcover_pnp.inference.settings import Algorithm1Settings, InferenceSettings
+from landcover_pnp.inference.engines.algorithm1 import Algorithm1Settings
+from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.storage import lock
 from landcover_pnp.storage.checked_json import write_checked
 from landcover_pnp.storage.lock import locked
@@ -28,9 +29,10 @@ from landcover_pnp.storage.records import (
 
 
 def test_ingredients_name_nested_settings() -> None:
-    made_of = ingredients(inference=InferenceSettings(), box=(1, 2), seed=3)
+    inference = InferenceSettings("algorithm1")
+    made_of = ingredients(inference=inference.made_of(), box=(1, 2), seed=3)
     assert made_of["inference.algorithm1.steps"] == Algorithm1Settings().steps
-    assert made_of["inference.engine"] == InferenceSettings().engine
+    assert made_of["inference.engine"] == "algorithm1"
     assert made_of["box"] == [1, 2]
     json.dumps(made_of)
 

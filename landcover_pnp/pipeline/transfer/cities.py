@@ -10,7 +10,6 @@ from pathlib import Path
 
 from landcover_pnp.config import plain
 from landcover_pnp.errors import SettingsError
-from landcover_pnp.inference.engine import uses_indices
 from landcover_pnp.pipeline.transfer.settings import TransferCity, TransferMethod, TransferSettings
 from landcover_pnp.scenes.enviroatlas import list_tiles, tile_files
 from landcover_pnp.scenes.fine_image import fine_factor
@@ -128,7 +127,7 @@ def require_sensible(settings: TransferSettings) -> None:
             expected="at least two different seeds",
             fix="name several, such as --seeds '[0, 1]', or set interval_over_seeds to false",
         )
-    learns_indices = settings.student.teacher == "map" and uses_indices(settings.inference)
+    learns_indices = settings.student.teacher == "map" and settings.inference.uses_indices
     if "student_no_indices" in settings.methods and learns_indices:
         raise SettingsError(
             found="the method student_no_indices with a teacher (map) that uses spectral indices",

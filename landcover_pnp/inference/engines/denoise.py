@@ -2,17 +2,65 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from landcover_pnp.inference.canvas import Canvas
+from landcover_pnp.config import renamed
+from landcover_pnp.inference.checks import require_noise_level, require_within
+from landcover_pnp.inference.registry import register_engine, start_from
 from landcover_pnp.inference.relaxation import as_probabilities, one_hot
-from landcover_pnp.inference.settings import DenoiseSettings
 from landcover_pnp.inference.step import Callback, Step, require_finite
-from landcover_pnp.prior.denoiser import Prior
+from landcover_pnp.legend import WORKING
 
-_WATER = 1
-"""Channel of water, behind no data."""
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from landcover_pnp.inference.canvas import Canvas
+    from landcover_pnp.inference.task import Task
+    from landcover_pnp.prior.denoiser import Prior
+
+
+@dataclass(frozen=True)
+class DenoiseSettings:
+    """A map noised a little and denoised by the prior, several times; its water stays.
+
+    Attributes:
+        start: What is noised, as one-hot labels: the weak labels, or the map of another engine.
+        spectral_indices: Whether that is weighed first by how green and red the image is, see
+            ``spectral_indices.class_given_indices``.
+        t: Noise level, out of the prior's T; above about 300 of 1000 rare classes go.
+        draws: Noise draws that are averaged; each costs one forward pass.
+        start_share: Share s of the start in the result, clean^(1 - s) start^s.
+    """
+
+    start: str = start_from("weak_labels", default="evidence")
+    spectral_indices: bool = renamed("tones", default=True)
+    t: int = 200
+    draws: int = 8
+    start_share: float = 0.5
+
+
+@register_engine
+class Denoise:
+    """The gentle use of the prior: the mean clean map it sees in a lightly noised one."""
+
+    name = "denoise"
+    needs_prior = True
+    Settings = DenoiseSettings
+
+    def check(self, settings: DenoiseSettings, prior: Prior | None) -> None:
+        """Refuses a noise level that the prior has not, and values that make no map."""
+        require_noise_level(self.name, settings, "t", prior)
+        require_within(self.name, settings, 1, float("inf"), "draws")
+        require_within(self.name, settings, 0, 1, "start_share")
+
+    def run(self, task: Task[DenoiseSettings]) -> Tensor:
+        """The map (channel 6, y, x) of ``denoise``, with the water that it starts from."""
+        s, indices = task.settings, task.observations.spectral_indices
+        start = task.start(s.start)
+        if s.spectral_indices and indices is not None:
+            start = keep_water(start * task.with_no_data(indices), start)
+        return keep_water(denoise(start, task.prior, task.canvas, s, task.callback), start)
 
 
 def denoise(
@@ -47,7 +95,7 @@ def denoise(
     Raises:
         TileError: If the prior predicts values that are not finite; names the draw.
     """
-    labels, total = one_hot(start), torch.zeros_like(start)
+    labels, total = one_hot(start), start.new_zeros(start.shape)
     for draw in range(settings.draws):
         if callback:
             callback(Step(draw, settings.t, 0.0, {}, as_probabilities(total) if draw else start))
@@ -74,8 +122,9 @@ def keep_water(p: Tensor, start: Tensor) -> Tensor:
     Returns:
         (channel 6, y, x) float32 probabilities, sum to 1.
     """
-    water, land = start[_WATER], p.clone()
-    land[_WATER] = 0
+    channel = 1 + WORKING.index("water")  # behind no data
+    water, land = start[channel], p.clone()
+    land[channel] = 0
     kept = as_probabilities(land) * (1 - water)
-    kept[_WATER] = water
+    kept[channel] = water
     return kept

@@ -3,17 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from landcover_pnp.inference.canvas import Canvas
-from landcover_pnp.inference.constraints import Constraint, weight_at
+from landcover_pnp.inference.checks import require_noise_level, require_within
+from landcover_pnp.inference.registry import register_engine, start_from
 from landcover_pnp.inference.relaxation import as_probabilities, one_hot, probabilities, sigma_at
-from landcover_pnp.inference.settings import GuidedSettings
 from landcover_pnp.inference.step import Callback, Step, described, require_finite
-from landcover_pnp.prior.denoiser import Prior
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from landcover_pnp.inference.canvas import Canvas
+    from landcover_pnp.inference.constraints import Constraint
+    from landcover_pnp.inference.task import Task
+    from landcover_pnp.prior.denoiser import Prior
+
+
+@dataclass(frozen=True)
+class GuidedSettings:
+    """A few DDIM steps whose predicted clean map is moved towards the observations.
+
+    Attributes:
+        start: What is noised to ``start_t``: ``noise`` alone, the weak labels, or the map of
+            another engine.
+        start_t: Noise level of the first step, out of the prior's T; ``noise`` starts at T.
+        steps: DDIM steps; each costs one forward pass.
+        stochasticity: DDIM's eta: 0 adds no noise between steps, 1 as much as ancestral
+            sampling.
+        constraint_steps: Steps of Adam on each predicted clean map.
+        constraint_rate: Their length, in units of one-hot maps.
+    """
+
+    start: str = start_from("noise", "weak_labels", default="evidence")
+    start_t: int = 100
+    steps: int = 5
+    stochasticity: float = 0.0
+    constraint_steps: int = 5
+    constraint_rate: float = 0.02
+
+
+@register_engine
+class Guided:
+    """Fast guided sampling: a few DDIM steps, each moved towards the constraints."""
+
+    name = "guided"
+    needs_prior = True
+    Settings = GuidedSettings
+
+    def check(self, settings: GuidedSettings, prior: Prior | None) -> None:
+        """Refuses a noise level that the prior has not, and values that make no map."""
+        if settings.start != "noise":
+            require_noise_level(self.name, settings, "start_t", prior)
+        require_within(self.name, settings, 1, float("inf"), "steps")
+        require_within(self.name, settings, 0, float("inf"), "constraint_steps", "constraint_rate")
+        require_within(self.name, settings, 0, 1, "stochasticity")
+
+    def run(self, task: Task[GuidedSettings]) -> Tensor:
+        """The map (channel 6, y, x) of ``guided``."""
+        s = task.settings
+        start = None if s.start == "noise" else task.start(s.start)
+        return guided(start, task.constraints(), task.prior, task.canvas, s, task.callback)
 
 
 def levels(t: int, steps: int) -> list[int]:
@@ -82,6 +134,10 @@ def _moved(
     settings: GuidedSettings,
 ) -> tuple[Tensor, dict[str, float]]:
     """The clean map after steps down the constraints, and their values before."""
+    import torch
+
+    from landcover_pnp.inference.constraints import weight_at
+
     moved, losses = x0.clone().requires_grad_(), dict[str, float]()
     adam = torch.optim.Adam([moved], lr=settings.constraint_rate)
     for _ in range(settings.constraint_steps if constraints else 0):

@@ -4,18 +4,102 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch import Tensor
-
-from landcover_pnp.inference.canvas import Canvas, put, take
-from landcover_pnp.inference.constraints import Constraint, weight_at
+from landcover_pnp.config import renamed
+from landcover_pnp.inference.checks import require_noise_level, require_within
+from landcover_pnp.inference.registry import register_engine
 from landcover_pnp.inference.relaxation import SIGMA_START, probabilities, sigma_at
-from landcover_pnp.inference.settings import Algorithm1Settings
 from landcover_pnp.inference.step import Callback, Step, described, require_finite
-from landcover_pnp.prior.denoiser import Prior
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from landcover_pnp.inference.canvas import Canvas
+    from landcover_pnp.inference.constraints import Constraint
+    from landcover_pnp.inference.task import Task
+    from landcover_pnp.prior.denoiser import Prior
 
 _START = 1e-2  # added to the weak labels: no class starts at 0
+
+
+@dataclass(frozen=True)
+class Algorithm1Settings:
+    """Algorithm 1 of Graikos et al. 2022; the defaults are its data-set recipe.
+
+    The prior sees crops of the size of its training crops, as in the paper, unless
+    ``inference.view_px`` says otherwise: with larger ones tiles agree less.
+
+    Attributes:
+        recipe: Released settings that are taken instead of all the following.
+        steps: Optimisation steps S.
+        learning_rate: Adam's learning rate, falling linearly over the steps.
+        learning_rate_end: Factor of the learning rate after the last step.
+        beta1: Adam's first decay.
+        time_wave: Period factor of the cosine in the time schedule.
+        jacobian: Whether the prior's gradient goes through the network, as in the paper. Without
+            it (RED-diff, Mardani et al. 2024) a step costs one forward pass instead of about
+            two and a half.
+        clean_up_t: Noise level the result is noised to before ancestral sampling cleans it up.
+    """
+
+    recipe: Literal["data_set", "single_patch"] | None = renamed("../recipe", default=None)
+    steps: int = 200
+    learning_rate: float = 5e-3
+    learning_rate_end: float = 1e-3
+    beta1: float = 0.0
+    time_wave: float = 10.0
+    jacobian: bool = True
+    clean_up_t: int = 100
+
+    @property
+    def chosen(self) -> Algorithm1Settings:
+        """Those of the recipe if there is one, else these."""
+        return RECIPES[self.recipe] if self.recipe else self
+
+
+RECIPES: dict[str, Algorithm1Settings] = {
+    "data_set": Algorithm1Settings(),
+    "single_patch": Algorithm1Settings(
+        steps=500,
+        learning_rate=1e-3,
+        learning_rate_end=1e-4,
+        beta1=0.9,
+        time_wave=30.0,
+        clean_up_t=200,
+    ),
+}
+"""The two recipes of the program released with Graikos et al. 2022, arXiv 2206.09012, section 4.
+
+``data_set`` labels 640 patches a city (there in batches of 32), ``single_patch`` one patch for a
+figure. The released data-set recipe forgets the noise of its clean-up; here it is added.
+"""
+
+
+@register_engine
+class Algorithm1:
+    """Algorithm 1 of the paper: the map itself is optimised under the prior's gradient."""
+
+    name = "algorithm1"
+    needs_prior = True
+    Settings = Algorithm1Settings
+
+    def check(self, settings: Algorithm1Settings, prior: Prior | None) -> None:
+        """Refuses a noise level that the prior has not, and values that make no map."""
+        s, inf = settings.chosen, float("inf")
+        require_noise_level(self.name, s, "clean_up_t", prior)
+        require_within(self.name, s, 1, inf, "steps")
+        require_within(self.name, s, 0, inf, "learning_rate", "learning_rate_end")
+        require_within(self.name, s, 0, 1 - 1e-9, "beta1")
+
+    def run(self, task: Task[Algorithm1Settings]) -> Tensor:
+        """The map (channel 6, y, x) of ``algorithm1``."""
+        canvas, weak, valid = task.canvas, task.weak_labels, task.valid
+        if task.inference.view_px is None:
+            canvas = replace(canvas, view_px=task.prior.crop_px)
+        terms, s = task.constraints(), task.settings.chosen
+        return algorithm1(weak, valid, terms, task.prior, canvas, s, task.callback)
 
 
 def time_at(step: int, settings: Algorithm1Settings, noise_levels: int) -> int:
@@ -76,6 +160,10 @@ def algorithm1(
     Raises:
         TileError: If a term or the gradient is not finite; names it and the step.
     """
+    import torch
+
+    from landcover_pnp.inference.constraints import weight_at
+
     scale = valid.sum().item() / prior.crop_px**2
     eta = ((weak_labels + _START) / (weak_labels + _START).sum(0)).requires_grad_()
     adam = torch.optim.Adam([eta], lr=settings.learning_rate, betas=(settings.beta1, 0.999))
@@ -121,6 +209,10 @@ def _denoising_error(
     Crops go through the network in small batches, each with its own backward pass: the memory
     does not grow with the canvas.
     """
+    import torch
+
+    from landcover_pnp.inference.canvas import put, take
+
     eps = canvas.noise(step, len(eta))
     x_t = prior.schedule.add_noise(eta, eps, t)
     abar = float(prior.schedule.alpha_bar(t))

@@ -3,18 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from landcover_pnp.box_filter import box_sum
-from landcover_pnp.inference.settings import EvidenceSettings
+from landcover_pnp.inference.checks import require_within
+from landcover_pnp.inference.registry import register_engine
+from landcover_pnp.inference.step import Step
+
+if TYPE_CHECKING:
+    from landcover_pnp.inference.task import Task
+    from landcover_pnp.prior.denoiser import Prior
 
 _TINY = np.float32(1e-9)
 """Smallest probability: a class that left a pixel can come back."""
 
 
 Report = Callable[[int, NDArray[np.float32]], None]
+
+
+@dataclass(frozen=True)
+class EvidenceSettings:
+    """The engine without a prior: cluster votes and block matching in turn.
+
+    Attributes:
+        iterations: Rounds.
+        radius_px: Box radius of the votes and of their weak block means, working pixels; the
+            tiles' halo should be as wide.
+        weak_share: Share s of the weak labels in each round, p^(1 - s) weak^s.
+        match_radius_px: Radius of the boxes in which the result has the weak labels' shares,
+            working pixels.
+    """
+
+    iterations: int = 5
+    radius_px: int = 64
+    weak_share: float = 0.3
+    match_radius_px: int = 10
+
+
+@register_engine
+class Evidence:
+    """What clusters and weak labels say, without a prior; the baseline of every run."""
+
+    name = "evidence"
+    needs_prior = False
+    Settings = EvidenceSettings
+
+    def check(self, settings: EvidenceSettings, prior: Prior | None) -> None:  # noqa: ARG002
+        """Refuses values that make no map."""
+        from_0_up = ("iterations", "radius_px", "match_radius_px")
+        require_within(self.name, settings, 0, float("inf"), *from_0_up)
+        require_within(self.name, settings, 0, 1, "weak_share")
+
+    def run(self, task: Task[EvidenceSettings]) -> NDArray[np.float32]:
+        """The map (class 5, y, x) of ``evidence_map``."""
+
+        def report(iteration: int, p: NDArray[np.float32]) -> None:
+            if task.callback:
+                task.callback(Step(iteration, 0, 0.0, {}, task.with_no_data(p)))
+
+        o = task.observations
+        return evidence_map(o.clusters, o.weak_labels, o.valid, task.settings, report)
 
 
 def evidence_map(
@@ -49,6 +100,8 @@ def evidence_map(
     Returns:
         (class, y, x) float32 probabilities: sum to 1 where valid, 0 elsewhere.
     """
+    from landcover_pnp.box_filter import box_sum  # scipy: --help lists this engine without it
+
     r = np.where(valid, clusters, np.float32(0))
     p = weak = np.where(valid, weak_labels, np.float32(0))
     r_box = np.maximum(box_sum(r, settings.radius_px), _TINY)
@@ -85,6 +138,8 @@ def match_shares(
         (class, y, x) float32 probabilities: sum to 1 where valid, 0 elsewhere; in each box the
         classes have about the weak labels' shares.
     """
+    from landcover_pnp.box_filter import box_sum
+
     weak_box = box_sum(np.where(valid, weak_labels, np.float32(0)), radius_px)
     p_box = np.maximum(box_sum(p, radius_px), _TINY)
     return _normalised(np.asarray(p * (weak_box / p_box), np.float32), valid)
