@@ -13,6 +13,7 @@ from rasterio.transform import Affine
 
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import LEGENDS, to_nlcd_codes, to_working
+from landcover_pnp.scenes.settings import RasterFiles
 from landcover_pnp.storage.raster import label_band, open_raster, read
 from landcover_pnp.storage.records import Ingredients, Record
 
@@ -36,6 +37,7 @@ class Scene:
         damaged: Boxes whose imagery cannot be used, each with file, window and reason.
         fingerprint: Hash of all inputs and settings that a map of the scene depends on: truth is
             not among them, a map that learns from it depends on what it has learned.
+        files: The files it was made of, where it was opened from Python; None of a run's scene.
     """
 
     folder: Path
@@ -48,6 +50,7 @@ class Scene:
     notes: tuple[str, ...]
     damaged: tuple[tuple[Box, str], ...]
     fingerprint: str
+    files: RasterFiles | None = None
 
     @classmethod
     def open(cls, folder: Path) -> Scene:

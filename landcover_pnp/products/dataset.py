@@ -1,0 +1,182 @@
+"""A finished run as one xarray dataset: the map, how sure it is, and all class probabilities."""
+
+from __future__ import annotations
+
+import html
+import io
+from base64 import b64encode
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import xarray as xr
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from odc.geo.xr import xr_coords
+from xarray.backends import BackendArray
+from xarray.core import indexing
+
+from landcover_pnp.errors import RasterError
+from landcover_pnp.legend import CLASS_COUNT, NO_DATA, WORKING
+from landcover_pnp.storage.probabilities import decode
+from landcover_pnp.storage.raster import open_raster
+from landcover_pnp.storage.run_folder import STUDENT, RunFolder
+
+PICTURE_PX = 400
+"""Longest side of the picture that a notebook shows of a map."""
+
+
+class LandCover(xr.Dataset):  # type: ignore[no-untyped-call]
+    """The map of a run, as ``map_scene`` and ``open_run`` give it.
+
+    An ``xarray.Dataset`` with the variables ``landcover`` (y, x) uint8 working classes, 0 = no
+    data, ``confidence`` and ``entropy`` (y, x) uint8 percent, 255 = no data, and
+    ``probabilities`` (class, y, x) float32, sum to 1, or 0 without data. Pixels are read as they
+    are used. ``rioxarray`` finds the CRS; classes, names and colours stand in the attributes of
+    ``landcover``, as CF flags. The attribute ``run`` is the run folder.
+    """
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        """The map in its legend's colours, above what xarray shows of a dataset."""
+        shown = super()._repr_html_()
+        return _picture(self) + shown if "landcover" in self else shown
+
+
+def open_run(run: str | Path) -> LandCover:
+    """Opens the map of a finished run.
+
+    Args:
+        run: The run folder.
+
+    Returns:
+        The map; nothing of its pixels is read yet.
+
+    Raises:
+        RasterError: If the folder holds no finished map.
+    """
+    folder = RunFolder(Path(run))
+    if not folder.landcover.is_file():
+        raise RasterError(
+            found=f"no finished map in {run}",
+            expected="the folder of a run that `landcover map` or map_scene has finished",
+            fix="give the run folder itself; `landcover status RUN` says how far a run is",
+        )
+    with open_raster(folder.landcover, "map") as source:
+        coordinates = xr_coords(GeoBox.from_rio(source))
+    fine = STUDENT if folder.probability(STUDENT).is_file() and _drawn(folder) else "map"
+    probabilities = _lazy(folder.probability(fine), decoded=True)
+    return LandCover(
+        {
+            "landcover": (("y", "x"), _lazy(folder.landcover), LANDCOVER),
+            "confidence": (
+                ("y", "x"),
+                _lazy(folder.confidence),
+                {"long_name": "largest class probability", "units": "percent", "_FillValue": 255},
+            ),
+            "entropy": (
+                ("y", "x"),
+                _lazy(folder.raster("entropy")),
+                {"long_name": "entropy of the classes", "units": "percent", "_FillValue": 255},
+            ),
+            "probabilities": (
+                ("class", "y", "x"),
+                probabilities,
+                {"long_name": "class probability", "units": "1"},
+            ),
+        },
+        coords={**coordinates, "class": list(WORKING.names)},
+        attrs={"run": str(run), "Conventions": "CF-1.10"},
+    )
+
+
+LANDCOVER: dict[str, Any] = {
+    "long_name": "land cover",
+    "flag_values": np.array(WORKING.codes, np.uint8),
+    "flag_meanings": " ".join(name.replace(" ", "_") for name in WORKING.names),
+    "flag_colors": " ".join("#{:02x}{:02x}{:02x}".format(*c.colour) for c in WORKING.classes),
+    "_FillValue": NO_DATA,
+}
+"""Attributes of the map: its legend as CF conventions write it (CF 1.10, section 3.5)."""
+
+
+def _drawn(folder: RunFolder) -> bool:
+    """Whether the map is the student's: as fine as its probabilities."""
+    with (
+        open_raster(folder.landcover, "map") as drawn,
+        open_raster(folder.probability(STUDENT), "probabilities") as fine,
+    ):
+        return bool(drawn.shape == fine.shape)
+
+
+class _RasterArray(BackendArray):
+    """A raster whose windows are read when they are asked for."""
+
+    def __init__(self, path: Path, *, decoded: bool) -> None:
+        self._path, self._decoded = path, decoded
+        with open_raster(path, "raster of the run") as source:
+            height, width, count = source.height, source.width, source.count
+            self.dtype = np.dtype(np.float32 if decoded else source.dtypes[0])
+        self.shape = (count, height, width) if decoded else (height, width)
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> NDArray[Any]:
+        basic = indexing.IndexingSupport.BASIC
+        return np.asarray(indexing.explicit_indexing_adapter(key, self.shape, basic, self._read))
+
+    def _read(self, key: tuple[int | slice, ...]) -> NDArray[Any]:
+        *bands, rows, columns = key
+        (top, bottom, y), (left, right, x) = (
+            _range(part, size) for part, size in zip((rows, columns), self.shape[-2:], strict=True)
+        )
+        window = rasterio.windows.Window(left, top, right - left, bottom - top)
+        with open_raster(self._path, "raster of the run") as source:
+            if self._decoded:
+                return decode(source.read(window=window))[bands[0]][..., y, x]
+            values: NDArray[Any] = source.read(1, window=window)
+            return values[y, x]
+
+
+def _range(key: int | slice, size: int) -> tuple[int, int, int | slice]:
+    """First and last position that a key needs, and the key within them."""
+    if not isinstance(key, slice):
+        position = range(size)[key]
+        return position, position + 1, 0
+    positions = range(size)[key]
+    if not positions:
+        return 0, 0, slice(0)
+    low, high = min(positions[0], positions[-1]), max(positions[0], positions[-1])
+    step = positions.step
+    return low, high + 1, slice(None, None, step)
+
+
+def _lazy(path: Path, *, decoded: bool = False) -> xr.Variable | Any:
+    return indexing.LazilyIndexedArray(_RasterArray(path, decoded=decoded))
+
+
+def _picture(result: LandCover) -> str:
+    from PIL import Image
+
+    step = max(1, -(-max(result.sizes["y"], result.sizes["x"]) // PICTURE_PX))
+    labels = np.asarray(result["landcover"][::step, ::step])
+    palette = np.zeros((256, 4), np.uint8)
+    for c in WORKING.classes:
+        palette[c.code] = (*c.colour, 255)
+    file = io.BytesIO()
+    Image.fromarray(palette[labels]).save(file, format="png")
+    shares = np.bincount(labels.ravel(), minlength=CLASS_COUNT + 1)[1:]
+    total = max(int(shares.sum()), 1)
+    rows = "".join(
+        '<li><span style="display:inline-block;width:1em;height:1em;vertical-align:-.15em;'
+        f'background:rgb{c.colour};border:1px solid #888"></span> {html.escape(c.name)} '
+        f"{shares[c.code - 1] / total:.0%}</li>"
+        for c in WORKING.classes
+    )
+    encoded = b64encode(file.getvalue()).decode()
+    return (
+        '<div style="display:flex;gap:1em;align-items:center">'
+        f'<img alt="land-cover map" src="data:image/png;base64,{encoded}" '
+        f'style="max-width:{PICTURE_PX}px;image-rendering:pixelated;border:1px solid #888">'
+        f'<ul style="list-style:none;padding:0">{rows}</ul></div>'
+    )

@@ -1,0 +1,279 @@
+"""A scene from Python: files or arrays in, one Scene out."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+import weakref
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import rasterio
+import xarray as xr
+from odc.geo.geobox import GeoBox
+
+from landcover_pnp.errors import RasterError, SettingsError, nearest
+from landcover_pnp.scenes.enviroatlas import tile_files
+from landcover_pnp.scenes.preparation import prepare_scene
+from landcover_pnp.scenes.rasters import plan_scene
+from landcover_pnp.scenes.scene import Scene
+from landcover_pnp.scenes.settings import (
+    EnviroAtlasTile,
+    LayerFile,
+    RasterFiles,
+    SyntheticSettings,
+    TruthFile,
+)
+from landcover_pnp.scenes.synthetic import write_city
+from landcover_pnp.storage.atomic import completed
+from landcover_pnp.storage.owned_folder import make_owned
+from landcover_pnp.storage.run_folder import RunFolder
+
+Layer = str | Path | xr.DataArray
+"""A raster or vector file, or an array with CRS and coordinates."""
+
+COARSE_LEGENDS = ("nlcd",)
+"""Legends of coarse maps that are known."""
+
+
+@dataclass(frozen=True)
+class CoarseMap:
+    """A coarse land-cover map, the evidence of what is where within tens of metres.
+
+    Attributes:
+        source: Raster file, or array with CRS and coordinates.
+        legend: Its legend.
+    """
+
+    source: Layer
+    legend: str = "nlcd"
+
+
+def open_scene(
+    image: Layer,
+    *,
+    coarse: Layer | CoarseMap | Sequence[CoarseMap] | None = None,
+    nlcd: Layer | None = None,
+    roads: Layer | LayerFile | None = None,
+    buildings: Layer | LayerFile | None = None,
+    water: Layer | LayerFile | None = None,
+    truth: Layer | TruthFile | None = None,
+    area: str | Path | None = None,
+    resolution_m: float = 4.0,
+    folder: str | Path | None = None,
+    **options: Any,
+) -> Scene:
+    """Brings a scene's layers onto one working grid.
+
+    Args:
+        image: Aerial image, 3 (R,G,B) or 4 bands (R,G,B,NIR), uint8 or uint16, projected CRS; a
+            file, or what else ``RasterFiles.image`` takes, or an array (band, y, x).
+        coarse: Coarse land-cover map with its legend.
+        nlcd: Short for a ``coarse`` map of the NLCD legend.
+        roads: Roads, vector or raster.
+        buildings: Buildings.
+        water: Water bodies and streams.
+        truth: Truth labels, for scores alone.
+        area: Polygon file; outside it the map is no data.
+        resolution_m: Pixel side of the working grid, metres.
+        folder: Where the prepared layers go, a new or empty folder that a map of the scene may
+            become a run in; None is a temporary one that goes with the scene.
+        **options: Further fields of ``RasterFiles``.
+
+    Returns:
+        The scene.
+
+    Raises:
+        RequestError: If a layer cannot be used; each says how to mend it.
+    """
+    home, temporary = _home(folder)
+    files = RasterFiles(
+        image=_file(image, "image", home),
+        nlcd=_file(_coarse(coarse, nlcd), "coarse", home),
+        roads=_layer(roads, "roads", home),
+        buildings=_layer(buildings, "buildings", home),
+        water=_layer(water, "water", home),
+        truth=truth if isinstance(truth, TruthFile) else _truth(truth, home),
+        area=None if area is None else Path(area),
+        **_known(options),
+    )
+    return _prepared(files, resolution_m, home, temporary)
+
+
+def synthetic_scene(
+    look: Literal["humid_east", "piedmont", "hill_country", "desert"] = "desert",
+    *,
+    width_m: int = 512,
+    seed: int = 0,
+    resolution_m: float = 4.0,
+    folder: str | Path | None = None,
+) -> Scene:
+    """Draws a synthetic city and opens it, with its truth.
+
+    Args:
+        look: Climate and building style.
+        width_m: Side of the square city in metres.
+        seed: The same seed draws the same city.
+        resolution_m: Pixel side of the working grid, metres.
+        folder: As for ``open_scene``.
+
+    Returns:
+        The scene.
+
+    Raises:
+        SettingsError: If the city is too small.
+    """
+    home, temporary = _home(folder)
+    root = home / _INPUTS
+    city = write_city(SyntheticSettings(look, width_m, seed), root)
+    files = tile_files(EnviroAtlasTile(root, city.city, "test", city.tile))
+    return _prepared(files, resolution_m, home, temporary)
+
+
+_INPUTS = "inputs"
+
+
+def _home(folder: str | Path | None) -> tuple[Path, tempfile.TemporaryDirectory[str] | None]:
+    if folder is not None:
+        return Path(folder), None
+    temporary = tempfile.TemporaryDirectory(prefix="landcover-")
+    return Path(temporary.name), temporary
+
+
+def _prepared(
+    files: RasterFiles,
+    resolution_m: float,
+    home: Path,
+    temporary: tempfile.TemporaryDirectory[str] | None,
+) -> Scene:
+    plan = plan_scene(files, resolution_m)
+    run = RunFolder(home / _RUN)
+    with run.held() as owned:
+        owned.kept = True
+        prepared = prepare_scene(plan, run.scene, owner=owned)
+    scene = dataclasses.replace(prepared, files=files)
+    if temporary is not None:
+        weakref.finalize(scene, temporary.cleanup)
+    return scene
+
+
+_RUN = "run"
+
+
+def _coarse(coarse: Layer | CoarseMap | Sequence[CoarseMap] | None, nlcd: Layer | None) -> Layer:
+    if (coarse is None) == (nlcd is None):
+        raise SettingsError(
+            found="no coarse map" if coarse is None else "both coarse and nlcd",
+            expected="one coarse land-cover map",
+            fix="give coarse=CoarseMap(path, legend), or nlcd=path for NLCD",
+        )
+    if nlcd is not None:
+        return nlcd
+    maps: list[Layer | CoarseMap]
+    if coarse is None or isinstance(coarse, (str, Path, xr.DataArray, CoarseMap)):
+        maps = [] if coarse is None else [coarse]
+    else:
+        maps = list(coarse)
+    if len(maps) != 1:
+        raise SettingsError(
+            found=f"{len(maps)} coarse maps",
+            expected="one: several cannot be combined yet",
+            fix="choose the one that fits the image's date and place best",
+        )
+    (only,) = maps
+    if not isinstance(only, CoarseMap):
+        return only
+    if only.legend not in COARSE_LEGENDS:
+        raise SettingsError(
+            found=f"a coarse map of the legend {only.legend!r}",
+            expected="one of " + ", ".join(COARSE_LEGENDS),
+            fix=nearest(only.legend, COARSE_LEGENDS),
+        )
+    return only.source
+
+
+def _layer(layer: Layer | LayerFile | None, name: str, home: Path) -> LayerFile | None:
+    if layer is None or isinstance(layer, LayerFile):
+        return layer
+    return LayerFile(_file(layer, name, home))
+
+
+def _truth(truth: Layer | None, home: Path) -> TruthFile | None:
+    return None if truth is None else TruthFile(_file(truth, "truth", home))
+
+
+def _file(layer: Layer, name: str, home: Path) -> Path:
+    """The file of a layer; an array becomes one."""
+    if isinstance(layer, (str, Path)):
+        return Path(layer)
+    if not isinstance(layer, xr.DataArray):
+        raise SettingsError(
+            found=f"{name} of type {type(layer).__name__}",
+            expected="a path, or an xarray.DataArray with CRS and coordinates",
+            fix="read it with rioxarray.open_rasterio, or give its path",
+        )
+    owned = make_owned(home / _INPUTS, "inputs of a scene", beside=True)
+    owned.claim(f"{name}.tif")
+    path = owned.path / f"{name}.tif"
+    _write_array(layer, path, name)
+    return path
+
+
+def _write_array(array: xr.DataArray, path: Path, name: str) -> None:
+    """Writes an array as GeoTIFF, rows from north to south."""
+    geobox = array.odc.geobox
+    crs = None if geobox is None else geobox.crs
+    if not isinstance(geobox, GeoBox) or crs is None:
+        raise RasterError(
+            found=f"{name}, an array without " + ("a grid" if geobox is None else "a CRS"),
+            expected="dimensions y and x with evenly spaced coordinates, and a CRS",
+            fix="write the CRS into it: array.rio.write_crs('EPSG:26917')",
+        )
+    if geobox.resolution.y > 0:
+        return _write_array(array.isel({geobox.dimensions[0]: slice(None, None, -1)}), path, name)
+    values = np.asarray(array.transpose(..., *geobox.dimensions))
+    if values.ndim not in (2, 3):
+        raise RasterError(
+            found=f"{name}, an array of {values.ndim} dimensions",
+            expected="(y, x) or (band, y, x)",
+            fix="select one time, or whatever the further dimension is, first",
+        )
+    pixels = values.reshape(-1, *values.shape[-2:])
+    nodata = array.attrs.get("_FillValue", array.encoding.get("_FillValue"))
+    with (
+        completed(path) as partial,
+        rasterio.open(
+            partial,
+            "w",
+            driver="GTiff",
+            height=pixels.shape[1],
+            width=pixels.shape[2],
+            count=len(pixels),
+            dtype=pixels.dtype,
+            crs=str(crs),
+            transform=geobox.transform,
+            nodata=nodata,
+            photometric="MINISBLACK",
+        ) as target,
+    ):
+        target.write(pixels)
+        target.colorinterp = [_INTERPRETED] * len(pixels)
+    return None
+
+
+_INTERPRETED = rasterio.enums.ColorInterp.undefined
+
+
+def _known(options: Mapping[str, Any]) -> dict[str, Any]:
+    fields = [field.name for field in dataclasses.fields(RasterFiles)]
+    for name in options:
+        if name not in fields:
+            raise SettingsError(
+                found=f"unknown option {name!r} of a scene",
+                expected="one of " + ", ".join(fields),
+                fix=nearest(name, fields),
+            )
+    return dict(options)
