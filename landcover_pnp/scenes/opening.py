@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import tempfile
+import warnings
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -89,18 +92,18 @@ def open_scene(
     Raises:
         RequestError: If a layer cannot be used; each says how to mend it.
     """
-    home, temporary = _home(folder)
-    files = RasterFiles(
-        image=_file(image, "image", home),
-        nlcd=_file(_coarse(coarse, nlcd), "coarse", home),
-        roads=_layer(roads, "roads", home),
-        buildings=_layer(buildings, "buildings", home),
-        water=_layer(water, "water", home),
-        truth=truth if isinstance(truth, TruthFile) else _truth(truth, home),
-        area=None if area is None else Path(area),
-        **_known(options),
-    )
-    return _prepared(files, resolution_m, home, temporary)
+    with _home(folder) as home:
+        files = RasterFiles(
+            image=_file(image, "image", home),
+            nlcd=_file(_coarse(coarse, nlcd), "coarse", home),
+            roads=_layer(roads, "roads", home),
+            buildings=_layer(buildings, "buildings", home),
+            water=_layer(water, "water", home),
+            truth=truth if isinstance(truth, TruthFile) else _truth(truth, home),
+            area=None if area is None else Path(area),
+            **_known(options),
+        )
+        return _prepared(files, resolution_m, home, temporary=folder is None)
 
 
 def synthetic_scene(
@@ -126,28 +129,36 @@ def synthetic_scene(
     Raises:
         SettingsError: If the city is too small.
     """
-    home, temporary = _home(folder)
-    root = home / _INPUTS
-    city = write_city(SyntheticSettings(look, width_m, seed), root)
-    files = tile_files(EnviroAtlasTile(root, city.city, "test", city.tile))
-    return _prepared(files, resolution_m, home, temporary)
+    with _home(folder) as home:
+        root = home / _INPUTS
+        city = write_city(SyntheticSettings(look, width_m, seed), root)
+        files = tile_files(EnviroAtlasTile(root, city.city, "test", city.tile))
+        return _prepared(files, resolution_m, home, temporary=folder is None)
 
 
 _INPUTS = "inputs"
 
 
-def _home(folder: str | Path | None) -> tuple[Path, tempfile.TemporaryDirectory[str] | None]:
+@contextmanager
+def _home(folder: str | Path | None) -> Iterator[Path]:
+    """The folder of a scene; a temporary one goes where the scene cannot be made."""
     if folder is not None:
-        return Path(folder), None
-    temporary = tempfile.TemporaryDirectory(prefix="landcover-")
-    return Path(temporary.name), temporary
+        yield Path(folder)
+        return
+    home = Path(tempfile.mkdtemp(prefix="landcover-"))
+    try:
+        yield home
+    except BaseException:
+        shutil.rmtree(home)
+        raise
 
 
 def _prepared(
     files: RasterFiles,
     resolution_m: float,
     home: Path,
-    temporary: tempfile.TemporaryDirectory[str] | None,
+    *,
+    temporary: bool,
 ) -> Scene:
     plan = plan_scene(files, resolution_m)
     run = RunFolder(home / _RUN)
@@ -155,8 +166,8 @@ def _prepared(
         owned.kept = True
         prepared = prepare_scene(plan, run.scene, owner=owned)
     scene = dataclasses.replace(prepared, files=files)
-    if temporary is not None:
-        weakref.finalize(scene, temporary.cleanup)
+    if temporary:
+        weakref.finalize(scene, shutil.rmtree, home)
     return scene
 
 
@@ -224,7 +235,9 @@ def _file(layer: Layer, name: str, home: Path) -> Path:
 
 def _write_array(array: xr.DataArray, path: Path, name: str) -> None:
     """Writes an array as GeoTIFF, rows from north to south."""
-    geobox = array.odc.geobox
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # what is missing is said below
+        geobox = array.odc.geobox
     crs = None if geobox is None else geobox.crs
     if not isinstance(geobox, GeoBox) or crs is None:
         raise RasterError(
