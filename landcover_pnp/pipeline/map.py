@@ -103,9 +103,8 @@ def map_city(
         with TaskPool(pool, len(job.grid), watch.say) as task_pool:
             _own_tiles(job, owned)
             _infer(job, tiles, task_pool, watch, paths.preview)
-            owned.kept = (
-                True  # hours of work: truth or an image that cannot be read may still turn up
-            )
+            # Hours of work: truth or an image that cannot be read may still turn up.
+            owned.kept = True
             mosaic = _blend(job, tiles, run, watch)
             inferred = watch.progress
             student = settings.student if tiles.valid_px > tiles.uniform_px else None
