@@ -66,6 +66,14 @@ class Legend:
             )
         return self.names.index(name)
 
+    def code(self, name: str) -> int:
+        """Pixel value of a class.
+
+        Raises:
+            LegendError: If there is none of this name; names the nearest.
+        """
+        return self.codes[self.index(name)]
+
     @property
     def colormap(self) -> dict[int, tuple[int, int, int, int]]:
         """RGBA by code for GDAL colour tables; no data is transparent."""

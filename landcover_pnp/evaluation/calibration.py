@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
+from landcover_pnp.arrays import normalise
+
 BINS = 15
 """Bins of confidence, equally wide, from 0 to 1."""
 
@@ -75,7 +77,7 @@ def tempered(probabilities: NDArray[np.floating], temperature: float) -> NDArray
     known = probabilities.any(axis=0)
     logs = np.log(np.maximum(probabilities, _TINY)) / temperature
     powers = np.exp(logs - logs.max(axis=0))
-    return np.asarray(np.where(known, powers / powers.sum(axis=0), 0), np.float32)
+    return np.asarray(np.where(known, normalise(powers), 0), np.float32)
 
 
 def fit_temperature(probabilities: NDArray[np.floating], truth: NDArray[np.integer]) -> float:

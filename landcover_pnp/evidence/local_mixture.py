@@ -15,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from landcover_pnp.arrays import normalise
 from landcover_pnp.box_filter import box_sum, mean_across, sum_down
 from landcover_pnp.errors import GridError, RasterError
 
@@ -174,7 +175,7 @@ class LocalGaussianMixture(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             self.means_[c] = sums[:bands]
             sums[bands:-1] -= np.square(sums[:bands])
             np.maximum(sums[bands:-1], self.variance_floor, out=self.variances_[c])
-        _normalise(self.weights_)
+        normalise(self.weights_, floor=_TINY, out=self.weights_)
 
     def _e_step(self, powers: Floats) -> Floats:
         """Responsibilities (cluster, y, x), 0 where not valid.
@@ -204,7 +205,7 @@ class LocalGaussianMixture(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         log_p -= log_p.max(axis=0)
         p = np.exp(log_p, out=log_p)
         p *= self.weights_
-        p = _smooth(_normalise(p))
+        p = _smooth(normalise(p, floor=_TINY, out=p))
         p *= self.valid_
         return p
 
@@ -231,16 +232,10 @@ def _powers(x: Floats) -> Floats:
     return np.concatenate([x, x * x, np.ones_like(x[:1])])
 
 
-def _normalise(p: Floats) -> Floats:
-    """Divides (cluster, y, x) by its sum over clusters, in place."""
-    p /= np.maximum(p.sum(axis=0), _TINY)
-    return p
-
-
 def _smooth(p: Floats) -> Floats:
     """Leaves no cluster impossible, in place: it could not come back."""
     p += _SMOOTHING
-    return _normalise(p)
+    return normalise(p, floor=_TINY, out=p)
 
 
 def nearest_centre(x: Floats, centres: Floats) -> Floats:

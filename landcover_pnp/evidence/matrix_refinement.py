@@ -7,7 +7,8 @@ place draws a class and each class draws colours explains the counts of colours 
 
 the aspect model (Hofmann 1999, Probabilistic latent semantic analysis), fitted by EM from the given
 matrix, towards which p(l | place) stays drawn. Two things keep the classes from trading places
-where the given matrix is wrong: what each class looks like in every city, see ``tones``; and
+where the given matrix is wrong: what each class looks like in every city, see
+``spectral_indices``; and
 shadows and dark roofs, which look like water, cannot make more of it than the matrix gives to
 places that are not wet.
 """
@@ -21,10 +22,11 @@ from numpy.typing import NDArray
 from sklearn.cluster import MiniBatchKMeans
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from landcover_pnp.arrays import normalise
 from landcover_pnp.box_filter import box_mean
 from landcover_pnp.evidence.settings import RefinementSettings
 from landcover_pnp.evidence.spectral_indices import class_given_colour, greenness, road_reference
-from landcover_pnp.legend import CLASS_COUNT, NLCD
+from landcover_pnp.legend import CLASS_COUNT, NLCD, WORKING
 
 _OBJECTS = np.array(
     [  # water, impervious, soil, trees, grass: what lies where a map shows objects
@@ -161,23 +163,24 @@ def _aspect_model(
     """p(l | place) of the aspect model: (place, class), from counts (place, colour)."""
     total = counts.sum(axis=1, keepdims=True)
     mixture = given
-    posterior = _normalised(given[:, None, :] * fits)  # (place, colour, class)
+    posterior = _smoothed(given[:, None, :] * fits)  # (place, colour, class)
     for _ in range(settings.iterations):
         shared = counts[:, :, None] * posterior
-        colour = _normalised(fits * shared.sum(axis=0) / (shared.sum(axis=(0, 1)) + _TINY), 0)
-        mixture = _normalised(shared.sum(axis=1) + settings.keep * total * given)
+        colour = _smoothed(fits * shared.sum(axis=0) / (shared.sum(axis=(0, 1)) + _TINY), 0)
+        mixture = _smoothed(shared.sum(axis=1) + settings.keep * total * given)
         mixture = np.where(total > 0, _no_more_water(mixture, given), given)
-        posterior = _normalised(mixture[:, None, :] * colour)
+        posterior = _smoothed(mixture[:, None, :] * colour)
     return mixture
 
 
 def _no_more_water(mixture: NDArray[np.float64], given: NDArray[np.float64]) -> NDArray[np.float64]:
     """(place, class) with no more water in places that are not wet than was given."""
-    water = np.where(_WET, mixture, np.minimum(mixture, given))[:, :1]
-    land = mixture[:, 1:]
-    return np.hstack([water, (1 - water) * land / land.sum(axis=1, keepdims=True)])
+    at = WORKING.index("water")
+    water = np.where(_WET, mixture, np.minimum(mixture, given))[:, [at]]
+    land = np.delete(mixture, at, axis=1)
+    return np.insert((1 - water) * land / land.sum(axis=1, keepdims=True), [at], water, axis=1)
 
 
-def _normalised(p: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
-    p = p + _TINY / CLASS_COUNT
-    return np.asarray(p / p.sum(axis=axis, keepdims=True))
+def _smoothed(p: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
+    """Shares along an axis, none of them 0."""
+    return normalise(p + _TINY / CLASS_COUNT, axis)

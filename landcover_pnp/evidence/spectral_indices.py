@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from landcover_pnp.legend import WORKING
+
 NO_COLOUR = "the image has no colour, so its spectral indices tell nothing about the classes"
 """What students and refinements warn of where there is no ``road_reference``."""
 
@@ -34,7 +36,10 @@ _LARGEST_CAST = 0.04
 _LARGEST_RED_CAST = 0.1
 _FEWEST_ROADS_PX = 100
 _LEAST_COLOUR = 0.005
-_IMPERVIOUS, _SOIL, _TREES, _GRASS = 1, 2, 3, 4  # positions on the class axis
+_IMPERVIOUS, _SOIL, _TREES, _GRASS = (
+    WORKING.index(name)
+    for name in ("impervious", "soil and barren", "trees and forest", "grass and herbaceous")
+)
 
 
 @dataclass(frozen=True)
@@ -111,13 +116,11 @@ def class_given_indices(indices: NDArray[np.floating], roads: RoadReference) -> 
         (n, class) factors in 0..1.
     """
     green = indices[0].astype(np.float64) - roads.greenness
-    columns = [
-        np.ones_like(green),
-        _falls(green, 0.05, _SLOPE, 0.05),
-        _falls(green, 0.01, _SLOPE, 0.05),
-        _rises(green, 0.01, _SLOPE, 0.05),
-        _rises(green, 0.01, _SLOPE, 0.8),
-    ]
+    columns = [np.ones_like(green) for _ in WORKING.classes]
+    columns[_IMPERVIOUS] = _falls(green, 0.05, _SLOPE, 0.05)
+    columns[_SOIL] = _falls(green, 0.01, _SLOPE, 0.05)
+    columns[_TREES] = _rises(green, 0.01, _SLOPE, 0.05)
+    columns[_GRASS] = _rises(green, 0.01, _SLOPE, 0.8)
     if roads.brightness:
         bright = indices[1].astype(np.float64) / roads.brightness
         columns[_GRASS] *= _rises(bright, _LAWN, _LAWN_SLOPE, _LAWN_FLOOR)

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from landcover_pnp.arrays import normalise
 from landcover_pnp.box_filter import box_mean
 from landcover_pnp.errors import GridError
 from landcover_pnp.evidence.settings import WeakLabelSettings
 from landcover_pnp.legend import CLASS_COUNT, NLCD, WORKING, count_values
 
-_WATER, _IMPERVIOUS = 0, 1  # positions on the class axis
+_WATER, _IMPERVIOUS = WORKING.index("water"), WORKING.index("impervious")
 
 # What the texts of the NLCD legend say of a class's cover (mrlc.gov, class descriptions).
 # Where a text gives a range, its middle. Shrubs and wetlands are trees in the working legend,
@@ -101,7 +102,7 @@ def class_given_nlcd(counts: NDArray[np.float64]) -> NDArray[np.float64]:
         row of ``DEFINITIONS``.
     """
     totals = counts.sum(axis=1, keepdims=True)
-    return np.where(totals > 0, counts / np.maximum(totals, 1), DEFINITIONS)
+    return np.where(totals > 0, normalise(counts, axis=1, floor=1), DEFINITIONS)
 
 
 def weak_labels(
@@ -147,7 +148,7 @@ def weak_labels(
         axes=(1, 2),
     )
     # The sum over classes is the blurred validity: dividing by it counts out what is unknown.
-    probabilities = _normalise(blurred)
+    probabilities = normalise(blurred, out=blurred)
     for layer, position, radius_m in (
         (roads, _IMPERVIOUS, settings.road_radius_m),
         (buildings, _IMPERVIOUS, settings.building_radius_m),
@@ -157,16 +158,9 @@ def weak_labels(
             probabilities[position] += box_mean(layer, round(radius_m / resolution_m), valid)
     nothing = probabilities.sum(axis=0) == 0  # exact: boxes add float32 in double precision
     probabilities[:, nothing | ~valid] = 1
-    return WeakLabels(_normalise(probabilities), int((nothing & valid).sum()))
+    return WeakLabels(normalise(probabilities, out=probabilities), int((nothing & valid).sum()))
 
 
 def _row(nlcd: NDArray[np.integer]) -> NDArray[np.intp]:
     """Row of each NLCD code in matrices (nlcd class, class); 0 gets the first, to be masked."""
     return np.searchsorted(NLCD.codes, nlcd)
-
-
-def _normalise(p: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Divides (class, y, x) by its sum over classes where that is not 0, in place."""
-    total = p.sum(axis=0)
-    p /= np.where(total > 0, total, 1)
-    return p

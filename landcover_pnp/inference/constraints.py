@@ -1,6 +1,6 @@
-"""Constraints: differentiable terms of the evidence that inference weighs against the prior.
+"""Constraints: differentiable terms of the observations that inference weighs against the prior.
 
-Your own takes ten lines::
+Your own takes a few lines::
 
     @dataclass
     class NoWaterOnRoads:
@@ -9,7 +9,8 @@ Your own takes ten lines::
         weight: Weight = 1.0
 
         def __call__(self, probabilities: Tensor) -> Tensor:
-            return (probabilities[1] * self.roads).mean()
+            water = probabilities[1 + WORKING.index("water")]  # behind no data
+            return (water * self.roads).mean()
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from landcover_pnp.arrays import normalise
 from landcover_pnp.errors import LandcoverError, PriorError, SettingsError
 from landcover_pnp.inference.constraints import Constraint
 from landcover_pnp.inference.observations import Observations
@@ -88,9 +89,7 @@ def infer_each(
     for name in engines:
         told = callback if name == settings.engine else None
         p = task.map_by(name, told)[1:].cpu().numpy()  # channel 0 is the prior's no data
-        p = np.where(valid, p, 0)
-        p /= np.where(valid, p.sum(axis=0), 1)
-        found[name] = p
+        found[name] = normalise(np.where(valid, p, 0))
     return found
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from landcover_pnp.arrays import normalise
 from landcover_pnp.grid import Box, Tile, TileGrid
 from landcover_pnp.legend import CLASS_COUNT
 from landcover_pnp.storage.geotiff import write_raster
@@ -74,8 +75,7 @@ class TileResults:
             y, x = part.within(neighbour.canvas)
             weights = self.grid.blend_weights(neighbour)[y, x]
             total[:, *part.within(tile.core)] += stored(neighbour)[:, y, x] * weights
-        mass = total.sum(axis=0)
-        return np.asarray(np.divide(total, mass, out=total, where=mass > 0))
+        return normalise(total, out=total)
 
 
 def blend_tiles(results: TileResults, method: str, path: Path) -> Path:

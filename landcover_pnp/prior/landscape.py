@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.stats import ks_2samp
 
+from landcover_pnp.arrays import normalise
 from landcover_pnp.legend import CLASS_COUNT, NO_DATA, WORKING
 
 LabelMaps = NDArray[np.uint8]
@@ -83,10 +84,10 @@ def describe(maps: LabelMaps, resolution_m: float) -> Landscape:
     # A map without labels has no patches: its densities are 0.
     area_m2 = np.maximum(labelled, 1) * resolution_m**2
     return Landscape(
-        shares=_normalised(shares),
-        adjacency=_normalised(adjacency[1:, 1:]),
-        patch_size=_normalised(sizes),
-        patch_edge=_normalised(edges),
+        shares=normalise(shares, axis=None),
+        adjacency=normalise(adjacency[1:, 1:], axis=None),
+        patch_size=normalise(sizes, axis=None),
+        patch_edge=normalise(edges, axis=None),
         patch_density=counts / (area_m2 / 1e6),
         edge_density=boundaries * resolution_m / (area_m2 / 1e4),
         mean_patch=labelled * resolution_m**2 / np.maximum(counts, 1),
@@ -141,10 +142,6 @@ def nearest_agreement(maps: LabelMaps, training: LabelMaps) -> NDArray[np.float6
         for position in (turned, turned.transpose(0, 2, 1)):
             best = np.maximum(best, (hot(position) @ known.T).max(1) / maps[0].size)
     return best
-
-
-def _normalised(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    return counts / max(1.0, float(counts.sum()))
 
 
 def _variation(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:

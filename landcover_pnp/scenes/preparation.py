@@ -16,6 +16,7 @@ from rasterio.enums import Resampling
 from rasterio.features import geometry_mask
 from rasterio.io import DatasetReader
 
+from landcover_pnp.arrays import block_mean
 from landcover_pnp.errors import GridError, RasterError
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import LEGENDS, NO_DATA, count_values, nlcd_legend
@@ -25,7 +26,7 @@ from landcover_pnp.scenes.rasters import ScenePlan
 from landcover_pnp.scenes.scene import WEAK_LAYERS, Scene
 from landcover_pnp.scenes.settings import LayerFile
 from landcover_pnp.scenes.vector_files import vector_layers
-from landcover_pnp.scenes.vectors import block_means, read_objects
+from landcover_pnp.scenes.vectors import read_objects
 from landcover_pnp.storage import raster
 from landcover_pnp.storage.geotiff import Band, write_raster
 from landcover_pnp.storage.hashes import HashBook
@@ -291,4 +292,4 @@ def _raster_shares(
             sub = Box(*(v * SUBPIXELS for v in box))
             labels = raster.read(view, 1, sub)
             present = labels != 0 if layer.codes is None else np.isin(labels, layer.codes)
-            yield box, block_means(present & raster.read_mask(view, sub), SUBPIXELS)
+            yield box, block_mean(present & raster.read_mask(view, sub), SUBPIXELS)

@@ -15,6 +15,7 @@ from odc.geo.geobox import GeoBox
 from rasterio.features import rasterize
 from rasterio.transform import Affine
 
+from landcover_pnp.arrays import block_mean
 from landcover_pnp.errors import GridError, RasterError
 from landcover_pnp.grid import Box
 from landcover_pnp.scenes.vector_files import AREA, layer_bounds, read_layer, vector_layers
@@ -62,22 +63,7 @@ class VectorLayer:
             transform=to_crs * Affine.scale(1 / factor),
             dtype="uint8",
         )
-        return block_means(fine, factor)
-
-
-def block_means(fine: NDArray[np.generic], factor: int) -> NDArray[np.float32]:
-    """Means of square blocks.
-
-    Args:
-        fine: (y * factor, x * factor) numbers.
-        factor: Side of a block.
-
-    Returns:
-        (y, x) float32.
-    """
-    height, width = fine.shape
-    grouped = fine.reshape(height // factor, factor, width // factor, factor)
-    return np.asarray(grouped.mean(axis=(1, 3), dtype=np.float32))
+        return block_mean(fine, factor)
 
 
 def require_overlap(path: Path, layer: str | None, what: str, geobox: GeoBox) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from landcover_pnp.arrays import normalise
 from landcover_pnp.legend import WORKING
 from landcover_pnp.storage.geotiff import Band
 
@@ -24,5 +25,4 @@ def encode(p: NDArray[np.float32]) -> NDArray[np.uint16]:
 
 def decode(stored: NDArray[Any]) -> NDArray[np.float32]:
     """Stored values (class, y, x) -> probabilities, float32: sum to 1, or all 0 without data."""
-    p = stored.astype(np.float32)
-    return np.asarray(p / np.maximum(p.sum(axis=0), 1), np.float32)
+    return normalise(stored.astype(np.float32))

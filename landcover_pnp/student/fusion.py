@@ -12,15 +12,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from landcover_pnp.arrays import normalise
 from landcover_pnp.box_filter import box_mean
 from landcover_pnp.evidence.spectral_indices import RoadReference, class_given_image
 from landcover_pnp.grid import Box
+from landcover_pnp.legend import WORKING
 from landcover_pnp.student.mapped_scene import MappedScene
 
 Floats = NDArray[np.float32]
 
 _TINY = 1e-6
-_WATER = 0  # position on the class axis
+_WATER = WORKING.index("water")
 
 
 def weak_evidence(
@@ -54,7 +56,7 @@ def weighted_by_indices(
     p = mapped_scene.upsampled(p)
     if roads is None:
         return p
-    return _normalised(p * class_given_image(box_mean(image, mapped_scene.fine.factor), roads))
+    return normalise(p * class_given_image(box_mean(image, mapped_scene.fine.factor), roads))
 
 
 def fuse(p: Floats, weak: Floats, share: Floats, water: Floats) -> Floats:
@@ -71,11 +73,6 @@ def fuse(p: Floats, weak: Floats, share: Floats, water: Floats) -> Floats:
     """
     land = np.asarray(p * weak / np.maximum(share, _TINY)[:, None, None], np.float32)
     land[_WATER] = 0
-    q = _normalised(land) * (1 - water)
+    q = normalise(land) * (1 - water)
     q[_WATER] = water * weak.any(axis=0)
-    return _normalised(q)
-
-
-def _normalised(q: Floats) -> Floats:
-    mass = q.sum(axis=0)
-    return np.asarray(np.divide(q, mass, out=np.zeros_like(q), where=mass > 0), np.float32)
+    return normalise(q)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.tree._tree import Tree
 
+from landcover_pnp.arrays import normalise
 from landcover_pnp.box_filter import box_mean
 from landcover_pnp.errors import RasterError
 from landcover_pnp.legend import CLASS_COUNT
@@ -178,7 +179,7 @@ class Forest:
         for tree in self._trees:  # in this order, as scikit-learn's forest adds them up
             total += tree.predict(features)[:, :, 0]
         p = (total / len(self._trees)).T.reshape(CLASS_COUNT, *image.shape[1:])
-        return np.asarray(p / np.maximum(p.sum(axis=0), _TINY), np.float32)
+        return normalise(p).astype(np.float32)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Its trees, see ``stored_trees.tree_arrays``."""

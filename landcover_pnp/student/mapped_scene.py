@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from landcover_pnp.arrays import block_mean
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.products.rasters import class_product, write_products
 from landcover_pnp.scenes.fine_image import FineImage
@@ -63,9 +64,7 @@ class MappedScene:
 
     def pooled(self, p: NDArray[np.float32]) -> NDArray[np.float32]:
         """(..., fine y, fine x) -> (..., y, x) working pixels, the mean of each one's."""
-        k = self.fine.factor
-        height, width = p.shape[-2] // k, p.shape[-1] // k
-        return np.asarray(p.reshape(*p.shape[:-2], height, k, width, k).mean(axis=(-3, -1)))
+        return block_mean(p, self.fine.factor)
 
     def predicted(self, predict: Predict, box: Box, reach_px: int) -> NDArray[np.float32]:
         """What a model says of a window, seeing its surroundings.

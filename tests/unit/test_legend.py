@@ -1,8 +1,13 @@
+import ast
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from landcover_pnp import legend as legend_module
 from landcover_pnp.errors import LegendError
 from landcover_pnp.legend import (
     ENVIROATLAS,
@@ -67,3 +72,25 @@ def test_indices_become_codes() -> None:
 @pytest.mark.parametrize("legend", LEGENDS.values(), ids=LEGENDS)
 def test_codes_and_names_are_unique(legend: Legend) -> None:
     assert len(set(legend.codes)) == len(set(legend.names)) == len(legend.classes)
+
+
+@pytest.mark.parametrize("legend", LEGENDS.values(), ids=LEGENDS)
+def test_positions_and_codes_of_classes_go_by_name(legend: Legend) -> None:
+    for position, found in enumerate(legend.classes):
+        assert legend.index(found.name) == position
+        assert legend.code(found.name) == found.code
+    with pytest.raises(LegendError, match="did you mean"):
+        legend.index(legend.names[0] + "s")
+
+
+def test_no_module_counts_classes_by_itself() -> None:
+    """Where a class stands is the legend's to know."""
+    classes = re.compile("_?(WATER|IMPERVIOUS|SOIL|BARREN|TREES|FOREST|GRASS)")
+    package = Path(legend_module.__file__).parent
+    for path in package.rglob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Assign):
+                names = {n.id for t in node.targets for n in ast.walk(t) if isinstance(n, ast.Name)}
+                numbers = [n for n in ast.walk(node.value) if isinstance(n, ast.Constant)]
+                told = any(isinstance(n.value, int) for n in numbers)
+                assert not (told and any(map(classes.fullmatch, names))), f"{path}: {names}"

@@ -1,4 +1,4 @@
-"""Algorithm 1: the map that the prior finds likely and the evidence supports."""
+"""Algorithm 1: the map that the prior finds likely and the observations support."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def algorithm1(
     Args:
         weak_labels: (channel 6, y, x) float32, 0 in channel 0 and where not valid.
         valid: (y, x) bool, at least one True; elsewhere the prior fills in and no term counts.
-        constraints: The terms of the evidence.
+        constraints: The terms of the observations.
         prior: The prior.
         canvas: Place, size, seed and view.
         settings: Schedules.

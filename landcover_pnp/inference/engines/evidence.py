@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from landcover_pnp.arrays import normalise
 from landcover_pnp.inference.checks import require_within
 from landcover_pnp.inference.registry import register_engine
 from landcover_pnp.inference.step import Step
@@ -148,6 +149,6 @@ def match_shares(
 def _normalised(p: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Divides by the sum over classes; 0 where not valid."""
     p = np.maximum(p, _TINY)
-    p /= p.sum(axis=0)
+    normalise(p, out=p)
     p *= valid
     return p

@@ -1,4 +1,4 @@
-"""Guided sampling: a few DDIM steps whose predicted clean map is moved towards the evidence."""
+"""Guided sampling: a few DDIM steps whose predicted clean map is moved towards the observations."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def guided(
     Args:
         start: (channel 6, y, x) float32 probabilities that are noised to ``start_t``; None
             starts from noise at T.
-        constraints: The terms of the evidence.
+        constraints: The terms of the observations.
         prior: The prior.
         canvas: Place, size, seed and view.
         settings: Start, steps and their lengths.

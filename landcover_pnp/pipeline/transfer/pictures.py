@@ -15,6 +15,7 @@ from odc.geo.geobox import GeoBox
 from PIL import Image
 from rasterio.enums import Resampling
 
+from landcover_pnp.arrays import normalise
 from landcover_pnp.errors import SuspiciouslyEmptyWarning
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import LEGENDS, WORKING, to_working
@@ -146,7 +147,7 @@ def details(rows: Sequence[Row]) -> Html:
         left.set_ylim(0, 1)
         left.set_title(f"{row.made.title}, {row.made.matrix_source}: IoU", fontsize=9)
         counts = cell_scores.scores.confusion[1:, 1:].astype(np.float64)
-        share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        share = normalise(counts, axis=1)
         middle.imshow(share, cmap="Blues", vmin=0, vmax=1)
         for y, x in np.ndindex(share.shape):
             colour = "white" if share[y, x] > 0.6 else "0.2"

@@ -10,6 +10,7 @@ from rasterio.enums import Resampling
 from rasterio.warp import reproject, transform_bounds
 from scipy.ndimage import distance_transform_edt, gaussian_filter, uniform_filter
 
+from landcover_pnp.legend import ENVIROATLAS
 from landcover_pnp.scenes.synthetic.style import Look
 
 CRS = "EPSG:5070"
@@ -18,7 +19,7 @@ CRS = "EPSG:5070"
 CELL_M = 30.0
 """Side of an NLCD cell."""
 
-_IMPERVIOUS, _WATER = 20, 10
+_IMPERVIOUS, _WATER = ENVIROATLAS.code("impervious"), ENVIROATLAS.code("water")
 
 # NLCD code of cells where one EnviroAtlas class prevails; desert is shrub land to NLCD.
 _NATURAL: dict[Look, dict[int, int]] = {
