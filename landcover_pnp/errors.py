@@ -73,6 +73,10 @@ class DiskFullError(RunError):
     """There is no room left for a file; what is done stays."""
 
 
+class RunGoneError(RunError):
+    """The folder that a process works in was deleted, moved or replaced meanwhile."""
+
+
 class RunLockedError(RequestError):
     """Another process works in the same run folder."""
 

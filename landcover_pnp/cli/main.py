@@ -12,12 +12,10 @@ from landcover_pnp import __version__
 from landcover_pnp.cli import maps, priors, publishing, runs, transfer
 from landcover_pnp.cli.command import Command, complain, say
 from landcover_pnp.errors import LandcoverError, LandcoverWarning, SettingsError, nearest
+from landcover_pnp.interruption import ended_by_signals, exit_code, how_to_resume
 
 HELP = re.compile(r"-h|--((?P<block>.+)\.)?help")
 """A word that asks for help on a command, or on a block of its settings."""
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -27,7 +25,8 @@ def main(words: Sequence[str] | None = None) -> int:
         words: Command-line words without the program's name; None takes the process's own.
 
     Returns:
-        Exit code: 0 done, 1 failed, 2 bad request, 3 partly done, 130 interrupted.
+        Exit code: 0 done, 1 failed, 2 bad request, 3 partly done, 130 interrupted by Ctrl-C, 143 by
+        SIGTERM, 129 by SIGHUP.
     """
     name, *rest = list(sys.argv[1:] if words is None else words) or ["--help"]
     if name in ("-h", "--help"):
@@ -48,7 +47,7 @@ def main(words: Sequence[str] | None = None) -> int:
         for asked in filter(None, map(HELP.fullmatch, rest)):
             say(command.help(name, asked["block"]))
             return 0
-        with warnings.catch_warnings():
+        with ended_by_signals(), warnings.catch_warnings():
             warnings.showwarning = _show_warning
             warnings.simplefilter("error" if strict else "always", LandcoverWarning)
             return command.run([word for word in rest if word != "--strict"])
@@ -58,9 +57,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except LandcoverWarning as warning:
         complain(f"landcover {name}: {warning} (a warning, and --strict was given)")
         return SettingsError.exit_code
-    except KeyboardInterrupt:
-        complain(f"interrupted; finished work is kept. Resume: {_quoted(name, rest)}")
-        return INTERRUPTED
+    except KeyboardInterrupt as stop:
+        complain(how_to_resume(stop, [name, *rest]))
+        return exit_code(stop)
 
 
 COMMANDS: dict[str, Command] = {
@@ -80,12 +79,6 @@ def _overview() -> str:
         + "\n".join(lines)
         + "\n\n`landcover COMMAND --help` lists a command's options."
     )
-
-
-def _quoted(name: str, rest: list[str]) -> str:
-    import shlex
-
-    return shlex.join(["landcover", name, *rest])
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

@@ -80,7 +80,7 @@ def map_city(
     Raises:
         RequestError: If the request cannot be carried out; nothing is written then.
         RunError: If a product cannot be written.
-        KeyboardInterrupt: After Ctrl-C, when the tiles in hand are finished.
+        KeyboardInterrupt: After a signal, when the tiles in hand are finished.
     """
     start = time.monotonic()
     plan = plan_map(settings)

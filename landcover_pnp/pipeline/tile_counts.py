@@ -9,10 +9,11 @@ from functools import partial
 from typing import TypeVar
 
 from landcover_pnp.grid import Tile
-from landcover_pnp.pipeline.interruption import stoppable
+from landcover_pnp.interruption import stoppable
 from landcover_pnp.pipeline.progress import Watch
 from landcover_pnp.pipeline.tiles import Tiled, give_up
 from landcover_pnp.pipeline.workers.task_pool import Lost, TaskPool
+from landcover_pnp.storage.presence import worked_in
 from landcover_pnp.storage.records import Record, make_way
 
 Job = TypeVar("Job", bound=Tiled)
@@ -71,9 +72,10 @@ def run_tiles(
         After every tile that is finished now.
 
     Raises:
-        KeyboardInterrupt: After Ctrl-C, when the tiles in hand are finished.
+        Interrupted: After a signal, when the tiles in hand are finished.
         RequestError, RunError: As ``TaskPool.run_tasks``.
         DiskFullError: If there is no room for a tile.
+        RunGoneError: If the run folder is deleted meanwhile.
     """
     todo, renewed = [], set[str]()
     for tile in tiles:
@@ -91,10 +93,14 @@ def run_tiles(
     if kept:
         watch.say(f"resuming: {kept} tiles done, {len(todo)} left")
     with stoppable(watch.say) as stop:
-        for name, result in task_pool.run_tasks(partial(work, job), todo, stop):
+        for name, result in task_pool.run_tasks(partial(_work_there, work, job), todo, stop):
             record = give_up(job, name, result.reason) if isinstance(result, Lost) else result
             counts.add(name, record)
             watch.tile(name, record)
             yield
-        if stop():
-            raise KeyboardInterrupt
+
+
+def _work_there(work: Callable[[Job, str], Record], job: Job, name: str) -> Record:
+    """Does a tile in whichever process, unless the run folder is gone."""
+    with worked_in(job.out.parent):
+        return work(job, name)

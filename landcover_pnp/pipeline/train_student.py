@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from landcover_pnp.config import load_settings
 from landcover_pnp.errors import RequestError
 from landcover_pnp.pipeline.mapped_scenes import open_mapped_scene
 from landcover_pnp.pipeline.settings import MapSettings
+from landcover_pnp.storage.owned_folder import OwnedFolder
 from landcover_pnp.storage.records import write_json
 from landcover_pnp.storage.run_folder import STUDENT, RunFolder, raster_files
-from landcover_pnp.student.mapped_scene import map_with_model
+from landcover_pnp.student.mapped_scene import MappedScene, map_with_model
 from landcover_pnp.student.settings import StudentSettings
 from landcover_pnp.student.training import image_kind, image_model, train
 
@@ -54,41 +56,45 @@ def train_student(settings: StudentSettings, runs: Sequence[Path]) -> StudentSum
         RequestError: If a run has a student of its own.
         RasterError: If a folder holds no finished run, or the runs' images have different bands
             or pixels, or there is nothing to learn from.
+        RunLockedError: If another process works in a run.
         RunError: If a map cannot be written.
     """
+    runs = list({run.resolve(): run for run in runs}.values())  # none is held twice
     mapped_scenes = [open_mapped_scene(run) for run in runs]
     for run in runs:
         _require_undrawn(run)
+    with ExitStack() as stack:  # before hours of work: whatever is refused is refused now
+        owned = [stack.enter_context(_held(RunFolder(run))) for run in runs]
+        return _train_and_map(settings, mapped_scenes, owned)
+
+
+def _held(paths: RunFolder) -> AbstractContextManager[OwnedFolder]:
+    rasters = (paths.probability(STUDENT), paths.raster(STUDENT))
+    files = [file for raster in rasters for file in raster_files(raster)]
+    return paths.held(map(paths.name, [*files, paths.trained_summary]))
+
+
+def _train_and_map(
+    settings: StudentSettings, mapped_scenes: Sequence[MappedScene], owned: Sequence[OwnedFolder]
+) -> StudentSummary:
     start = time.monotonic()
     student = train(mapped_scenes, image_model(settings, image_kind(mapped_scenes)), settings)
     trained = time.monotonic()
     maps = []
-    for mapped_scene in mapped_scenes:
+    for mapped_scene, folder in zip(mapped_scenes, owned, strict=True):
         paths = RunFolder(mapped_scene.run)
-        with paths.held() as owned:
-            rasters = (paths.probability(STUDENT), paths.raster(STUDENT))
-            files = [file for raster in rasters for file in raster_files(raster)]
-            owned.claim(*map(paths.name, [*files, paths.trained_summary]))
-            # Of a student that the run had before: it would vouch for this one's probabilities.
-            owned.remove(paths.name(paths.student_mosaic_record))
-            reach_px = student.model.reach_px
-            maps.append(
-                map_with_model(
-                    mapped_scene,
-                    student.predict(mapped_scene),
-                    reach_px,
-                    mapped_scene.run,
-                    STUDENT,
-                )
-            )
-            write_json(
-                paths.trained_summary,
-                {
-                    "share": student.share.tolist(),
-                    "changed": [r.changed for r in student.rounds],
-                    "agreement": [r.agreement for r in student.rounds],
-                },
-            )
+        # Of a student that the run had before: it would vouch for this one's probabilities.
+        folder.remove(paths.name(paths.student_mosaic_record))
+        predict, reach_px = student.predict(mapped_scene), student.model.reach_px
+        maps.append(map_with_model(mapped_scene, predict, reach_px, mapped_scene.run, STUDENT))
+        write_json(
+            paths.trained_summary,
+            {
+                "share": student.share.tolist(),
+                "changed": [r.changed for r in student.rounds],
+                "agreement": [r.agreement for r in student.rounds],
+            },
+        )
     return StudentSummary(
         maps=" ".join(map(str, maps)),
         agreement=tuple(r.agreement for r in student.rounds),

@@ -20,6 +20,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from rich.progress import track
 
 from landcover_pnp.errors import RunError, SettingsError
+from landcover_pnp.interruption import undone_by_lightning
 from landcover_pnp.prior.callbacks import (
     CHECKPOINT,
     LOG,
@@ -87,7 +88,7 @@ def train_prior(settings: TrainPriorSettings) -> TrainPriorSummary:
         LandcoverError: If label maps or settings do not fit, the loss is not finite, or the
             folder holds a training of other settings or label maps (names them), or another
             process trains in it.
-        KeyboardInterrupt: After Ctrl-C; the same settings resume at the last validation.
+        KeyboardInterrupt: After a signal; the same settings resume at the last validation.
     """
     start = time.monotonic()
     resolution_m = settings.denoiser.resolution_m
@@ -258,12 +259,10 @@ def _fit(
     trainer: pl.Trainer, training: DenoiserTraining, data: LabelMapsModule, checkpoint: Path | None
 ) -> None:
     """Trains to the last step, and validates what came after the last validation."""
-    try:
+    with undone_by_lightning():
         trainer.fit(training, data, ckpt_path=checkpoint, weights_only=True)
-    except SystemExit as stop:  # what Lightning makes of Ctrl-C
-        raise KeyboardInterrupt from stop
-    if training.settings.steps % training.settings.save_every:
-        trainer.validate(training, data, verbose=False)
+        if training.settings.steps % training.settings.save_every:
+            trainer.validate(training, data, verbose=False)
 
 
 def _checkpoint(out: Path, made_of: Ingredients) -> Path | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from landcover_pnp.errors import RequestError
 from landcover_pnp.storage.disk_space import disk_full_error
 from landcover_pnp.storage.failpoints import failpoint
+from landcover_pnp.storage.presence import require_there
 
 PARTIAL = ".partial-"
 """Beginning of the names of files that are not complete."""
@@ -29,7 +30,7 @@ def completed(path: Path) -> Iterator[Path]:
 
     Raises:
         DiskFullError: If there is no room for it.
-        RequestError: As ``make_folder``.
+        RequestError, RunGoneError: As ``make_folder``.
     """
     make_folder(path.parent)
     partial = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
@@ -73,7 +74,9 @@ def make_folder(folder: Path) -> None:
     Raises:
         DiskFullError: If there is no room for it.
         RequestError: If it cannot be made, or nothing can be written there.
+        RunGoneError: If it lies in a folder that this process works in and that is no more.
     """
+    require_there(folder)
     reason = "no permission to write there"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -14,8 +14,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from landcover_pnp.errors import RunError
+from landcover_pnp.errors import RunError, RunGoneError
+from landcover_pnp.interruption import exit_code
 from landcover_pnp.storage.lock import Owner, owner
+from landcover_pnp.storage.presence import require_there
 from landcover_pnp.storage.records import now
 
 NAME = "journal.jsonl"
@@ -40,8 +42,10 @@ class Journal:
             **fields: JSON values.
         """
         line = json.dumps({"time": now(), "event": event, **fields})
-        with suppress(OSError), (self.folder / NAME).open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        with suppress(OSError, RunGoneError):
+            require_there(self.folder)
+            with (self.folder / NAME).open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
 
     def mend(self) -> None:
         """Ends a line that a power cut has cut short: the next one is to stand by itself."""
@@ -83,13 +87,11 @@ def journal_of(folder: Path) -> Iterator[Journal]:
     """
     journal = Journal(folder)
     journal.mend()
-    journal.write("start", pid=os.getpid(), host=socket.gethostname(), command=command_line())
     try:
+        journal.write("start", pid=os.getpid(), host=socket.gethostname(), command=command_line())
         yield journal
     except BaseException as error:
-        interrupted = isinstance(error, KeyboardInterrupt)
-        code = 130 if interrupted else getattr(error, "exit_code", 1)
-        journal.write("end", exit_code=code, error=str(error) or type(error).__name__)
+        journal.write("end", exit_code=exit_code(error), error=str(error) or type(error).__name__)
         raise
 
 

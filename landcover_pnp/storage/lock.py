@@ -10,17 +10,16 @@ import socket
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from landcover_pnp.errors import RunLockedError
+from landcover_pnp.interruption import uninterrupted
 from landcover_pnp.storage.atomic import PARTIAL, make_folder
 from landcover_pnp.storage.disk_space import disk_full_error
+from landcover_pnp.storage.presence import LOCK, WORKED_IN, worked_in
 from landcover_pnp.storage.records import now
-
-LOCK = ".lock"
-"""Name of the lock in a folder."""
 
 TAKE_S = 30.0
 """Time for which another process may be judging a folder's lock, which takes a moment."""
@@ -107,26 +106,31 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         RunLockedError: If another process holds it; names pid, host and start.
         RequestError, DiskFullError: As ``atomic.make_folder``.
+        RunGoneError: As ``presence.worked_in``.
     """
-    make_folder(folder)
-    lock = folder / LOCK
-    me = Owner(os.getpid(), socket.gethostname(), now(), _boot())
-    with one_at_a_time(folder):
-        while not taken(lock, json.dumps(dataclasses.asdict(me))):
-            _refuse_if_alive(lock)
-            lock.unlink(missing_ok=True)
-        _HELD.add(folder.absolute())
+    fresh = not folder.exists()
+    lock, content = folder / LOCK, ""
     try:
-        yield
+        make_folder(folder)
+        with ExitStack() as stack:
+            with one_at_a_time(folder), uninterrupted():  # taken and known to be, or neither
+                holder = Owner(os.getpid(), socket.gethostname(), now(), _boot())
+                me = json.dumps(dataclasses.asdict(holder))
+                while not taken(lock, me):
+                    _refuse_if_alive(lock)
+                    lock.unlink(missing_ok=True)
+                stack.enter_context(worked_in(folder, me))
+                content = me
+            yield
     finally:
-        lock.unlink(missing_ok=True)
-        _HELD.discard(folder.absolute())
-        if folder.exists() and not any(folder.iterdir()):
-            folder.rmdir()
-
-
-_HELD = set[Path]()
-"""Folders that this process holds."""
+        mine = False
+        with suppress(OSError):  # gone, and another may stand in its place
+            mine = bool(content) and lock.read_text(encoding="utf-8") == content
+        if mine:
+            lock.unlink(missing_ok=True)
+        if mine or (fresh and not content):
+            with suppress(OSError):  # not empty
+                folder.rmdir()
 
 
 @dataclass(frozen=True)
@@ -158,7 +162,7 @@ def owner(folder: Path) -> Owner | None:
         return None  # the number may be another process's by now
     # A container that is started again keeps its name and counts its processes anew: the lock of
     # the one that was killed then bears our own number.
-    mine = holder.pid == os.getpid() and folder.absolute() not in _HELD
+    mine = holder.pid == os.getpid() and folder.absolute() not in WORKED_IN
     return None if mine or not _lives(holder.pid) else holder
 
 

@@ -17,7 +17,8 @@ from typing import Any, Self
 
 from landcover_pnp.errors import RequestError
 from landcover_pnp.storage.atomic import PARTIAL, make_folder
-from landcover_pnp.storage.lock import LOCK, locked
+from landcover_pnp.storage.lock import locked
+from landcover_pnp.storage.presence import LOCK
 from landcover_pnp.storage.records import write_json
 
 MARKER = ".landcover.json"

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 
+from landcover_pnp.interruption import undone_by_lightning
 from landcover_pnp.legend import CLASS_COUNT
 from landcover_pnp.student.image_models import TrainingWindow, require_pixels
 from landcover_pnp.student.settings import UNetSettings
@@ -299,7 +300,5 @@ def _train(task: _Training, batches: DataLoader[Any], steps: int) -> None:
             enable_model_summary=False,
             gradient_clip_val=1.0,
         )
-        try:
+        with undone_by_lightning():
             trainer.fit(task, batches)
-        except SystemExit as error:  # what Lightning makes of Ctrl-C
-            raise KeyboardInterrupt from error

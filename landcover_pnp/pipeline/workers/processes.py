@@ -7,7 +7,8 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence, Set
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from typing import Any
@@ -18,12 +19,19 @@ from dask.system import CPU_COUNT
 from distributed import LocalCluster, Worker, WorkerPlugin
 
 from landcover_pnp.errors import RunError
+from landcover_pnp.interruption import SIGNALS, Interrupted, asked_to_end, uninterrupted
 
 START_S = 600.0
 """Time within which all worker processes must have reported in."""
 
+LOOK_S = 0.2
+"""Time between looks whether it is up."""
+
 CLOSE_S = 60.0
 """Time within which they must have ended."""
+
+DROP_S = 0.2
+"""The same when this process is to stop at once: for dask to learn that none is started again."""
 
 DASK = {
     # The task pool itself tells the piece that kills workers from those that stood in line behind
@@ -61,24 +69,49 @@ def own_cluster(workers: int | None, most: int) -> Iterator[LocalCluster]:
     gpus = _gpus()
     count = min(workers or len(gpus) or CPU_COUNT, most)
     others = set(multiprocessing.active_children())
-    with dask.config.set(DASK):
-        try:
-            with _killed_after(START_S, others) as killed, _deaf_to_ctrl_c():
-                cluster = _started(count, gpus)
-        except RuntimeError as error:
-            late = f"not all have reported in within {START_S / 60:g} minutes"
-            raise RunError(
-                found=f"worker processes do not start: {late if killed.is_set() else error}",
-                expected=f"room for {count} processes of this program",
-                fix="give fewer --workers, or 0 to work without; a script of your own must "
-                "start the work below `if __name__ == '__main__':`, for workers import it",
-            ) from error
+    with dask.config.set(DASK), _none_left(others):
+        cluster, patience_s = _started_in_time(count, gpus, others), CLOSE_S
         try:
             yield cluster
+        except KeyboardInterrupt:
+            patience_s = DROP_S  # what they still have in hand is dropped
+            raise
         finally:
-            # Whatever goes wrong here is of no account for what the workers have done.
-            with _killed_after(CLOSE_S, others), suppress(Exception):
-                cluster.close()
+            _close(cluster, patience_s, others)
+
+
+def _started_in_time(count: int, gpus: Sequence[str], others: Set[Any]) -> LocalCluster:
+    """The cluster, unless a signal ends this process: workers have nothing in hand yet."""
+    cluster = None
+    try:
+        with (
+            _killed_after(START_S, others, asked_to_end) as killed,
+            _deaf_to_signals(),
+            uninterrupted(),  # what dask has half started nobody could end
+        ):
+            cluster = _started(count, gpus)
+    except KeyboardInterrupt:
+        if cluster is not None:
+            _close(cluster, DROP_S, others)
+        raise
+    except RuntimeError as error:
+        number = asked_to_end()
+        if number is not None:
+            raise Interrupted(number) from error
+        late = f"not all have reported in within {START_S / 60:g} minutes"
+        raise RunError(
+            found=f"worker processes do not start: {late if killed.is_set() else error}",
+            expected=f"room for {count} processes of this program",
+            fix="give fewer --workers, or 0 to work without; a script of your own must "
+            "start the work below `if __name__ == '__main__':`, for workers import it",
+        ) from error
+    return cluster
+
+
+def _close(cluster: LocalCluster, patience_s: float, others: Set[Any]) -> None:
+    # Whatever goes wrong here is of no account for what the workers have done.
+    with _killed_after(patience_s, others), suppress(Exception):
+        cluster.close()
 
 
 def _started(workers: int, gpus: Sequence[str]) -> LocalCluster:
@@ -94,22 +127,38 @@ def _started(workers: int, gpus: Sequence[str]) -> LocalCluster:
 
 
 @contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Processes of threads that are started in this block never hear of Ctrl-C.
+def _deaf_to_signals() -> Iterator[None]:
+    """Processes of threads that are started in this block never hear of the signals that end one.
 
-    A terminal sends it to all its processes; workers are to finish what they have in hand. This
-    process hears of it when the block ends.
+    A terminal, a service manager or a batch system sends them to all processes at once; workers
+    are to finish what they have in hand, or to be ended by this process. It hears of them itself
+    when the block ends. Workers end with this process, whatever ends it: dask sees to that.
     """
-    resource_tracker.ensure_running()  # as it starts, it makes its thread hear again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
+        # As it starts, Python's resource tracker has its thread hear all but SIGHUP again.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
-def _killed_after(seconds: float, others: Set[Any]) -> Iterator[threading.Event]:
+def _none_left(others: Set[Any]) -> Iterator[None]:
+    """Kills what worker processes there are at the block's end: Python would wait for them."""
+    try:
+        yield
+    finally:
+        for process in set(multiprocessing.active_children()) - others:
+            process.kill()
+
+
+@contextmanager
+def _killed_after(
+    seconds: float, others: Set[Any], now: Callable[[], object] = lambda: None
+) -> Iterator[threading.Event]:
     """Kills worker processes of our own if the block has not ended in time.
 
     dask waits without limit for a process that neither reports in nor ends; and so does Python, at
@@ -118,17 +167,21 @@ def _killed_after(seconds: float, others: Set[Any]) -> Iterator[threading.Event]
     Args:
         seconds: Time for the block.
         others: Processes that are not to be killed.
+        now: Says whether the time is up already.
 
     Yields:
         Whether it has come to that.
     """
     over, killed = threading.Event(), threading.Event()
+    end = time.monotonic() + seconds
 
     def kill() -> None:
-        while not over.wait(1.0 if killed.is_set() else seconds):  # a nanny may start another
-            killed.set()
-            for process in set(multiprocessing.active_children()) - others:
-                process.kill()
+        # Again and again: a nanny may start another.
+        while not over.wait(1.0 if killed.is_set() else min(seconds, LOOK_S)):
+            if time.monotonic() >= end or now():
+                killed.set()
+                for process in set(multiprocessing.active_children()) - others:
+                    process.kill()
 
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()

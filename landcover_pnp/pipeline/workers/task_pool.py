@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from queue import Empty, SimpleQueue
+from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from distributed import Future, KilledWorker
@@ -65,9 +66,14 @@ class TaskPool:
         """Hires nobody yet."""
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Dismisses the workers."""
-        self._stack.close()
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Dismisses the workers, at once where the work is interrupted."""
+        self._stack.__exit__(kind, error, trace)
 
     def run_tasks(
         self,
