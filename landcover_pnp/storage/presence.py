@@ -67,9 +67,9 @@ def _gone(folder: Path) -> bool:
 
 
 def _gone_error(folder: Path) -> RunGoneError:
-    what = "its lock was removed" if folder.is_dir() else "it was deleted or moved"
+    what = "replaced, or its lock was removed" if folder.is_dir() else "deleted or moved"
     return RunGoneError(
-        found=f"{folder} is no longer the folder this process works in: {what} meanwhile",
+        found=f"{folder}, the folder this process works in, was {what} meanwhile",
         expected="a folder that stays where it is until the work is done",
         fix="repeat the command to start anew, or, if it was moved, with its new name",
     )
