@@ -57,8 +57,18 @@ def load_settings(
         parsed = parser.instantiate(parser.parse_object(values))
     except ArgumentError as error:
         raise _explained(error, config) from error
+    except ValueError as error:  # of a block that may be null: what its class has said is below
+        raise _cause(error) from error
     loaded: S = folded(flat(**vars(parsed)))
     return loaded
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The package's own error that led to another, or that other."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, SettingsError):
+        cause = cause.__cause__
+    return cause or error
 
 
 def renamed(was: str, words: Mapping[str, str] | None = None, **options: Any) -> Any:

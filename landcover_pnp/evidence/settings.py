@@ -6,7 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from landcover_pnp.config import renamed
+from landcover_pnp.config import renamed, require_positive, require_within
+
+_ANY = float("inf")
+
+_FAR_M = 1e6
+"""No distance in a city is longer, metres."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,12 @@ class RefinementSettings:
     iterations: int = 100
     keep: float = 0.5
     sample_px: int = 250_000
+
+    def __post_init__(self) -> None:
+        """Refuses numbers that no matrix can be re-estimated with."""
+        require_within(self, 1, _ANY, "colours", "sample_px")
+        require_within(self, 0, _ANY, "iterations")
+        require_within(self, 0, 1e6, "keep")
 
 
 @dataclass(frozen=True)
@@ -53,6 +64,11 @@ class WeakLabelSettings:
     road_radius_m: float = 4.0
     building_radius_m: float = 4.0
     water_radius_m: float = 2.0
+
+    def __post_init__(self) -> None:
+        """Refuses distances below 0."""
+        require_within(self, 0, _FAR_M, "nlcd_blur_m", "nlcd_kernel_m")
+        require_within(self, 0, _FAR_M, "road_radius_m", "building_radius_m", "water_radius_m")
 
 
 @dataclass(frozen=True)
@@ -84,3 +100,9 @@ class ClusterSettings:
     warmup_radius_px: int = 15
     variance_floor: float = 1e-4
     sample_px: int = 50_000
+
+    def __post_init__(self) -> None:
+        """Refuses numbers that nothing can be clustered with."""
+        require_within(self, 1, _ANY, "clusters", "iterations", "sample_px")
+        require_within(self, 0, _ANY, "radius_px", "warmup_radius_px", "warmup_iterations")
+        require_positive(self, "variance_floor")

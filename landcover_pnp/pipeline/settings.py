@@ -6,11 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from landcover_pnp.config import renamed
+from landcover_pnp.config import renamed, require_within
 from landcover_pnp.evidence.settings import ClusterSettings, WeakLabelSettings
 from landcover_pnp.inference.settings import InferenceSettings
-from landcover_pnp.scenes.settings import SceneSettings, SyntheticSettings
+from landcover_pnp.scenes.settings import LARGEST_SEED, SceneSettings, SyntheticSettings
 from landcover_pnp.student.settings import StudentSettings
+
+MOST_WORKERS = 10_000
+"""More processes are a slip of the pen."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,11 @@ class MapSettings:
     workers: int | None = None
     scheduler: str | None = None
 
+    def __post_init__(self) -> None:
+        """Refuses a seed or a number of workers that there cannot be."""
+        require_within(self, 0, LARGEST_SEED, "seed")
+        require_within(self, 0, MOST_WORKERS, "workers")
+
 
 @dataclass(frozen=True)
 class BatchSettings:
@@ -71,6 +79,10 @@ class BatchSettings:
     out: Path = Path("runs/batch")
     workers: int | None = None
     scheduler: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses a number of workers that there cannot be."""
+        require_within(self, 0, MOST_WORKERS, "workers")
 
 
 @dataclass(frozen=True)
@@ -118,3 +130,8 @@ class DemoSettings:
     student: StudentSettings | None = field(default_factory=StudentSettings)
     seed: int = 0
     workers: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses a seed or a number of workers that there cannot be."""
+        require_within(self, 0, LARGEST_SEED, "seed")
+        require_within(self, 0, MOST_WORKERS, "workers")

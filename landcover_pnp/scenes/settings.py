@@ -6,6 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from landcover_pnp.config import require_positive, require_within
+
+LARGEST_SEED = 2**31 - 1
+"""Seeds count up from the one that is given, and scikit-learn takes 32 bits."""
+
 
 @dataclass(frozen=True)
 class LayerFile:
@@ -22,6 +27,10 @@ class LayerFile:
     codes: list[int] | None = None
     layer: str | None = None
     width_m: float = 8.0
+
+    def __post_init__(self) -> None:
+        """Refuses a line without width."""
+        require_positive(self, "width_m")
 
 
 @dataclass(frozen=True)
@@ -101,6 +110,10 @@ class SceneSettings:
     enviroatlas: EnviroAtlasTile | None = None
     resolution_m: float = 4.0
 
+    def __post_init__(self) -> None:
+        """Refuses pixels without size."""
+        require_positive(self, "resolution_m")
+
 
 @dataclass(frozen=True)
 class SyntheticSettings:
@@ -115,3 +128,7 @@ class SyntheticSettings:
     look: Literal["humid_east", "piedmont", "hill_country", "desert"] = "desert"
     width_m: int = 1024
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuses a seed that there cannot be."""
+        require_within(self, 0, LARGEST_SEED, "seed")

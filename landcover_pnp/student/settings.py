@@ -7,6 +7,7 @@ from typing import Literal
 
 from landcover_pnp.config import renamed, require_positive, require_within
 from landcover_pnp.errors import SettingsError
+from landcover_pnp.scenes.settings import LARGEST_SEED
 
 _ANY = float("inf")
 
@@ -62,7 +63,8 @@ class UNetSettings:
 
     def __post_init__(self) -> None:
         """Refuses a network that cannot be built or learns nothing."""
-        require_within(self, 1, _ANY, "steps", "steps_more", "batch_size", "crop_px")
+        require_within(self, 1, _ANY, "steps", "steps_more", "batch_size")
+        require_within(self, 1, 64, "crop_px")  # a window that it learns from
         require_positive(self, "learning_rate")
         require_within(self, 0, _ANY, "jitter")
         if not self.channels or any(width < 8 or width % 8 for width in self.channels):
@@ -102,7 +104,8 @@ class StudentSettings:
     def __post_init__(self) -> None:
         """Refuses a student that learns nothing."""
         require_within(self, 1, _ANY, "rounds", "windows")
-        require_within(self, 0, _ANY, "settled", "seed")
+        require_within(self, 0, _ANY, "settled")
+        require_within(self, 0, LARGEST_SEED, "seed")
 
 
 def _refused(found: str, expected: str) -> SettingsError:

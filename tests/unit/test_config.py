@@ -136,6 +136,25 @@ def test_values_of_groups_and_lists_have_ranges_too(
         load_settings(TrainPriorSettings, tmp_path / "c.yaml")
 
 
+NUMBERS = [
+    name
+    for name, kind in keys(MapSettings).items()
+    if {int, float} & set(typing.get_args(kind) or (kind,))
+    if not name.startswith(("inference", "tiles"))  # refused by engines and tile grids
+]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_no_number_of_a_map_is_negative(name: str, tmp_path: Path) -> None:
+    config = tmp_path / "city.yaml"
+    config.write_text("scene: {rasters: {image: a, nlcd: b, roads: {path: c}}}\n")
+    words = [] if not name.startswith("scene.rasters") else ["--scene.rasters.buildings.path", "d"]
+    words += ["--scene.rasters.water.path", "e"] if words else []
+    value = "[-8]" if "list" in str(keys(MapSettings)[name]) else "-1"
+    with pytest.raises(SettingsError, match=f"{name.rpartition('.')[2]} is \\[?-"):
+        load_settings(MapSettings, config, [*words, f"--{name}", value])
+
+
 def test_old_names_of_keys_and_words_are_read_with_a_warning(tmp_path: Path) -> None:
     config = tmp_path / "city.yaml"
     config.write_text("tiles: {ring_px: 3}\nweak_labels: {repair: {keep: 0.3}}\nscene: {}\n")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from landcover_pnp.config import renamed
+from landcover_pnp.config import renamed, require_positive, require_within
 from landcover_pnp.evidence.settings import ClusterSettings, RefinementSettings
 from landcover_pnp.inference.settings import InferenceSettings
-from landcover_pnp.pipeline.settings import TileSettings
+from landcover_pnp.pipeline.settings import MOST_WORKERS, TileSettings
 from landcover_pnp.scenes.settings import EnviroAtlasTile, RasterFiles, SyntheticSettings
 from landcover_pnp.student.settings import StudentSettings
 
@@ -106,3 +106,8 @@ class TransferSettings:
     refinement: RefinementSettings = renamed("repair", default_factory=RefinementSettings)
     resolution_m: float = 4.0
     workers: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses pixels without size, and a number of workers that there cannot be."""
+        require_positive(self, "resolution_m")
+        require_within(self, 0, MOST_WORKERS, "workers")
