@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import types
 import typing
@@ -16,6 +17,7 @@ from jsonargparse import ArgumentError, ArgumentParser
 
 from landcover_pnp.errors import RenamedWarning, SettingsError, nearest
 from landcover_pnp.plugin_settings import flattened, folded, is_blocks
+from landcover_pnp.texts import require_local, require_text
 
 S = TypeVar("S")
 
@@ -150,15 +152,16 @@ def keys(settings: type[Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _read(config: Path) -> dict[str, Any]:
-    if not config.is_file():
+    if not os.path.isfile(config):  # noqa: PTH113, which fails where a folder may not be read
+        kind = ", but a folder or a special file" if os.path.exists(config) else ""  # noqa: PTH110
         raise SettingsError(
-            found=f"no configuration file {config}",
+            found=f"no configuration file {config}{kind}",
             expected="a YAML file",
             fix="correct the path; configs/ holds examples",
         )
     try:
         values = yaml.safe_load(config.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise SettingsError(
             found=f"{config} is no YAML: {' '.join(str(error).split())}",
             expected="lines of `key: value`, indented by spaces",
@@ -192,7 +195,9 @@ def _checked(values: dict[str, Any], settings: type[Any], config: Path, at: str 
                 _checked(v, inner, config, f"{at}{key}.") if isinstance(v, dict) else v
                 for v in items
             ]
-        elif Path in _leaves(kind):
+        else:
+            _require_plain(kind, f"{at}{key}", items)
+        if inner is None and Path in _leaves(kind):
             items = [str(config.parent / v) if isinstance(v, str) else v for v in items]
         items = _new_words(items, words.get(key, {}), f" in {config}")
         checked[key] = items if isinstance(value, list) else items[0]
@@ -214,6 +219,12 @@ def _with_new_names(
         elif isinstance(new.get(block) or {}, dict):  # what is no block is refused below
             new[block] = {**(new.get(block) or {}), name: values[key]}
     return new
+
+
+def _require_plain(kind: Any, name: str, values: list[Any]) -> None:
+    """Refuses texts with control characters, and paths that are no local ones."""
+    for value in values:
+        (require_local if Path in _leaves(kind) else require_text)(name, value)
 
 
 def _require_blocks(
@@ -263,6 +274,7 @@ def _options(words: Sequence[str], settings: type[Any]) -> dict[str, Any]:
                 fix="add the value",
             )
         value = value if equals else waiting.pop(0)
+        _require_plain(known[name], f"--{name}", [value])
         as_it_is = value != "null" and _is_text(known[name])
         try:
             values[name] = value if as_it_is else yaml.safe_load(value)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from landcover_pnp.config import load_settings, settings_block, settings_parser
 from landcover_pnp.errors import LandcoverWarning, SettingsError
+from landcover_pnp.texts import require_local
 
 S = TypeVar("S")
 
@@ -85,6 +86,7 @@ def arguments(
             expected=f"{name} as the command's first word",
             fix="see --help",
         )
+    require_local(name, words[0])
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     for option, default in options.items():
         parser.add_argument(f"--{option}", default=default)
@@ -96,6 +98,8 @@ def arguments(
             expected=f"{error.argument_name} VALUE",
             fix="add the value",
         ) from error
+    for option, value in vars(own).items():
+        require_local(f"--{option}", value)
     return words[0], vars(own), rest
 
 

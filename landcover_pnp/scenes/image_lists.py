@@ -12,6 +12,7 @@ import pyogrio
 
 from landcover_pnp.errors import RasterError
 from landcover_pnp.scenes.vector_files import vector_layers
+from landcover_pnp.storage.raster_files import raster_driver
 
 SUFFIXES = (".tif", ".tiff", ".jp2", ".j2k")
 """Names under which a folder's images are found."""
@@ -51,7 +52,7 @@ def image_files(image: Path, root: Path | None = None) -> tuple[Path, ...]:
             raise _no_index(image, f"is no UTF-8 text: {error}") from error
         lines = (line.strip() for line in text.splitlines())
         names = [line for line in lines if line and not line.startswith("#")]
-    elif image.is_file() and image.suffix.lower() not in SUFFIXES:
+    elif image.is_file() and image.suffix.lower() not in SUFFIXES and not raster_driver(image):
         names = _indexed(image)
     else:
         return (image,)
@@ -69,7 +70,7 @@ def _indexed(index: Path) -> list[str]:
         items = [f for f in features if isinstance(f, dict)] if isinstance(features, list) else []
         if any("assets" in item for item in items):
             return [_asset(item, index) for item in items]
-    layers = vector_layers(index)
+    layers = vector_layers(index, "index of images")
     if not layers:
         raise _no_index(index, "is neither an image nor a vector file")
     columns = [str(name) for name in pyogrio.read_info(index, layer=layers[0])["fields"]]

@@ -256,7 +256,7 @@ def _write_labels(
 def _write_coverage(
     layer: LayerFile, name: str, geobox: GeoBox, path: Path, extent: Box, write: Write
 ) -> None:
-    is_vector = vector_layers(layer.path) is not None
+    is_vector = vector_layers(layer.path, name) is not None
     shares = _drawn_shares if is_vector else _raster_shares
     write(
         path,

@@ -111,7 +111,7 @@ def plan_scene(files: RasterFiles, resolution_m: float) -> ScenePlan:
             notes.append(f"{beyond:.1%} of the area of interest lies beyond the imagery")
         geobox = _cropped(geobox, area)
     for name, path in input_files(files).items():
-        if name in WEAK_LAYERS and vector_layers(path) is not None:
+        if name in WEAK_LAYERS and vector_layers(path, name) is not None:
             require_overlap(path, getattr(files, name).layer, name, geobox)
             notes.append(f"{name} drawn from vectors")
         elif name in (*WEAK_LAYERS, "nlcd", "truth"):

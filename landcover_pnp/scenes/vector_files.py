@@ -12,9 +12,11 @@ import pyogrio
 import shapely
 from odc.geo.geobox import GeoBox
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, GeometryError
+from pyogrio.util import vsi_path
 from rasterio.crs import CRS
 
 from landcover_pnp.errors import DamagedError, RasterError
+from landcover_pnp.scenes.vector_formats import READ, is_vector
 from landcover_pnp.storage.georeference import system_name
 
 AREA = "area of interest"
@@ -28,18 +30,56 @@ DEGENERATE = "fix"
 """What becomes of shapes with too few points to be any: none, instead of an error for all."""
 
 
-def vector_layers(path: Path) -> list[str] | None:
-    """Names of the layers of a vector file; None if OGR does not take it for one.
+def vector_layers(path: Path, what: str = "vectors") -> list[str] | None:
+    """Names of the layers of a vector file; None if it is not called or written as one.
+
+    Args:
+        path: The file.
+        what: What it is meant to be, named in messages.
 
     Raises:
-        DamagedError: If it is called one, and cannot be opened.
+        RasterError: As ``require_vector``, but for files that may be rasters.
+        DamagedError: If it cannot be opened.
     """
-    try:
-        return [str(name) for name, _ in pyogrio.list_layers(path)]
-    except DataSourceError as error:
-        if path.suffix.lower() in SUFFIXES and path.exists():
-            raise _damaged(path, error) from error
+    if not is_vector(path, what):
+        if path.suffix.lower() in SUFFIXES:
+            raise _no_vector(path, what)
         return None
+    require_plain_name(path, what)
+    with _readable(path):
+        return [str(name) for name, _ in pyogrio.list_layers(path)]
+
+
+def require_vector(path: Path, what: str) -> None:
+    """Refuses what is no vector file that is read, before OGR opens it.
+
+    Args:
+        path: The file.
+        what: What it is meant to be, named in messages.
+
+    Raises:
+        RasterError: If it is missing, no regular file, in another format, refers to others or
+            has a name that OGR does not take as it is.
+    """
+    if not is_vector(path, what):
+        raise _no_vector(path, what)
+    require_plain_name(path, what)
+
+
+def require_plain_name(path: Path, what: str) -> None:
+    """Refuses a path that stands for another one to OGR, as the library opens it.
+
+    Raises:
+        RasterError: If there is a character in it that means something in an address.
+    """
+    opened = vsi_path(str(path))
+    if opened != str(path):
+        raise RasterError(
+            found=f"the path {str(path)!r} ({what}) would be taken for {opened!r}",
+            expected="a path without ! and ; and line breaks: vector files are opened by "
+            "addresses, in which these have a meaning",
+            fix="rename the file or the folder, or link to it by another name",
+        )
 
 
 def count_features(path: Path) -> int:
@@ -118,19 +158,26 @@ def read_layer(
         return gpd.read_file(path, layer=name, bbox=bbox, on_invalid=DEGENERATE)
 
 
-def layers_of_shapes(path: Path) -> list[str]:
+def layers_of_shapes(path: Path, what: str) -> list[str]:
     """Names of the layers of a vector file that can hold shapes.
 
     QGIS stores styles and projects as tables in a GeoPackage: nobody means those.
 
+    Args:
+        path: The file.
+        what: What it is meant to be, named in messages.
+
     Raises:
-        DataSourceError: If OGR does not take it for a vector file.
+        RasterError: As ``require_vector``.
+        DamagedError: If it cannot be opened.
     """
-    return [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
+    require_vector(path, what)
+    with _readable(path):
+        return [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
 
 
 def _layer(path: Path, layer: str | None, what: str) -> str:
-    layers = layers_of_shapes(path)
+    layers = layers_of_shapes(path, what)
     if not layers:
         raise RasterError(
             found=f"{path} ({what}) holds tables, but no layer of shapes",
@@ -175,6 +222,14 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except (DataSourceError, DataLayerError, FeatureError, GeometryError) as error:
         raise _damaged(path, error) from error
+
+
+def _no_vector(path: Path, what: str) -> DamagedError:
+    return DamagedError(
+        found=f"{path} ({what}) holds no layer of shapes in a format that is read",
+        expected=f"{READ}, complete",
+        fix="make a GeoPackage of it, for example with ogr2ogr -f GPKG; or fetch it again",
+    )
 
 
 def _damaged(path: Path, error: Exception) -> DamagedError:

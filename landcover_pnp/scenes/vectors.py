@@ -20,6 +20,7 @@ from landcover_pnp.errors import GridError, RasterError
 from landcover_pnp.grid import Box
 from landcover_pnp.scenes.vector_files import AREA, layer_bounds, read_layer, vector_layers
 from landcover_pnp.storage.georeference import apart, listed, system_name
+from landcover_pnp.texts import is_elsewhere
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,8 @@ def read_area(path: Path, geobox: GeoBox) -> shapely.Geometry:
         RasterError: If the file is missing, has no polygon or no CRS.
         GridError: If the area is empty, invalid or outside the image.
     """
-    if vector_layers(path) is None:
+    there = path.exists() or is_elsewhere(str(path))
+    if not there or vector_layers(path, AREA) is None:
         raise RasterError(
             found=f"{path} ({AREA}) is missing or no vector file",
             expected="a polygon file, such as GeoPackage, GeoJSON or shapefile",

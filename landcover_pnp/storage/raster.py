@@ -20,6 +20,7 @@ from rasterio.vrt import WarpedVRT
 
 from landcover_pnp.errors import DamagedError, RasterError
 from landcover_pnp.grid import BLOCK_PX, Box
+from landcover_pnp.storage.raster_files import open_local
 
 CACHE_BYTES = 128 * 2**20
 """GDAL's block cache in one process: by default it grows with the machine's memory."""
@@ -51,26 +52,10 @@ def open_raster(path: Path, what: str) -> Iterator[DatasetReader]:
         The open dataset.
 
     Raises:
-        RasterError: If the file is missing or not a raster.
+        RasterError: As ``raster_files.open_local``: if it is missing, not a raster, or refers to
+            other files.
     """
-    if not path.is_file():
-        raise RasterError(
-            found=f"no file {path} ({what})",
-            expected="a raster file",
-            fix="correct the path; relative paths count from the configuration's folder",
-        )
-    # Only drivers that never follow references to other files, as a VRT would.
-    driver = "JP2OpenJPEG" if path.suffix.lower() in (".jp2", ".j2k") else "GTiff"
-    try:
-        source = rasterio.open(path, driver=driver)
-    except RasterioError as error:
-        raise DamagedError(
-            found=f"{path} ({what}) is not a raster that can be opened: {error}",
-            expected="a GeoTIFF, COG or JPEG 2000 file",
-            fix="convert it, for example with gdal_translate; if it should be one of these, or "
-            "a vector file, fetch it again: it may be cut short",
-        ) from error
-    with source:
+    with open_local(path, what) as source:
         yield source
 
 

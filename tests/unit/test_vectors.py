@@ -1,6 +1,9 @@
 """Vector files as they come: odd shapes are drawn, files that say nothing true are refused."""
 
 import json
+import sqlite3
+import struct
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -61,14 +64,14 @@ def test_odd_shapes_are_drawn(shapes: list[Any], expected: float, tmp_path: Path
 
 
 def test_curves_are_drawn(tmp_path: Path) -> None:
-    ring = ", ".join(f"{X + 100 + dx} {Y - 100 + dy}"
-                     for dx, dy in ((-40, 0), (0, 40), (40, 0), (0, -40), (-40, 0)))  # fmt: skip
-    (tmp_path / "a.csv").write_text(f'WKT\n"CURVEPOLYGON(CIRCULARSTRING({ring}))"\n')
-    (tmp_path / "a.vrt").write_text(
-        '<OGRVRTDataSource><OGRVRTLayer name="a"><SrcDataSource relativeToVRT="1">a.csv'
-        f"</SrcDataSource><LayerSRS>{UTM}</LayerSRS></OGRVRTLayer></OGRVRTDataSource>"
-    )
-    assert area_m2(tmp_path / "a.vrt") == pytest.approx(3.1416 * 40**2, rel=0.01)
+    path = write(tmp_path / "a.gpkg", [HOUSE], SPATIAL_INDEX="NO", geometry_type="Unknown")
+    around = ((-40, 0), (0, 40), (40, 0), (0, -40), (-40, 0))
+    ring = [v for dx, dy in around for v in (X + 100 + dx, Y - 100 + dy)]
+    circle = struct.pack("<BIIBII10d", 1, 10, 1, 1, 8, 5, *ring)  # CURVEPOLYGON(CIRCULARSTRING)
+    with closing(sqlite3.connect(path)) as database, database:
+        header = struct.pack("<2sBBi", b"GP", 0, 1, 26917)
+        database.execute("UPDATE a SET geom = ?", (header + circle,))
+    assert area_m2(path) == pytest.approx(3.1416 * 40**2, rel=0.01)
 
 
 @pytest.mark.parametrize("away_m", [300.0, 5e4, 5e6])
