@@ -15,7 +15,7 @@ from rasterio.crs import CRS
 from rasterio.warp import transform_geom
 
 from landcover_pnp import __version__
-from landcover_pnp.errors import RasterError
+from landcover_pnp.errors import RasterError, SettingsError
 from landcover_pnp.legend import WORKING, Legend
 from landcover_pnp.products.finished import FinishedRun
 from landcover_pnp.products.model import write_prior_item
@@ -31,6 +31,7 @@ from landcover_pnp.products.stac import (
 from landcover_pnp.storage.owned_folder import make_owned
 from landcover_pnp.storage.raster import open_raster
 from landcover_pnp.storage.records import write_json
+from landcover_pnp.texts import require_text
 
 ITEM = "item.json"
 """Name of the item in a folder of products."""
@@ -151,7 +152,7 @@ def write_collection(folder: Path, title: str, prior: Path | None = None) -> Cat
         RasterError: If no run under the folder has been published, or an item is damaged.
         PriorError: If the prior cannot be opened.
     """
-    paths = sorted(folder.glob(f"**/products/{ITEM}"))
+    paths = sorted(path for path in folder.glob(f"**/products/{ITEM}") if path.is_file())
     if not paths:
         raise RasterError(
             found=f"no published run under {folder}",
@@ -206,11 +207,13 @@ def _read_item(path: Path) -> _Item:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         properties = content["properties"]
+        require_text("its title", properties["title"])
         left, bottom, right, top = map(float, content["bbox"])
         return _Item(properties["title"], properties["datetime"], (left, bottom, right, top))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, SettingsError) as error:
+        reason = error.found if isinstance(error, SettingsError) else error
         raise RasterError(
-            found=f"{path} is damaged: {error}",
+            found=f"{path} is damaged: {reason}",
             expected="a STAC item as `landcover publish` writes it",
             fix="publish this run again",
         ) from error

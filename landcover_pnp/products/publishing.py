@@ -51,11 +51,13 @@ from landcover_pnp.products.vectors import (
     write_layer_styles,
     write_polygons,
 )
+from landcover_pnp.scenes.vector_files import require_plain_name
 from landcover_pnp.storage.atomic import scratch, write_text
 from landcover_pnp.storage.geotiff import Band, write_cog, write_raster
 from landcover_pnp.storage.raster import on_grid, open_raster, read
 from landcover_pnp.storage.replaced_folder import replaced
 from landcover_pnp.storage.run_folder import RunFolder
+from landcover_pnp.texts import require_text
 
 FAILED = OutlineStyle((215, 25, 28), hatched=True)
 """How tiles without a result are drawn."""
@@ -96,6 +98,8 @@ def publish_run(run: Path, settings: PublishSettings | None = None) -> PublishSu
     finished = FinishedRun.open(run)
     title = chosen.title or finished.title
     paths = RunFolder(run)
+    require_text("the title", title)  # the run folder's name may be none
+    require_plain_name(paths.products / "landcover.gpkg", "the product")
     with (
         paths.held() as owned,
         dated(finished.finished),

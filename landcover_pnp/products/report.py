@@ -25,6 +25,7 @@ from landcover_pnp.products.rasters import CONFIDENCE_RAMP, ERRORS
 from landcover_pnp.storage.atomic import write_text
 from landcover_pnp.storage.georeference import system_name
 from landcover_pnp.storage.raster import open_raster, read
+from landcover_pnp.texts import require_text
 
 SIDE_PX = 1400
 """Longest side of the report's pictures; larger maps are thinned out."""
@@ -44,7 +45,11 @@ def write_report(run: FinishedRun, rasters: Path, path: Path, title: str) -> Pat
 
     Returns:
         The file.
+
+    Raises:
+        SettingsError: If the title has control characters.
     """
+    require_text("the title", title)
     summary = run.summary
     parts = [
         Html(f"<h1>{escaped(title)}</h1>"),

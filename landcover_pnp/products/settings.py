@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from landcover_pnp.config import require_within
+from landcover_pnp.texts import require_text
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class PublishSettings:
     probabilities: bool = False
 
     def __post_init__(self) -> None:
-        """Refuses what is no area and no length."""
+        """Refuses what is no area, no length and no title."""
+        require_text("title", self.title)
         require_within(self, 0, 1e12, "min_area_m2", "simplify_m")
 
 
@@ -41,6 +43,10 @@ class ReportSettings:
     """
 
     title: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses what is no title."""
+        require_text("title", self.title)
 
 
 @dataclass(frozen=True)
@@ -76,3 +82,7 @@ class CatalogSettings:
 
     title: str = "Land cover"
     prior: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses what is no title."""
+        require_text("title", self.title)

@@ -34,6 +34,9 @@ from landcover_pnp.products.rasters import PERCENT_NO_DATA
 from landcover_pnp.products.styles import Style, qml
 from landcover_pnp.storage.raster import open_raster, read
 
+GEOPACKAGE = {"driver": "GPKG", "dataset_options": {"VERSION": "1.3"}}
+"""How GeoPackages are written: the version that QGIS 3.22 reads without a warning."""
+
 WINDOW_PX = 1024
 """Polygons are made in windows of this side, so that memory does not grow with the map."""
 
@@ -95,19 +98,26 @@ def write_layer(frame: pd.DataFrame, path: Path, layer: str, **options: Any) -> 
     Raises:
         RunError: If it cannot be written.
     """
-    # The version that QGIS 3.22 reads without a warning.
-    version = {"VERSION": "1.3"}
+    with writing(path):
+        pyogrio.write_dataframe(frame, path, layer=layer, **GEOPACKAGE, **options)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns what OGR says while it writes a file into an error of ours.
+
+    Raises:
+        RunError: If the file cannot be written.
+    """
     try:
-        pyogrio.write_dataframe(
-            frame, path, layer=layer, driver="GPKG", dataset_options=version, **options
-        )
+        yield
         if not path.is_file():
-            raise OSError("it went elsewhere: OGR reads a ! in a path as the end of an archive")
+            raise OSError("it went elsewhere")
     except (DataSourceError, DataLayerError, FieldError, FeatureError, OSError) as error:
         raise RunError(
             found=f"{path} could not be written: {error}",
             expected="a complete file",
-            fix="free disk space or choose a folder without ! in its path, then repeat the command",
+            fix="free disk space or choose another folder, then repeat the command",
         ) from error
 
 

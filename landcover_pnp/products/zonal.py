@@ -13,7 +13,7 @@ import geopandas
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from pyogrio.errors import DataLayerError, DataSourceError
+from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 from rasterio.features import geometry_mask
 from rasterio.io import DatasetReader
 
@@ -23,8 +23,9 @@ from landcover_pnp.legend import CLASS_COUNT, WORKING
 from landcover_pnp.products.finished import FinishedRun
 from landcover_pnp.products.rasters import classes
 from landcover_pnp.products.stac import slug
-from landcover_pnp.products.vectors import write_layer
-from landcover_pnp.scenes.vector_files import DEGENERATE, layers_of_shapes
+from landcover_pnp.products.tables import write_csv, write_features
+from landcover_pnp.scenes.vector_files import layers_of_shapes, require_plain_name
+from landcover_pnp.scenes.vector_tables import read_table
 from landcover_pnp.scenes.vectors import near_grid, shares_beyond
 from landcover_pnp.storage.atomic import completed
 from landcover_pnp.storage.georeference import system_name
@@ -153,6 +154,7 @@ def zonal(run: Path, path: Path, layer: str | None = None) -> ZonalSummary:
     finished = FinishedRun.open(run)
     out = RunFolder(run).zonal
     require_apart([path], [out])
+    require_plain_name(out / f"{path.stem}.gpkg", "the table of the zones")
     zones, notes = _read_zones(path, layer, finished)
     table = zone_table(finished, zones)
     stem = path.stem if layer is None else f"{path.stem}-{slug(layer)}"
@@ -171,9 +173,9 @@ def zonal(run: Path, path: Path, layer: str | None = None) -> ZonalSummary:
         owned.claim(*names)
         start = time.monotonic()
         with completed(csv) as partial:
-            table.drop(columns=table.geometry.name).to_csv(partial, index=False)
+            write_csv(table.drop(columns=table.geometry.name), partial)
         with completed(gpkg) as partial:
-            write_layer(table, partial, "zones")
+            write_features(table, partial, "zones")
         hashes = file_hashes(out, (csv, gpkg))
         Record("done", made_of, time.monotonic() - start, files=hashes).write(record)
     return ZonalSummary(len(table), csv, gpkg, tuple(notes))
@@ -183,13 +185,13 @@ def _read_zones(
     path: Path, layer: str | None, run: FinishedRun
 ) -> tuple[geopandas.GeoDataFrame, list[str]]:
     try:
-        layers = layers_of_shapes(path)
+        layers = layers_of_shapes(path, "zones")
         if layer is None and len(layers) > 1:
             names = ", ".join(sorted(layers))
             raise _unusable(f"{path} has several layers: {names}", "name one with --layer")
-        layer = layer or next(iter(layers), None)
-        zones = geopandas.read_file(path, layer=layer, on_invalid=DEGENERATE)
-    except (DataSourceError, DataLayerError, OSError, ValueError) as error:
+        layer = layer or next(iter(layers), "")
+        zones = read_table(path, layer) if layer else None
+    except (DataSourceError, DataLayerError, FeatureError, OSError, ValueError) as error:
         raise _unusable(f"{path} cannot be read: {error}", "correct the path or --layer") from error
     if not isinstance(zones, geopandas.GeoDataFrame) or not len(zones):
         raise _unusable(f"{path} holds no shapes", "take a layer of polygons")

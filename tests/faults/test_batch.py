@@ -66,6 +66,14 @@ def test_a_table_that_a_spreadsheet_rewrote_does_not_stop_a_batch(
     assert [row["exit_code"] for row in rows(tmp_path)] == ["0", "0"]
 
 
+def test_a_city_whose_name_is_a_formula_is_text_in_the_table(tmp_path: Path) -> None:
+    cities = [named(write_scene(tmp_path / "a"), "=1+1"), named(write_scene(tmp_path / "b"), "b")]
+    (tmp_path / "a" / "nlcd.tif").unlink()
+    for _ in range(2):  # the second time the first one's rows are there
+        assert main(["batch", str(write_batch(tmp_path, *cities))]) == 3
+        assert [row["city"] for row in rows(tmp_path)] == ["'=1+1", "b"]
+
+
 def test_all_cities_are_planned_before_the_first_is_mapped(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
