@@ -15,6 +15,8 @@ import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from landcover_pnp.errors import SettingsError
+
 _BLOCKS = "blocks"
 _CHOICES = "choices"
 _FLAT_OF = "_flat_of"
@@ -84,7 +86,11 @@ def flattened(settings: type[Any], *, copied: bool = False) -> type[Any]:
 
 
 def folded(value: Any) -> Any:
-    """Settings of a flattened dataclass as those of the dataclass itself, nested ones too."""
+    """Settings of a flattened dataclass as those of the dataclass itself, nested ones too.
+
+    Raises:
+        SettingsError: If the class of a block raises a ValueError.
+    """
     if isinstance(value, list):
         return [folded(item) for item in value]
     settings = getattr(type(value), _FLAT_OF, None)
@@ -94,10 +100,22 @@ def folded(value: Any) -> Any:
     for field in dataclasses.fields(settings):
         if is_blocks(field):
             names = field.metadata[_BLOCKS]()
-            values[field.name] = {name: folded(getattr(value, name)) for name in names}
+            values[field.name] = {name: _block(name, getattr(value, name)) for name in names}
         else:
             values[field.name] = folded(getattr(value, field.name))
     return settings(**values)
+
+
+def _block(name: str, flat: Any) -> Any:
+    """A block's own settings, whose class may refuse them."""
+    try:
+        return folded(flat)
+    except ValueError as error:
+        raise SettingsError(
+            found=f"settings of {name}: {error}",
+            expected="settings that it takes",
+            fix=f"correct the block {name} in the configuration or on the command line",
+        ) from error
 
 
 def _shown(kind: Any, words: tuple[str, ...] | None) -> Any:

@@ -1,12 +1,15 @@
-"""Checks of an engine's own settings, which name them as a configuration does."""
+"""Checks of engines, and of their own settings, which they name as a configuration does."""
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from typing import TYPE_CHECKING, Any
 
 from landcover_pnp.errors import SettingsError
 
 if TYPE_CHECKING:
+    from landcover_pnp.inference.registry import Engine
     from landcover_pnp.prior.denoiser import Prior
 
 
@@ -44,6 +47,61 @@ def require_noise_level(engine: str, settings: Any, name: str, prior: Prior | No
         high = prior.schedule.steps
         wanted = f"a noise level of the prior, 0 to {high}"
         _require(engine, name, getattr(settings, name), 0, high, wanted)
+
+
+def made_engine(engine: Any, package: str) -> Engine[Any]:
+    """An engine, made of its class where that is given.
+
+    Args:
+        engine: An engine or its class.
+        package: What it is blamed on.
+
+    Raises:
+        SettingsError: If it is no engine; lists all that is missing.
+    """
+    from landcover_pnp.inference.settings import InferenceSettings  # which asks this module
+
+    taken = {field.name for field in dataclasses.fields(InferenceSettings)} | {"package", "recipe"}
+    made = engine() if isinstance(engine, type) else engine
+    name = getattr(made, "name", None)
+    kind: Any = getattr(made, "Settings", None)
+    faults = {
+        f"name is {name!r}": not re.fullmatch("[a-z][a-z0-9_]*", str(name)),
+        f"name {name!r} is a key of inference already": name in taken,
+        "needs_prior is no bool": not isinstance(getattr(made, "needs_prior", None), bool),
+        "Settings is no frozen dataclass": not _is_frozen(kind),
+        "no method check": not callable(getattr(made, "check", None)),
+        "no method run": not callable(getattr(made, "run", None)),
+    }
+    wrong = [fault for fault, true in faults.items() if true]
+    if not wrong:
+        needed = [field.name for field in dataclasses.fields(kind) if _has_no_default(field)]
+        wrong = [f"Settings.{name} has no default" for name in needed]
+    if wrong:
+        title = engine_class(engine).__qualname__
+        raise SettingsError(
+            found=f"{title} of {package} is no engine: {'; '.join(wrong)}",
+            expected="a name of small letters, digits and _, needs_prior, a frozen dataclass "
+            "Settings whose fields have defaults, check(settings, prior) and run(task)",
+            fix="add what is missing, see landcover_pnp.inference.registry.Engine",
+        )
+    checked: Engine[Any] = made
+    return checked
+
+
+def _is_frozen(kind: Any) -> bool:
+    parameters = getattr(kind, "__dataclass_params__", None)
+    return isinstance(kind, type) and bool(getattr(parameters, "frozen", False))
+
+
+def _has_no_default(field: dataclasses.Field[Any]) -> bool:
+    missing = dataclasses.MISSING
+    return field.init and field.default is missing and field.default_factory is missing
+
+
+def engine_class(engine: Any) -> type[Any]:
+    """The class of an engine, or the class itself."""
+    return engine if isinstance(engine, type) else type(engine)
 
 
 def _require(engine: str, name: str, value: Any, low: float, high: float, wanted: str) -> None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import pkgutil
-import re
 import sys
 from collections.abc import Iterable
 from functools import cache
@@ -23,6 +22,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from landcover_pnp.errors import SettingsError, nearest
+from landcover_pnp.inference.checks import engine_class, made_engine
 from landcover_pnp.plugin_settings import choices, one_of
 
 if TYPE_CHECKING:
@@ -144,10 +144,10 @@ def register_engine(engine: E) -> E:
     Raises:
         SettingsError: If it is no engine, or another one has its name.
     """
-    module = _kind(engine).__module__
+    module = engine_class(engine).__module__
     top = module.partition(".")[0]
     package = OURS if top == __name__.partition(".")[0] else f"the module {module}"
-    new = _Registered(_made(engine, package), _loading[-1] if _loading else package)
+    new = _Registered(made_engine(engine, package), _loading[-1] if _loading else package)
     if package != OURS:
         _import_built_in()
         # Not loaded to compare: this may be the import of one of them.
@@ -246,7 +246,7 @@ def _installed(path: tuple[str, ...]) -> tuple[list[_Registered], dict[str, _Bro
         try:
             loaded = point.load()
             engines = _in_module(loaded) if isinstance(loaded, ModuleType) else [loaded]
-            found += [_Registered(_made(one, package), package) for one in engines]
+            found += [_Registered(made_engine(one, package), package) for one in engines]
         except Exception as error:  # of any kind: it is another's code
             broken[point.name] = _Broken(package, f"{type(error).__name__}: {error}")
         finally:
@@ -256,10 +256,11 @@ def _installed(path: tuple[str, ...]) -> tuple[list[_Registered], dict[str, _Bro
 
 def _in_module(module: ModuleType) -> Iterable[Any]:
     """The engines that a module registered when it was imported."""
-    names = [n for n, r in _registered.items() if _kind(r.engine).__module__ == module.__name__]
-    if not names:
+    engines = [known.engine for known in _registered.values()]
+    found = [one for one in engines if engine_class(one).__module__ == module.__name__]
+    if not found:
         raise ValueError(f"{module.__name__} registers no engine")
-    return [_registered[name].engine for name in names]
+    return found
 
 
 def _package(point: EntryPoint) -> str:
@@ -284,50 +285,5 @@ def _two(name: str, one: str, other: str) -> SettingsError:
     )
 
 
-def _made(engine: Any, package: str) -> Engine[Any]:
-    """The engine itself, if it is one."""
-    from landcover_pnp.inference.settings import InferenceSettings  # which asks this module
-
-    taken = {field.name for field in dataclasses.fields(InferenceSettings)} | {"package", "recipe"}
-    made = engine() if isinstance(engine, type) else engine
-    name = getattr(made, "name", None)
-    kind: Any = getattr(made, "Settings", None)
-    faults = {
-        f"name is {name!r}": not re.fullmatch("[a-z][a-z0-9_]*", str(name)),
-        f"name {name!r} is a key of inference already": name in taken,
-        "needs_prior is no bool": not isinstance(getattr(made, "needs_prior", None), bool),
-        "Settings is no frozen dataclass": not _is_frozen(kind),
-        "no method check": not callable(getattr(made, "check", None)),
-        "no method run": not callable(getattr(made, "run", None)),
-    }
-    wrong = [fault for fault, true in faults.items() if true]
-    if not wrong:
-        needed = [field.name for field in dataclasses.fields(kind) if _has_no_default(field)]
-        wrong = [f"Settings.{name} has no default" for name in needed]
-    if wrong:
-        raise SettingsError(
-            found=f"{_kind(engine).__qualname__} of {package} is no engine: {'; '.join(wrong)}",
-            expected="a name of small letters, digits and _, needs_prior, a frozen dataclass "
-            "Settings whose fields have defaults, check(settings, prior) and run(task)",
-            fix="add what is missing, see landcover_pnp.inference.registry.Engine",
-        )
-    checked: Engine[Any] = made
-    return checked
-
-
-def _is_frozen(kind: Any) -> bool:
-    parameters = getattr(kind, "__dataclass_params__", None)
-    return isinstance(kind, type) and bool(getattr(parameters, "frozen", False))
-
-
-def _has_no_default(field: dataclasses.Field[Any]) -> bool:
-    missing = dataclasses.MISSING
-    return field.init and field.default is missing and field.default_factory is missing
-
-
-def _kind(engine: Any) -> type[Any]:
-    return engine if isinstance(engine, type) else type(engine)
-
-
 def _identity(engine: Any) -> tuple[str, str]:
-    return _kind(engine).__module__, _kind(engine).__qualname__
+    return engine_class(engine).__module__, engine_class(engine).__qualname__

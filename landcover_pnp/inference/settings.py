@@ -12,11 +12,15 @@ from landcover_pnp.inference.registry import (
     OURS,
     engine,
     engine_blocks,
+    engine_names,
     engine_words,
     package_of,
     starts,
 )
 from landcover_pnp.plugin_settings import blocks_of, one_of
+
+BASELINE = "evidence"
+"""Engine of the map that every run has beside its own engine's, which must beat it."""
 
 CONSTRAINTS = ("mutual_information", "weak_label_kl")
 """Names of the constraints that settings can weigh, see ``inference.constraints``."""
@@ -64,7 +68,8 @@ class InferenceSettings:
             processors that have it, and far longer on those that have not; other processors
             then give other last digits.
         constraints: The terms that some engines weigh against the prior.
-        options: Settings of engines by their names; those not given have their defaults.
+        options: Settings of engines by their names; those not given have their defaults, and
+            are there too if they count or are built-in ones.
 
     Raises:
         SettingsError: If there is no such engine, options are of another engine's class, or
@@ -87,14 +92,11 @@ class InferenceSettings:
                     expected=f"the class {kind.__name__} of {kind.__module__}",
                     fix="give an engine's own settings under its name",
                 )
-        # All that count, and of the others what somebody has set: equal settings are equal.
-        used = self.used()
-        others = {
-            name: own
-            for name, own in self.options.items()
-            if name not in used and own != engine(name).Settings()
-        }
-        object.__setattr__(self, "options", {**used, **others})
+        # Those that count, and the built-in ones, and of others what somebody has set: settings
+        # that are equal compare so, and their file needs no package that nobody asked for.
+        there = {name: self.of(name) for name in engine_names() if package_of(name) == OURS}
+        others = {n: own for n, own in self.options.items() if own != engine(n).Settings()}
+        object.__setattr__(self, "options", {**there, **self.used(), **others})
 
     def of(self, name: str) -> Any:
         """An engine's own settings.

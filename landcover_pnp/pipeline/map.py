@@ -18,6 +18,7 @@ from landcover_pnp.evidence.clusters import sample_centres
 from landcover_pnp.evidence.matrix_sources import matrix_from_source
 from landcover_pnp.evidence.road_reference import scene_roads
 from landcover_pnp.inference.registry import registered_here
+from landcover_pnp.inference.settings import BASELINE
 from landcover_pnp.legend import LEGENDS
 from landcover_pnp.pipeline.mosaic import TileResults, blend_tiles
 from landcover_pnp.pipeline.overview import write_overview
@@ -34,7 +35,7 @@ from landcover_pnp.pipeline.student_tiles import (
 )
 from landcover_pnp.pipeline.summary import MapSummary
 from landcover_pnp.pipeline.tile_counts import TileCounts, run_tiles
-from landcover_pnp.pipeline.tiles import BASELINE, Tiled, TileJob, tile_work
+from landcover_pnp.pipeline.tiles import Tiled, TileJob, tile_work
 from landcover_pnp.pipeline.workers.task_pool import TaskPool
 from landcover_pnp.pipeline.workers.worker_pool import WorkerPool
 from landcover_pnp.products.rasters import PRODUCTS, drawn_by, provenance_tags, write_products

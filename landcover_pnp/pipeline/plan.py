@@ -10,8 +10,8 @@ from landcover_pnp.errors import PriorError, SettingsError
 from landcover_pnp.evidence.settings import WeakLabelSettings
 from landcover_pnp.grid import TileGrid
 from landcover_pnp.inference.engine import require_usable
+from landcover_pnp.inference.settings import BASELINE
 from landcover_pnp.pipeline.settings import MapSettings
-from landcover_pnp.pipeline.tiles import BASELINE
 from landcover_pnp.prior.denoiser import Prior, load_prior
 from landcover_pnp.scenes.enviroatlas import scene_files
 from landcover_pnp.scenes.rasters import ScenePlan, plan_scene

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from landcover_pnp.config import plain
 from landcover_pnp.errors import RequestError
+from landcover_pnp.inference.registry import engine_names
+from landcover_pnp.inference.settings import BASELINE
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.storage.records import changed, ingredients
 from landcover_pnp.storage.run_folder import RunFolder
@@ -32,7 +34,9 @@ def changed_settings(run: Path, settings: MapSettings) -> list[str]:
     if not isinstance(before, dict):
         return []
     names = changed(ingredients(**before), ingredients(**plain(settings)))
-    return [name for name in names if name not in WHERE_ONLY]
+    used = settings.inference.used(BASELINE)
+    idle = tuple(f"inference.{name}." for name in engine_names() if name not in used)
+    return [name for name in names if name not in WHERE_ONLY and not name.startswith(idle)]
 
 
 def require_same_request(run: Path, settings: MapSettings) -> None:

@@ -23,7 +23,7 @@ from landcover_pnp.grid import Box, Tile, TileGrid
 from landcover_pnp.inference.engine import infer_each
 from landcover_pnp.inference.observations import Observations
 from landcover_pnp.inference.registry import Engine, register_engine
-from landcover_pnp.inference.settings import InferenceSettings
+from landcover_pnp.inference.settings import BASELINE, InferenceSettings
 from landcover_pnp.legend import NO_DATA
 from landcover_pnp.prior.denoiser import load_prior
 from landcover_pnp.scenes.scene import Scene
@@ -31,9 +31,6 @@ from landcover_pnp.storage.geotiff import Band, write_raster
 from landcover_pnp.storage.probabilities import BAND, encode
 from landcover_pnp.storage.records import Ingredients, Record, file_hashes
 from landcover_pnp.storage.run_folder import METHODS
-
-BASELINE = "evidence"
-"""Engine of the map that the engine's own must beat."""
 
 PREVIEW = "classes"
 """Raster of a tile's most probable classes, its core alone: what can be seen during the run."""

@@ -248,6 +248,31 @@ def test_equal_settings_are_equal_and_come_back_from_their_file(tmp_path: Path) 
     assert load_settings(DemoSettings) == DemoSettings()
 
 
+def test_settings_that_their_class_refuses_are_named() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class StrictSettings:
+        weight: float = 1.0
+
+        def __post_init__(self) -> None:
+            if self.weight < 0:
+                raise ValueError(f"weight is {self.weight}")
+
+    register_engine(type("Strict", (Own,), {"name": "strict", "Settings": StrictSettings}))
+    words = ["--inference.strict.weight", "-1"]
+    with pytest.raises(SettingsError, match=r"settings of strict: weight is -1\.0"):
+        load_settings(DemoSettings, overrides=words)
+
+
+def test_the_file_of_a_run_names_no_engine_of_others_that_has_no_part_in_it() -> None:
+    """It could not be read once their package is gone; built-in ones are there for the record."""
+    register_engine(Own)
+    assert set(plain(InferenceSettings())) >= {*ENGINES, "engine"}
+    assert "own" not in plain(InferenceSettings())
+    assert plain(InferenceSettings("own"))["own"] == {"weight": 1.0}
+    assert "own" in plain(InferenceSettings(options={"own": OwnSettings(weight=2)}))
+    assert InferenceSettings("denoise", options={"own": OwnSettings()}) == InferenceSettings()
+
+
 def test_a_recipe_stood_beside_the_block_that_it_is_in_now(tmp_path: Path) -> None:
     config = tmp_path / "demo.yaml"
     for text in (

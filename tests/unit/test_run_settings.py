@@ -7,6 +7,8 @@ import pytest
 
 from landcover_pnp.config import plain
 from landcover_pnp.errors import RequestError
+from landcover_pnp.inference.engines.guided import GuidedSettings
+from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.pipeline.run_settings import changed_settings, require_same_request
 from landcover_pnp.pipeline.settings import MapSettings, TileSettings
 from landcover_pnp.scenes.settings import RasterFiles, SceneSettings
@@ -24,6 +26,8 @@ def run(tmp_path: Path) -> Path:
 def test_the_same_request_goes_on(run: Path) -> None:
     require_same_request(run, SETTINGS)
     require_same_request(run / "new", SETTINGS)
+    idle = SETTINGS.inference.with_options(guided=GuidedSettings(steps=7))
+    require_same_request(run, dataclasses.replace(SETTINGS, inference=idle))
     elsewhere = dataclasses.replace(SETTINGS, workers=3, scheduler="tcp://head:8786")
     require_same_request(run, elsewhere)
 
@@ -32,6 +36,7 @@ def test_the_same_request_goes_on(run: Path) -> None:
     ("other", "name"),
     [
         (dataclasses.replace(SETTINGS, seed=1), "seed"),
+        (dataclasses.replace(SETTINGS, inference=InferenceSettings("guided")), "inference.engine"),
         (dataclasses.replace(SETTINGS, tiles=TileSettings(core_px=64)), "tiles.core_px"),
         (
             dataclasses.replace(
