@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class LandcoverError(Exception):
@@ -115,6 +117,14 @@ class WeakLabelsWarning(LandcoverWarning):
 
 class RenamedWarning(LandcoverWarning):
     """A key or word of an older version was read under its new name."""
+
+
+@contextmanager
+def strict() -> Iterator[None]:
+    """A context in which the package's warnings are errors."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", LandcoverWarning)
+        yield
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

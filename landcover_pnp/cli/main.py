@@ -8,11 +8,11 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from landcover_pnp import __version__
 from landcover_pnp.cli import maps, priors, publishing, runs, transfer
 from landcover_pnp.cli.command import Command, complain, say
 from landcover_pnp.errors import LandcoverError, LandcoverWarning, SettingsError, nearest
 from landcover_pnp.interruption import ended_by_signals, exit_code, how_to_resume
+from landcover_pnp.version import __version__
 
 HELP = re.compile(r"-h|--((?P<block>.+)\.)?help")
 """A word that asks for help on a command, or on a block of its settings."""

@@ -10,17 +10,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landcover_pnp import __version__
 from landcover_pnp.config import plain
 from landcover_pnp.errors import RasterError, WeakLabelsWarning
 from landcover_pnp.evaluation.scores import Scheme, Scores, evaluate_map
-from landcover_pnp.evidence.clusters import sample_centres
 from landcover_pnp.evidence.matrix_sources import matrix_from_source
-from landcover_pnp.evidence.road_reference import scene_roads
 from landcover_pnp.inference.registry import registered_here
 from landcover_pnp.inference.settings import BASELINE
 from landcover_pnp.legend import LEGENDS
 from landcover_pnp.pipeline.mosaic import TileResults, blend_tiles
+from landcover_pnp.pipeline.observe import Observer
 from landcover_pnp.pipeline.overview import write_overview
 from landcover_pnp.pipeline.plan import MapPlan, plan_map
 from landcover_pnp.pipeline.preview import write_preview
@@ -57,6 +55,7 @@ from landcover_pnp.storage.records import (
 )
 from landcover_pnp.storage.run_folder import METHODS, STUDENT, RunFolder, tile_names
 from landcover_pnp.student.settings import StudentSettings
+from landcover_pnp.version import __version__
 
 PREVIEW_EVERY_S = 60.0
 """Time between looks that the preview allows."""
@@ -143,18 +142,20 @@ def _own_tiles(job: Tiled, owned: OwnedFolder) -> None:
 def _job(
     settings: MapSettings, plan: MapPlan, scene: Scene, matrix: NDArray[np.float64], run: Path
 ) -> TileJob:
-    sample = scene.sample(settings.clusters.sample_px, settings.seed)
+    observer = Observer.of(
+        scene,
+        matrix,
+        settings.weak_labels,
+        settings.clusters,
+        settings.seed,
+        indices=settings.inference.uses_indices,
+    )
     return TileJob(
         scene=scene.folder.absolute(),
         out=RunFolder(run).tiles.absolute(),
         grid=plan.grid,
-        weak_labels=settings.weak_labels,
-        matrix=matrix,
-        clusters=settings.clusters,
-        centres=sample_centres(sample, settings.clusters, settings.seed),
-        roads=scene_roads(scene) if settings.inference.uses_indices else None,
+        observer=observer,
         inference=settings.inference,
-        seed=settings.seed,
         made_of=ingredients(
             version=__version__,
             scene=scene.fingerprint,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,16 +14,12 @@ import torch
 from numpy.typing import NDArray
 
 from landcover_pnp.errors import DiskFullError, LandcoverError, TileError
-from landcover_pnp.evidence.clusters import responsibilities
-from landcover_pnp.evidence.settings import ClusterSettings, WeakLabelSettings
-from landcover_pnp.evidence.spectral_indices import RoadReference, class_given_image
-from landcover_pnp.evidence.weak_labels import weak_labels
 from landcover_pnp.grid import Box, Tile, TileGrid
 from landcover_pnp.inference.engine import infer_each
-from landcover_pnp.inference.observations import Observations
 from landcover_pnp.inference.registry import Engine, register_engine
 from landcover_pnp.inference.settings import BASELINE, InferenceSettings
 from landcover_pnp.legend import NO_DATA
+from landcover_pnp.pipeline.observe import Observer
 from landcover_pnp.prior.denoiser import load_prior
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.storage.geotiff import Band, write_raster
@@ -69,13 +64,8 @@ class TileJob:
         scene: Folder of the prepared scene.
         out: Folder of the tiles' files.
         grid: The tiles.
-        weak_labels: Weak label settings.
-        matrix: p(class | NLCD), (nlcd class, class).
-        clusters: Cluster settings.
-        centres: Start centres of the whole scene, (cluster, band).
-        roads: Road reference of the whole scene; None where spectral indices do not count.
+        observer: What the observations of all tiles share.
         inference: Engine settings.
-        seed: Seed of the run.
         made_of: What the tiles depend on besides their position.
         engines: Engines that the program has registered itself, so that no worker knows them.
     """
@@ -83,13 +73,8 @@ class TileJob:
     scene: Path
     out: Path
     grid: TileGrid
-    weak_labels: WeakLabelSettings
-    matrix: NDArray[np.float64]
-    clusters: ClusterSettings
-    centres: NDArray[np.float32]
-    roads: RoadReference | None
+    observer: Observer
     inference: InferenceSettings
-    seed: int
     made_of: Ingredients
     engines: tuple[Engine[Any], ...] = ()
 
@@ -202,32 +187,15 @@ def _probabilities(
             expected="imagery whose pixels can all be read",
             fix="fetch the file again and repeat the command; the other tiles are mapped",
         )
-    reach = math.ceil(job.weak_labels.nlcd_kernel_m / 2 / scene.resolution_m)
-    around = tile.canvas.grow(reach).clip(scene.extent)
-    inside = tile.canvas.within(around)
-    valid = scene.valid(tile.canvas)
-    weak = weak_labels(
-        scene.nlcd(around),
-        job.matrix,
-        scene.coverage("roads", around),
-        scene.coverage("buildings", around),
-        scene.coverage("water", around),
-        scene.valid(around),
-        job.weak_labels,
-        scene.resolution_m,
-    )
-    weak_p = weak.probabilities[:, *inside]
-    undecided = valid & (np.ptp(weak_p, axis=0) == 0)
+    observations = job.observer.observe(scene, tile.canvas)
+    valid, weak = observations.valid, observations.weak_labels
     if not valid.any():
-        return dict.fromkeys(METHODS, np.zeros_like(weak_p)), {"valid_px": 0}
-    image = scene.image(tile.canvas)
-    clusters = responsibilities(image, valid, job.centres, job.clusters, job.seed)
-    indices = class_given_image(image, job.roads) if job.roads else None
-    observations = Observations(clusters, weak_p, valid, (tile.canvas.y0, tile.canvas.x0), indices)
+        return dict.fromkeys(METHODS, np.zeros_like(weak)), {"valid_px": 0}
+    undecided = valid & (np.ptp(weak, axis=0) == 0)
     prior = load_prior(job.inference.prior) if job.inference.needs_prior else None
     engines = (BASELINE, job.inference.engine)
-    maps = infer_each(engines, observations, job.inference, prior, job.seed)
-    results = {"map": maps[job.inference.engine], BASELINE: maps[BASELINE], "weak_labels": weak_p}
+    maps = infer_each(engines, observations, job.inference, prior, job.observer.seed)
+    results = {"map": maps[job.inference.engine], BASELINE: maps[BASELINE], "weak_labels": weak}
     core = tile.core.within(tile.canvas)
     figures = {"valid_px": int(valid[core].sum()), "uniform_px": int(undecided[core].sum())}
     return {method: np.where(valid, p, 0) for method, p in results.items()}, figures

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 from rasterio.crs import CRS
 from rasterio.warp import transform_geom
 
-from landcover_pnp import __version__
 from landcover_pnp.errors import RasterError, SettingsError
 from landcover_pnp.legend import WORKING, Legend
 from landcover_pnp.products.finished import FinishedRun
@@ -32,6 +31,7 @@ from landcover_pnp.storage.owned_folder import make_owned
 from landcover_pnp.storage.raster import open_raster
 from landcover_pnp.storage.records import write_json
 from landcover_pnp.texts import require_text
+from landcover_pnp.version import __version__
 
 ITEM = "item.json"
 """Name of the item in a folder of products."""

@@ -45,11 +45,12 @@ class LandCover(xr.Dataset):  # type: ignore[no-untyped-call]
         return _picture(self) + shown if "landcover" in self else shown
 
 
-def open_run(run: str | Path) -> LandCover:
+def open_run(run: str | Path, *, holds: object = None) -> LandCover:
     """Opens the map of a finished run.
 
     Args:
         run: The run folder.
+        holds: What must live as long as pixels can be read, such as a temporary scene.
 
     Returns:
         The map; nothing of its pixels is read yet.
@@ -67,18 +68,18 @@ def open_run(run: str | Path) -> LandCover:
     with open_raster(folder.landcover, "map") as source:
         coordinates = xr_coords(GeoBox.from_rio(source))
     fine = STUDENT if folder.probability(STUDENT).is_file() and _drawn(folder) else "map"
-    probabilities = _lazy(folder.probability(fine), decoded=True)
+    probabilities = _lazy(folder.probability(fine), holds, decoded=True)
     return LandCover(
         {
-            "landcover": (("y", "x"), _lazy(folder.landcover), LANDCOVER),
+            "landcover": (("y", "x"), _lazy(folder.landcover, holds), LANDCOVER),
             "confidence": (
                 ("y", "x"),
-                _lazy(folder.confidence),
+                _lazy(folder.confidence, holds),
                 {"long_name": "largest class probability", "units": "percent", "_FillValue": 255},
             ),
             "entropy": (
                 ("y", "x"),
-                _lazy(folder.raster("entropy")),
+                _lazy(folder.raster("entropy"), holds),
                 {"long_name": "entropy of the classes", "units": "percent", "_FillValue": 255},
             ),
             "probabilities": (
@@ -114,8 +115,8 @@ def _drawn(folder: RunFolder) -> bool:
 class _RasterArray(BackendArray):
     """A raster whose windows are read when they are asked for."""
 
-    def __init__(self, path: Path, *, decoded: bool) -> None:
-        self._path, self._decoded = path, decoded
+    def __init__(self, path: Path, holds: object, *, decoded: bool) -> None:
+        self._path, self._decoded, self._holds = path, decoded, holds
         with open_raster(path, "raster of the run") as source:
             height, width, count = source.height, source.width, source.count
             self.dtype = np.dtype(np.float32 if decoded else source.dtypes[0])
@@ -151,8 +152,8 @@ def _range(key: int | slice, size: int) -> tuple[int, int, int | slice]:
     return low, high + 1, slice(None, None, step)
 
 
-def _lazy(path: Path, *, decoded: bool = False) -> xr.Variable | Any:
-    return indexing.LazilyIndexedArray(_RasterArray(path, decoded=decoded))
+def _lazy(path: Path, holds: object, *, decoded: bool = False) -> xr.Variable | Any:
+    return indexing.LazilyIndexedArray(_RasterArray(path, holds, decoded=decoded))
 
 
 def _picture(result: LandCover) -> str:

@@ -6,17 +6,14 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
-import rioxarray
-import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.io import DatasetReader
 
-from landcover_pnp import __version__
-from landcover_pnp.grid import BLOCK_PX, Box, blocks
+from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import CLASS_COUNT, NO_DATA, WORKING, LandClass, Legend
 from landcover_pnp.products.styles import ClassStyle, Colour, RampStyle, Style, qml
 from landcover_pnp.storage.atomic import scratch, write_text
@@ -24,6 +21,7 @@ from landcover_pnp.storage.geotiff import Band, write_cog, write_raster
 from landcover_pnp.storage.probabilities import decode
 from landcover_pnp.storage.raster import open_raster, read
 from landcover_pnp.storage.records import Ingredients, fingerprint
+from landcover_pnp.version import __version__
 
 PERCENT_NO_DATA = 255
 """Value of no data in the confidence and entropy rasters, whose data is 0 to 100."""
@@ -223,25 +221,6 @@ def write_products(
         write_text(path.with_suffix(".qml"), qml(product.style))
         written.append(path)
     return written
-
-
-def open_products(run: Path) -> xr.Dataset:
-    """A run's products as one dataset, read by dask as it is used.
-
-    Args:
-        run: Folder of a run with its products.
-
-    Returns:
-        One (y, x) variable a product, with coordinates in the CRS of the map; see each
-        variable's ``long_name``, and ``PRODUCTS`` for the values of no data. Beside a student's
-        finer map, the pixels of the others are repeated.
-    """
-    layers = {}
-    for stem in PRODUCTS:
-        opened = rioxarray.open_rasterio(run / f"{stem}.tif", chunks={"x": BLOCK_PX, "y": BLOCK_PX})
-        layers[stem] = cast(xr.DataArray, opened).squeeze("band", drop=True)
-    finest = max(layers.values(), key=lambda layer: layer.size)
-    return xr.Dataset({k: v.reindex_like(finest, method="nearest") for k, v in layers.items()})
 
 
 def _pixels(

@@ -229,12 +229,21 @@ def _file(layer: Layer, name: str, home: Path) -> Path:
     owned = make_owned(home / _INPUTS, "inputs of a scene", beside=True)
     owned.claim(f"{name}.tif")
     path = owned.path / f"{name}.tif"
-    _write_array(layer, path, name)
+    write_array(layer, path, name)
     return path
 
 
-def _write_array(array: xr.DataArray, path: Path, name: str) -> None:
-    """Writes an array as GeoTIFF, rows from north to south."""
+def write_array(array: xr.DataArray, path: Path, name: str) -> None:
+    """Writes an array as GeoTIFF, rows from north to south.
+
+    Args:
+        array: (y, x) or (band, y, x) in any order, with evenly spaced coordinates and a CRS.
+        path: The file.
+        name: What it is, for messages.
+
+    Raises:
+        RasterError: If it has no grid or no CRS, or further dimensions.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # what is missing is said below
         geobox = array.odc.geobox
@@ -246,7 +255,7 @@ def _write_array(array: xr.DataArray, path: Path, name: str) -> None:
             fix="write the CRS into it: array.rio.write_crs('EPSG:26917')",
         )
     if geobox.resolution.y > 0:
-        return _write_array(array.isel({geobox.dimensions[0]: slice(None, None, -1)}), path, name)
+        return write_array(array.isel({geobox.dimensions[0]: slice(None, None, -1)}), path, name)
     values = np.asarray(array.transpose(..., *geobox.dimensions))
     if values.ndim not in (2, 3):
         raise RasterError(

@@ -11,7 +11,6 @@ import shapely
 from odc.geo.geobox import GeoBox
 from rasterio.io import DatasetReader
 
-from landcover_pnp import __version__
 from landcover_pnp.errors import AlignmentWarning, GridError, ScaleWarning
 from landcover_pnp.scenes.image_lists import image_files
 from landcover_pnp.scenes.imagery import Imagery, plan_imagery
@@ -29,6 +28,7 @@ from landcover_pnp.storage.georeference import (
 )
 from landcover_pnp.storage.raster import label_band, open_raster
 from landcover_pnp.storage.records import Ingredients, file_hash, ingredients
+from landcover_pnp.version import __version__
 
 AREA_OFF = 0.05
 """Share by which areas of the map may differ from those on the ground unsaid."""

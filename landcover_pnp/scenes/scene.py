@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,6 +132,13 @@ class Scene:
         with open_raster(self.folder / "truth.tif", "truth") as source:
             values = read(source, label_band(source, "truth"), box)
         return to_working(values, LEGENDS[self.truth_legend], "truth")
+
+    def coordinates(self, box: Box) -> dict[str, Any]:
+        """Coordinates of a window in the scene's CRS, for arrays (..., y, x)."""
+        from odc.geo.xr import xr_coords
+
+        found = xr_coords(self.geobox[box.within(self.extent)])
+        return {str(name): values for name, values in found.items()}
 
     def damage_in(self, box: Box) -> list[str]:
         """Reasons why parts of a box have no usable imagery, each once."""

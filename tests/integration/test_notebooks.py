@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-SAYS = {"first_map": "| map |", "constraints": "road pixels mapped as water"}
+SAYS = {"first_map": "map: accuracy", "constraints": "road pixels mapped as water"}
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
 

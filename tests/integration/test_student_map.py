@@ -21,8 +21,8 @@ from landcover_pnp.legend import WORKING
 from landcover_pnp.pipeline.map import MapSummary, map_city
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.pipeline.train_student import train_student
+from landcover_pnp.products.dataset import open_run
 from landcover_pnp.products.publishing import publish_run
-from landcover_pnp.products.rasters import open_products
 from landcover_pnp.products.zonal import zonal
 from landcover_pnp.storage.journal import run_status
 from landcover_pnp.student.settings import ForestSettings, StudentSettings
@@ -67,9 +67,9 @@ def test_the_map_has_the_image_s_resolution(run: Path) -> None:
         labels = fine.read(1)
     assert (labels[:, :110] == 4).mean() > 0.95
     assert (labels[:, 130:] == 2).mean() > 0.95
-    layers = open_products(run)
-    assert layers["evidence"].shape == layers["landcover"].shape == labels.shape
-    np.testing.assert_array_equal(layers["landcover"], labels)
+    result = open_run(run)
+    assert result.probabilities.shape == (5, *labels.shape)
+    np.testing.assert_array_equal(result.landcover, labels)
     assert run_status(run).left == 0
 
 

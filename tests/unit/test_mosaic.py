@@ -20,7 +20,6 @@ from landcover_pnp.products.rasters import (
     classes,
     confidence,
     entropy,
-    open_products,
     write_products,
 )
 from landcover_pnp.storage.geotiff import write_raster
@@ -136,13 +135,3 @@ def test_products_do_not_depend_on_when_they_are_written(tmp_path: Path) -> None
     for folder in (tmp_path / "a", tmp_path / "b"):
         for path in written_products(folder):
             assert first.setdefault(path.name, path.read_bytes()) == path.read_bytes()
-
-
-def test_products_open_as_one_dataset(tmp_path: Path) -> None:
-    paths = written_products(tmp_path)
-    products = open_products(tmp_path)
-    assert list(products) == [path.stem for path in paths]
-    assert products["landcover"].chunks is not None
-    assert products.rio.crs.to_epsg() == 26917
-    with rasterio.open(tmp_path / "landcover.tif") as source:
-        np.testing.assert_array_equal(products["landcover"].values, source.read(1))

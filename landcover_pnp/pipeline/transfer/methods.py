@@ -11,7 +11,6 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from landcover_pnp import __version__
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import CLASS_COUNT
 from landcover_pnp.pipeline.transfer.baselines import (
@@ -32,6 +31,7 @@ from landcover_pnp.student.mapped_scene import MappedScene, Predict, chosen_plac
 from landcover_pnp.student.settings import StudentSettings
 from landcover_pnp.student.training import image_kind, image_model, train
 from landcover_pnp.student.unet import UNet
+from landcover_pnp.version import __version__
 
 FROM_RUN = ("weak_labels", "evidence", "map")
 """Methods that the map stage has carried out already."""

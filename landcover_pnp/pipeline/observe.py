@@ -1,0 +1,100 @@
+"""What image and coarse labels say of any window of a scene: the observations of an engine."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landcover_pnp.evidence.clusters import responsibilities, sample_centres
+from landcover_pnp.evidence.road_reference import scene_roads
+from landcover_pnp.evidence.settings import ClusterSettings, WeakLabelSettings
+from landcover_pnp.evidence.spectral_indices import RoadReference, class_given_image
+from landcover_pnp.evidence.weak_labels import weak_labels
+from landcover_pnp.grid import Box
+from landcover_pnp.inference.observations import Observations
+from landcover_pnp.legend import CLASS_COUNT
+from landcover_pnp.scenes.scene import Scene
+
+
+@dataclass(frozen=True)
+class Observer:
+    """What all windows of a scene share; a few kilobytes, sent to the workers.
+
+    Attributes:
+        weak_labels: Weak label settings.
+        matrix: p(class | NLCD), (nlcd class, class).
+        clusters: Cluster settings.
+        centres: Start centres of the whole scene, (cluster, band).
+        roads: Road reference of the whole scene; None where spectral indices do not count.
+        seed: Seed of the run.
+    """
+
+    weak_labels: WeakLabelSettings
+    matrix: NDArray[np.float64]
+    clusters: ClusterSettings
+    centres: NDArray[np.float32]
+    roads: RoadReference | None
+    seed: int
+
+    @classmethod
+    def of(
+        cls,
+        scene: Scene,
+        matrix: NDArray[np.float64],
+        labels: WeakLabelSettings,
+        clusters: ClusterSettings,
+        seed: int,
+        *,
+        indices: bool,
+    ) -> Self:
+        """Looks at a whole scene once.
+
+        Args:
+            scene: The scene.
+            matrix: p(class | NLCD), (nlcd class, class).
+            labels: Weak label settings.
+            clusters: Cluster settings.
+            seed: Seed of the run.
+            indices: Whether spectral indices count.
+        """
+        centres = sample_centres(scene.sample(clusters.sample_px, seed), clusters, seed)
+        return cls(labels, matrix, clusters, centres, scene_roads(scene) if indices else None, seed)
+
+    def weak_labels_in(self, scene: Scene, box: Box) -> NDArray[np.float32]:
+        """Weak labels of a window: (class, y, x) float32, sum to 1 where there is data."""
+        reach = math.ceil(self.weak_labels.nlcd_kernel_m / 2 / scene.resolution_m)
+        around = box.grow(reach).clip(scene.extent)
+        found = weak_labels(
+            scene.nlcd(around),
+            self.matrix,
+            scene.coverage("roads", around),
+            scene.coverage("buildings", around),
+            scene.coverage("water", around),
+            scene.valid(around),
+            self.weak_labels,
+            scene.resolution_m,
+        )
+        return found.probabilities[:, *box.within(around)]
+
+    def observe(self, scene: Scene, box: Box) -> Observations:
+        """The observations of a window.
+
+        Args:
+            scene: The scene, or a part of it with the same pixels.
+            box: Working pixels.
+        """
+        valid, weak = scene.valid(box), self.weak_labels_in(scene, box)
+        origin = (box.y0, box.x0)
+        if not valid.any():
+            clusters = np.zeros((len(self.centres), *valid.shape), np.float32)
+            return Observations(
+                clusters, np.zeros((CLASS_COUNT, *valid.shape), np.float32), valid, origin
+            )
+        image = scene.image(box)
+        clusters = responsibilities(image, valid, self.centres, self.clusters, self.seed)
+        indices = class_given_image(image, self.roads) if self.roads else None
+        return Observations(clusters, weak, valid, origin, indices)
