@@ -37,10 +37,14 @@ from landcover_pnp.prior.folder import CARD, FILES, KIND
 from landcover_pnp.prior.label_maps import draw_label_maps, read_label_maps
 from landcover_pnp.prior.settings import TrainPriorSettings
 from landcover_pnp.storage.owned_folder import OwnedFolder, held
-from landcover_pnp.storage.records import Ingredients, Record, changed, file_hashes, ingredients
-
-RECORD = "record.json"
-"""File beside a finished prior: what it depends on and what its training came to."""
+from landcover_pnp.storage.records import (
+    RECORD,
+    Ingredients,
+    Record,
+    changed,
+    file_hashes,
+    ingredients,
+)
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ def publish_run(run: Path, settings: PublishSettings | None = None) -> PublishSu
         )
         write_text(folder / "landcover.qlr", layer_definition(project))
         (folder / "landcover.qgz").write_bytes(zipped("landcover.qgs", project_file(project)))
-        write_report(finished, folder, folder / "report.html", title)
+        write_report(finished, folder, RunFolder(folder).report, title)
         write_item(finished, folder, title)
     files = tuple(sorted(path.name for path in paths.products.iterdir()))
     return PublishSummary(paths.products, files, polygons, tuple(finished.failed))
@@ -158,8 +158,8 @@ def _write_vectors(run: FinishedRun, folder: Path, settings: PublishSettings) ->
     path = folder / "landcover.gpkg"
     counts = write_polygons(
         path,
-        folder / "landcover.tif",
-        folder / "confidence.tif",
+        RunFolder(folder).landcover,
+        RunFolder(folder).confidence,
         settings.min_area_m2,
         settings.simplify_m,
     )
@@ -196,7 +196,7 @@ def _write_truth(run: FinishedRun, folder: Path) -> tuple[Layer, ...]:
 
     def errors(box: Box) -> NDArray[np.uint8]:
         with (
-            open_raster(folder / "landcover.tif", "class map") as source,
+            open_raster(RunFolder(folder).landcover, "class map") as source,
             on_grid(source, run.scene.geobox, Resampling.mode) as view,
         ):
             return error_labels(read(view, 1, box), truth(box))

@@ -25,6 +25,7 @@ from landcover_pnp.products.rasters import CONFIDENCE_RAMP, ERRORS
 from landcover_pnp.storage.atomic import write_text
 from landcover_pnp.storage.georeference import system_name
 from landcover_pnp.storage.raster import open_raster, read
+from landcover_pnp.storage.run_folder import RunFolder
 from landcover_pnp.texts import require_text
 
 SIDE_PX = 1400
@@ -59,7 +60,7 @@ def write_report(run: FinishedRun, rasters: Path, path: Path, title: str) -> Pat
         Html("<h2>Classes</h2>"),
         table(
             ["class", "hectares", "share", "mean confidence"],
-            class_rows(rasters / "landcover.tif", rasters / "confidence.tif"),
+            class_rows(RunFolder(rasters).landcover, RunFolder(rasters).confidence),
         ),
     ]
     if summary["scores"]:
@@ -139,8 +140,8 @@ def _warning(run: FinishedRun) -> Html:
 
 
 def _pictures(run: FinishedRun, rasters: Path) -> dict[str, RGBA]:
-    labels = thinned(rasters / "landcover.tif", SIDE_PX)[0]
-    percent = thinned(rasters / "confidence.tif", SIDE_PX)[0]
+    labels = thinned(RunFolder(rasters).landcover, SIDE_PX)[0]
+    percent = thinned(RunFolder(rasters).confidence, SIDE_PX)[0]
     pictures = {
         "image": image_picture(run.scene, SIDE_PX),
         "land cover": class_picture(labels, WORKING),

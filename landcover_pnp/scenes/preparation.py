@@ -32,7 +32,14 @@ from landcover_pnp.storage.geotiff import Band, write_raster
 from landcover_pnp.storage.hashes import HashBook
 from landcover_pnp.storage.owned_folder import OwnedFolder, make_owned
 from landcover_pnp.storage.raster import on_grid, open_raster
-from landcover_pnp.storage.records import Ingredients, Record, file_hashes, fingerprint, write_json
+from landcover_pnp.storage.records import (
+    RECORD,
+    Ingredients,
+    Record,
+    file_hashes,
+    fingerprint,
+    write_json,
+)
 from landcover_pnp.storage.replaced_folder import replaced
 
 SUBPIXELS = 4
@@ -80,7 +87,7 @@ def prepare_scene(
     name = folder.relative_to(owner.path).as_posix()
     owner.claim(f"{name}-inputs.json")
     made_of = plan.made_of(HashBook(owner.path / f"{name}-inputs.json").file_hash)
-    record, differing = Record.standing(folder / "record.json", made_of)
+    record, differing = Record.standing(folder / RECORD, made_of)
     if record is not None:
         return Scene.open(folder)
     if differing:
@@ -95,7 +102,7 @@ def prepare_scene(
         write_json(partial / "scene.json", content)
         files = file_hashes(partial, sorted(partial.iterdir()))
         record = Record(status, made_of, time.monotonic() - start, files=files)
-        record.write(partial / "record.json")
+        record.write(partial / RECORD)
     return Scene.open(folder)
 
 

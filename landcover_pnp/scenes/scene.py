@@ -16,7 +16,7 @@ from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import LEGENDS, to_nlcd_codes, to_working
 from landcover_pnp.scenes.settings import RasterFiles
 from landcover_pnp.storage.raster import label_band, open_raster, read
-from landcover_pnp.storage.records import Ingredients, Record
+from landcover_pnp.storage.records import RECORD, Ingredients, Record
 
 WEAK_LAYERS = ("roads", "buildings", "water")
 """Optional layers of objects, stored as the share of a pixel they cover."""
@@ -66,7 +66,7 @@ class Scene:
     @property
     def made_of(self) -> Ingredients:
         """The inputs' hashes and all settings that the layers depend on, those of truth too."""
-        record = Record.read(self.folder / "record.json")
+        record = Record.read(self.folder / RECORD)
         return record.ingredients if record else {}
 
     @property

@@ -19,6 +19,9 @@ from landcover_pnp.storage.files import file_fault, file_state, set_aside
 from landcover_pnp.storage.files import file_hash as file_hash
 from landcover_pnp.storage.files import file_hashes as file_hashes
 
+RECORD = "record.json"
+"""Name of the record of a folder of results."""
+
 Ingredients = dict[str, Any]
 """What a result depends on: flat names such as ``inference.engine`` with JSON values."""
 

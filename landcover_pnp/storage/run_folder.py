@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from landcover_pnp.storage.owned_folder import OwnedFolder, TileNames, held, require_apart
+from landcover_pnp.storage.records import RECORD
 
 KIND = "map run"
 """What the marker of a run folder says."""
 
 SIGNS = ("settings.json", "journal.jsonl")
 """Files of a run of version 0.1.0, which wrote no marker."""
-
-RECORD = "record.json"
-"""Record of a folder of results."""
 
 METHODS = ("map", "evidence", "weak_labels")
 """Probabilities that every run has: the engine's and the two baselines it must beat."""

@@ -1,7 +1,29 @@
-"""The command line imports nothing heavy before a command needs it."""
+"""The walls of the house: what is imported when, and where a run's file names stand."""
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
+
+import landcover_pnp
+from landcover_pnp.storage.run_folder import PLACES
+
+ROOT = Path(str(landcover_pnp.__file__)).parent
+NAMES = {
+    "settings.json",
+    "summary.json",
+    "products.json",
+    "record.json",
+    "journal.jsonl",
+    "overview.png",
+    "preview.vrt",
+    "landcover.tif",
+    "confidence.tif",
+    "entropy.tif",
+}
+"""Names of files in a run folder."""
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -13,3 +35,17 @@ def test_help_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "--inference.engine" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "path", sorted(set(ROOT.rglob("*.py")) - set((ROOT / "storage").rglob("*.py"))), ids=str
+)
+def test_a_run_s_file_names_stand_in_storage_alone(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Constant):
+            assert node.value not in NAMES, f"line {node.lineno}"
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+            part = node.right
+            assert not isinstance(part, ast.Constant) or part.value not in PLACES, (
+                f"line {node.lineno}"
+            )

@@ -54,7 +54,7 @@ class MethodMap:
     def probabilities(self, tile: str) -> Path:
         """The probabilities a map was made of."""
         path = self.maps[tile]
-        return path.parent / "probabilities" / path.name
+        return RunFolder(path.parent).probability(path.stem)
 
 
 def made_or_kept(
