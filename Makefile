@@ -11,7 +11,7 @@ test: check
 	$(BIN)/pytest
 
 laws: .venv/installed
-	$(BIN)/pytest -m laws -s
+	$(BIN)/pytest -m laws -s -o faulthandler_timeout=0
 
 check: .venv/installed
 	$(BIN)/ruff check .
