@@ -1,21 +1,43 @@
-"""The way of a command: its words in, its exit code out."""
+"""The way of a command: its words in, its answer out, its exit code."""
 
 from __future__ import annotations
 
-import re
+import contextlib
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from landcover_pnp.cli import maps, priors, publishing, runs, transfer
-from landcover_pnp.cli.command import Command, complain, say
-from landcover_pnp.errors import LandcoverError, LandcoverWarning, SettingsError, nearest
+from landcover_pnp.cli import completion, maps, priors, publishing, runs, transfer
+from landcover_pnp.cli.command import Command
+from landcover_pnp.cli.output import complain, error_fields, json_of, say_json, stdout_kept_clean
+from landcover_pnp.cli.program import Program, command_of
+from landcover_pnp.config.parser import HELP, before_dashes
+from landcover_pnp.errors import LandcoverError, LandcoverWarning, RunError, SettingsError
 from landcover_pnp.interruption import ended_by_signals, exit_code, how_to_resume
-from landcover_pnp.version import __version__
 
-HELP = re.compile(r"-h|--((?P<block>.+)\.)?help")
-"""A word that asks for help on a command, or on a block of its settings."""
+COMMANDS: dict[str, Command] = {
+    **maps.COMMANDS,
+    **runs.COMMANDS,
+    **publishing.COMMANDS,
+    **transfer.COMMANDS,
+    **priors.COMMANDS,
+    **completion.COMMANDS,
+}
+
+
+class StoppedError(LandcoverError):
+    """A signal has ended the command; what is finished stays.
+
+    Args:
+        stop: What the signal has raised.
+        words: The command's words.
+    """
+
+    def __init__(self, stop: KeyboardInterrupt, words: Sequence[str]) -> None:
+        text = how_to_resume(stop, words)
+        super().__init__(text, "an end of its own", "give the same command again")
+        self.exit_code = exit_code(stop)
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -28,57 +50,52 @@ def main(words: Sequence[str] | None = None) -> int:
         Exit code: 0 done, 1 failed, 2 bad request, 3 partly done, 130 interrupted by Ctrl-C, 143 by
         SIGTERM, 129 by SIGHUP.
     """
-    name, *rest = list(sys.argv[1:] if words is None else words) or ["--help"]
-    if name in ("-h", "--help"):
-        say(_overview())
-        return 0
-    if name == "--version":
-        say(f"landcover-pnp {__version__}")
-        return 0
-    command = COMMANDS.get(name)
-    strict = "--strict" in rest
+    given = list(sys.argv[1:] if words is None else words) or ["--help"]
+    flags, name = before_dashes(given), command_of(given, COMMANDS)
+    as_json = "--json" in flags and not any(map(HELP.fullmatch, flags))
     try:
-        if command is None:
-            raise SettingsError(
-                found=f"unknown command {name!r}",
-                expected="one of " + ", ".join(COMMANDS),
-                fix=nearest(name, COMMANDS),
-            )
-        for asked in filter(None, map(HELP.fullmatch, rest)):
-            say(command.help(name, asked["block"]))
-            return 0
-        with ended_by_signals(), warnings.catch_warnings():
-            warnings.showwarning = _show_warning
-            warnings.simplefilter("error" if strict else "always", LandcoverWarning)
-            return command.run([word for word in rest if word != "--strict"])
+        with ended_by_signals(), _shown_warnings(strict="--strict" in flags):
+            with stdout_kept_clean() if as_json else contextlib.nullcontext():
+                request = Program(COMMANDS, {name}).understood(given)
+                answer = COMMANDS[name].run(request)
+            code = int(getattr(answer, "exit_code", 0))
+            if as_json:
+                say_json({"command": name, "exit_code": code, **json_of(answer)})
+            else:
+                COMMANDS[name].show(answer)
+        return code
+    except SystemExit as done:  # help or the version, printed
+        return int(done.code or 0)
     except LandcoverError as error:
-        complain(f"landcover {name}: {error}")
-        return error.exit_code
+        failure = error
     except LandcoverWarning as warning:
-        complain(f"landcover {name}: {warning} (a warning, and --strict was given)")
-        return SettingsError.exit_code
+        failure = SettingsError(
+            found=f"{warning} (a warning, and --strict was given)",
+            expected="no warning",
+            fix="correct what it says, or leave out --strict",
+        )
     except KeyboardInterrupt as stop:
-        complain(how_to_resume(stop, [name, *rest]))
-        return exit_code(stop)
+        failure = StoppedError(stop, given)
+        complain(failure.found)
+    except OSError as error:
+        failure = RunError(
+            found=f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""),
+            expected="files and folders that can be read and written",
+            fix="see to the file or the disk, then repeat the command",
+        )
+    if not isinstance(failure, StoppedError):
+        complain(f"landcover {name}: {failure}" if name else f"landcover: {failure}")
+    if as_json:
+        say_json({"command": name, "exit_code": failure.exit_code, **error_fields(failure)})
+    return failure.exit_code
 
 
-COMMANDS: dict[str, Command] = {
-    **maps.COMMANDS,
-    **runs.COMMANDS,
-    **publishing.COMMANDS,
-    **transfer.COMMANDS,
-    **priors.COMMANDS,
-}
-
-
-def _overview() -> str:
-    lines = [f"  {name:<14}{command.summary}" for name, command in COMMANDS.items()]
-    return (
-        "usage: landcover COMMAND ...\n\n"
-        "Land-cover maps of whole cities from aerial imagery and coarse public labels.\n\n"
-        + "\n".join(lines)
-        + "\n\n`landcover COMMAND --help` lists a command's options."
-    )
+@contextlib.contextmanager
+def _shown_warnings(strict: bool) -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        warnings.simplefilter("error" if strict else "always", LandcoverWarning)
+        yield
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

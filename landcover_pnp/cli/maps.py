@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from landcover_pnp.cli.command import Command, arguments, complain, given, is_strict, say
-from landcover_pnp.config import load_settings
+from landcover_pnp.cli.command import Command, Request, itself
+from landcover_pnp.cli.output import complain, say
 from landcover_pnp.pipeline.settings import (
     BatchSettings,
     DemoSettings,
@@ -17,81 +17,33 @@ from landcover_pnp.pipeline.settings import (
 )
 
 
-def _demo(words: list[str]) -> int:
-    settings = load_settings(DemoSettings, overrides=words)
+def _demo(request: Request) -> Any:
     from landcover_pnp.pipeline.demo import run_demo
 
-    return show_map(lambda report: run_demo(settings, report))
+    return with_progress(lambda report: run_demo(request.settings, report))
 
 
-def _map(words: list[str]) -> int:
-    config, options, rest = arguments("CONFIG", words, run=None)
-    settings = load_settings(MapSettings, Path(config), rest)
+def _map(request: Request) -> Any:
     from landcover_pnp.pipeline.map import map_city
 
-    run = Path(options["run"] or Path("runs") / Path(config).stem)
-    return show_map(lambda report: map_city(settings, run, report))
+    run = request.options["run"] or Path("runs") / request.path.stem
+    return with_progress(lambda report: map_city(request.settings, run, report))
 
 
-def _batch(words: list[str]) -> int:
-    config, _, rest = arguments("CONFIG", words)
-    settings = load_settings(BatchSettings, Path(config), rest)
-    from landcover_pnp.pipeline.batch import map_cities
-    from landcover_pnp.pipeline.progress import CityProgress
-
-    summary = map_cities(settings, CityProgress(say), strict=is_strict())
-    for city in summary.cities:
-        say(f"{city.city}: {city.landcover or city.reason}")
-    say(f"table of all cities: {summary.table}")
-    return summary.exit_code
-
-
-def _evaluate(words: list[str]) -> int:
-    (run,), settings = given("RUN", words, EvaluateSettings)
-    from landcover_pnp.evaluation.scores import table
-    from landcover_pnp.pipeline.map import evaluate_run
-    from landcover_pnp.scenes.settings import TruthFile
-
-    truth = TruthFile(settings.truth, settings.legend)
-    scores = evaluate_run(run, truth, settings.scheme, overlap=settings.overlap)
-    mapped = scores["map"]
-    say(
-        f"{run} against {settings.truth}: {mapped.pixels} truth pixels, scoring scheme "
-        f"{settings.scheme}, {mapped.unmapped:.2%} of the truth without a map\n"
-    )
-    say(table(scores))
-    return 0
-
-
-def _check(words: list[str]) -> int:
-    config, _, rest = arguments("CONFIG", words)
-    settings = load_settings(MapSettings, Path(config), rest)
-    from landcover_pnp.pipeline.check import check_map
-
-    check = check_map(settings)
-    for report in check.layers:
-        say(f"{report.layer}: {report.path}\n  {report.found}")
-        if report.error:
-            say("  " + str(report.error).replace("\n", "\n  "))
-    if check.plan is not None:
-        say("\n  ".join([f"map: {check.plan}", *check.notes]))
-    if check.unusable:
-        say(f"not usable: {', '.join(check.unusable)}")
-    if check.refusal is not None:
-        raise check.refusal
-    say("the rest can be mapped" if check.unusable else "all inputs can be used")
-    return check.exit_code
-
-
-def show_map(work: Callable[[Any], Any]) -> int:
-    """Carries out a map run with its progress shown, and prints its summary."""
+def with_progress(work: Callable[[Any], Any]) -> Any:
+    """Carries out a map run with its progress shown."""
     from rich.console import Console
 
-    from landcover_pnp.evaluation.scores import short_table
     from landcover_pnp.pipeline.progress import TileProgress
 
     with TileProgress(Console()) as progress:
-        summary = work(progress)
+        return work(progress)
+
+
+def show_map(summary: Any) -> None:
+    """Prints the summary of a map run."""
+    from landcover_pnp.evaluation.scores import short_table
+
     for name, reason in summary.reasons.items():
         complain(f"tile {name} is no data in the map: {reason}")
     done = summary.progress
@@ -105,31 +57,93 @@ def show_map(work: Callable[[Any], Any]) -> int:
         say(f"{path.stem:<12} {path}")
     say(f"overview     {summary.overview}")
     say(f"\nfor QGIS, and a report: {shlex.join(['landcover', 'publish', str(summary.run)])}")
-    return int(summary.exit_code)
+
+
+def _batch(request: Request) -> Any:
+    from landcover_pnp.pipeline.batch import map_cities
+    from landcover_pnp.pipeline.progress import CityProgress
+
+    return map_cities(request.settings, CityProgress(say), strict=request.strict)
+
+
+def _show_batch(summary: Any) -> None:
+    for city in summary.cities:
+        say(f"{city.city}: {city.landcover or city.reason}")
+    say(f"table of all cities: {summary.table}")
+
+
+def _evaluate(request: Request) -> Any:
+    from landcover_pnp.pipeline.evaluate import Evaluation
+
+    return Evaluation.of(request.path, request.settings)
+
+
+def _show_evaluation(evaluation: Any) -> None:
+    from landcover_pnp.evaluation.scores import table
+
+    mapped = evaluation.scores["map"]
+    say(
+        f"{evaluation.run} against {evaluation.truth}: {mapped.pixels} truth pixels, scoring "
+        f"scheme {evaluation.scheme}, {mapped.unmapped:.2%} of the truth without a map\n"
+    )
+    say(table(evaluation.scores))
+
+
+def _check(request: Request) -> Any:
+    from landcover_pnp.pipeline.check import check_map
+
+    return check_map(request.settings)
+
+
+def _show_check(check: Any) -> None:
+    for report in check.layers:
+        say(f"{report.layer}: {report.path}\n  {report.found}")
+        if report.error:
+            say("  " + str(report.error).replace("\n", "\n  "))
+    if check.plan is not None:
+        say("\n  ".join([f"map: {check.plan}", *check.notes]))
+    if check.unusable:
+        say(f"not usable: {', '.join(check.unusable)}")
+    if check.refusal is not None:
+        complain(f"landcover check: {check.refusal}")
+    else:
+        say("the rest can be mapped" if check.unusable else "all inputs can be used")
 
 
 COMMANDS = {
-    "demo": Command(_demo, DemoSettings, "", "Draw a synthetic city, map it and score the map."),
+    "demo": Command(
+        _demo, DemoSettings, (), "Draw a synthetic city, map it and score the map.", show=show_map
+    ),
     "map": Command(
         _map,
         MapSettings,
-        "CONFIG",
+        ("CONFIG",),
         "Map the scene of a configuration file.",
         {"run": "run folder (default: runs/<name of CONFIG>)"},
+        show=show_map,
+        config=itself,
     ),
     "batch": Command(
-        _batch, BatchSettings, "CONFIG", "Map many cities, one run folder each, one table for all."
+        _batch,
+        BatchSettings,
+        ("CONFIG",),
+        "Map many cities, one run folder each, one table for all.",
+        show=_show_batch,
+        config=itself,
     ),
     "check": Command(
         _check,
         MapSettings,
-        "CONFIG",
+        ("CONFIG",),
         "Plan a map and read every pixel of its inputs: what would `map` refuse?",
+        show=_show_check,
+        config=itself,
     ),
     "evaluate": Command(
         _evaluate,
         EvaluateSettings,
-        "RUN",
+        ("RUN",),
         "Score the map in a run folder against truth, beside weak labels and evidence.",
+        show=_show_evaluation,
     ),
 }

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
-from landcover_pnp.cli.command import Command, arguments, say_fields
+from landcover_pnp.cli.command import Command, Request, itself
 from landcover_pnp.config import load_settings
 from landcover_pnp.prior.settings import (
     ExportPriorSettings,
@@ -15,72 +15,63 @@ from landcover_pnp.prior.settings import (
 )
 
 
-def _train_prior(words: list[str]) -> int:
-    config, _, rest = arguments("CONFIG", words)
-    settings = load_settings(TrainPriorSettings, Path(config), rest)
+def _train_prior(request: Request) -> Any:
     from landcover_pnp.prior.training import train_prior
 
-    say_fields(train_prior(settings))
-    return 0
+    return train_prior(request.settings)
 
 
-def _sample_prior(words: list[str]) -> int:
-    settings = load_settings(SamplePriorSettings, overrides=words)
+def _sample_prior(request: Request) -> Any:
     from landcover_pnp.prior.sampling import sample_prior
 
-    say_fields(sample_prior(settings))
-    return 0
+    return sample_prior(request.settings)
 
 
-def _judge_prior(words: list[str]) -> int:
-    folder, options, rest = arguments("PRIOR", words, training=None)
-    settings = load_settings(JudgePriorSettings, overrides=rest)
-    config = options["training"]
-    training = None if config is None else load_settings(TrainPriorSettings, Path(config))
+def _judge_prior(request: Request) -> Any:
+    config = request.options["training"]
+    training = None if config is None else load_settings(TrainPriorSettings, config)
     from landcover_pnp.prior.judging import judge_prior
 
-    say_fields(judge_prior(Path(folder), settings, training))
-    return 0
+    return judge_prior(request.path, request.settings, training)
 
 
-def _import_prior(words: list[str]) -> int:
-    source, _, rest = arguments("SOURCE", words)
-    settings = load_settings(ImportPriorSettings, overrides=rest)
+def _import_prior(request: Request) -> Any:
     from landcover_pnp.prior.importing import import_prior
 
-    say_fields(import_prior(Path(source), settings))
-    return 0
+    return import_prior(request.path, request.settings)
 
 
-def _export_prior(words: list[str]) -> int:
-    settings = load_settings(ExportPriorSettings, overrides=words)
+def _export_prior(request: Request) -> Any:
     from landcover_pnp.prior.importing import export_prior
 
-    say_fields(export_prior(settings))
-    return 0
+    return export_prior(request.settings)
 
 
 COMMANDS = {
     "train-prior": Command(
-        _train_prior, TrainPriorSettings, "CONFIG", "Train a diffusion prior over label maps."
+        _train_prior,
+        TrainPriorSettings,
+        ("CONFIG",),
+        "Train a diffusion prior over label maps.",
+        config=itself,
     ),
     "sample-prior": Command(
-        _sample_prior, SamplePriorSettings, "", "Picture of a prior's samples beside real crops."
+        _sample_prior, SamplePriorSettings, (), "Picture of a prior's samples beside real crops."
     ),
     "judge-prior": Command(
         _judge_prior,
         JudgePriorSettings,
-        "PRIOR",
+        ("PRIOR",),
         "Judge a prior by held-out label maps: noise, landscape metrics, copies.",
         {"training": "configuration it was trained with: gives held-out maps, searched for copies"},
     ),
     "import-prior": Command(
         _import_prior,
         ImportPriorSettings,
-        "SOURCE",
+        ("SOURCE",),
         "Convert a guided-diffusion checkpoint or a diffusers folder into a prior.",
     ),
     "export-prior": Command(
-        _export_prior, ExportPriorSettings, "", "Write a prior as a folder that diffusers opens."
+        _export_prior, ExportPriorSettings, (), "Write a prior as a folder that diffusers opens."
     ),
 }

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from landcover_pnp.cli.command import Command, given, say
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from landcover_pnp.cli.command import Command, Request
+from landcover_pnp.cli.output import say
 from landcover_pnp.products.settings import (
     CatalogSettings,
     CompareSettings,
@@ -12,11 +17,29 @@ from landcover_pnp.products.settings import (
 )
 
 
-def _publish(words: list[str]) -> int:
-    (run,), settings = given("RUN", words, PublishSettings)
+@dataclass(frozen=True)
+class ReportSummary:
+    """What ``landcover report`` has written.
+
+    Attributes:
+        run: The run folder.
+        report: The report in it.
+    """
+
+    run: Path
+    report: Path
+
+
+def _publish(request: Request) -> Any:
+    from landcover_pnp.products.finished import FinishedRun
+
+    FinishedRun.open(request.path)  # says that there is no map before the rest is loaded
     from landcover_pnp.products.publishing import publish_run
 
-    summary = publish_run(run, settings)
+    return publish_run(request.path, request.settings)
+
+
+def _show_published(summary: Any) -> None:
     say(
         f"{summary.folder}: {len(summary.files)} files, {summary.polygons.polygons} polygons of "
         f"{summary.polygons.vertices} vertices; the folder can be moved as a whole\n"
@@ -25,82 +48,92 @@ def _publish(words: list[str]) -> int:
     )
     if summary.failed:
         say(f"without a result, marked in the project and the report: {', '.join(summary.failed)}")
-    return 3 if summary.failed else 0
 
 
-def _report(words: list[str]) -> int:
-    (run,), settings = given("RUN", words, ReportSettings)
+def _report(request: Request) -> ReportSummary:
     from landcover_pnp.products.finished import FinishedRun
     from landcover_pnp.products.report import write_report
     from landcover_pnp.storage.run_folder import RunFolder
 
+    run = request.path
     finished = FinishedRun.open(run)
-    title = settings.title or finished.title
+    title = request.settings.title or finished.title
     paths = RunFolder(run)
     with paths.held() as owned:
         owned.claim(paths.name(paths.report))
-        say(str(write_report(finished, run, paths.report, title)))
-    return 0
+        return ReportSummary(run, write_report(finished, run, paths.report, title))
 
 
-def _zonal(words: list[str]) -> int:
-    (run, zones), settings = given("RUN ZONES", words, ZonalSettings)
+def _zonal(request: Request) -> Any:
     from landcover_pnp.products.zonal import zonal
 
-    summary = zonal(run, zones, settings.layer)
+    run, zones = request.arguments
+    return zonal(run, zones, request.settings.layer)
+
+
+def _show_zonal(summary: Any) -> None:
     for note in summary.notes:
         say(note)
     say(f"{summary.zones} zones\n{summary.table}\n{summary.layer}")
-    return 0
 
 
-def _compare(words: list[str]) -> int:
-    (a, b), settings = given("RUN_A RUN_B", words, CompareSettings)
+def _compare(request: Request) -> Any:
     from landcover_pnp.products.comparison import compare_maps
 
-    comparison = compare_maps(a, b, settings.out)
+    a, b = request.arguments
+    return compare_maps(a, b, request.settings.out)
+
+
+def _show_comparison(comparison: Any) -> None:
     for note in comparison.notes:
         say(note)
-    say(f"{comparison.changed:.2%} of the common ground has another class in {b}")
+    say(f"{comparison.changed:.2%} of the common ground has another class in the second map")
     for before, after, _, hectares in comparison.rows:
         if before != after:
             say(f"  {before} to {after}: {hectares:,.2f} ha")
     say(str(comparison.folder / "comparison.html"))
-    return 0
 
 
-def _catalog(words: list[str]) -> int:
-    (folder,), settings = given("FOLDER", words, CatalogSettings)
+def _catalog(request: Request) -> Any:
     from landcover_pnp.products.catalog import write_collection
 
-    summary = write_collection(folder, settings.title, settings.prior)
-    say(f"{summary.items} runs\n{summary.collection}")
-    return 0
+    return write_collection(request.path, request.settings.title, request.settings.prior)
 
 
 COMMANDS = {
     "publish": Command(
         _publish,
         PublishSettings,
-        "RUN",
+        ("RUN",),
         "Make a run's products: rasters, polygons, QGIS project, report; to RUN/products.",
+        show=_show_published,
     ),
     "report": Command(
-        _report, ReportSettings, "RUN", "Write a run's report alone, to RUN/report.html."
+        _report,
+        ReportSettings,
+        ("RUN",),
+        "Write a run's report alone, to RUN/report.html.",
+        show=lambda summary: say(str(summary.report)),
     ),
     "zonal": Command(
         _zonal,
         ZonalSettings,
-        "RUN ZONES",
+        ("RUN", "ZONES"),
         "Sum up a run's classes by the zones of a vector file; to RUN/zonal.",
+        show=_show_zonal,
     ),
     "compare": Command(
-        _compare, CompareSettings, "RUN_A RUN_B", "Map what differs between two runs."
+        _compare,
+        CompareSettings,
+        ("RUN_A", "RUN_B"),
+        "Map what differs between two runs.",
+        show=_show_comparison,
     ),
     "catalog": Command(
         _catalog,
         CatalogSettings,
-        "FOLDER",
+        ("FOLDER",),
         "List all published runs of a folder for STAC; to FOLDER/collection.json.",
+        show=lambda summary: say(f"{summary.items} runs\n{summary.collection}"),
     ),
 }

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from landcover_pnp.cli.command import Command, arguments, complain, given, say
-from landcover_pnp.config import load_settings
+from landcover_pnp.cli.command import Command, Request
+from landcover_pnp.cli.maps import show_map, with_progress
+from landcover_pnp.cli.output import complain, say
 from landcover_pnp.errors import SettingsError
 from landcover_pnp.pipeline.settings import MapSettings, NoSettings
 from landcover_pnp.storage.run_folder import RunFolder
 
 
-def _status(words: list[str]) -> int:
-    (run,), _ = given("RUN", words, NoSettings)
+def _status(request: Request) -> Any:
     from landcover_pnp.storage.journal import run_status
 
-    status = run_status(run)
+    return run_status(request.path)
+
+
+def _show_status(status: Any) -> None:
     holder = status.holder
     if holder:
         say(f"at work: process {holder.pid} on {holder.host} since {holder.start}")
     elif status.ended is None:
-        say(f"broke off without a word; `landcover resume {run}` goes on")
+        say(f"broke off without a word; `landcover resume {status.run}` goes on")
     else:
         say(f"ended with exit code {status.ended}")
     say(
@@ -32,30 +36,33 @@ def _status(words: list[str]) -> int:
         say(f"{status.seconds_per_tile:.2f} s a tile, about {left_min:.0f} min left for the tiles")
     for name, reason in sorted(status.failed.items()):
         say(f"failed: {name}: {reason}".replace("\n", ";"))
-    return 0
 
 
-def _resume(words: list[str]) -> int:
-    run, _, rest = arguments("RUN", words)
-    written = RunFolder(Path(run)).settings
+def _written(run: Path) -> Path:
+    """The settings that a map run has written into its folder."""
+    written = RunFolder(run).settings
     if not written.is_file():
         raise SettingsError(
             found=f"no settings.json in {run}",
             expected="the folder of a map run that has begun",
-            fix="start it with `landcover map CONFIG --run " + run + "`",
+            fix=f"start it with `landcover map CONFIG --run {run}`",
         )
-    settings = load_settings(MapSettings, written, rest)
-    from landcover_pnp.cli.maps import show_map
+    return written
+
+
+def _resume(request: Request) -> Any:
     from landcover_pnp.pipeline.map import map_city
 
-    return show_map(lambda report: map_city(settings, Path(run), report))
+    return with_progress(lambda report: map_city(request.settings, request.path, report))
 
 
-def _verify(words: list[str]) -> int:
-    (run,), _ = given("RUN", words, NoSettings)
+def _verify(request: Request) -> Any:
     from landcover_pnp.storage.verification import verify_run
 
-    verification = verify_run(run)
+    return verify_run(request.path)
+
+
+def _show_verification(verification: Any) -> None:
     for name, fault in verification.faults.items():
         complain(f"{name}: {fault}")
     say(
@@ -66,17 +73,29 @@ def _verify(words: list[str]) -> int:
             else "all as written"
         )
     )
-    return verification.exit_code
 
 
 COMMANDS = {
     "status": Command(
-        _status, NoSettings, "RUN", "Say how far a run is: done, failed, left, speed, time left."
+        _status,
+        NoSettings,
+        ("RUN",),
+        "Say how far a run is: done, failed, left, speed, time left.",
+        show=_show_status,
     ),
     "resume": Command(
-        _resume, MapSettings, "RUN", "Go on with a run, by the settings in its folder."
+        _resume,
+        MapSettings,
+        ("RUN",),
+        "Go on with a run, by the settings in its folder.",
+        show=show_map,
+        config=_written,
     ),
     "verify": Command(
-        _verify, NoSettings, "RUN", "Read every pixel of a run's files and compare their hashes."
+        _verify,
+        NoSettings,
+        ("RUN",),
+        "Read every pixel of a run's files and compare their hashes.",
+        show=_show_verification,
     ),
 }

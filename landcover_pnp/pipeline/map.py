@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landcover_pnp.config import plain
-from landcover_pnp.errors import RasterError, WeakLabelsWarning
-from landcover_pnp.evaluation.scores import Scheme, Scores, evaluate_map
+from landcover_pnp.errors import WeakLabelsWarning
 from landcover_pnp.evidence.matrix_sources import matrix_from_source
 from landcover_pnp.inference.registry import registered_here
 from landcover_pnp.inference.settings import BASELINE
-from landcover_pnp.legend import LEGENDS
+from landcover_pnp.pipeline.evaluate import evaluate_run
 from landcover_pnp.pipeline.mosaic import TileResults, blend_tiles
 from landcover_pnp.pipeline.observe import Observer
 from landcover_pnp.pipeline.overview import write_overview
@@ -39,7 +38,6 @@ from landcover_pnp.pipeline.workers.worker_pool import WorkerPool
 from landcover_pnp.products.rasters import PRODUCTS, drawn_by, provenance_tags, write_products
 from landcover_pnp.scenes.preparation import prepare_scene
 from landcover_pnp.scenes.scene import Scene
-from landcover_pnp.scenes.settings import TruthFile
 from landcover_pnp.storage.disk_space import need_named, require_space
 from landcover_pnp.storage.journal import journal_of
 from landcover_pnp.storage.owned_folder import OwnedFolder
@@ -276,37 +274,3 @@ def _stage(
         files = file_hashes(path.parent, work())
         Record("done", made_of, time.monotonic() - start, files=files).write(path)
     watch.stage(name, time.monotonic() - start)
-
-
-def evaluate_run(
-    run: Path, truth: TruthFile, scheme: Scheme = "five_classes", *, overlap: bool = False
-) -> dict[str, Scores]:
-    """Scores a run's map beside its weak labels and its evidence.
-
-    Args:
-        run: Folder of a finished run.
-        truth: Truth raster and its legend.
-        scheme: ``five_classes`` or ``published``, see ``evaluation.Scheme``.
-        overlap: Whether truth and map may cover different ground.
-
-    Returns:
-        Scores by method: weak labels, evidence, map.
-
-    Raises:
-        RasterError: If the run has no map or the truth cannot be read.
-        GridError: If the truth covers other ground.
-        LegendError: If the truth holds unknown codes.
-    """
-    files = {"weak labels": "weak_labels", "evidence": "evidence", "map": "landcover"}
-    if not RunFolder(run).landcover.is_file():
-        raise RasterError(
-            found=f"no finished map in {run}",
-            expected="the folder of a finished run, which its two baselines lie in too",
-            fix="give the folder that `landcover map` made, not a file in it; `landcover "
-            "status RUN` says how far a run is",
-        )
-    legend = LEGENDS[truth.legend]
-    return {
-        name: evaluate_map(RunFolder(run).raster(stem), truth.path, legend, scheme, overlap=overlap)
-        for name, stem in files.items()
-    }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.prior.folder import WEIGHTS
 from landcover_pnp.products.stac import (
     VERSION,
@@ -29,6 +28,8 @@ def write_prior_item(prior: Path, path: Path) -> Path:
     Raises:
         PriorError: As ``Prior.load``.
     """
+    from landcover_pnp.prior.denoiser import Prior  # loads torch; catalogues of maps do not
+
     model = Prior.load(prior)
     weights = prior / WEIGHTS
     names = ["no data", *model.legend.names]

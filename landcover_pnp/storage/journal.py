@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from landcover_pnp.errors import RunError, RunGoneError
+from landcover_pnp.errors import RequestError, RunGoneError
 from landcover_pnp.interruption import exit_code
 from landcover_pnp.storage.lock import Owner, owner
 from landcover_pnp.storage.presence import require_there
@@ -134,10 +134,10 @@ def run_status(run: Path) -> RunStatus:
         run: The run folder.
 
     Raises:
-        RunError: If the folder holds no journal.
+        RequestError: If the folder holds no journal.
     """
     if not (run / NAME).is_file():
-        raise RunError(
+        raise RequestError(
             found=f"no {NAME} in {run}",
             expected="the folder of a map run",
             fix="name the folder that `landcover map --run` was given",

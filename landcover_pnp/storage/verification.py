@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rasterio.errors import NotGeoreferencedWarning
 
-from landcover_pnp.errors import LandcoverError, RunError
+from landcover_pnp.errors import LandcoverError, RequestError
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.storage.raster import open_raster, read
 from landcover_pnp.storage.records import Record, file_hash
@@ -47,7 +47,7 @@ def verify_run(run: Path) -> Verification:
         What was found.
 
     Raises:
-        RunError: If the folder holds no records.
+        RequestError: If the folder holds no records.
     """
     files = pixels = 0
     faults: dict[str, str] = {}
@@ -66,7 +66,7 @@ def verify_run(run: Path) -> Verification:
         if found != expected:
             faults[name] = f"sha256 is {found}, expected {expected}: changed since it was written"
     if not files:
-        raise RunError(
+        raise RequestError(
             found=f"no records of finished work in {run}",
             expected="the folder of a map run",
             fix="name the folder that `landcover map --run` was given",

@@ -298,7 +298,7 @@ def test_status_of_a_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (run / ".lock").unlink()
     assert main(["status", str(run)]) == 0
     assert "broke off" in capsys.readouterr().out
-    assert main(["status", str(run / "tiles")]) == 1
+    assert main(["status", str(run / "tiles")]) == 2
 
 
 def test_verify_reads_every_pixel(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -316,7 +316,7 @@ def test_verify_reads_every_pixel(run: Path, capsys: pytest.CaptureFixture[str])
     assert "entropy.tif: missing" in said.err
     assert "tiles/r0000c0001_map.tif: sha256 is" in said.err
     assert "3 files are damaged" in said.out
-    assert main(["verify", str(run / "nothing")]) == 1
+    assert main(["verify", str(run / "nothing")]) == 2
 
 
 def test_finished_tiles_can_be_looked_at_during_the_run(

@@ -59,7 +59,11 @@ def test_a_block_with_nothing_in_it_has_its_defaults(tmp_path: Path) -> None:
         (SCENE.replace("image", "imag"), [], "(?s)'scene.rasters.imag'.*did you mean 'image'"),
         (SCENE + "seed: x", [], "(?s)seed is x.*int"),
         (SCENE.replace("[1, 2]", "5"), [], "(?s)scene.rasters.roads.codes is 5.*list"),
-        (SCENE.replace("image: a.tif, ", ""), [], "no value for scene.rasters: image"),
+        (
+            SCENE.replace("image: a.tif, ", ""),
+            [],
+            r"no value for scene.rasters.image \(\S+c.yaml:1\)",
+        ),
         (
             SCENE + "inference: {engine: evidnce}",
             [],
@@ -109,7 +113,7 @@ def test_keys_cover_every_group() -> None:
     [
         (["--min_area_m2", "-1"], "min_area_m2 is -1"),
         (["--simplify_m", ".nan"], "simplify_m is nan"),
-        (["--min_area_m2", "[1"], r"--min_area_m2 \[1 is no YAML"),
+        (["--min_area_m2", "[1"], r"min_area_m2 is \[1 \(command line\)"),
     ],
 )
 def test_values_out_of_range_are_named(words: list[str], message: str) -> None:

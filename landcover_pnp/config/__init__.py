@@ -1,0 +1,15 @@
+"""Settings: frozen dataclasses read from YAML files and from the command line, by one rule."""
+
+from landcover_pnp.config.loading import load_settings, paths_in, plain
+from landcover_pnp.config.ranges import require_positive, require_within
+from landcover_pnp.config.schema import keys, renamed
+
+__all__ = [
+    "load_settings",
+    "plain",
+    "paths_in",
+    "keys",
+    "renamed",
+    "require_positive",
+    "require_within",
+]

@@ -1,0 +1,280 @@
+"""Settings from a YAML file with options on top of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from landcover_pnp.config.parser import SettingsParser
+from landcover_pnp.config.schema import (
+    block_of,
+    default_of,
+    is_list,
+    is_text,
+    leaves,
+    meanings_of,
+    old_names,
+    old_words,
+    warn_renamed,
+)
+from landcover_pnp.config.values import COMMAND_LINE, modern, refused, require_plain, typed
+from landcover_pnp.config.yaml_file import (
+    Place,
+    is_null,
+    pairs,
+    parse_yaml,
+    read_yaml,
+    scalars,
+    text_of,
+    with_texts,
+)
+from landcover_pnp.errors import SettingsError, nearest
+from landcover_pnp.plugin_settings import flattened, folded, is_blocks
+
+S = TypeVar("S")
+
+
+class Leaf(NamedTuple):
+    """A value and where it stands."""
+
+    value: Any
+    where: str
+
+
+@dataclass
+class Block:
+    """A block of settings as it is given: leaves, blocks and lists of blocks by key."""
+
+    where: str
+    parts: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def block(self, name: str, where: str) -> Block:
+        """A block in this one, made where there is none, or null."""
+        if not isinstance(self.parts.get(name), Block):
+            self.parts[name] = Block(where)
+        found: Block = self.parts[name]
+        return found
+
+
+def load_settings(
+    settings: type[S], config: Path | None = None, overrides: Sequence[str] = ()
+) -> S:
+    """Reads settings from a YAML file and command-line options on top of it.
+
+    Args:
+        settings: Frozen dataclass of the stage.
+        config: YAML file; relative paths in it count from its folder. None: defaults only.
+        overrides: Command-line words such as ``--inference.engine``, ``evidence``; relative
+            paths in them count from the current folder.
+
+    Returns:
+        The settings.
+
+    Raises:
+        SettingsError: If the file is missing or no YAML, a key is unknown (names the nearest
+            one) or a value is of the wrong type.
+    """
+    parser = SettingsParser(prog="settings", add_help=False)
+    parser.add_settings(settings)
+    given = parser.parse_args(overrides, defaults=False, env=False)
+    return settings_from(settings, config, parser.values(given))
+
+
+def settings_from(settings: type[S], config: Path | None, options: Mapping[str, Any]) -> S:
+    """Settings from a YAML file and the values of options on top of it.
+
+    Args:
+        settings: Frozen dataclass of the stage.
+        config: YAML file, or None.
+        options: Values by dotted name, blocks and lists of blocks as YAML texts; a block that is
+            given as a whole replaces the file's and comes before its own keys.
+
+    Raises:
+        SettingsError: As ``load_settings``.
+    """
+    flat, root = flattened(settings), Block(COMMAND_LINE)
+    if config is not None:
+        root = _block(read_yaml(config), flat, Place(config), "")
+        root.where = str(config)
+    for name, value in options.items():
+        *above, last = name.split(".")
+        target, kind = root, typing.get_type_hints(flat)
+        for part in above:
+            target = target.block(part, COMMAND_LINE)
+            kind = typing.get_type_hints(block_of(kind[part]))
+        if block_of(kind[last]) is not None:
+            node = parse_yaml(value, Place())
+            target.parts[last] = _part(node, kind[last], Place(), name, COMMAND_LINE, {})
+        else:
+            target.parts[last] = Leaf(value, COMMAND_LINE)
+    loaded: S = _built(flat, root, config)
+    return loaded
+
+
+def plain(settings: Any) -> Any:
+    """Settings as JSON values that ``load_settings`` reads back, with absolute paths."""
+    if dataclasses.is_dataclass(settings):
+        values: dict[str, Any] = {}
+        for field in dataclasses.fields(settings):
+            value = getattr(settings, field.name)
+            blocks = value if is_blocks(field) else {field.name: value}
+            values |= {name: plain(block) for name, block in blocks.items()}
+        return values
+    if isinstance(settings, (list, tuple)):
+        return [plain(value) for value in settings]
+    return str(settings.absolute()) if isinstance(settings, Path) else settings
+
+
+def paths_in(settings: Any) -> list[Path]:
+    """All paths in settings, those in blocks and lists too."""
+    if isinstance(settings, Path):
+        return [settings]
+    if dataclasses.is_dataclass(settings):
+        settings = [getattr(settings, field.name) for field in dataclasses.fields(settings)]
+    if isinstance(settings, (list, tuple)):
+        return [path for value in settings for path in paths_in(value)]
+    return []
+
+
+def _block(node: MappingNode, settings: type[Any], place: Place, at: str) -> Block:
+    """A mapping as a block of settings; refuses unknown keys with the nearest known one."""
+    hints, old, given = typing.get_type_hints(settings), old_names(settings), pairs(node)
+    block, renamed = Block(place.of(node)), given.keys() & old.keys() - hints.keys()
+    for name in sorted(given, key=lambda name: name in renamed):
+        key, value = given[name]
+        where, new = place.of(key), old[name] if name in renamed else name
+        if name in renamed:
+            warn_renamed(at + name, at + new, f" in {where}")
+        inside, _, last = new.rpartition(".")  # a key that was moved into a block
+        owner = (block_of(hints[inside]) if inside else None) or settings
+        kinds = typing.get_type_hints(owner)
+        target = block.block(inside, where) if inside else block
+        if last not in kinds:
+            raise SettingsError(
+                found=f"unknown key {at + name!r} in {where}",
+                expected="one of " + ", ".join(at + known for known in hints),
+                fix=nearest(name, hints),
+            )
+        if last in target.parts:
+            raise SettingsError(
+                found=f"{at + name} ({where}) beside {at + new}, whose old name it is",
+                expected="each key once",
+                fix="delete the old one",
+            )
+        words = old_words(owner).get(last, {})
+        target.parts[last] = _part(value, kinds[last], place, at + new, where, words)
+    return block
+
+
+def _part(
+    node: Node | None, kind: Any, place: Place, name: str, where: str, words: Mapping[str, str]
+) -> Any:
+    """A node as a leaf, a block or a list of blocks."""
+    inner = block_of(kind)
+    if inner is None:
+        return _leaf(node, kind, place, name, where, words)
+    if node is None or is_null(node):
+        if type(None) in leaves(kind):
+            return Leaf(None, where)
+        if is_list(kind):
+            raise refused(kind, "null", name, where)
+        return Block(where)  # nothing in it: its defaults
+    if is_list(kind):
+        if not isinstance(node, SequenceNode):
+            raise refused(kind, text_of(node), name, where)
+        return [
+            _part(item, inner, place, f"{name}[{i}]", place.of(item), {})
+            for i, item in enumerate(node.value)
+        ]
+    if not isinstance(node, MappingNode):
+        raise SettingsError(
+            found=f"{name} is {text_of(node)} ({where})",
+            expected="keys and values: " + ", ".join(typing.get_type_hints(inner)),
+            fix=f"indent them below `{name.rpartition('.')[2]}:`, or give them as "
+            f"--{name}.KEY VALUE",
+        )
+    return _block(node, inner, place, f"{name}.")
+
+
+def _leaf(
+    node: Any, kind: Any, place: Place, name: str, where: str, words: Mapping[str, str]
+) -> Leaf:
+    if is_null(node):
+        if type(None) not in leaves(kind):
+            raise refused(kind, "null", name, where)
+        return Leaf(None, where)
+    for written in scalars(node):
+        require_plain(kind, name, written, where)
+    if Path in leaves(kind) and place.file:
+        folder = place.file.parent
+        node = with_texts(node, lambda text: str(folder / text) if text else "")
+    text = modern(text_of(node), words, f" in {where}")
+    if (
+        is_text(kind) and text and isinstance(node, ScalarNode)
+    ):  # as it stands, "null" in quotes too
+        return Leaf(Path(text) if Path in leaves(kind) else text, where)
+    return Leaf(typed(kind, text, name, where), where)
+
+
+def _built(
+    settings: type[Any], block: Block, config: Path | None, at: str = "", base: Any = None
+) -> Any:
+    """The settings of a block; ``base`` has the values of keys that are not given."""
+    hints, values, missing = typing.get_type_hints(settings), dict[str, Any](), list[str]()
+    for field in dataclasses.fields(settings):
+        default = default_of(field) if base is None else getattr(base, field.name)
+        part, inner = block.parts.get(field.name), block_of(hints[field.name])
+        if field.name not in block.parts:
+            missing += [field.name] if default is dataclasses.MISSING else []
+            values[field.name] = default
+        elif isinstance(part, Block) and inner is not None:
+            above = default if isinstance(default, inner) else None
+            values[field.name] = _built(inner, part, config, f"{at}{field.name}.", above)
+        elif isinstance(part, list) and inner is not None:
+            values[field.name] = [
+                _built(inner, item, config, f"{at}{field.name}[{i}].")
+                for i, item in enumerate(part)
+            ]
+        else:
+            values[field.name] = typing.cast(Leaf, part).value
+    if missing:
+        raise _without(settings, missing, block, config, at)
+    try:
+        return folded(settings(**values))
+    except SettingsError as error:
+        raise _placed(error, block, at) from error
+
+
+def _without(
+    settings: type[Any], missing: list[str], block: Block, config: Path | None, at: str
+) -> SettingsError:
+    first, names = missing[0], [at + name for name in missing]
+    meaning = meanings_of(settings).get(first, "")
+    option = f"--{names[0]} VALUE" if "[" not in at else ""
+    if block.where == COMMAND_LINE and config is None:
+        return SettingsError(
+            found="no value for " + ", ".join(f"--{name}" for name in names),
+            expected=f"--{names[0]}: {meaning}",
+            fix=f"add {option or first} to the command",
+        )
+    below = f"below `{at.rstrip('.')}:`, " if at else ""
+    return SettingsError(
+        found=f"no value for {', '.join(names)} ({block.where})",
+        expected=f"{first}: {meaning}",
+        fix=f"add `{first}: VALUE` {below}in {block.where}" + (f", or {option}" if option else ""),
+    )
+
+
+def _placed(error: SettingsError, block: Block, at: str) -> SettingsError:
+    """The error of a dataclass about ``NAME is VALUE``, with the block and the place."""
+    part = block.parts.get(error.found.partition(" is ")[0])
+    if not isinstance(part, Leaf):
+        return SettingsError(at + error.found, error.expected, error.fix) if at else error
+    found = f"{at}{error.found} ({part.where})"
+    return SettingsError(found, error.expected, f"correct the value ({part.where})")

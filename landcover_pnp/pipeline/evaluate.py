@@ -1,0 +1,76 @@
+"""The evaluate stage: a finished run's maps against truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from landcover_pnp.errors import RasterError
+from landcover_pnp.evaluation.scores import Scheme, Scores, evaluate_map
+from landcover_pnp.legend import LEGENDS
+from landcover_pnp.pipeline.settings import EvaluateSettings
+from landcover_pnp.scenes.settings import TruthFile
+from landcover_pnp.storage.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of a finished run.
+
+    Attributes:
+        run: The run folder.
+        truth: The truth raster.
+        scheme: How truth of other classes counts, see ``EvaluateSettings``.
+        scores: Scores by method: weak labels, evidence, map.
+    """
+
+    run: Path
+    truth: Path
+    scheme: Scheme
+    scores: Mapping[str, Scores]
+
+    @classmethod
+    def of(cls, run: Path, settings: EvaluateSettings) -> Evaluation:
+        """Scores a run.
+
+        Raises:
+            LandcoverError: As ``evaluate_run``.
+        """
+        truth = TruthFile(settings.truth, settings.legend)
+        scores = evaluate_run(run, truth, settings.scheme, overlap=settings.overlap)
+        return cls(run, settings.truth, settings.scheme, scores)
+
+
+def evaluate_run(
+    run: Path, truth: TruthFile, scheme: Scheme = "five_classes", *, overlap: bool = False
+) -> dict[str, Scores]:
+    """Scores a run's map beside its weak labels and its evidence.
+
+    Args:
+        run: Folder of a finished run.
+        truth: Truth raster and its legend.
+        scheme: ``five_classes`` or ``published``, see ``evaluation.Scheme``.
+        overlap: Whether truth and map may cover different ground.
+
+    Returns:
+        Scores by method: weak labels, evidence, map.
+
+    Raises:
+        RasterError: If the run has no map or the truth cannot be read.
+        GridError: If the truth covers other ground.
+        LegendError: If the truth holds unknown codes.
+    """
+    files = {"weak labels": "weak_labels", "evidence": "evidence", "map": "landcover"}
+    if not RunFolder(run).landcover.is_file():
+        raise RasterError(
+            found=f"no finished map in {run}",
+            expected="the folder of a finished run, which its two baselines lie in too",
+            fix="give the folder that `landcover map` made, not a file in it; `landcover "
+            "status RUN` says how far a run is",
+        )
+    legend = LEGENDS[truth.legend]
+    return {
+        name: evaluate_map(RunFolder(run).raster(stem), truth.path, legend, scheme, overlap=overlap)
+        for name, stem in files.items()
+    }
