@@ -79,6 +79,11 @@ class PublishSummary:
     polygons: PolygonCounts
     failed: tuple[str, ...]
 
+    @property
+    def exit_code(self) -> int:
+        """0 all of the map is there, 3 tiles of it are without a result."""
+        return 3 if self.failed else 0
+
 
 def publish_run(run: Path, settings: PublishSettings | None = None) -> PublishSummary:
     """Makes all products of a finished run; the same run gives the same bytes.

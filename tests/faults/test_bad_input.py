@@ -201,7 +201,7 @@ WRONG_SETTINGS = {
     "unknown engine": (
         "engine: evidence",
         "engine: evidenc",
-        "one of 'evidence', 'denoise',",
+        "did you mean 'evidence'?",
     ),
     "wrong type": ("workers: 1", "workers: many", "workers is many"),
     "no source": ("rasters:", "enviroatlas: null #", "a scene with no source"),
