@@ -1,13 +1,17 @@
 """The public names: lazy, typed, the same functions as the command line."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import geopandas
 import numpy as np
 import pytest
+import shapely
 import xarray as xr
+from inputs import write_scene
 
 import landcover_pnp as lc
 from landcover_pnp.cli import main
@@ -110,3 +114,17 @@ def test_warnings_are_errors_in_strict() -> None:
 def test_a_run_s_scene_cannot_be_mapped_anew(result: lc.LandCover) -> None:
     with pytest.raises(SettingsError, match="open_scene"):
         lc.map_scene(lc.Scene.open(Path(result.attrs["run"]) / "scene"))
+
+
+def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    write_scene(tmp_path)
+    (tmp_path / "image.tif").rename(tmp_path / "naip.tif")
+    shape = shapely.box(586_010, 4_475_950, 586_100, 4_475_960)
+    for name in ("roads.gpkg", "buildings.shp"):
+        geopandas.GeoDataFrame(geometry=[shape], crs=26917).to_file(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    exec(compile(program, "README", "exec"), {})  # noqa: S102
+    assert (tmp_path / "runs" / "my_city" / "products" / "landcover.qgz").is_file()
