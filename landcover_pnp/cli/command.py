@@ -32,12 +32,14 @@ class Request(NamedTuple):
         settings: Its settings, from the configuration and the options.
         options: Options that are no settings, by name; None where they are not given.
         strict: Whether warnings are to be errors.
+        flags: Which of the command's own flags are given.
     """
 
     arguments: tuple[Any, ...]
     settings: Any
     options: Mapping[str, Path | None]
     strict: bool
+    flags: frozenset[str] = frozenset()
 
     @property
     def path(self) -> Path:
@@ -56,6 +58,7 @@ class Command:
         arguments: Names of its arguments, see ``ARGUMENTS``.
         summary: One sentence of help.
         options: Options that are no settings, all of them paths: their help by name.
+        flags: Options of its own without a value: their help by name.
         show: Prints the answer for people.
         config: The settings file, given the first argument; None for commands without one.
         kind: Type of its arguments.
@@ -66,6 +69,7 @@ class Command:
     arguments: tuple[str, ...]
     summary: str
     options: Mapping[str, str] = field(default_factory=dict)
+    flags: Mapping[str, str] = field(default_factory=dict)
     show: Callable[[Any], None] = say_fields
     config: Callable[[Path], Path] | None = None
     kind: Any = Path

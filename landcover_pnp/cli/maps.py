@@ -25,8 +25,12 @@ def _demo(request: Request) -> Any:
 
 def _map(request: Request) -> Any:
     from landcover_pnp.pipeline.map import map_city
+    from landcover_pnp.pipeline.run_settings import require_same_request
 
-    run = request.options["run"] or Path("runs") / request.path.stem
+    named = request.options["run"]
+    run = named or Path("runs") / request.path.stem
+    if named is None and "replace" not in request.flags:
+        require_same_request(run, request.settings)
     return with_progress(lambda report: map_city(request.settings, run, report))
 
 
@@ -120,6 +124,7 @@ COMMANDS = {
         ("CONFIG",),
         "Map the scene of a configuration file.",
         {"run": "run folder (default: runs/<name of CONFIG>)"},
+        {"replace": "make a map of other settings in the default run folder again"},
         show=show_map,
         config=itself,
     ),

@@ -93,7 +93,8 @@ class Program:
         config = command.config(arguments[0]) if command.config else None
         settings = settings_from(command.settings, config, part.values(given))
         strict = "--strict" in before_dashes(words)
-        return Request(tuple(arguments), settings, options, strict)
+        flags = frozenset(flag for flag in command.flags if given.get(flag))
+        return Request(tuple(arguments), settings, options, strict, flags)
 
     def _misplaced(self, word: str, name: str) -> SettingsError:
         known = [flag.removeprefix("--") for flag in (*FLAGS, *ANSWERS)]
@@ -125,6 +126,8 @@ def _fill(parser: SettingsParser, name: str, command: Command, everything: bool)
         parser.add_positional(argument, ARGUMENTS[argument], command.kind)
     for option, meaning in command.options.items():
         parser.add_argument(f"--{option}", type=Path, default=SUPPRESS, help=meaning)
+    for flag, meaning in command.flags.items():
+        parser.add_argument(f"--{flag}", action="store_true", default=SUPPRESS, help=meaning)
     _add_flags(parser)
     if has_keys:
         parser.add_settings(command.settings, everything=everything)

@@ -14,6 +14,7 @@ import rasterio
 from inputs import colours, two_halves, write_scene, write_tif
 from PIL import Image
 
+from landcover_pnp.cli import main
 from landcover_pnp.config import load_settings
 from landcover_pnp.errors import RasterError, WeakLabelsWarning
 from landcover_pnp.pipeline.map import MapSummary, map_city
@@ -220,3 +221,22 @@ def test_the_program_answers(words: list[str]) -> None:
     done = subprocess.run([*LANDCOVER, *words], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0
     assert "landcover" in done.stdout
+
+
+def test_a_map_of_other_settings_is_replaced_only_on_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = write_scene(tmp_path / "city")
+    monkeypatch.chdir(tmp_path)
+    assert main(["map", str(config)]) == 0
+    before = (tmp_path / "runs" / "scene" / "landcover.tif").read_bytes()
+    other = ["map", str(config), "--weak_labels.nlcd_blur_m", "5"]
+    assert main(other) == 2
+    said = capsys.readouterr().err
+    assert "weak_labels.nlcd_blur_m" in said
+    assert "--run" in said
+    assert "--replace" in said
+    assert (tmp_path / "runs" / "scene" / "landcover.tif").read_bytes() == before
+    assert main(["map", str(config)]) == 0
+    assert main([*other, "--replace"]) == 0
+    assert main([*other, "--run", str(tmp_path / "runs" / "scene")]) == 0
