@@ -107,6 +107,10 @@ class SuspiciouslyEmptyWarning(LandcoverWarning):
     """A layer has far fewer valid pixels than its neighbours."""
 
 
+class CollarWarning(LandcoverWarning):
+    """The edge of an image has one value, as where there is no data, but none is declared."""
+
+
 class ZonesWarning(LandcoverWarning):
     """Some zones had to be repaired, or hold nothing of the map."""
 

@@ -69,7 +69,7 @@ def colours(image: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.
     """What a pixel looks like: brightness, colour ratios and texture, here and around.
 
     Args:
-        image: (band, y, x) in 0..1: R,G,B or R,G,B,NIR at the working resolution.
+        image: (band, y, x) in 0..1: R,G,B or R,G,B,NIR, or R,G,NIR, at the working resolution.
         valid: (y, x) pixels with data.
 
     Returns:

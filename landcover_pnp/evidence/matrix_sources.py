@@ -97,7 +97,8 @@ def refine_for_scene(
         image, valid = scene.image(box), scene.valid(box)
         place = places(scene.nlcd(box), {n: scene.coverage(n, box) for n in OBJECTS}, valid)
         known = place != NOWHERE
-        parts.append((colours(image, valid)[:, known], index_values(image)[:, known], place[known]))
+        indices = index_values(image, blue="blue" in scene.bands)
+        parts.append((colours(image, valid)[:, known], indices[:, known], place[known]))
     features, indices, place = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
     if not place.size:
         warnings.warn(_UNREFINED, WeakLabelsWarning, stacklevel=2)

@@ -66,7 +66,7 @@ def city_roads(windows: Iterable[tuple[Scene, Box]]) -> RoadReference | None:
     for scene, box in windows:
         valid = scene.valid(box)
         kinds = places(scene.nlcd(box), {n: scene.coverage(n, box) for n in OBJECTS}, valid)
-        indices.append(index_values(scene.image(box))[:, valid])
+        indices.append(index_values(scene.image(box), blue="blue" in scene.bands)[:, valid])
         on_road.append(kinds[valid] == ROADS)
     roads = road_reference(np.concatenate(indices, axis=1), np.concatenate(on_road))
     if roads is None:

@@ -48,9 +48,10 @@ class RoadReference:
 
     Attributes:
         greenness: Their median greenness, at most ``_LARGEST_CAST``; 0 where they are too few.
-        brightness: Their median brightness, 0..1; None where they are too few to tell.
+        brightness: Their median brightness, 0..1; None where they are too few to tell, or the
+            image has no blue.
         redness: Their median redness, 0 to ``_LARGEST_RED_CAST``, since a blue one is haze or
-            shade on the road; None where they are too few.
+            shade on the road; None as brightness.
     """
 
     greenness: float
@@ -63,11 +64,16 @@ def greenness(image: NDArray[np.float32]) -> NDArray[np.float32]:
     return _normalised_difference(image[1], image[0])
 
 
-def index_values(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Greenness, brightness and redness of R,G,B: (band, y, x) in 0..1 -> (3, y, x).
+def index_values(image: NDArray[np.float32], *, blue: bool = True) -> NDArray[np.float32]:
+    """Greenness, brightness and redness: (band, y, x) R,G,B,... in 0..1 -> (3, y, x).
 
-    Redness is the normalised red-blue difference: iron oxides in soil take away blue.
+    Redness is the normalised red-blue difference: iron oxides in soil take away blue. Without a
+    blue band there are neither redness nor brightness, which are NaN then: near infrared would
+    make trees bright.
     """
+    if not blue:
+        nothing = np.full_like(image[0], np.nan)
+        return np.stack([greenness(image), nothing, nothing])
     redness = _normalised_difference(image[0], image[2])
     return np.stack([greenness(image), image[:3].mean(axis=0), redness])
 
@@ -92,8 +98,8 @@ def road_reference(
     green, bright, red = np.median(roads, axis=1)
     return RoadReference(
         float(np.clip(green, -_LARGEST_CAST, _LARGEST_CAST)),
-        float(bright),
-        float(np.clip(red, 0, _LARGEST_RED_CAST)),
+        None if np.isnan(bright) else float(bright),
+        None if np.isnan(red) else float(np.clip(red, 0, _LARGEST_RED_CAST)),
     )
 
 

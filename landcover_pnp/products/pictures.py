@@ -14,6 +14,7 @@ from landcover_pnp.legend import LEGENDS, NO_DATA, Legend, to_working
 from landcover_pnp.products.rasters import PERCENT_NO_DATA
 from landcover_pnp.products.styles import RampStyle
 from landcover_pnp.scenes.scene import Scene
+from landcover_pnp.storage.bands import shown
 
 RGBA = NDArray[np.uint8]
 """(y, x, 4) uint8; alpha 0 where there is no data."""
@@ -29,8 +30,9 @@ def thinned(path: Path, side_px: int) -> NDArray[Any]:
 
 
 def image_picture(scene: Scene, side_px: int) -> RGBA:
-    """The scene's image in true colour."""
-    colours = np.moveaxis(thinned(scene.folder / "image.tif", side_px)[:3], 0, -1)
+    """The scene's image in true colour; in false colour where it has no blue."""
+    bands = thinned(scene.folder / "image.tif", side_px)[list(shown(scene.bands))]
+    colours = np.moveaxis(bands, 0, -1)
     valid = thinned(scene.folder / "valid.tif", side_px)[0] == 1
     scaled = np.clip(255 * (colours / scene.image_scale), 0, 255).round().astype(np.uint8)
     return np.dstack([scaled, np.where(valid, 255, 0).astype(np.uint8)])

@@ -53,6 +53,7 @@ from landcover_pnp.products.vectors import (
 )
 from landcover_pnp.scenes.vector_files import require_plain_name
 from landcover_pnp.storage.atomic import scratch, write_text
+from landcover_pnp.storage.bands import shown
 from landcover_pnp.storage.geotiff import Band, write_cog, write_raster
 from landcover_pnp.storage.raster import on_grid, open_raster, read
 from landcover_pnp.storage.replaced_folder import replaced
@@ -177,15 +178,17 @@ def _write_vectors(run: FinishedRun, folder: Path, settings: PublishSettings) ->
 
 
 def _write_image(run: FinishedRun, folder: Path) -> Layer:
-    """The scene's image; 0 is no data, so black becomes 1."""
-    style = ImageStyle(run.scene.image_scale)
+    """The scene's image; 0 is no data, so black becomes 1. False colours where it has no blue."""
+    style, first = ImageStyle(run.scene.image_scale), shown(run.scene.bands)
     with open_raster(run.scene.folder / "image.tif", "image") as source:
+        order = [i + 1 for i in dict.fromkeys((*first, *range(source.count)))]
 
         def pixels(box: Box) -> NDArray[Any]:
-            values: NDArray[Any] = read(source, source.indexes, box)
+            values: NDArray[Any] = read(source, order, box)
             return np.asarray(np.maximum(values, run.scene.valid(box)), values.dtype)
 
-        band = Band(source.dtypes[0], source.descriptions, nodata=0, rgb=True)
+        names = tuple(source.descriptions[i - 1] for i in order)
+        band = Band(source.dtypes[0], names, nodata=0, rgb=True)
         _write_raster(run, folder / "image.tif", band, pixels, "average")
     write_text(folder / "image.qml", qml(style))
     return Layer("image", "./image.tif", style)

@@ -16,12 +16,13 @@ from landcover_pnp.scenes.inputs import input_files
 from landcover_pnp.scenes.scene import WEAK_LAYERS
 from landcover_pnp.scenes.settings import RasterFiles
 from landcover_pnp.scenes.vector_files import count_features, vector_layers
+from landcover_pnp.storage.georeference import sides
 from landcover_pnp.storage.raster import (
-    image_bands,
     label_band,
     open_image,
     open_raster,
     read,
+    read_bands,
     read_labels,
     read_mask,
 )
@@ -76,20 +77,20 @@ def _read_layer(layer: str, path: Path, files: RasterFiles) -> str:
     if layer in (*WEAK_LAYERS, "area") and vector_layers(path, layer) is not None:
         return f"{count_features(path)} features"
     is_image = layer.startswith("image")
-    with open_image(path) if is_image else open_raster(path, layer) as source:
+    with open_image(path, files.bands) if is_image else open_raster(path, layer) as source:
         extent = Box(0, source.height, 0, source.width)
-        size = f"{source.width} x {source.height} px of {abs(source.res[0]):g} m"
+        size = f"{source.width} x {source.height} px of {sides(source)}"
         if is_image:
-            bands = image_bands(source)
+            bands = read_bands(source, files.bands)
             valid, darkest, brightest = 0, np.inf, -np.inf
             for box in blocks(extent):
-                pixels, mask = read(source, bands, box), read_mask(source, box)
+                pixels, mask = read(source, bands.indexes, box), read_mask(source, box)
                 valid += int(mask.sum())
                 darkest, brightest = min(darkest, pixels.min()), max(brightest, pixels.max())
             share = valid / (source.width * source.height)
             return (
-                f"{size}, {len(bands)} bands of {source.dtypes[0]}, {darkest} to {brightest}, "
-                f"{share:.1%} with data"
+                f"{size}, {len(bands.names)} bands of {source.dtypes[bands.indexes[0] - 1]}, "
+                f"{darkest} to {brightest}, {share:.1%} with data; {bands}"
             )
         label_band(source, layer)
         counts: Counter[int] = Counter()

@@ -50,7 +50,7 @@ class FineImage:
         paths = image_files(files.image, files.image_root)
         with warnings.catch_warnings():  # said when the scene was prepared
             warnings.simplefilter("ignore", SuspiciouslyEmptyWarning)
-            return cls(files, scene, plan_imagery(paths, files.image_crs))
+            return cls(files, scene, plan_imagery(paths, files.image_crs, files.bands))
 
     @property
     def factor(self) -> int:

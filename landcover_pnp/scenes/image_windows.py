@@ -27,6 +27,12 @@ OPEN_IMAGES = 16
 DAMAGE_PX = 64
 """Side of the parts, working pixels, into which a window that cannot be read is split."""
 
+EDGE_PX = 2
+"""Width of the edge of an image, working pixels, that is looked at for a collar."""
+
+COLLAR_SHARE = 0.05
+"""Share of an image's edge at the largest value from which it is no roof or cloud."""
+
 EMPTY_SHARE = 0.1
 """An image with less than this share of the data that its neighbours have is reported."""
 
@@ -46,10 +52,14 @@ class ImageryOnGrid:
 
     def __init__(self, imagery: Imagery, geobox: GeoBox, resampling: Resampling) -> None:
         self._images, self._geobox, self._resampling = imagery.images, geobox, resampling
-        self._boxes = [_box(image.bounds, geobox) for image in imagery.images]
+        self._outlines = [_box(image.bounds, geobox) for image in imagery.images]
+        extent = Box(0, int(geobox.shape[0]), 0, int(geobox.shape[1]))
+        self._boxes = [outline.clip(extent) for outline in self._outlines]
         self._open: dict[int, tuple[ExitStack, WarpedVRT]] = {}
         self._seen: Counter[int] = Counter()
         self._area: Counter[int] = Counter()
+        self._edge: Counter[int] = Counter()
+        self._full: Counter[int] = Counter()
         self.damaged: dict[Box, str] = {}
 
     @classmethod
@@ -77,7 +87,7 @@ class ImageryOnGrid:
         Raises:
             RasterError: If the only image cannot be read there.
         """
-        pixels = np.zeros((len(self._images[0].bands), *box.shape), self._images[0].dtype)
+        pixels = np.zeros((len(self._images[0].bands.names), *box.shape), self._images[0].dtype)
         valid = np.zeros(box.shape, bool)
         failed: dict[Box, str] = {}
         for number, footprint in enumerate(self._boxes):
@@ -91,6 +101,10 @@ class ImageryOnGrid:
                 valid[y, x] |= new
                 self._seen[number] += int((mask & values.any(axis=0)).sum())
                 self._area[number] += mask.size
+                edge = mask & ~_inner(self._outlines[number], sub)
+                full = np.iinfo(values.dtype).max
+                self._edge[number] += int(edge.sum())
+                self._full[number] += int((values[:, edge] == full).all(axis=0).sum())
         for sub, reason in failed.items():
             if not valid[sub.within(box)].all():
                 self.damaged[sub] = reason
@@ -108,6 +122,21 @@ class ImageryOnGrid:
                     SuspiciouslyEmptyWarning,
                     stacklevel=2,
                 )
+
+    @property
+    def collars(self) -> list[str]:
+        """Images whose edge is as bright as can be, of all windows read so far; one a sentence."""
+        found = []
+        for number, edge in self._edge.items():
+            image, share = self._images[number], self._full[number] / max(edge, 1)
+            full = np.iinfo(image.dtype).max
+            if share > COLLAR_SHARE:
+                found.append(
+                    f"{image.path}: {share:.0%} of its edge is {full} in every band, the largest "
+                    "value there is: if that is no data, declare it, for example with gdal_edit.py "
+                    f"-a_nodata {full}"
+                )
+        return found
 
     def _parts(
         self, number: int, part: Box, failed: dict[Box, str]
@@ -130,15 +159,16 @@ class ImageryOnGrid:
                 failed[sub] = error.found
 
     def _read(self, number: int, box: Box) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        image = self._images[number]
         if number not in self._open:
             while len(self._open) >= OPEN_IMAGES:
                 self._close_oldest()
             stack = ExitStack()
-            source = stack.enter_context(open_image(self._images[number].path))
+            source = stack.enter_context(open_image(image.path, image.given))
             view = stack.enter_context(on_grid(source, self._geobox, self._resampling))
             self._open[number] = stack, view
         view = self._open[number][1]
-        return read(view, self._images[number].bands, box), read_mask(view, box)
+        return read(view, image.bands.indexes, box), read_mask(view, box)
 
     def _read_apart(self, image: Image, box: Box) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Reads a box through a view of nothing else: the other one reads in larger blocks."""
@@ -146,11 +176,11 @@ class ImageryOnGrid:
         whole = Box(0, height, 0, width)
         grid = self._geobox[box.y0 : box.y1, box.x0 : box.x1]
         with (
-            open_image(image.path) as source,
+            open_image(image.path, image.given) as source,
             on_grid(source, grid, self._resampling) as view,
         ):
             try:
-                return read(view, image.bands, whole), read_mask(view, whole)
+                return read(view, image.bands.indexes, whole), read_mask(view, whole)
             except DamagedError as error:
                 raise damaged(view, box, error) from error
 
@@ -163,6 +193,12 @@ def _box(bounds: BoundingBox, geobox: GeoBox) -> Box:
     """Pixels of the grid that bounds touch."""
     left, top = ~geobox.transform * (bounds.left, bounds.top)
     right, bottom = ~geobox.transform * (bounds.right, bounds.bottom)
-    height, width = geobox.shape
-    touched = Box(math.floor(top), math.ceil(bottom), math.floor(left), math.ceil(right))
-    return touched.clip(Box(0, int(height), 0, int(width)))
+    return Box(math.floor(top), math.ceil(bottom), math.floor(left), math.ceil(right))
+
+
+def _inner(outline: Box, box: Box) -> NDArray[np.bool_]:
+    """(y, x) bool, which pixels of a box are not at the edge of an outline."""
+    rows, columns = np.arange(box.y0, box.y1), np.arange(box.x0, box.x1)
+    inner = outline.grow(-EDGE_PX)
+    within = (rows >= inner.y0) & (rows < inner.y1), (columns >= inner.x0) & (columns < inner.x1)
+    return np.asarray(within[0][:, None] & within[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,8 +15,9 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
 from landcover_pnp.errors import DamagedError, GridError, RasterError, SuspiciouslyEmptyWarning
-from landcover_pnp.storage.georeference import bounds_of, require_projected
-from landcover_pnp.storage.raster import image_bands, open_image, open_raster, unwritten_share
+from landcover_pnp.storage.bands import BandName, Bands
+from landcover_pnp.storage.georeference import bounds_of, require_projected, require_square
+from landcover_pnp.storage.raster import open_image, open_raster, read_bands, unwritten_share
 
 
 @dataclass(frozen=True)
@@ -27,18 +29,20 @@ class Image:
         crs: rasterio CRS.
         bounds: Left, bottom, right, top.
         res: Pixel size (x, y) in metres.
-        bands: Indices of the colour bands.
+        bands: The colour bands: names, indices, how they are known.
         dtype: ``uint8`` or ``uint16``.
         fault: Why none of it can be used, or empty.
+        given: What the user says that its bands are.
     """
 
     path: Path
     crs: Any
     bounds: BoundingBox
     res: tuple[float, float]
-    bands: tuple[int, ...]
+    bands: Bands
     dtype: str
     fault: str = ""
+    given: tuple[BandName, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,19 @@ class Imagery:
         """Pixel size (x, y) of the coarsest image in metres."""
         return max(image.res for image in self.images)
 
+    @property
+    def bands(self) -> tuple[BandName, ...]:
+        """Names of the bands, in the order in which they are read."""
+        return self.images[0].bands.names
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How the bands of the images are read, one sentence a reading."""
+        readings = Counter(str(image.bands) for image in self.images)
+        if len(readings) == 1:
+            return tuple(readings)
+        return tuple(f"{reading} in {n} images" for reading, n in sorted(readings.items()))
+
 
 def image_systems(paths: Sequence[Path]) -> list[str]:
     """Coordinate reference systems of images, by name; of files that can be opened and have one."""
@@ -80,25 +97,29 @@ def image_systems(paths: Sequence[Path]) -> list[str]:
     return sorted(systems)
 
 
-def plan_imagery(paths: Sequence[Path], crs: str | None = None) -> Imagery:
+def plan_imagery(
+    paths: Sequence[Path], crs: str | None = None, bands: Sequence[BandName] | None = None
+) -> Imagery:
     """Checks the headers of images that are to be mapped together.
 
     Args:
         paths: The files; of several, one that cannot be opened is left out and reported.
         crs: CRS such as ``EPSG:26917``: images in others are left out.
+        bands: What the bands of each file are, where the user says so.
 
     Returns:
         The imagery.
 
     Raises:
-        RasterError: If an image has not 3 or 4 bands of uint8 or uint16 in a projected CRS, or
-            they are not alike, or none can be used.
+        RasterError: If the bands of an image cannot be told, or are not of uint8 or uint16, or if
+            it is in no projected CRS, its pixels are far from square, the images are not alike,
+            or none can be used.
         GridError: If the images are in several CRSs.
     """
     images, unusable = [], {}
     for path in paths:
         try:
-            images.append(_plan_image(path, several=len(paths) > 1))
+            images.append(_plan_image(path, bands, several=len(paths) > 1))
         except DamagedError as error:
             if len(paths) == 1:
                 raise
@@ -121,11 +142,15 @@ def plan_imagery(paths: Sequence[Path], crs: str | None = None) -> Imagery:
             fix="set scene.rasters.image_crs to one of them, or map them one after the other "
             "with `landcover batch`, which makes a map of each",
         )
-    kinds = {(len(image.bands), image.dtype): image.path for image in chosen}
+    kinds = {(image.bands.names, image.dtype): image.path for image in chosen}
     if len(kinds) > 1:
+        alike = len({len(names) for names, _ in kinds}) == 1
+        listed = [
+            f"{len(names)} bands of {dtype} in {path}" + (f" ({', '.join(names)})" if alike else "")
+            for (names, dtype), path in kinds.items()
+        ]
         raise RasterError(
-            found="images of different kinds: "
-            + "; ".join(f"{n} bands of {t} in {p}" for (n, t), p in kinds.items()),
+            found="images of different kinds: " + "; ".join(listed),
             expected="the same number of bands of the same type in all images",
             fix="map them separately, or convert them with gdal_translate",
         )
@@ -143,12 +168,13 @@ def _system(name: str) -> CRS:
         ) from error
 
 
-def _plan_image(path: Path, *, several: bool) -> Image:
+def _plan_image(path: Path, given: Sequence[BandName] | None, *, several: bool) -> Image:
     with open_raster(path, "imagery") as source:
         missing = unwritten_share(source) if several else 0.0
-    with open_image(path) as source:
+    with open_image(path, given) as source:
         require_projected(source, "imagery")
-        bands = tuple(image_bands(source))
+        require_square(source, "imagery")
+        bands = read_bands(source, given)
         fault = ""
         if missing == 1:
             fault = f"{path} holds no pixels: its writer was interrupted"
@@ -158,6 +184,14 @@ def _plan_image(path: Path, *, several: bool) -> Image:
                 SuspiciouslyEmptyWarning,
                 stacklevel=3,
             )
-        dtype = source.dtypes[bands[0] - 1]
         width_m, height_m = map(abs, source.res)  # south up, a side is negative
-        return Image(path, source.crs, bounds_of(source), (width_m, height_m), bands, dtype, fault)
+        return Image(
+            path,
+            source.crs,
+            bounds_of(source),
+            (width_m, height_m),
+            bands,
+            source.dtypes[bands.indexes[0] - 1],
+            fault,
+            None if given is None else tuple(given),
+        )

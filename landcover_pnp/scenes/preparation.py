@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from rasterio.features import geometry_mask
 from rasterio.io import DatasetReader
 
 from landcover_pnp.arrays import block_mean
-from landcover_pnp.errors import GridError, RasterError
+from landcover_pnp.errors import CollarWarning, GridError, RasterError
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import LEGENDS, NO_DATA, count_values, nlcd_legend
 from landcover_pnp.scenes.image_windows import ImageryOnGrid
@@ -28,6 +29,7 @@ from landcover_pnp.scenes.settings import LayerFile
 from landcover_pnp.scenes.vector_files import vector_layers
 from landcover_pnp.scenes.vectors import read_objects
 from landcover_pnp.storage import raster
+from landcover_pnp.storage.bands import NAMES
 from landcover_pnp.storage.geotiff import Band, write_raster
 from landcover_pnp.storage.hashes import HashBook
 from landcover_pnp.storage.owned_folder import OwnedFolder, make_owned
@@ -129,6 +131,9 @@ def write_layers(plan: ScenePlan, folder: Path, write: Write = write_raster) -> 
     with ImageryOnGrid.opened(plan.imagery, geobox) as imagery:
         scale, valid_px = _write_image(plan, imagery, folder, extent, write)
         imagery.warn_of_empty()
+        collars = imagery.collars
+        for collar in collars:
+            warnings.warn(collar, CollarWarning, stacklevel=2)
     with open_raster(files.nlcd, "NLCD") as source:
         path = folder / "nlcd.tif"
         counts = _write_labels(source, geobox, Resampling.nearest, path, extent, write)
@@ -140,7 +145,11 @@ def write_layers(plan: ScenePlan, folder: Path, write: Write = write_raster) -> 
             fix="fetch NLCD for this area; check both files' coordinate reference systems",
         )
     missing = counts[NO_DATA] / (extent.y1 * extent.x1)
-    notes = [*plan.notes, f"NLCD read as {'codes' if legend.name == 'nlcd' else 'indices'}"]
+    notes = [
+        *plan.notes,
+        *collars,
+        f"NLCD read as {'codes' if legend.name == 'nlcd' else 'indices'}",
+    ]
     if missing > 0:
         notes.append(f"NLCD has no data on {missing:.1%} of the grid")
     if files.truth is not None:
@@ -159,7 +168,8 @@ def write_layers(plan: ScenePlan, folder: Path, write: Write = write_raster) -> 
             "transform": list(geobox.transform)[:6],
             "crs": str(geobox.crs),
         },
-        "image_bands": len(plan.imagery.images[0].bands),
+        "image_bands": len(plan.imagery.bands),
+        "bands": list(plan.imagery.bands),
         "image_scale": scale,
         "nlcd_legend": legend.name,
         "truth_legend": files.truth.legend if files.truth else None,
@@ -198,12 +208,12 @@ def _write_image(
             height, width = box.shape
             yield box, np.unpackbits(bits, count=height * width).reshape(1, height, width)
 
-    names = ("red", "green", "blue", "near infrared")[: len(first.bands)]
-    band = Band(first.dtype, names, rgb=True)
+    names = first.bands.names
+    band = Band(first.dtype, tuple(NAMES[name] for name in names), rgb="blue" in names)
     write(folder / "image.tif", plan.geobox, band, image_parts())
     valid_band = Band("uint8", ("1 where the scene has data",))
     write(folder / "valid.tif", plan.geobox, valid_band, valid_parts())
-    valid_px = int(values.sum()) // len(first.bands)
+    valid_px = int(values.sum()) // len(names)
     if valid_px == 0 or values[1:].sum() == 0:
         raise _no_data(plan, valid_px, wanted_px)
     return _image_scale(first.dtype, values), valid_px

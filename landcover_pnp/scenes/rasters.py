@@ -82,7 +82,7 @@ def plan_scene(files: RasterFiles, resolution_m: float) -> ScenePlan:
         GridError: If layers or area do not overlap, or the resolution is finer than the image.
     """
     notes = []
-    image = plan_imagery(image_files(files.image, files.image_root), files.image_crs)
+    image = plan_imagery(image_files(files.image, files.image_root), files.image_crs, files.bands)
     if image.res[0] > resolution_m * 1.001:
         raise GridError(
             found=f"a working grid of {resolution_m:g} m for imagery of {image.res[0]:g} m",
@@ -102,6 +102,7 @@ def plan_scene(files: RasterFiles, resolution_m: float) -> ScenePlan:
         )
     several = f"{len(image.images)} images" if len(image.images) > 1 else "image"
     notes.append(f"{several} averaged from {image.res[0]:g} m to {resolution_m:g} m")
+    notes += image.notes
     area = None
     if files.area is not None:
         area = read_area(files.area, geobox)

@@ -15,6 +15,7 @@ from rasterio.transform import Affine
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import LEGENDS, to_nlcd_codes, to_working
 from landcover_pnp.scenes.settings import RasterFiles
+from landcover_pnp.storage.bands import ORDER
 from landcover_pnp.storage.raster import label_band, open_raster, read
 from landcover_pnp.storage.records import RECORD, Ingredients, Record
 
@@ -38,6 +39,7 @@ class Scene:
         damaged: Boxes whose imagery cannot be used, each with file, window and reason.
         fingerprint: Hash of all inputs and settings that a map of the scene depends on: truth is
             not among them, a map that learns from it depends on what it has learned.
+        bands: Names of the image bands: red, green, then blue and nir where there are.
         files: The files it was made of, where it was opened from Python; None of a run's scene.
     """
 
@@ -51,6 +53,7 @@ class Scene:
     notes: tuple[str, ...]
     damaged: tuple[tuple[Box, str], ...]
     fingerprint: str
+    bands: tuple[str, ...]
     files: RasterFiles | None = None
 
     @classmethod
@@ -61,7 +64,11 @@ class Scene:
         geobox = GeoBox(tuple(grid["shape"]), Affine(*grid["transform"]), grid["crs"])
         notes = tuple(content.pop("notes"))
         damaged = tuple((Box(*box), reason) for box, reason in content.pop("damaged"))
-        return cls(folder=folder, geobox=geobox, notes=notes, damaged=damaged, **content)
+        # Scenes of version 0.1 had these bands and do not say so.
+        bands = tuple(content.pop("bands", ORDER[: content["image_bands"]]))
+        return cls(
+            folder=folder, geobox=geobox, notes=notes, damaged=damaged, bands=bands, **content
+        )
 
     @property
     def made_of(self) -> Ingredients:

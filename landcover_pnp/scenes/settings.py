@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from landcover_pnp.config import require_positive, require_within
+from landcover_pnp.storage.bands import BandName
 
 LARGEST_SEED = 2**31 - 1
 """Seeds count up from the one that is given, and scikit-learn takes 32 bits."""
@@ -51,7 +52,8 @@ class RasterFiles:
     """A user's own files.
 
     Attributes:
-        image: Aerial image, 3 (R,G,B) or 4 bands (R,G,B,NIR), uint8 or uint16, projected CRS. Or
+        image: Aerial image, 3 (R,G,B) or 4 bands (R,G,B,NIR), uint8 or uint16, projected CRS; its
+            bands in another order, or more, where tags, descriptions or ``bands`` name them. Or
             several as one area: a folder of them, a list (.txt, a path a line) or an index
             (GeoPackage, GeoJSON, STAC item collection) that names them.
         nlcd: NLCD raster, codes or data-set indices 0..16, any CRS.
@@ -65,6 +67,9 @@ class RasterFiles:
         image_root: Folder from which the paths in a list or index of images count, and below
             which they must lie; null is the folder of the list or index.
         image_crs: CRS, such as EPSG:26917, of the images to take where they are in several.
+        bands: What the image's bands are, in the order of the file, such as [nir, red, green]:
+            red, green, blue, nir, alpha for a mask, other for one that is not to be used; null
+            takes what the file's tags and descriptions say, else the documented order.
     """
 
     image: Path
@@ -77,6 +82,7 @@ class RasterFiles:
     black_is_no_data: bool = False
     image_root: Path | None = None
     image_crs: str | None = None
+    bands: list[BandName] | None = None
 
 
 @dataclass(frozen=True)

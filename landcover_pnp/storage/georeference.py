@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rasterio.coords import BoundingBox
 from rasterio.io import DatasetReader
 from rasterio.warp import transform, transform_bounds
 
 from landcover_pnp.errors import GridError, RasterError
 from landcover_pnp.storage.raster import name_of
+
+LONGEST = 1.5
+"""Sides of an image's pixel that are further apart are no mistake of rounding."""
 
 
 def system_name(crs: Any) -> str:
@@ -58,6 +63,40 @@ def require_projected(source: DatasetReader, what: str) -> None:
         )
 
 
+def sides(source: DatasetReader) -> str:
+    """Size of a raster's pixels as messages show it."""
+    width, height = map(abs, source.res)
+    unit = "degrees" if source.crs is not None and source.crs.is_geographic else "m"
+    same = abs(width - height) <= 0.001 * width
+    return f"{width:g} {unit}" if same else f"{width:g} x {height:g} {unit}"
+
+
+def require_square(source: DatasetReader, what: str) -> None:
+    """Refuses a raster whose pixels are far from square, turned or not.
+
+    Args:
+        source: Open raster with a projected CRS.
+        what: What it is meant to be, named in messages.
+
+    Raises:
+        RasterError: If a pixel is ``LONGEST`` times as long as wide or more, in its CRS or on the
+            ground, or a parallelogram as narrow.
+    """
+    grid = source.transform
+    shapes = {"": np.array([[grid.a, grid.b], [grid.d, grid.e]])}
+    with suppress(ValueError):
+        shapes[" on the ground"] = _middle_pixel(source)
+    for where, shape in shapes.items():
+        long, short = np.linalg.svd(shape, compute_uv=False)
+        if long > LONGEST * short:
+            raise RasterError(
+                found=f"{name_of(source)} ({what}) has pixels of {long:.3g} x {short:.3g} m{where}",
+                expected=f"pixels that are square, or at most {LONGEST:g} times as long as wide",
+                fix="resample it, for example with gdalwarp -tr "
+                f"{long:.3g} {long:.3g} -r average, to a UTM zone where the ground is meant",
+            )
+
+
 def area_scale(bounds: Sequence[float], crs: Any) -> float:
     """How many times larger an area is in a CRS than on the ground, in the middle of bounds.
 
@@ -84,13 +123,31 @@ def pixel_sides_m(source: DatasetReader) -> tuple[float, float]:
     Args:
         source: Open raster that lies somewhere on the earth.
     """
+    width, height = np.hypot(*_middle_pixel(source))
+    return float(width), float(height)
+
+
+def _middle_pixel(source: DatasetReader) -> NDArray[np.float64]:
+    """Ground metres of a raster's middle pixel.
+
+    Returns:
+        (2, 2) east and north, of a step along its row and of one along its column.
+
+    Raises:
+        ValueError: If it has no place on the earth.
+    """
     column, row = source.width / 2, source.height / 2
     corners = [source.transform * (column + i, row + j) for i, j in ((0, 0), (1, 0), (0, 1))]
     xs, ys = zip(*corners, strict=True)
-    (longitude, *_), (latitude, *_) = transform(source.crs, "EPSG:4326", xs, ys)
+    here = xs[0], ys[0]
+    longitude, latitude, *_ = transform_bounds(source.crs, "EPSG:4326", *here, *here)
+    if not np.isfinite((longitude, latitude)).all():
+        raise ValueError("it lies nowhere")
     east, north = transform(source.crs, _plane(longitude, latitude), xs, ys)
-    width, height = np.hypot(np.subtract(east[1:], east[0]), np.subtract(north[1:], north[0]))
-    return float(width), float(height)
+    steps = np.array([np.subtract(east[1:], east[0]), np.subtract(north[1:], north[0])])
+    if not np.isfinite(steps).all():
+        raise ValueError("it lies nowhere")
+    return steps
 
 
 def _plane(longitude: float, latitude: float) -> str:

@@ -172,7 +172,7 @@ def require_usable(
         for files in city.tiles.values():
             imagery = plan_scene(without_truth(files), resolution_m).imagery
             side_m = resolution_m / fine_factor(imagery, resolution_m)
-            kind = f"{len(imagery.images[0].bands)} bands at {side_m:.3g} m"
+            kind = f"{len(imagery.bands)} bands ({', '.join(imagery.bands)}) at {side_m:.3g} m"
             kinds.setdefault(kind, city.name)
     asked = [method for method in methods if method in _ONE_MODEL]
     if len(kinds) > 1 and asked:

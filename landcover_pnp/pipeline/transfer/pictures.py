@@ -28,6 +28,7 @@ from landcover_pnp.scenes.image_lists import image_files
 from landcover_pnp.scenes.image_windows import ImageryOnGrid
 from landcover_pnp.scenes.imagery import plan_imagery
 from landcover_pnp.scenes.settings import RasterFiles
+from landcover_pnp.storage.bands import shown
 from landcover_pnp.storage.raster import on_grid, open_raster, read_labels
 
 PANEL_PX = 280
@@ -91,10 +92,11 @@ def _truth(files: RasterFiles, geobox: GeoBox) -> NDArray[np.uint8] | None:
 def _image(files: RasterFiles, geobox: GeoBox) -> NDArray[np.uint8]:
     with warnings.catch_warnings():  # said when the scene was prepared
         warnings.simplefilter("ignore", SuspiciouslyEmptyWarning)
-        imagery = plan_imagery(image_files(files.image, files.image_root), files.image_crs)
+        paths = image_files(files.image, files.image_root)
+        imagery = plan_imagery(paths, files.image_crs, files.bands)
         with ImageryOnGrid.opened(imagery, geobox) as view:
             values, valid = view.read(_whole(geobox))
-    colours = values[:3].astype(np.float64)
+    colours = values[list(shown(imagery.bands))].astype(np.float64)
     brightest = np.quantile(colours[:, valid], 0.995) if values.dtype != np.uint8 else 255.0
     return np.asarray(
         np.moveaxis(np.clip(255 * colours / max(brightest, 1.0), 0, 255), 0, -1), np.uint8
