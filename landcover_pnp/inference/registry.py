@@ -286,4 +286,5 @@ def _two(name: str, one: str, other: str) -> SettingsError:
 
 
 def _identity(engine: Any) -> tuple[str, str]:
-    return engine_class(engine).__module__, engine_class(engine).__qualname__
+    kind = engine_class(engine)
+    return kind.__module__.replace("__mp_main__", "__main__"), kind.__qualname__  # of workers too

@@ -22,6 +22,7 @@ from landcover_pnp.cli import main
 from landcover_pnp.config import load_settings
 from landcover_pnp.errors import SettingsError
 from landcover_pnp.inference import registry
+from landcover_pnp.inference.checks import engine_class
 from landcover_pnp.inference.engine import infer, require_usable
 from landcover_pnp.inference.registry import engine, engine_names, package_of, register_engine
 from landcover_pnp.inference.settings import InferenceSettings
@@ -226,6 +227,13 @@ def test_an_engine_of_the_program_is_registered_again_but_not_another_of_its_nam
     installed("their_package", example().replace('"sharp"', '"theirs"'), theirs="Sharp")
     with pytest.raises(SettingsError, match=r"of their_package 1\.0 and of the module"):
         register_engine(type("Stranger", (Own,), {"name": "theirs"}))
+
+
+def test_a_script_s_engine_is_the_same_one_in_its_workers() -> None:
+    """They import the script under another name."""
+    for module in ("__mp_main__", "__main__", "__mp_main__"):
+        register_engine(type("Own", (Own,), {"__module__": module, "__qualname__": "Own"}))
+    assert engine_class(engine("own")).__module__ == "__mp_main__"
 
 
 def test_workers_get_to_know_the_engines_of_the_program(
