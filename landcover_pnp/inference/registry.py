@@ -93,6 +93,10 @@ class _Registered(NamedTuple):
     package: str
 
 
+class _TwoError(SettingsError):
+    """Two engines of one name: of neither can be said that it is meant."""
+
+
 class _Broken(NamedTuple):
     """An entry point that could not be loaded, and why."""
 
@@ -153,7 +157,7 @@ def register_engine(engine: E) -> E:
         # Not loaded to compare: this may be the import of one of them.
         for point in entry_points(group=GROUP):
             if point.name == new.engine.name and point.module.partition(".")[0] != top:
-                raise _two(new.engine.name, _package(point), package)
+                raise _two(new.engine.name, _package(point), new.package)
     _add(_registered, new)
     return engine
 
@@ -247,6 +251,8 @@ def _installed(path: tuple[str, ...]) -> tuple[list[_Registered], dict[str, _Bro
             loaded = point.load()
             engines = _in_module(loaded) if isinstance(loaded, ModuleType) else [loaded]
             found += [_Registered(made_engine(one, package), package) for one in engines]
+        except _TwoError:
+            raise
         except Exception as error:  # of any kind: it is another's code
             broken[point.name] = _Broken(package, f"{type(error).__name__}: {error}")
         finally:
@@ -277,8 +283,8 @@ def _add(known: dict[str, _Registered], new: _Registered) -> None:
     known[name] = new
 
 
-def _two(name: str, one: str, other: str) -> SettingsError:
-    return SettingsError(
+def _two(name: str, one: str, other: str) -> _TwoError:
+    return _TwoError(
         found=f"two engines named {name!r}, of {one} and of {other}",
         expected="one engine of each name",
         fix="rename one of them, or uninstall one of the packages",

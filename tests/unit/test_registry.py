@@ -194,14 +194,17 @@ def test_a_package_that_is_broken_harms_nobody_else_and_is_named_if_asked_for(
     assert not run.exists()
 
 
+@pytest.mark.parametrize("what", ["Sharp", ""], ids=["class", "module with a decorator"])
 @pytest.mark.parametrize("name", ["sharp", "denoise"])
 def test_two_engines_of_one_name_are_refused(
-    name: str, installed: Install, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, what: str, installed: Install, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = example().replace('"sharp"', f'"{name}"')
+    if not what:
+        code = MODULE + code.replace("class Sharp:", "@register_engine\nclass Sharp:")
     packages = ["one_package", "other_package"] if name == "sharp" else ["one_package"]
     for package in packages:
-        installed(package, code, **{name: "Sharp"})
+        installed(package, code, **{name: what})
     config, run = write_scene(tmp_path / "city"), tmp_path / "run"
     words = ["map", str(config), *WORDS, "--inference.engine", name, "--run", str(run)]
     assert main(words) == 2

@@ -132,7 +132,7 @@ def require_sensible(settings: TransferSettings) -> None:
         raise SettingsError(
             found="the method student_no_indices with a teacher (map) that uses spectral indices",
             expected="a teacher without spectral indices: it would hand them on",
-            fix="set student.teacher to evidence, or inference.denoise.spectral_indices to false",
+            fix="set student.teacher to evidence, or spectral_indices of the engine to false",
         )
     for name in ("matrix_sources", "methods", "seeds"):
         if not getattr(settings, name):
