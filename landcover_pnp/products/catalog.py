@@ -1,6 +1,6 @@
 """STAC 1.1: an item for each published run, a static collection of them, an item for a prior.
 
-Written as plain JSON; every link and address is relative, so the folders can be moved.
+Written by pystac; every link and address is relative, so the folders can be moved.
 """
 
 from __future__ import annotations
@@ -9,8 +9,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from pystac import Asset, Collection, Extent, Item, Link, MediaType, RelType
+from pystac.errors import STACError, STACTypeError
+from pystac.extensions.classification import ClassificationExtension
+from pystac.extensions.projection import ProjectionExtension
 from rasterio.crs import CRS
 from rasterio.warp import transform_geom
 
@@ -19,17 +23,9 @@ from landcover_pnp.legend import WORKING, Legend
 from landcover_pnp.products.finished import FinishedRun
 from landcover_pnp.products.model import write_prior_item
 from landcover_pnp.products.rasters import ERRORS, EXTRAS, PRODUCTS
-from landcover_pnp.products.stac import (
-    VERSION,
-    described_classes,
-    described_file,
-    extensions,
-    relative,
-    slug,
-)
+from landcover_pnp.products.stac import add_file, described_classes, relative, slug, write_stac
 from landcover_pnp.storage.owned_folder import make_owned
 from landcover_pnp.storage.raster import open_raster
-from landcover_pnp.storage.records import write_json
 from landcover_pnp.texts import require_text
 from landcover_pnp.version import __version__
 
@@ -42,15 +38,29 @@ COLLECTION = "collection.json"
 PRIOR_ITEM = "prior-item.json"
 """Name of the prior's item beside the collection."""
 
-_COG = "image/tiff; application=geotiff; profile=cloud-optimized"
+PROCESSING = "https://stac-extensions.github.io/processing/v1.1.0/schema.json"
+RASTER = "https://stac-extensions.github.io/raster/v2.0.0/schema.json"
+"""Extensions that pystac does not have, or only in the form of STAC 1.0."""
+
 _MEDIA_TYPES = {
-    ".tif": _COG,
-    ".gpkg": "application/geopackage+sqlite3",
-    ".html": "text/html",
-    ".qml": "application/xml",
-    ".qlr": "application/xml",
+    ".tif": MediaType.COG,
+    ".gpkg": MediaType.GEOPACKAGE,
+    ".html": MediaType.HTML,
+    ".qml": MediaType.XML,
+    ".qlr": MediaType.XML,
     ".qgz": "application/zip",
 }
+_OF_DAMAGED = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    STACError,
+    STACTypeError,
+    TypeError,
+    ValueError,
+)
+"""What reading an item from JSON of another form ends in."""
+
 _ROLES = {".tif": "data", ".gpkg": "data", ".html": "overview"}
 
 
@@ -82,49 +92,37 @@ def write_item(run: FinishedRun, folder: Path, title: str) -> Path:
     """
     geometry = _outline(run)
     longitudes, latitudes = zip(*geometry["coordinates"][0], strict=True)
-    finished = run.finished.strftime("%Y-%m-%dT%H:%M:%SZ")
-    code = f"EPSG:{run.crs.epsg}" if run.crs.epsg else None
+    # Several runs of a collection may have one title.
+    name = [slug(title), run.provenance.get("LANDCOVER_INGREDIENTS", "")[:8]]
+    finished = run.finished.replace(microsecond=0)
     lineage = f"{run.summary['command']}; the image's own date is not known, this is the map's"
-    item = {
-        "type": "Feature",
-        "stac_version": VERSION,
-        "stac_extensions": extensions(
-            "classification/v2.0.0",
-            "file/v2.1.0",
-            "processing/v1.1.0",
-            "projection/v2.0.0",
-            "raster/v2.0.0",
-        ),
-        # Several runs of a collection may have one title.
-        "id": "-".join([slug(title), run.provenance.get("LANDCOVER_INGREDIENTS", "")[:8]]).strip(
-            "-"
-        ),
-        "geometry": geometry,
-        "bbox": [min(longitudes), min(latitudes), max(longitudes), max(latitudes)],
-        "properties": {
+    item = Item(
+        id="-".join(name).strip("-"),
+        geometry=geometry,
+        bbox=[min(longitudes), min(latitudes), max(longitudes), max(latitudes)],
+        datetime=finished,
+        properties={
             "title": title,
-            "datetime": finished,
-            "created": finished,
-            "proj:code": code,
-            "proj:wkt2": run.crs.proj.to_wkt(),
-            "proj:bbox": list(run.bounds(run.scene.extent)),
             "processing:software": {"landcover-pnp": __version__},
             "processing:lineage": lineage,
             **{
-                key.lower().replace("_", ":", 1): v
-                for key, v in run.provenance.items()
+                key.lower().replace("_", ":", 1): value
+                for key, value in run.provenance.items()
                 if key.startswith("LANDCOVER_")
             },
         },
-        "links": [],
-        "assets": {
-            path.stem if path.suffix == ".tif" else path.name: _asset(path)
-            for path in sorted(folder.iterdir())
-            if path.suffix in _MEDIA_TYPES
-        },
-    }
-    write_json(folder / ITEM, item)
-    return folder / ITEM
+        stac_extensions=[PROCESSING, RASTER],
+    )
+    item.common_metadata.created = finished
+    ProjectionExtension.ext(item, add_if_missing=True).apply(
+        code=f"EPSG:{run.crs.epsg}" if run.crs.epsg else None,
+        wkt2=run.crs.proj.to_wkt(),
+        bbox=list(run.bounds(run.scene.extent)),
+    )
+    for path in sorted(folder.iterdir()):
+        if path.suffix in _MEDIA_TYPES:
+            _add_asset(item, path)
+    return write_stac(item, folder / ITEM)
 
 
 def _outline(run: FinishedRun) -> dict[str, Any]:
@@ -160,98 +158,81 @@ def write_collection(folder: Path, title: str, prior: Path | None = None) -> Cat
             fix="run `landcover publish RUN` for each of them first",
         )
     items = [_read_item(path) for path in paths]
-    boxes = list(zip(*(item.bbox for item in items), strict=True))
-    times = sorted(item.datetime for item in items)
-    listed = [(item.title, path) for item, path in zip(items, paths, strict=True)]
+    collection = Collection(
+        id=slug(title),
+        title=title,
+        description=f"{len(items)} land-cover maps made by landcover-pnp {__version__}.",
+        license="other",
+        extent=Extent.from_items(items),
+    )
+    collection.remove_links(RelType.ROOT)
+    listed = [(str(item.common_metadata.title), p) for item, p in zip(items, paths, strict=True)]
     own = [COLLECTION] if prior is None else [COLLECTION, PRIOR_ITEM]
     make_owned(folder, "catalogue", *own, beside=True)
     if prior is not None:
         listed.append(("prior", write_prior_item(prior, folder / PRIOR_ITEM)))
-    links = [
-        {
-            "rel": "item",
-            "href": relative(path, folder),
-            "type": "application/geo+json",
-            "title": title,
-        }
-        for title, path in listed
-    ]
-    collection = {
-        "type": "Collection",
-        "stac_version": VERSION,
-        "stac_extensions": [],
-        "id": slug(title),
-        "title": title,
-        "description": f"{len(items)} land-cover maps made by landcover-pnp {__version__}.",
-        "license": "other",
-        "extent": {
-            "spatial": {"bbox": [[min(boxes[0]), min(boxes[1]), max(boxes[2]), max(boxes[3])]]},
-            "temporal": {"interval": [[times[0], times[-1]]]},
-        },
-        "links": links,
-    }
-    write_json(folder / COLLECTION, collection)
-    return CatalogSummary(folder / COLLECTION, len(items))
+    for name, path in listed:
+        collection.add_link(Link(RelType.ITEM, relative(path, folder), MediaType.GEOJSON, name))
+    return CatalogSummary(write_stac(collection, folder / COLLECTION), len(items))
 
 
-class _Item(NamedTuple):
-    """What the collection says of an item."""
-
-    title: str
-    datetime: str
-    bbox: tuple[float, float, float, float]
-
-
-def _read_item(path: Path) -> _Item:
-    """An item that ``write_item`` wrote."""
+def _read_item(path: Path) -> Item:
+    """An item that ``write_item`` wrote: what a collection says of it is sound."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        properties = content["properties"]
-        require_text("its title", properties["title"])
-        left, bottom, right, top = map(float, content["bbox"])
-        return _Item(properties["title"], properties["datetime"], (left, bottom, right, top))
-    except (ValueError, KeyError, TypeError, SettingsError) as error:
+        item = Item.from_dict(json.loads(path.read_text(encoding="utf-8")), migrate=False)
+        require_text("its title", item.properties["title"])
+        left, bottom, right, top = map(float, item.bbox or ())
+        if not (-180 <= left <= right <= 180 and -90 <= bottom <= top <= 90):
+            raise ValueError(f"its bbox {item.bbox} lies not on the earth")
+        if item.datetime is None:
+            raise ValueError("it has no datetime")
+    except (*_OF_DAMAGED, SettingsError) as error:
         reason = error.found if isinstance(error, SettingsError) else error
         raise RasterError(
             found=f"{path} is damaged: {reason}",
             expected="a STAC item as `landcover publish` writes it",
             fix="publish this run again",
         ) from error
+    return item
 
 
-def _asset(path: Path) -> dict[str, Any]:
-    asset: dict[str, Any] = {
-        "href": f"./{path.name}",
-        "type": _MEDIA_TYPES[path.suffix],
-        "roles": [_ROLES.get(path.suffix, "metadata")],
-        **described_file(path),
-    }
+def _add_asset(item: Item, path: Path) -> None:
+    asset = Asset(
+        f"./{path.name}",
+        media_type=_MEDIA_TYPES[path.suffix],
+        roles=[_ROLES.get(path.suffix, "metadata")],
+    )
+    add_file(item, path.stem if path.suffix == ".tif" else path.name, path, asset)
     if path.suffix == ".tif":
-        products = {**PRODUCTS, **EXTRAS}
-        titles = {stem: product.title for stem, product in products.items()}
-        asset["title"] = titles.get(path.stem, path.stem)
-        with open_raster(path, "product") as source:
-            # Of each raster its own: a student's map is finer than image and baselines.
-            asset["proj:shape"] = list(source.shape)
-            asset["proj:transform"] = list(source.transform)[:6]
-            asset["bands"] = [
-                {
-                    "name": name or f"band {number}",
-                    "data_type": dtype,
-                    "raster:spatial_resolution": abs(source.res[0]),
-                    **({} if source.nodata is None else {"nodata": source.nodata}),
-                }
-                for number, (name, dtype) in enumerate(
-                    zip(source.descriptions, source.dtypes, strict=True), start=1
-                )
-            ]
-        legends: Mapping[str, Legend | None] = {
-            "truth": WORKING,
-            "errors": ERRORS,
-            **{k: p.band.legend for k, p in products.items()},
-        }
-        legend = legends.get(path.stem)
-        if legend is not None:
-            colours = [(0, 0, 0), *(c.colour for c in legend.classes)]
-            asset["classification:classes"] = described_classes(["no data", *legend.names], colours)
-    return asset
+        _describe_raster(asset, path)
+
+
+def _describe_raster(asset: Asset, path: Path) -> None:
+    products = {**PRODUCTS, **EXTRAS}
+    asset.title = products[path.stem].title if path.stem in products else path.stem
+    with open_raster(path, "product") as source:
+        # Of each raster its own: a student's map is finer than image and baselines.
+        projection = ProjectionExtension.ext(asset)
+        projection.shape = list(source.shape)
+        projection.transform = list(source.transform)[:6]
+        asset.extra_fields["bands"] = [
+            {
+                "name": name or f"band {number}",
+                "data_type": dtype,
+                "raster:spatial_resolution": abs(source.res[0]),
+                **({} if source.nodata is None else {"nodata": source.nodata}),
+            }
+            for number, (name, dtype) in enumerate(
+                zip(source.descriptions, source.dtypes, strict=True), start=1
+            )
+        ]
+    legends: Mapping[str, Legend | None] = {
+        "truth": WORKING,
+        "errors": ERRORS,
+        **{stem: product.band.legend for stem, product in products.items()},
+    }
+    legend = legends.get(path.stem)
+    if legend is not None:
+        colours = [(0, 0, 0), *(c.colour for c in legend.classes)]
+        known = ClassificationExtension.ext(asset, add_if_missing=True)
+        known.apply(described_classes(["no data", *legend.names], colours))

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
-from landcover_pnp.prior.folder import WEIGHTS
-from landcover_pnp.products.stac import (
-    VERSION,
-    described_classes,
-    described_file,
-    extensions,
-    relative,
+from pystac import Asset, Item
+from pystac.extensions.classification import ClassificationExtension
+from pystac.extensions.mlm import (
+    AssetGeneralMLMExtension,
+    InputStructure,
+    MLMExtension,
+    ModelInput,
+    ModelOutput,
+    ResultStructure,
+    TaskType,
 )
-from landcover_pnp.storage.records import write_json
+from pystac.extensions.raster import DataType
+
+from landcover_pnp.prior.folder import WEIGHTS
+from landcover_pnp.products.stac import add_file, described_classes, relative, write_stac
 
 
 def write_prior_item(prior: Path, path: Path) -> Path:
     """Writes the STAC item of a prior.
+
+    Extensions: classification, file, mlm.
 
     Args:
         prior: Folder of the prior.
@@ -31,54 +40,51 @@ def write_prior_item(prior: Path, path: Path) -> Path:
     from landcover_pnp.prior.denoiser import Prior  # loads torch; catalogues of maps do not
 
     model = Prior.load(prior)
-    weights = prior / WEIGHTS
-    names = ["no data", *model.legend.names]
-    shape = {
-        "shape": [-1, model.channels, model.crop_px, model.crop_px],
-        "dim_order": ["batch", "class", "height", "width"],
-    }
-    noisy = {
-        "name": "noisy one-hot label map and noise level t",
-        "bands": [],
-        "input": {**shape, "data_type": "float32"},
-    }
-    noise = {
-        "name": model.prediction,
-        "tasks": ["generative"],
-        "result": {**shape, "data_type": "float32"},
-        "classification:classes": described_classes(names),
-    }
-    item = {
-        "type": "Feature",
-        "stac_version": VERSION,
-        "stac_extensions": extensions("mlm/v1.4.0", "file/v2.1.0", "classification/v2.0.0"),
-        "id": f"prior-{model.fingerprint}",
-        "geometry": None,
-        "properties": {
+    item = Item(
+        id=f"prior-{model.fingerprint}",
+        geometry=None,
+        bbox=None,
+        datetime=None,
+        start_datetime=datetime(1970, 1, 1, tzinfo=UTC),
+        end_datetime=datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC),
+        properties={
             "title": "Diffusion prior over land-cover label maps",
             "description": "Trained on label maps alone; it has never seen an image.",
-            "datetime": None,
-            "start_datetime": "1970-01-01T00:00:00Z",
-            "end_datetime": "9999-12-31T23:59:59Z",
             "license": model.licence,
-            "mlm:name": "landcover-pnp-prior",
-            "mlm:architecture": "UNet2DModel",
-            "mlm:framework": "PyTorch",
-            "mlm:tasks": ["generative"],
-            "mlm:input": [noisy],
-            "mlm:output": [noise],
         },
-        "links": [],
-        "assets": {
-            "weights": {
-                "href": relative(weights, path.parent),
-                "type": "application/octet-stream; application=safetensors",
-                "title": "Weights",
-                "roles": ["mlm:model"],
-                "mlm:artifact_type": "safetensors.torch.save_file",
-                **described_file(weights),
-            }
-        },
-    }
-    write_json(path, item)
-    return path
+    )
+    shape = [-1, model.channels, model.crop_px, model.crop_px]
+    dimensions = ["batch", "class", "height", "width"]
+    noisy = ModelInput.create(
+        name="noisy one-hot label map and noise level t",
+        bands=[],
+        input=InputStructure.create(shape, dimensions, DataType.FLOAT32),
+    )
+    noise = ModelOutput.create(
+        name=model.prediction,
+        tasks=[TaskType.GENERATIVE],
+        result=ResultStructure.create(shape, dimensions, DataType.FLOAT32),
+        classes=described_classes(["no data", *model.legend.names]),
+    )
+    MLMExtension.ext(item, add_if_missing=True).apply(
+        name="landcover-pnp-prior",
+        architecture="UNet2DModel",
+        framework="PyTorch",
+        tasks=[TaskType.GENERATIVE],
+        input=[noisy],
+        output=[noise],
+    )
+    ClassificationExtension.add_to(item)  # of the output's classes
+    weights = add_file(
+        item,
+        "weights",
+        prior / WEIGHTS,
+        Asset(
+            relative(prior / WEIGHTS, path.parent),
+            title="Weights",
+            media_type="application/octet-stream; application=safetensors",
+            roles=["mlm:model"],
+        ),
+    )
+    AssetGeneralMLMExtension.ext(weights).apply(artifact_type="safetensors.torch.save_file")
+    return write_stac(item, path)

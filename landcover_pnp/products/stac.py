@@ -6,44 +6,59 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+from pystac import Asset, Collection, Item
+from pystac.extensions.classification import Classification
+from pystac.extensions.file import FileExtension
 
 from landcover_pnp.products.page import hex_colour
-from landcover_pnp.storage.records import file_hash
-
-VERSION = "1.1.0"
-"""Version of STAC."""
-
-
-def extensions(*names: str) -> list[str]:
-    """Addresses of extensions, given as ``projection/v2.0.0``."""
-    return [f"https://stac-extensions.github.io/{name}/schema.json" for name in names]
+from landcover_pnp.storage.records import file_hash, write_json
 
 
 def described_classes(
     names: Sequence[str], colours: Sequence[tuple[int, int, int]] | None = None
-) -> list[dict[str, Any]]:
-    """Classes by value from 0, which is no data, in terms of the classification extension.
+) -> list[Classification]:
+    """Classes by value from 0, which is no data.
 
     Args:
         names: Names from value 0 on.
         colours: Red, green, blue of each, where there are colours.
     """
-    classes: list[dict[str, Any]] = []
-    for value, name in enumerate(names):
-        entry: dict[str, Any] = {"value": value, "name": slug(name), "description": name}
-        if value == 0:
-            entry["nodata"] = True
-        elif colours is not None:
-            entry["color_hint"] = hex_colour(colours[value])[1:].upper()
-        classes.append(entry)
+    classes = [Classification.create(0, names[0], slug(names[0]), nodata=True)]
+    for value, name in enumerate(names[1:], start=1):
+        hint = hex_colour(colours[value])[1:].upper() if colours else None
+        classes.append(Classification.create(value, name, slug(name), color_hint=hint))
     return classes
 
 
-def described_file(path: Path) -> dict[str, Any]:
-    """Size and checksum in terms of the file extension."""
+def add_file(item: Item, key: str, path: Path, asset: Asset) -> Asset:
+    """Adds a file to an item as an asset, with its size and checksum.
+
+    Args:
+        item: The item.
+        key: Name of the asset in it.
+        path: The file.
+        asset: What is said of it.
+
+    Returns:
+        The asset.
+    """
+    item.add_asset(key, asset)
     # A multihash: 12 is SHA-256, 20 its length in bytes, both hexadecimal.
-    return {"file:size": path.stat().st_size, "file:checksum": "1220" + file_hash(path)}
+    FileExtension.ext(asset, add_if_missing=True).apply(
+        size=path.stat().st_size, checksum="1220" + file_hash(path)
+    )
+    return asset
+
+
+def write_stac(thing: Item | Collection, path: Path) -> Path:
+    """Writes an item or a collection; its links and addresses are written as they are.
+
+    Returns:
+        The file.
+    """
+    write_json(path, thing.to_dict(include_self_link=False, transform_hrefs=False))
+    return path
 
 
 def relative(path: Path, folder: Path) -> str:

@@ -1,7 +1,11 @@
 """Products of a finished run: complete, right, the same every time, replaced as a whole."""
 
+import copy
 import dataclasses
 import hashlib
+import itertools
+import json
+import math
 import os
 import shutil
 import signal
@@ -256,6 +260,36 @@ def test_a_catalogue_of_damaged_things_is_refused(run: Path, tmp_path: Path) -> 
         with pytest.raises(RasterError, match=r"item\.json is damaged"):
             write_collection(tmp_path, "Cities")
     assert not (tmp_path / "collection.json").exists()
+
+
+def test_a_changed_item_is_refused_or_listed_in_a_valid_collection(
+    run: Path, tmp_path: Path
+) -> None:
+    publish_run(run)
+    path = run / "products" / "item.json"
+    content = json.loads(path.read_text())
+    places = [(key,) for key in content]
+    places += [("properties", key) for key in ("title", "datetime", "created")]
+    places += [("bbox", 0), ("bbox", 3), ("assets", "landcover"), ("geometry", "coordinates")]
+    refused = 0
+    values = [None, 5, -1e9, math.nan, 10**40, "", "x", "9" * 40, True, [], [1], {}, {"a": [1]}]
+    for (*outer, last), value in itertools.product(places, values):
+        changed = copy.deepcopy(content)
+        place = changed
+        for key in outer:
+            place = place[key]
+        place[last] = value
+        path.write_text(json.dumps(changed))
+        try:
+            summary = write_collection(tmp_path, "Cities")
+        except RasterError as error:
+            assert "item.json is damaged: " in error.found, (outer, last, value)
+            refused += 1
+        else:
+            listed = json.loads(summary.collection.read_text(), parse_constant=pytest.fail)
+            pystac.Collection.from_dict(listed).validate(validator=Offline())
+        path.write_text(json.dumps(content))
+    assert refused > len(values) * 4
 
 
 @pytest.mark.parametrize("file", ["summary.json", "settings.json"])
