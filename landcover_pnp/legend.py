@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -246,28 +247,48 @@ def remap(
     return translated
 
 
-def nlcd_legend(counts: Mapping[int, int], where: str) -> Legend:
+NlcdValues = Literal["codes", "indices"]
+"""How an NLCD layer is stored, in the words of ``scene.rasters.nlcd_values``."""
+
+
+def nlcd_legend(counts: Mapping[int, int], where: str, values: NlcdValues | None = None) -> Legend:
     """Tells whether an NLCD layer holds codes or the EnviroAtlas data set's indices 0..16.
 
-    Values above 16 only occur as codes; if all lie in 0..16 and any is neither 11 nor 12 (or
-    0), they are indices. A layer with nothing but 11, 12 and 0 is read as codes: open water,
-    since indices 11 and 12 alone would need a city without developed land.
+    Only codes are above 16, and of the numbers up to 16 only 11 and 12 are codes. A layer with
+    nothing but these two fits both: open water and ice, or shrub and grassland. It is not
+    guessed.
 
     Args:
         counts: Pixel count by value, of the whole layer: a window alone may mislead.
         where: File or layer named in messages.
+        values: What the user says that they are; None for what they can only be.
 
     Returns:
-        ``NLCD`` or ``NLCD_INDEX``.
+        ``NLCD`` or ``NLCD_INDEX``; ``NLCD`` where there is no value at all.
 
     Raises:
-        LegendError: If the values fit neither; lists those that are no codes, with counts.
+        LegendError: If the values fit both readings, neither, or not the one that is named;
+            lists them with their counts.
     """
-    indices = {NO_DATA, *NLCD_INDEX.codes}
-    if counts.keys() <= indices and not counts.keys() <= {NO_DATA, *NLCD.codes}:
-        return NLCD_INDEX
-    NLCD.require_known(counts, where)
-    return NLCD
+    named = {"codes": NLCD, "indices": NLCD_INDEX}
+    found = {value: count for value, count in counts.items() if value != NO_DATA}
+    if values is not None:
+        named[values].require_known(counts, f"{where} (NLCD, scene.rasters.nlcd_values: {values})")
+        return named[values]
+    fitting = [legend for legend in named.values() if found.keys() <= set(legend.codes)]
+    if len(fitting) == 1:
+        return fitting[0]
+    if not found:
+        return NLCD
+    raise LegendError(
+        found=f"{where} (NLCD) holds {listed_counts(found)}, which are "
+        + ("both codes and indices" if fitting else "neither all codes nor all indices"),
+        expected="NLCD codes 11, 12, 21 to 95, or the EnviroAtlas data set's indices 1 to 16",
+        fix="say which by scene.rasters.nlcd_values: codes or indices"
+        if fitting
+        else "declare a value that means no data, for example with gdal_edit.py -a_nodata 250; or "
+        "name the file that NLCD is in",
+    )
 
 
 def to_nlcd_codes(values: NDArray[np.integer], legend: Legend) -> NDArray[np.uint8]:

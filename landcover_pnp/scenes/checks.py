@@ -102,7 +102,7 @@ def _read_layer(layer: str, path: Path, files: RasterFiles) -> str:
 def _legend(layer: str, path: Path, counts: Counter[int], files: RasterFiles) -> Legend | None:
     if layer == "nlcd":
         with suppress(LegendError):  # of the whole file; the survey looks at what is mapped
-            return nlcd_legend(counts, str(path))
+            return nlcd_legend(counts, str(path), files.nlcd_values)
     if layer == "truth":
         legend = LEGENDS[files.truth.legend] if files.truth else ENVIROATLAS
         legend.require_known(counts, str(path))

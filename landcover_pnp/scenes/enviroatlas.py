@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from landcover_pnp.errors import RasterError, SettingsError, nearest
+from landcover_pnp.grid import BLOCK_PX, Box
+from landcover_pnp.legend import NLCD_INDEX, NlcdValues
 from landcover_pnp.scenes.settings import (
     EnviroAtlasTile,
     LayerFile,
@@ -12,6 +15,7 @@ from landcover_pnp.scenes.settings import (
     SceneSettings,
     TruthFile,
 )
+from landcover_pnp.storage.raster import open_raster, read_labels
 
 _IMAGE = "_a_naip.tif"
 
@@ -73,7 +77,18 @@ def tile_files(tile: EnviroAtlasTile) -> RasterFiles:
         buildings=LayerFile(path("e_buildings")),
         water=LayerFile(path("d_water")),
         truth=TruthFile(truth, "enviroatlas") if truth.exists() else None,
+        nlcd_values=_nlcd_values(path("b_nlcd")),
     )
+
+
+def _nlcd_values(path: Path) -> NlcdValues | None:
+    """Indices, as the data set has them; None where the middle shows that these are codes."""
+    with suppress(RasterError), open_raster(path, "nlcd") as source:
+        y, x = source.height // 2, source.width // 2
+        middle = Box(y, y, x, x).grow(BLOCK_PX // 2).clip(Box(0, source.height, 0, source.width))
+        if read_labels(source, middle).max() > max(NLCD_INDEX.codes):
+            return None
+    return "indices"
 
 
 def scene_files(scene: SceneSettings) -> RasterFiles:

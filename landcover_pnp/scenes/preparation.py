@@ -137,7 +137,7 @@ def write_layers(plan: ScenePlan, folder: Path, write: Write = write_raster) -> 
     with open_raster(files.nlcd, "NLCD") as source:
         path = folder / "nlcd.tif"
         counts = _write_labels(source, geobox, Resampling.nearest, path, extent, write)
-    legend = nlcd_legend(counts, str(files.nlcd))
+    legend = nlcd_legend(counts, str(files.nlcd), files.nlcd_values)
     if counts.keys() <= {NO_DATA}:
         raise GridError(
             found=f"{files.nlcd} (NLCD) has no data anywhere on the imagery {files.image}",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from landcover_pnp.config import require_positive, require_within
+from landcover_pnp.legend import NlcdValues
 from landcover_pnp.storage.bands import BandName
 
 LARGEST_SEED = 2**31 - 1
@@ -70,6 +71,8 @@ class RasterFiles:
         bands: What the image's bands are, in the order of the file, such as [nir, red, green]:
             red, green, blue, nir, alpha for a mask, other for one that is not to be used; null
             takes what the file's tags and descriptions say, else the documented order.
+        nlcd_values: Whether NLCD is stored as codes or as indices 0..16; null where its values
+            can only be one of them.
     """
 
     image: Path
@@ -83,6 +86,7 @@ class RasterFiles:
     image_root: Path | None = None
     image_crs: str | None = None
     bands: list[BandName] | None = None
+    nlcd_values: NlcdValues | None = None
 
 
 @dataclass(frozen=True)

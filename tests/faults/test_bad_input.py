@@ -121,6 +121,18 @@ WRONG_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
+@pytest.mark.parametrize("words", ["codes", "indices"])
+def test_values_that_fit_two_legends_are_not_guessed(
+    words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = write_scene(tmp_path, nlcd=two_halves(11, 12))
+    assert "both codes and indices" in map_fails(config, capsys)
+    assert main(["check", str(config)]) == 2
+    assert "scene.rasters.nlcd_values" in capsys.readouterr().err
+    assert main(["check", str(config), "--scene.rasters.nlcd_values", words]) == 0
+    assert f"NLCD read as {words}" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("mistake", WRONG_FILES)
 def test_wrong_files(mistake: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = write_scene(tmp_path)
