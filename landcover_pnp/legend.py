@@ -102,6 +102,25 @@ class Legend:
             )
 
 
+def require_labels(counts: Mapping[int, int], where: str) -> None:
+    """Refuses truth in which nothing is labelled.
+
+    Args:
+        counts: Pixel count by value, see ``count_values``.
+        where: File or layer named in the message.
+
+    Raises:
+        LegendError: If every pixel is no data.
+    """
+    if not any(count for value, count in counts.items() if value != NO_DATA):
+        raise LegendError(
+            found=f"{where} has no labelled pixel: all {sum(counts.values())} are no data",
+            expected="truth with at least one pixel of a class",
+            fix="name the labels of this ground, or map without truth; a value that is wrongly "
+            "declared as no data is taken back by gdal_edit.py -unsetnodata",
+        )
+
+
 def listed_counts(counts: Mapping[int, int], most: int = 20) -> str:
     """Values and their pixel counts as a message shows them.
 

@@ -14,6 +14,7 @@ from odc.geo.geobox import GeoBox
 from rasterio.enums import Resampling
 from rasterio.io import DatasetReader
 
+from landcover_pnp.errors import GridError
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import (
     CLASS_COUNT,
@@ -22,6 +23,7 @@ from landcover_pnp.legend import (
     Legend,
     count_values,
     remap,
+    require_labels,
     to_working,
 )
 from landcover_pnp.storage.georeference import overlapping_bounds, require_same_ground
@@ -166,7 +168,7 @@ def require_comparable(
 
     Raises:
         GridError: If the truth covers other ground than the map.
-        LegendError: If the truth holds unknown codes; lists them with counts.
+        LegendError: If the truth holds unknown codes, listed with their counts, or no label.
     """
     label_band(source, "truth")
     if overlap:
@@ -177,6 +179,27 @@ def require_comparable(
     for box in blocks(extent(source)):
         counts.update(count_values(read_labels(source, box)))
     legend.require_known(counts, source.name)
+    require_labels(counts, f"{source.name} (truth)")
+
+
+def require_scored(scores: Scores, truth: Path, mapped: Path) -> None:
+    """Refuses scores of nothing.
+
+    Args:
+        scores: Scores of a map.
+        truth: The truth, named in the message.
+        mapped: The map or its run, named in the message.
+
+    Raises:
+        GridError: If no truth pixel of the five classes has a class in the map too.
+    """
+    if not scores.pixels:
+        raise GridError(
+            found=f"no pixel of {truth} has one of the five classes where {mapped} has a class "
+            f"(scoring scheme {scores.scheme})",
+            expected="truth that shows what the map shows, in part at least",
+            fix="take the truth of this ground, or another scoring scheme",
+        )
 
 
 def extent(source: DatasetReader) -> Box:

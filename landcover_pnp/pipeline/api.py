@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from landcover_pnp.config import load_settings
 from landcover_pnp.errors import SettingsError
-from landcover_pnp.evaluation.scores import Scheme, Scores, evaluate_map
+from landcover_pnp.evaluation.scores import Scheme, Scores, evaluate_map, require_scored
 from landcover_pnp.legend import LEGENDS, WORKING
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.products.dataset import LandCover, open_run
@@ -198,11 +198,13 @@ def evaluate(
     Raises:
         RasterError: If a raster cannot be read.
         GridError: If the truth covers other ground.
-        LegendError: If the truth holds unknown codes.
+        LegendError: If the truth holds unknown codes, or no label.
     """
 
     def scored(path: Path) -> Scores:
-        return evaluate_map(path, Path(truth), LEGENDS[legend], scheme, overlap=overlap)
+        scores = evaluate_map(path, Path(truth), LEGENDS[legend], scheme, overlap=overlap)
+        require_scored(scores, Path(truth), path)
+        return scores
 
     if isinstance(result, xr.Dataset) and "run" in result.attrs:
         return scored(RunFolder(Path(result.attrs["run"])).landcover)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from landcover_pnp.errors import RasterError
-from landcover_pnp.evaluation.scores import Scheme, Scores, evaluate_map
+from landcover_pnp.evaluation.scores import Scheme, Scores, evaluate_map, require_scored
 from landcover_pnp.legend import LEGENDS
 from landcover_pnp.pipeline.settings import EvaluateSettings
 from landcover_pnp.scenes.settings import TruthFile
@@ -35,10 +35,11 @@ class Evaluation:
         """Scores a run.
 
         Raises:
-            LandcoverError: As ``evaluate_run``.
+            LandcoverError: As ``evaluate_run``, or if there is nothing to score.
         """
         truth = TruthFile(settings.truth, settings.legend)
         scores = evaluate_run(run, truth, settings.scheme, overlap=settings.overlap)
+        require_scored(scores["map"], settings.truth, run)
         return cls(run, settings.truth, settings.scheme, scores)
 
 

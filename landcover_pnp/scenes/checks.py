@@ -11,7 +11,15 @@ import numpy as np
 
 from landcover_pnp.errors import LandcoverError, LegendError
 from landcover_pnp.grid import Box, blocks
-from landcover_pnp.legend import ENVIROATLAS, LEGENDS, NO_DATA, Legend, count_values, nlcd_legend
+from landcover_pnp.legend import (
+    ENVIROATLAS,
+    LEGENDS,
+    NO_DATA,
+    Legend,
+    count_values,
+    nlcd_legend,
+    require_labels,
+)
 from landcover_pnp.scenes.inputs import input_files
 from landcover_pnp.scenes.scene import WEAK_LAYERS
 from landcover_pnp.scenes.settings import RasterFiles
@@ -106,6 +114,7 @@ def _legend(layer: str, path: Path, counts: Counter[int], files: RasterFiles) ->
     if layer == "truth":
         legend = LEGENDS[files.truth.legend] if files.truth else ENVIROATLAS
         legend.require_known(counts, str(path))
+        require_labels(counts, f"{path} (truth)")
         return legend
     return None
 

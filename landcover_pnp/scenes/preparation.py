@@ -20,7 +20,7 @@ from rasterio.io import DatasetReader
 from landcover_pnp.arrays import block_mean
 from landcover_pnp.errors import CollarWarning, GridError, RasterError
 from landcover_pnp.grid import Box, blocks
-from landcover_pnp.legend import LEGENDS, NO_DATA, count_values, nlcd_legend
+from landcover_pnp.legend import LEGENDS, NO_DATA, count_values, nlcd_legend, require_labels
 from landcover_pnp.scenes.image_windows import ImageryOnGrid
 from landcover_pnp.scenes.inputs import name_inputs
 from landcover_pnp.scenes.rasters import ScenePlan
@@ -158,6 +158,7 @@ def write_layers(plan: ScenePlan, folder: Path, write: Write = write_raster) -> 
             path = folder / "truth.tif"
             counts = _write_labels(source, geobox, Resampling.mode, path, extent, write)
         truth_legend.require_known(counts, str(files.truth.path))
+        require_labels(counts, f"{files.truth.path} (truth), on the grid of the map,")
     for name in WEAK_LAYERS:
         layer: LayerFile | None = getattr(files, name)
         if layer is not None:
