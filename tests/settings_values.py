@@ -5,10 +5,12 @@ import functools
 import json
 import typing
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-from landcover_pnp.config.loading import load_settings
+from landcover_pnp.config.loading import settings_from
 from landcover_pnp.config.schema import Key, is_list, is_text, leaves, walk, words_of
+from landcover_pnp.config.values import typed
 from landcover_pnp.errors import SettingsError
 
 
@@ -99,15 +101,18 @@ def _first(key: Key) -> list[str]:
 
 def _loaded(settings: type[Any], texts: Mapping[str, str]) -> Any:
     """The settings, or None where a value is refused; blocks that need more are filled up."""
-    words = [f"--{name}={text}" for name, text in texts.items()]
-    blocks = [k for k in walk(settings) if k.is_group and k.may_be_null]
-    for block in blocks:  # such as scene.rasters, which cannot be without an image
-        if any(name.startswith(f"{block.name}.") for name in texts):
-            for key in walk(settings):
-                above = key.name.rpartition(".")[0]
-                if above == block.name and key.default is dataclasses.MISSING:
-                    words = [f"--{key.name}=needed", *words]
+    keys = {key.name: key for key in walk(settings)}
+    values: dict[str, Any] = {}
+    for name, key in keys.items():
+        above = keys.get(name.rpartition(".")[0])
+        needed = above and above.may_be_null and key.default is dataclasses.MISSING
+        if needed and above and any(given.startswith(f"{above.name}.") for given in texts):
+            values[name] = Path("needed") if Path in leaves(key.kind) else "needed"
     try:
-        return load_settings(settings, None, words)
+        for name, text in texts.items():
+            plain = keys[name].block is None
+            values[name] = typed(keys[name].kind, text, name, "here") if plain else text
+        values = dict(sorted(values.items(), key=lambda item: item[0].count(".")))
+        return settings_from(settings, None, values)
     except SettingsError:
         return None

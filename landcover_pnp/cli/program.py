@@ -107,10 +107,14 @@ class Program:
 
 
 def command_of(words: Sequence[str], commands: Collection[str]) -> str:
-    """The command among the program's words; the first word that could be one, or nothing."""
+    """The command among the program's words: the first that is no option; empty without one.
+
+    Behind an option that is no flag, which is misplaced there, it is the first known command.
+    """
     bare = [word for word in before_dashes(words) if not word.startswith("-")]
-    known = [word for word in bare if word in commands]
-    return next(iter([*known[:1], *bare]), "")
+    misplaced = words and next(w for w in (*words, "") if w not in (*FLAGS, *ANSWERS))
+    known = [w for w in bare if w in commands] if misplaced.startswith("-") else []
+    return next(iter([*known, *bare]), "")
 
 
 def _fill(parser: SettingsParser, name: str, command: Command, everything: bool) -> None:

@@ -80,10 +80,12 @@ def load_settings(
         SettingsError: If the file is missing or no YAML, a key is unknown (names the nearest
             one) or a value is of the wrong type.
     """
-    parser = SettingsParser(prog="settings", add_help=False)
-    parser.add_settings(settings)
-    given = parser.parse_args(overrides, defaults=False, env=False)
-    return settings_from(settings, config, parser.values(given))
+    options: dict[str, Any] = {}
+    if overrides:
+        parser = SettingsParser(prog="settings", add_help=False)
+        parser.add_settings(settings)
+        options = parser.values(parser.parse_args(overrides, defaults=False, env=False))
+    return settings_from(settings, config, options)
 
 
 def settings_from(settings: type[S], config: Path | None, options: Mapping[str, Any]) -> S:

@@ -73,8 +73,9 @@ def parse_yaml(text: str, place: Place) -> Any:
     """
     where = str(place.file or "the command line")
     try:
+        _require_shallow(text, place)
         root = yaml.compose(text, Loader=LOADER)
-    except (yaml.YAMLError, RecursionError) as error:
+    except yaml.YAMLError as error:
         raise _no_yaml(text, error, place) from error
     if place.file and not isinstance(root, MappingNode):
         kind = {type(None): "nothing", SequenceNode: "list"}.get(type(root), "text")
@@ -186,7 +187,7 @@ def _no_yaml(text: str, error: Exception, place: Place) -> SettingsError:
     beginning = lines[line - 1] if line and line <= len(lines) else ""
     tab = "\t" in beginning[: len(beginning) - len(beginning.lstrip())]
     problem = getattr(error, "problem", None) or getattr(error, "reason", None)
-    reason = "nested too deeply" if isinstance(error, RecursionError) else problem or str(error)
+    reason = problem or str(error)
     where = f"{place.file}:{line}" if place.file and line else str(place.file or text)
     return SettingsError(
         found=f"{where} is no YAML: " + ("a tab" if tab else " ".join(str(reason).split())),
@@ -197,15 +198,28 @@ def _no_yaml(text: str, error: Exception, place: Place) -> SettingsError:
     )
 
 
+def _require_shallow(text: str, place: Place) -> None:
+    """Refuses values in values without end, at which the C library would end the process."""
+    depth = 0
+    for event in yaml.parse(text, Loader=LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            line = event.start_mark.line + 1
+            where = f"{place.file}:{line}" if place.file else "the command line"
+            raise _insane(f"more than {DEEPEST} levels at {where}", "values a few levels deep")
+
+
 def _require_sane(root: Node, place: Place) -> None:
     """Refuses what no settings need: objects, keys that stand twice, nodes without end."""
     sizes: dict[int, int] = {}
     above: set[int] = set()
 
     def size(node: Node, depth: int) -> int:
-        if id(node) in above or depth > DEEPEST:
-            what = "an alias of itself" if id(node) in above else f"more than {DEEPEST} levels"
-            raise _insane(f"{what} at {place.of(node)}", "values in values, a few levels deep")
+        if id(node) in above:
+            raise _insane(f"an alias of itself at {place.of(node)}", "values written out")
+        if depth > DEEPEST:  # by aliases of aliases
+            raise _insane(f"more than {DEEPEST} levels at {place.of(node)}", "fewer levels")
         if id(node) in sizes:
             return sizes[id(node)]
         if node.tag not in TAGS:
