@@ -112,8 +112,8 @@ def command_of(words: Sequence[str], commands: Collection[str]) -> str:
     Behind an option that is no flag, which is misplaced there, it is the first known command.
     """
     bare = [word for word in before_dashes(words) if not word.startswith("-")]
-    misplaced = words and next(w for w in (*words, "") if w not in (*FLAGS, *ANSWERS))
-    known = [w for w in bare if w in commands] if misplaced.startswith("-") else []
+    first = next((word for word in words if word not in (*FLAGS, *ANSWERS)), "")
+    known = [word for word in bare if word in commands] if first.startswith("-") else []
     return next(iter([*known, *bare]), "")
 
 

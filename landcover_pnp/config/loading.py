@@ -211,8 +211,9 @@ def _leaf(
         if type(None) not in leaves(kind):
             raise refused(kind, "null", name, where)
         return Leaf(None, where)
-    for written in scalars(node):
-        require_plain(kind, name, written, where)
+    written = text_of(node)
+    for text in scalars(node):
+        require_plain(kind, name, text, where)
     if Path in leaves(kind) and place.file:
         folder = place.file.parent
         node = with_texts(node, lambda text: str(folder / text) if text else "")
@@ -221,7 +222,10 @@ def _leaf(
         is_text(kind) and text and isinstance(node, ScalarNode)
     ):  # as it stands, "null" in quotes too
         return Leaf(Path(text) if Path in leaves(kind) else text, where)
-    return Leaf(typed(kind, text, name, where), where)
+    try:
+        return Leaf(typed(kind, text, name, where), where)
+    except SettingsError as error:  # as the user wrote it, without the file's folder
+        raise refused(kind, written, name, where) from error
 
 
 def _built(

@@ -205,8 +205,8 @@ def _require_shallow(text: str, place: Place) -> None:
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST:
-            line = event.start_mark.line + 1
-            where = f"{place.file}:{line}" if place.file else "the command line"
+            line = f":{event.start_mark.line + 1}" if event.start_mark else ""
+            where = f"{place.file}{line}" if place.file else "the command line"
             raise _insane(f"more than {DEEPEST} levels at {where}", "values a few levels deep")
 
 
