@@ -89,7 +89,7 @@ def folded(value: Any) -> Any:
     """Settings of a flattened dataclass as those of the dataclass itself, nested ones too.
 
     Raises:
-        SettingsError: If the class of a block raises a ValueError.
+        SettingsError: If a class raises a ValueError, such as that of a plug-in's block.
     """
     if isinstance(value, list):
         return [folded(item) for item in value]
@@ -100,21 +100,18 @@ def folded(value: Any) -> Any:
     for field in dataclasses.fields(settings):
         if is_blocks(field):
             names = field.metadata[_BLOCKS]()
-            values[field.name] = {name: _block(name, getattr(value, name)) for name in names}
+            values[field.name] = {name: folded(getattr(value, name)) for name in names}
         else:
             values[field.name] = folded(getattr(value, field.name))
-    return settings(**values)
-
-
-def _block(name: str, flat: Any) -> Any:
-    """A block's own settings, whose class may refuse them."""
     try:
-        return folded(flat)
+        return settings(**values)
     except ValueError as error:
+        word = str(error).partition(" ")[0]
+        title = "" if word in values else f"{settings.__name__}: "
         raise SettingsError(
-            found=f"settings of {name}: {error}",
-            expected="settings that it takes",
-            fix=f"correct the block {name} in the configuration or on the command line",
+            found=f"{title}{error}",
+            expected="values that it takes",
+            fix="correct the value in the configuration or on the command line",
         ) from error
 
 
