@@ -59,8 +59,29 @@ class GridError(RequestError):
     """Layers, areas or canvases do not lie on a usable common grid."""
 
 
+class ResolutionError(GridError):
+    """The pixels of the working grid are too fine, or too coarse.
+
+    Args:
+        found: As of every error.
+        expected: As of every error.
+        fix: As of every error.
+        tries_m: Pixel sides, metres, that might do; whoever knows the whole request tries them.
+    """
+
+    def __init__(
+        self, found: str, expected: str, fix: str, tries_m: tuple[float, ...] = ()
+    ) -> None:
+        super().__init__(found, expected, fix)
+        self.tries_m = tries_m
+
+
 class PriorError(RequestError):
     """A prior is damaged or does not fit the request."""
+
+
+class UnservedError(ResolutionError, PriorError):
+    """A prior that was asked for does not serve the pixels of the working grid."""
 
 
 class RunError(LandcoverError):

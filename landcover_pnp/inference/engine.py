@@ -48,7 +48,7 @@ def infer(
         TileError: If a term of the inference is not finite, or what the engine returns are no
             probabilities.
     """
-    names = [settings.engine]
+    names = [settings.engine_or_default]
     return infer_each(names, observations, settings, prior, seed, callback, constraints)[names[0]]
 
 
@@ -87,7 +87,7 @@ def infer_each(
     task = Task(observations.masked, None, settings, prior, seed, constraints)
     found = {}
     for name in engines:
-        told = callback if name == settings.engine else None
+        told = callback if name == settings.engine_or_default else None
         p = task.map_by(name, told)[1:].cpu().numpy()  # channel 0 is the prior's no data
         found[name] = normalise(np.where(valid, p, 0))
     return found

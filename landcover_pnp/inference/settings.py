@@ -19,6 +19,9 @@ from landcover_pnp.inference.registry import (
 )
 from landcover_pnp.plugin_settings import blocks_of, one_of
 
+DEFAULT = "denoise"
+"""Engine where none is named and the prior serves the working grid; else ``BASELINE``."""
+
 BASELINE = "evidence"
 """Engine of the map that every run has beside its own engine's, which must beat it."""
 
@@ -60,7 +63,8 @@ class InferenceSettings:
     ``inference.evidence.iterations``; in Python they are ``options``.
 
     Attributes:
-        engine: Name of the engine.
+        engine: Name of the engine; null is ``denoise`` where the prior serves the working grid,
+            whose pixels then are within 10 % of those of its label maps, else ``evidence``.
         prior: Folder of the prior; null is the shipped one.
         view_px: Side of the crops the prior sees of a larger canvas, working pixels; smaller
             ones need less memory and more time. Null is what the engine takes, 256 for most.
@@ -76,7 +80,7 @@ class InferenceSettings:
             engines start from each other in a circle.
     """
 
-    engine: str = one_of(engine_words, default="denoise")
+    engine: str | None = one_of(engine_words, default=None)
     prior: Path | None = None
     view_px: int | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -97,6 +101,11 @@ class InferenceSettings:
         there = {name: self.of(name) for name in engine_names() if package_of(name) == OURS}
         others = {n: own for n, own in self.options.items() if own != engine(n).Settings()}
         object.__setattr__(self, "options", {**there, **self.used(), **others})
+
+    @property
+    def engine_or_default(self) -> str:
+        """The engine named, or else the default one."""
+        return self.engine or DEFAULT
 
     def of(self, name: str) -> Any:
         """An engine's own settings.
@@ -129,7 +138,7 @@ class InferenceSettings:
             for start in starts(found[name]):
                 follow(start, (*path, name))
 
-        for name in (self.engine, *also):
+        for name in (self.engine_or_default, *also):
             follow(name, ())
         return found
 
@@ -153,7 +162,7 @@ class InferenceSettings:
         prior = {"view_px": self.view_px, "precision": self.precision}
         packages = {name: package_of(name) for name in used if package_of(name) != OURS}
         return {
-            "engine": self.engine,
+            "engine": self.engine_or_default,
             **({**prior, "constraints": self.constraints} if self.needs_prior else {}),
             **({"package": packages} if packages else {}),
             **used,

@@ -119,7 +119,8 @@ def map_city(
             progress=inferred,
             reasons=dict(sorted(tiles.failed.items())),
             unusable=plan.scene.imagery.unusable,
-            notes=scene.notes,
+            engine=plan.engine.inference.engine_or_default,
+            notes=(*scene.notes, *plan.engine.notes),
             area_km2=scene.valid_px * scene.resolution_m**2 / 1e6,
             seconds=time.monotonic() - start,
             scores=scores,
@@ -140,28 +141,29 @@ def _own_tiles(job: Tiled, owned: OwnedFolder) -> None:
 def _job(
     settings: MapSettings, plan: MapPlan, scene: Scene, matrix: NDArray[np.float64], run: Path
 ) -> TileJob:
+    inference, prior = plan.engine.inference, plan.engine.prior
     observer = Observer.of(
         scene,
         matrix,
         settings.weak_labels,
         settings.clusters,
         settings.seed,
-        indices=settings.inference.uses_indices,
+        indices=inference.uses_indices,
     )
     return TileJob(
         scene=scene.folder.absolute(),
         out=RunFolder(run).tiles.absolute(),
         grid=plan.grid,
         observer=observer,
-        inference=settings.inference,
+        inference=inference,
         made_of=ingredients(
             version=__version__,
             scene=scene.fingerprint,
             weak_labels=settings.weak_labels,
             matrix=matrix.round(9).ravel().tolist(),
             clusters=settings.clusters,
-            inference=settings.inference.made_of(BASELINE),
-            prior=plan.prior.fingerprint if plan.prior else None,
+            inference=inference.made_of(BASELINE),
+            prior=prior.fingerprint if prior else None,
             seed=settings.seed,
         ),
         engines=registered_here(),

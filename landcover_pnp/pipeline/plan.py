@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from landcover_pnp.config import load_settings, paths_in
-from landcover_pnp.errors import PriorError, SettingsError
+from landcover_pnp.errors import ResolutionError, SettingsError
 from landcover_pnp.evidence.settings import WeakLabelSettings
 from landcover_pnp.grid import TileGrid
-from landcover_pnp.inference.engine import require_usable
-from landcover_pnp.inference.settings import BASELINE
+from landcover_pnp.inference.choice import EngineChoice, choose_engine
+from landcover_pnp.pipeline.advice import advised
 from landcover_pnp.pipeline.settings import MapSettings
-from landcover_pnp.prior.denoiser import Prior, load_prior
 from landcover_pnp.scenes.enviroatlas import scene_files
 from landcover_pnp.scenes.rasters import ScenePlan, plan_scene
 from landcover_pnp.storage.georeference import system_name
@@ -32,20 +31,20 @@ class MapPlan:
         scene: The scene's files, checked, and the working grid.
         grid: The tiles.
         sources: Source cities of p(class | NLCD) by name.
-        prior: The prior, where the engine needs one.
+        engine: The engine, its settings, and the prior where it needs one.
         student: Whether a student draws the map at the image's resolution.
     """
 
     scene: ScenePlan
     grid: TileGrid
     sources: dict[str, ScenePlan]
-    prior: Prior | None
+    engine: EngineChoice
     student: bool
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What will be done, one sentence each."""
-        return self.scene.notes
+        return (*self.scene.notes, *self.engine.notes)
 
     @property
     def inputs(self) -> list[Path]:
@@ -85,12 +84,19 @@ def plan_map(settings: MapSettings) -> MapPlan:
     Raises:
         RequestError: If the request cannot be carried out.
     """
+    try:
+        return _planned(settings)
+    except ResolutionError as error:
+        raise advised(error, settings, _planned) from error
+
+
+def _planned(settings: MapSettings) -> MapPlan:
     scene = _plan_scene(settings)
     return MapPlan(
         scene,
         TileGrid(scene.geobox, settings.tiles.core_px, settings.tiles.halo_px),
         plan_sources(settings.weak_labels),
-        _prior(settings),
+        choose_engine(settings.inference, settings.scene.resolution_m),
         settings.student is not None,
     )
 
@@ -104,20 +110,6 @@ def _plan_scene(settings: MapSettings) -> ScenePlan:
             fix="give scene.rasters.truth, or choose the matrix source source or definitions",
         )
     return plan_scene(files, settings.scene.resolution_m)
-
-
-def _prior(settings: MapSettings) -> Prior | None:
-    prior = load_prior(settings.inference.prior) if settings.inference.needs_prior else None
-    if prior and prior.resolution_m != settings.scene.resolution_m:
-        raise PriorError(
-            found=f"a prior of label maps at {prior.resolution_m:g} m for a working grid of "
-            f"{settings.scene.resolution_m:g} m",
-            expected="the same ground resolution",
-            fix=f"set scene.resolution_m to {prior.resolution_m:g}, name another prior, or "
-            "take the engine evidence, which needs none",
-        )
-    require_usable(settings.inference, prior, BASELINE)
-    return prior
 
 
 def plan_sources(settings: WeakLabelSettings) -> dict[str, ScenePlan]:

@@ -25,7 +25,8 @@ class MapSummary:
         progress: Tiles done, kept and failed.
         reasons: Reason by name of each failed tile.
         unusable: Reason by name of each image that could not be opened, of several.
-        notes: What was done to the layers, one sentence each.
+        engine: Name of the engine.
+        notes: What was done to the layers, and why without a prior; one sentence each.
         area_km2: Mapped area.
         seconds: Time of the whole run.
         scores: Scores by method where the scene has truth, else empty.
@@ -37,6 +38,7 @@ class MapSummary:
     progress: Progress
     reasons: Mapping[str, str]
     unusable: Mapping[str, str]
+    engine: str
     notes: tuple[str, ...]
     area_km2: float
     seconds: float
@@ -58,6 +60,7 @@ class MapSummary:
                 "failed_tiles": dict(self.reasons),
                 "unusable_images": dict(self.unusable),
                 "products": [path.name for path in self.products],
+                "engine": self.engine,
                 "notes": list(self.notes),
                 "area_km2": self.area_km2,
                 "seconds": round(self.seconds, 1),

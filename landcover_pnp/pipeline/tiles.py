@@ -193,9 +193,9 @@ def _probabilities(
         return dict.fromkeys(METHODS, np.zeros_like(weak)), {"valid_px": 0}
     undecided = valid & (np.ptp(weak, axis=0) == 0)
     prior = load_prior(job.inference.prior) if job.inference.needs_prior else None
-    engines = (BASELINE, job.inference.engine)
-    maps = infer_each(engines, observations, job.inference, prior, job.observer.seed)
-    results = {"map": maps[job.inference.engine], BASELINE: maps[BASELINE], "weak_labels": weak}
+    name = job.inference.engine_or_default
+    maps = infer_each((BASELINE, name), observations, job.inference, prior, job.observer.seed)
+    results = {"map": maps[name], BASELINE: maps[BASELINE], "weak_labels": weak}
     core = tile.core.within(tile.canvas)
     figures = {"valid_px": int(valid[core].sum()), "uniform_px": int(undecided[core].sum())}
     return {method: np.where(valid, p, 0) for method, p in results.items()}, figures

@@ -88,6 +88,11 @@ class FinishedRun:
         return "student.model" in self.settings and drawn.is_file()
 
     @property
+    def engine(self) -> str:
+        """Name of the engine; where none was asked for, the one that the run has chosen."""
+        return str(self.summary.get("engine") or self.settings["inference.engine"])
+
+    @property
     def crs(self) -> CRS:
         """CRS of the map."""
         return CRS(str(self.scene.geobox.crs))

@@ -70,7 +70,7 @@ def write_report(run: FinishedRun, rasters: Path, path: Path, title: str) -> Pat
         rows = [(stage, f"{seconds:.1f}") for stage, seconds in run.stages.items()]
         parts += [Html("<h2>Time</h2>"), table(["stage", "seconds"], rows)]
     if run.notes:
-        parts += [Html("<h2>Notes on the layers</h2>"), _items(run.notes)]
+        parts += [Html("<h2>Notes</h2>"), _items(run.notes)]
     settings = {**run.settings, **run.provenance}
     parts += [
         Html("<h2>Settings and provenance</h2>"),
@@ -119,7 +119,7 @@ def _facts(run: FinishedRun) -> str:
         pixels,
         system_name(run.scene.geobox.crs),
         f"{run.summary['total']} tile{'s' * (run.summary['total'] != 1)}",
-        f"engine {run.settings['inference.engine']}",
+        f"engine {run.engine}",
         *([f"drawn by a student ({run.settings['student.model']})"] if run.student else []),
         f"mapped in {run.summary['seconds']:.0f} s",
         f"finished {run.finished:%Y-%m-%d %H:%M} UTC",

@@ -11,7 +11,7 @@ import shapely
 from odc.geo.geobox import GeoBox
 from rasterio.io import DatasetReader
 
-from landcover_pnp.errors import AlignmentWarning, GridError, ScaleWarning
+from landcover_pnp.errors import AlignmentWarning, ResolutionError, ScaleWarning
 from landcover_pnp.scenes.image_lists import image_files
 from landcover_pnp.scenes.imagery import Imagery, plan_imagery
 from landcover_pnp.scenes.inputs import input_files, input_hashes
@@ -29,6 +29,9 @@ from landcover_pnp.storage.georeference import (
 from landcover_pnp.storage.raster import label_band, open_raster
 from landcover_pnp.storage.records import Ingredients, file_hash, ingredients
 from landcover_pnp.version import __version__
+
+SIDE_PX = 4
+"""Working pixels along the shorter side of an area whose pixels were too large for it."""
 
 AREA_OFF = 0.05
 """Share by which areas of the map may differ from those on the ground unsaid."""
@@ -79,17 +82,21 @@ def plan_scene(files: RasterFiles, resolution_m: float) -> ScenePlan:
 
     Raises:
         RasterError: If a file is missing or not what its layer needs.
-        GridError: If layers or area do not overlap, or the resolution is finer than the image.
+        GridError: If layers or area do not overlap.
+        ResolutionError: If pixels are finer than the image's, or there is no room for one.
     """
     notes = []
     image = plan_imagery(image_files(files.image, files.image_root), files.image_crs, files.bands)
     if image.res[0] > resolution_m * 1.001:
-        raise GridError(
+        raise ResolutionError(
             found=f"a working grid of {resolution_m:g} m for imagery of {image.res[0]:g} m",
             expected="a working grid at least as coarse as the imagery",
-            fix=f"set scene.resolution_m to {image.res[0]:g} or more",
+            fix=f"set scene.resolution_m to {image.res[0]:g}",
+            tries_m=(image.res[0],),
         )
-    geobox = _grid(image.bounds, image.crs.to_string(), resolution_m)
+    geobox = _grid(
+        image.bounds, image.crs.to_string(), resolution_m, "name an image of more ground"
+    )
     scale = area_scale(image.bounds, image.crs)
     if abs(scale - 1) > AREA_OFF:
         warnings.warn(
@@ -122,21 +129,24 @@ def plan_scene(files: RasterFiles, resolution_m: float) -> ScenePlan:
     return ScenePlan(files, image, geobox, area, tuple(notes))
 
 
-def _grid(bounds: tuple[float, ...], crs: str, resolution_m: float) -> GeoBox:
+def _grid(bounds: tuple[float, ...], crs: str, resolution_m: float, fix: str) -> GeoBox:
     """The grid of all pixels whose centre lies within bounds, edges on multiples of a pixel."""
     left, bottom, right, top = (round(v / resolution_m) * resolution_m for v in bounds)
     if left >= right or bottom >= top:
-        raise GridError(
-            found=f"an area of {bounds[2] - bounds[0]:.1f} x {bounds[3] - bounds[1]:.1f} m",
+        width, height = bounds[2] - bounds[0], bounds[3] - bounds[1]
+        raise ResolutionError(
+            found=f"an area of {width:.1f} x {height:.1f} m",
             expected=f"an area with room for pixels of {resolution_m:g} m",
-            fix="enlarge the area of interest or lower scene.resolution_m",
+            fix=fix,
+            tries_m=(min(width, height) / SIDE_PX,),
         )
     return GeoBox.from_bbox((left, bottom, right, top), crs, resolution=resolution_m)
 
 
 def _cropped(geobox: GeoBox, area: shapely.Geometry) -> GeoBox:
     inside = area.intersection(shapely.box(*geobox.extent.boundingbox.bbox)).bounds
-    return _grid(inside, str(geobox.crs), abs(geobox.resolution.x))
+    resolution_m = abs(geobox.resolution.x)
+    return _grid(inside, str(geobox.crs), resolution_m, "enlarge the area of interest")
 
 
 def _overlap_note(source: DatasetReader, name: str, image: Imagery, geobox: GeoBox) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from landcover_pnp.config import plain
 from landcover_pnp.errors import SettingsError
+from landcover_pnp.inference.choice import choose_engine
 from landcover_pnp.pipeline.transfer.settings import TransferCity, TransferMethod, TransferSettings
 from landcover_pnp.scenes.enviroatlas import list_tiles, tile_files
 from landcover_pnp.scenes.fine_image import fine_factor
@@ -109,6 +110,7 @@ def require_sensible(settings: TransferSettings) -> None:
     """Checks names, seeds, and that there is something to do.
 
     Raises:
+        PriorError: If the engine needs a prior that does not serve the working grid.
         SettingsError: If cities cannot be told apart, there are too few seeds, no matrix source or
             method is named, or an ablation would not leave out what it says.
     """
@@ -127,7 +129,8 @@ def require_sensible(settings: TransferSettings) -> None:
             expected="at least two different seeds",
             fix="name several, such as --seeds '[0, 1]', or set interval_over_seeds to false",
         )
-    learns_indices = settings.student.teacher == "map" and settings.inference.uses_indices
+    inference = choose_engine(settings.inference, settings.resolution_m).inference
+    learns_indices = settings.student.teacher == "map" and inference.uses_indices
     if "student_no_indices" in settings.methods and learns_indices:
         raise SettingsError(
             found="the method student_no_indices with a teacher (map) that uses spectral indices",

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from landcover_pnp.evaluation.intervals import Interval
+from landcover_pnp.inference.choice import choose_engine
 from landcover_pnp.legend import WORKING
 from landcover_pnp.pipeline.transfer.cities import City
 from landcover_pnp.pipeline.transfer.methods import TITLES
@@ -82,6 +83,8 @@ def warnings_of(results: Results) -> list[str]:
 
 def _conditions(settings: TransferSettings, results: Results) -> list[str]:
     source, *targets = (city.name for city in results.cities)
+    choice = choose_engine(settings.inference, settings.resolution_m)
+    engine = "; ".join([choice.inference.engine_or_default, *choice.notes])
     return [
         f"Labels of {source} only; targets {', '.join(targets)}. Scores at the truth's own "
         f"resolution, matrix source {settings.scores}; classes that the truth does not have are "
@@ -89,7 +92,7 @@ def _conditions(settings: TransferSettings, results: Results) -> list[str]:
         "of errors that reach further than a cell. Calibration error before and after a "
         f"temperature fitted on {source}. Cost: processor time of the method on top of the map "
         f"run, what is learned once for all cities counted in the first, {source}; memory: peak of "
-        f"the whole process so far. Engine of the map: {settings.inference.engine}; students learn "
+        f"the whole process so far. Engine of the map: {engine}; students learn "
         f"from {settings.student.teacher.replace('_', ' ')}; seeds "
         f"{', '.join(map(str, settings.seeds))}.",
         "Matrix sources, where p(class | NLCD) comes from: source, the source city's labels; "
