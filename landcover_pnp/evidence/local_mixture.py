@@ -263,7 +263,7 @@ def require_enough(pixels: int, clusters: int) -> None:
         raise RasterError(
             found=f"{pixels} valid pixels",
             expected=f"at least one for each of the {clusters} clusters",
-            fix="map a larger area, or ask for fewer clusters",
+            fix=(f"set clusters.clusters to {pixels}, or " if pixels else "") + "map a larger area",
         )
 
 

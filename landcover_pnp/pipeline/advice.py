@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 from landcover_pnp.errors import LandcoverError, LandcoverWarning, ResolutionError
-from landcover_pnp.inference.settings import BASELINE
 from landcover_pnp.pipeline.settings import MapSettings
+
+_KEY = "scene.resolution_m"
 
 
 def advised(
@@ -24,32 +25,39 @@ def advised(
     Returns:
         The same error, its fix put before by what was found to work, if anything was.
     """
-    for tried, words in _tries(error, settings):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", LandcoverWarning)
-            try:
-                plan(tried)
-            except LandcoverError:
-                continue
-        kind = type(error)
-        fix = words if error.fix in words else f"{words}, or {error.fix}"
-        return kind(error.found, error.expected, fix, error.tries_m)
+    asked = settings.inference
+    named = [key for key in ("engine", "prior") if getattr(asked, key) is not None]
+    left_out = f"leave {' and '.join(f'inference.{key}' for key in named)} out"
+    free = replace(settings, inference=replace(asked, engine=None, prior=None))
+    sizes = list(dict.fromkeys(f"{size:g}" for size in error.tries_m))
+    for base, words in ((settings, ""), (free, left_out)) if named else ((settings, ""),):
+        tries = [(base, words)] if words else []
+        tries += [(_with(base, size), _and(words, f"set {_KEY} to {size}")) for size in sizes]
+        for tried, fix in tries:  # grows by what the tries themselves are told
+            reason = _refusal(tried, plan)
+            if reason is None:
+                told = fix if fix == error.fix else f"{fix}, or {error.fix}"
+                return type(error)(error.found, error.expected, told, error.tries_m)
+            for size in (f"{size:g}" for size in getattr(reason, "tries_m", ())):
+                if size not in sizes:
+                    sizes.append(size)
+                    tries.append((_with(base, size), _and(words, f"set {_KEY} to {size}")))
     return error
 
 
-def _tries(error: ResolutionError, settings: MapSettings) -> Iterator[tuple[MapSettings, str]]:
-    """Other settings that might do, the smallest change first, and how to come to them."""
-    asked = settings.inference
-    for number in error.tries_m:
-        yield _with(settings, f"{number:g}"), f"set scene.resolution_m to {number:g}"
-    if asked.engine is None and asked.prior is None:
-        return
-    free = replace(settings, inference=replace(asked, engine=None, prior=None))
-    keys = [k for k in ("engine", "prior") if getattr(asked, k) is not None]
-    words = f"leave {' and '.join(f'inference.{key}' for key in keys)} out"
-    yield free, f"{words}, so that the engine {BASELINE} maps without a prior"
-    for number in error.tries_m:
-        yield _with(free, f"{number:g}"), f"{words} and set scene.resolution_m to {number:g}"
+def _refusal(settings: MapSettings, plan: Callable[[MapSettings], object]) -> LandcoverError | None:
+    """Why settings cannot be mapped, None if they can."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LandcoverWarning)
+        try:
+            plan(settings)
+        except LandcoverError as error:
+            return error
+    return None
+
+
+def _and(first: str, then: str) -> str:
+    return f"{first} and {then}" if first else then
 
 
 def _with(settings: MapSettings, resolution_m: str) -> MapSettings:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from landcover_pnp.config import load_settings, paths_in
 from landcover_pnp.errors import ResolutionError, SettingsError
-from landcover_pnp.evidence.settings import WeakLabelSettings
+from landcover_pnp.evidence.local_mixture import require_enough
+from landcover_pnp.evidence.settings import ClusterSettings, WeakLabelSettings
 from landcover_pnp.grid import TileGrid
 from landcover_pnp.inference.choice import EngineChoice, choose_engine
 from landcover_pnp.pipeline.advice import advised
@@ -92,13 +94,29 @@ def plan_map(settings: MapSettings) -> MapPlan:
 
 def _planned(settings: MapSettings) -> MapPlan:
     scene = _plan_scene(settings)
-    return MapPlan(
+    plan = MapPlan(
         scene,
         TileGrid(scene.geobox, settings.tiles.core_px, settings.tiles.halo_px),
         plan_sources(settings.weak_labels),
         choose_engine(settings.inference, settings.scene.resolution_m),
         settings.student is not None,
     )
+    _require_pixels(scene, settings.clusters)
+    return plan
+
+
+def _require_pixels(scene: ScenePlan, clusters: ClusterSettings) -> None:
+    """Refuses a grid of fewer pixels than clusters; its pixels without data nobody knows yet."""
+    height, width = map(int, scene.geobox.shape)
+    if height * width < clusters.clusters:
+        side_m = abs(scene.geobox.resolution.x)
+        raise ResolutionError(
+            found=f"a working grid of {width} x {height} px of {side_m:g} m",
+            expected=f"at least one pixel for each of the {clusters.clusters} clusters",
+            fix=f"set clusters.clusters to {height * width}, or map a larger area",
+            tries_m=(min(height, width) * side_m / (1 + math.isqrt(clusters.clusters)),),
+        )
+    require_enough(clusters.sample_px, clusters.clusters)
 
 
 def _plan_scene(settings: MapSettings) -> ScenePlan:

@@ -49,14 +49,13 @@ def says(*words: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
 
 def followed(config: Path, fix: str) -> Iterator[str]:
     """Does what a fix says, as a reader would who thinks of nothing else: words for the command."""
-    text = config.read_text()
+    text, fix = config.read_text(), fix.partition(", or ")[0]
     for key in re.findall(r"inference\.(\w+)", fix.partition(" out")[0]):
         assert f"{key}: " in text, f"there is no inference.{key} to leave out"
         text = re.sub(rf"\b{key}: [^,}}]+,?\s*", "", text)
     config.write_text(text)
-    number = re.search(r"set scene\.resolution_m to ([\d.e+-]*\d)", fix)
-    if number:
-        yield from ("--scene.resolution_m", number[1])
+    for key, number in re.findall(r"set ([\w.]+) to ([\d.e+-]*\d)", fix):
+        yield from (f"--{key}", number)
 
 
 @pytest.mark.parametrize("engine", [None, "denoise", "evidence"])
@@ -70,8 +69,8 @@ def test_advice_works_for_whoever_follows_it(
         code, message = says("check", str(config), "--scene.resolution_m", wanted, capsys=capsys)
         if code:
             assert code == 2
-            words = list(followed(config, message.partition("fix: ")[2]))
-            words = words or ["--scene.resolution_m", wanted]
+            words = ["--scene.resolution_m", wanted]
+            words += followed(config, message.partition("fix: ")[2])
             assert says("check", str(config), *words, capsys=capsys)[0] == 0, message
         config.write_text(text)
 
@@ -81,12 +80,17 @@ def test_an_area_too_small_for_the_pixels(
 ) -> None:
     config = write_city(tmp_path, 1.0)
     config.write_text(config.read_text().replace("nlcd.tif}", "nlcd.tif, area: area.gpkg}"))
-    for side, advised in ((16, "set scene.resolution_m to 4, or enlarge"), (2, "fix: enlarge")):
+    for side in (2, 5, 10, 16, 30):
         outline = shapely.box(LEFT + 8, UP - 8 - side, LEFT + 8 + side, UP - 8)
         gpd.GeoDataFrame(geometry=[outline], crs=UTM).to_file(tmp_path / "area.gpkg")
-        code, message = says("check", str(config), "--scene.resolution_m", "40", capsys=capsys)
+        words = ["check", str(config), "--scene.resolution_m", "40"]
+        code, message = says(*words, capsys=capsys)
         assert code == 2
-        assert f"{advised} the area of interest" in message
+        fix = message.partition("fix: ")[2]
+        if side == 2:  # the image is too coarse for one pixel a cluster
+            assert fix == "enlarge the area of interest\n"
+        else:
+            assert says(*words, *followed(config, fix), capsys=capsys)[0] == 0, message
 
 
 @pytest.mark.parametrize("resolution_m", [3.6, 3.99, 4.0, 4.2, 4.4])
@@ -109,6 +113,7 @@ def test_beyond_that_the_default_runs_without_one_and_a_named_engine_not_at_all(
 ) -> None:
     words = ["--scene.resolution_m", str(resolution_m)]
     config = write_city(tmp_path, 1.0)
+    words += ["--clusters.clusters", "4"]
     plan = plan_map(load_settings(MapSettings, config, words))
     assert plan.engine.inference.engine == "evidence"
     assert plan.engine.prior is None
