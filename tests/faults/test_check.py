@@ -54,7 +54,12 @@ def test_truth_that_says_nothing_of_nlcd(
 def test_fewer_pixels_than_clusters(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = write_scene(tmp_path, image=colours(size=8))
     config.write_text(config.read_text().replace(", truth: {path: truth.tif}", ""))
-    assert "4 valid pixels" in refused(config, capsys)
+    assert "a working grid of 2 x 2 px" in refused(config, capsys)
+    assert both(config, capsys, "--clusters.clusters", "4")[0][0] == 0
+    black = colours()
+    black[:, 8:] = black[:, :, 8:] = 0  # what is left, the pixels alone can tell
+    write_tif(tmp_path / "image.tif", black, nodata=0)
+    assert "found: 4 valid pixels" in refused(config, capsys)
     assert both(config, capsys, "--clusters.clusters", "4")[0][0] == 0
 
 

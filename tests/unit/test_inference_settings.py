@@ -270,7 +270,8 @@ def test_the_file_of_a_run_names_no_engine_of_others_that_has_no_part_in_it() ->
     assert "own" not in plain(InferenceSettings())
     assert plain(InferenceSettings("own"))["own"] == {"weight": 1.0}
     assert "own" in plain(InferenceSettings(options={"own": OwnSettings(weight=2)}))
-    assert InferenceSettings("denoise", options={"own": OwnSettings()}) == InferenceSettings()
+    plain_one = InferenceSettings("denoise")
+    assert InferenceSettings("denoise", options={"own": OwnSettings()}) == plain_one
 
 
 def test_a_recipe_stood_beside_the_block_that_it_is_in_now(tmp_path: Path) -> None:
