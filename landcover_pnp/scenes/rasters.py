@@ -16,9 +16,9 @@ from landcover_pnp.scenes.image_lists import image_files
 from landcover_pnp.scenes.imagery import Imagery, plan_imagery
 from landcover_pnp.scenes.inputs import input_files, input_hashes
 from landcover_pnp.scenes.scene import WEAK_LAYERS
-from landcover_pnp.scenes.settings import RasterFiles
+from landcover_pnp.scenes.settings import LayerFile, RasterFiles
 from landcover_pnp.scenes.vector_files import vector_layers
-from landcover_pnp.scenes.vectors import read_area, require_overlap
+from landcover_pnp.scenes.vectors import read_area, require_overlap, width_notes
 from landcover_pnp.storage.georeference import (
     area_scale,
     bounds_of,
@@ -120,8 +120,10 @@ def plan_scene(files: RasterFiles, resolution_m: float) -> ScenePlan:
         geobox = _cropped(geobox, area)
     for name, path in input_files(files).items():
         if name in WEAK_LAYERS and vector_layers(path, name) is not None:
-            require_overlap(path, getattr(files, name).layer, name, geobox)
+            drawn: LayerFile = getattr(files, name)
+            require_overlap(path, drawn.layer, name, geobox)
             notes.append(f"{name} drawn from vectors")
+            notes += width_notes(path, drawn.layer, drawn.width_m, geobox, name)
         elif name in (*WEAK_LAYERS, "nlcd", "truth"):
             with open_raster(path, name) as source:
                 label_band(source, name)

@@ -22,7 +22,8 @@ class LayerFile:
         path: Raster (GeoTIFF, ...) or vector file (GeoPackage, shapefile, GeoJSON, ...).
         codes: Raster values that mean presence; null means every non-zero value.
         layer: Layer of a vector file with several; null means the only one.
-        width_m: Full width in metres that lines are drawn with.
+        width_m: Full width in metres that lines are drawn with, where the file has no attribute
+            ``width_m``: a number of metres, or a text such as 24 ft or 12,5.
     """
 
     path: Path

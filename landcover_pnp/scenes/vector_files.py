@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -156,6 +157,42 @@ def read_layer(
         bbox = gpd.GeoDataFrame(geometry=[outline], crs=str(geobox.crs))
     with _readable(path):
         return gpd.read_file(path, layer=name, bbox=bbox, on_invalid=DEGENERATE)
+
+
+def read_attribute(
+    path: Path, layer: str | None, column: str, what: str, geobox: GeoBox
+) -> list[Any] | None:
+    """One attribute of the features whose bounds touch a grid.
+
+    Args:
+        path: A file ``vector_layers`` takes for one.
+        layer: Its layer; None where there is only one.
+        column: Name of the attribute.
+        what: What the file is meant to be, named in messages.
+        geobox: The grid.
+
+    Returns:
+        Its values, None where the layer has no such attribute.
+
+    Raises:
+        RasterError: If the layer is ambiguous or unknown, or has no CRS.
+        DamagedError: If it cannot be read.
+    """
+    name = _layer(path, layer, what)
+    system = _system(path, name, what)
+    around = gpd.GeoSeries([shapely.box(*geobox.extent.boundingbox.bbox)], crs=str(geobox.crs))
+    bounds = around.to_crs(str(system)).total_bounds
+    with _readable(path):
+        if column not in pyogrio.read_info(path, layer=name)["fields"]:
+            return None
+        table = pyogrio.read_dataframe(
+            path,
+            layer=name,
+            columns=[column],
+            bbox=tuple(bounds) if np.isfinite(bounds).all() else None,
+            read_geometry=False,
+        )
+        return list(table[column])
 
 
 def layers_of_shapes(path: Path, what: str) -> list[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
 import numpy as np
-import pandas as pd
 import shapely
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
@@ -16,9 +16,16 @@ from rasterio.features import rasterize
 from rasterio.transform import Affine
 
 from landcover_pnp.arrays import block_mean
-from landcover_pnp.errors import GridError, RasterError
+from landcover_pnp.errors import GridError, RasterError, WeakLabelsWarning
 from landcover_pnp.grid import Box
-from landcover_pnp.scenes.vector_files import AREA, layer_bounds, read_layer, vector_layers
+from landcover_pnp.scenes.vector_files import (
+    AREA,
+    layer_bounds,
+    read_attribute,
+    read_layer,
+    vector_layers,
+)
+from landcover_pnp.scenes.widths import COLUMN, read_widths
 from landcover_pnp.storage.georeference import apart, listed, system_name
 from landcover_pnp.texts import is_elsewhere
 
@@ -103,7 +110,7 @@ def read_objects(
         path: A file ``vector_layers`` takes for one.
         layer: Layer to read; None where there is only one.
         width_m: Full width of lines and points, metres; an attribute ``width_m`` of the file
-            wins where it is given.
+            wins where it is given and can be read, see ``widths``.
         geobox: The working grid.
         what: Name of the layer in messages.
 
@@ -118,12 +125,50 @@ def read_objects(
     frame = _with_shapes(frame)
     geometries = frame.geometry.to_numpy()
     widths = np.full(len(frame), width_m, float)
-    if "width_m" in frame.columns:
-        given = pd.to_numeric(frame["width_m"], errors="coerce").to_numpy(float)
-        widths = np.where(np.isfinite(given) & (given > 0), given, widths)
+    if COLUMN in frame.columns:
+        given = read_widths(frame[COLUMN]).metres
+        widths = np.where(np.isnan(given), widths, given)
     thin = shapely.get_dimensions(geometries) < 2
     geometries[thin] = shapely.buffer(geometries[thin], widths[thin] / 2)
     return VectorLayer.of(geometries)
+
+
+def width_notes(
+    path: Path, layer: str | None, width_m: float, geobox: GeoBox, what: str
+) -> list[str]:
+    """Says which widths the objects near a grid have; warns of those that cannot be read.
+
+    Args:
+        path: A file ``vector_layers`` takes for one.
+        layer: Its layer; None where there is only one.
+        width_m: Full width of lines and points that give none, metres.
+        geobox: The working grid.
+        what: Name of the layer in messages.
+
+    Returns:
+        One sentence, or none where the file has no attribute ``width_m``.
+
+    Raises:
+        RasterError: As ``read_layer``.
+    """
+    values = read_attribute(path, layer, COLUMN, what, geobox)
+    if values is None:
+        return []
+    widths = read_widths(values)
+    if widths.unread:
+        some = ", ".join(map(repr, dict.fromkeys(widths.unread[:50])))
+        warnings.warn(
+            f"{path} ({what}): the {COLUMN} of {len(widths.unread)} of {len(values)} objects is no "
+            f"width ({some[:200]}): if they are lines or points, they are drawn {width_m:g} m wide",
+            WeakLabelsWarning,
+            stacklevel=2,
+        )
+    known = widths.metres[~np.isnan(widths.metres)]
+    span = f" ({known.min():g} to {known.max():g} m)" if known.size else ""
+    return [
+        f"{what}: {known.size} of {len(values)} objects have a {COLUMN}{span}, lines and points "
+        f"without are {width_m:g} m wide"
+    ]
 
 
 def read_area(path: Path, geobox: GeoBox) -> shapely.Geometry:

@@ -11,7 +11,7 @@ import shapely
 from inputs import ORIGIN, UTM, colours, two_halves, write_tif
 from pyproj import Transformer
 
-from landcover_pnp.errors import AlignmentWarning, ScaleWarning
+from landcover_pnp.errors import AlignmentWarning, ScaleWarning, WeakLabelsWarning
 from landcover_pnp.grid import Box
 from landcover_pnp.scenes.preparation import prepare_scene
 from landcover_pnp.scenes.rasters import plan_scene
@@ -288,7 +288,7 @@ def test_a_sea_as_large_as_the_earth_covers_the_ground(
     assert (scene.coverage("water", scene.extent) == 1).all()
 
 
-def test_widths_that_are_no_numbers_are_not_given(files: RasterFiles, tmp_path: Path) -> None:
+def test_widths_are_read_with_their_units(files: RasterFiles, tmp_path: Path) -> None:
     x, y = ORIGIN
     roads = [shapely.LineString([(x, y - d), (x + 240, y - d)]) for d in (60, 120, 180)]
     frame = gpd.GeoDataFrame({"width_m": ["8 m", None, "8"]}, geometry=roads, crs=UTM)
@@ -296,4 +296,20 @@ def test_widths_that_are_no_numbers_are_not_given(files: RasterFiles, tmp_path: 
     layer = LayerFile(tmp_path / "roads.gpkg", width_m=4.0)
     scene = scene_of(dataclasses.replace(files, roads=layer), tmp_path)
     cover = scene.coverage("roads", scene.extent).sum(axis=0) * 4
-    np.testing.assert_allclose(cover, 4 + 4 + 8, rtol=0.01)
+    np.testing.assert_allclose(cover, 8 + 4 + 8, rtol=0.01)
+    assert any("roads: 2 of 3 objects have a width_m (8 to 8 m)" in note for note in scene.notes)
+
+
+def test_widths_that_cannot_be_read_are_counted_and_said(
+    files: RasterFiles, tmp_path: Path
+) -> None:
+    x, y = ORIGIN
+    widths = ["24 ft", "wide", "3-4", None, "", "-2", "0"]
+    roads = [shapely.LineString([(x, y - 30 * i), (x + 240, y - 30 * i)]) for i in range(1, 8)]
+    frame = gpd.GeoDataFrame({"width_m": widths}, geometry=roads, crs=UTM).to_crs(4326)
+    frame.to_file(tmp_path / "roads.geojson")
+    wanted = dataclasses.replace(files, roads=LayerFile(tmp_path / "roads.geojson"))
+    message = r"width_m of 4 of 7 objects is no width \('wide', '3-4', '-2', '0'\).* 8 m wide"
+    with pytest.warns(WeakLabelsWarning, match=message):
+        plan = plan_scene(wanted, 4.0)
+    assert any("roads: 1 of 7 objects have a width_m (7.3152 to 7.3152 m)" in n for n in plan.notes)
