@@ -9,18 +9,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from pystac import Asset, Collection, Extent, Item, Link, MediaType, RelType
+from pystac import Asset, Collection, Extent, Item, Link, MediaType, RelType, SpatialExtent
 from pystac.errors import STACError, STACTypeError
 from pystac.extensions.classification import ClassificationExtension
 from pystac.extensions.projection import ProjectionExtension
-from rasterio.crs import CRS
-from rasterio.warp import transform_geom
 
 from landcover_pnp.errors import RasterError, SettingsError
 from landcover_pnp.legend import WORKING, Legend
 from landcover_pnp.products.finished import FinishedRun
+from landcover_pnp.products.footprint import Degrees, outline, together
 from landcover_pnp.products.model import write_prior_item
 from landcover_pnp.products.rasters import ERRORS, EXTRAS, PRODUCTS
 from landcover_pnp.products.stac import add_file, described_classes, relative, slug, write_stac
@@ -90,8 +88,7 @@ def write_item(run: FinishedRun, folder: Path, title: str) -> Path:
     Returns:
         The file.
     """
-    geometry = _outline(run)
-    longitudes, latitudes = zip(*geometry["coordinates"][0], strict=True)
+    geometry, bbox = outline(run.bounds(run.scene.extent), run.crs)
     # Several runs of a collection may have one title.
     name = [slug(title), run.provenance.get("LANDCOVER_INGREDIENTS", "")[:8]]
     finished = run.finished.replace(microsecond=0)
@@ -99,7 +96,7 @@ def write_item(run: FinishedRun, folder: Path, title: str) -> Path:
     item = Item(
         id="-".join(name).strip("-"),
         geometry=geometry,
-        bbox=[min(longitudes), min(latitudes), max(longitudes), max(latitudes)],
+        bbox=list(bbox),
         datetime=finished,
         properties={
             "title": title,
@@ -123,16 +120,6 @@ def write_item(run: FinishedRun, folder: Path, title: str) -> Path:
         if path.suffix in _MEDIA_TYPES:
             _add_asset(item, path)
     return write_stac(item, folder / ITEM)
-
-
-def _outline(run: FinishedRun) -> dict[str, Any]:
-    """The map's extent as a polygon in longitudes and latitudes, GeoJSON."""
-    left, bottom, right, top = run.bounds(run.scene.extent)
-    ring = [(left, bottom), (right, bottom), (right, top), (left, top), (left, bottom)]
-    outline = {"type": "Polygon", "coordinates": [ring]}
-    there, here = CRS.from_user_input(str(run.crs)), CRS.from_epsg(4326)
-    polygon: dict[str, Any] = transform_geom(there, here, outline, precision=7)
-    return polygon
 
 
 def write_collection(folder: Path, title: str, prior: Path | None = None) -> CatalogSummary:
@@ -163,7 +150,10 @@ def write_collection(folder: Path, title: str, prior: Path | None = None) -> Cat
         title=title,
         description=f"{len(items)} land-cover maps made by landcover-pnp {__version__}.",
         license="other",
-        extent=Extent.from_items(items),
+        extent=Extent(
+            SpatialExtent([list(together(_bbox(item) for item in items))]),
+            Extent.from_items(items).temporal,
+        ),
     )
     collection.remove_links(RelType.ROOT)
     listed = [(str(item.common_metadata.title), p) for item, p in zip(items, paths, strict=True)]
@@ -181,8 +171,10 @@ def _read_item(path: Path) -> Item:
     try:
         item = Item.from_dict(json.loads(path.read_text(encoding="utf-8")), migrate=False)
         require_text("its title", item.properties["title"])
-        left, bottom, right, top = map(float, item.bbox or ())
-        if not (-180 <= left <= right <= 180 and -90 <= bottom <= top <= 90):
+        left, bottom, right, top = _bbox(item)
+        east_of_west = left <= right or left > 0 > right  # across the antimeridian
+        inside = max(abs(left), abs(right)) <= 180 and -90 <= bottom <= top <= 90
+        if not (inside and east_of_west):
             raise ValueError(f"its bbox {item.bbox} lies not on the earth")
         if item.datetime is None:
             raise ValueError("it has no datetime")
@@ -194,6 +186,11 @@ def _read_item(path: Path) -> Item:
             fix="publish this run again",
         ) from error
     return item
+
+
+def _bbox(item: Item) -> Degrees:
+    west, south, east, north = map(float, item.bbox or ())
+    return west, south, east, north
 
 
 def _add_asset(item: Item, path: Path) -> None:
