@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from landcover_pnp.errors import RequestError
+from landcover_pnp.interruption import uninterrupted
 from landcover_pnp.storage.atomic import PARTIAL
 from landcover_pnp.storage.failpoints import failpoint
 from landcover_pnp.storage.owned_folder import OwnedFolder
@@ -46,26 +47,27 @@ def replaced(owner: OwnedFolder, name: str) -> Iterator[Path]:
     for leftover in (staging, previous):
         if leftover.exists():
             shutil.rmtree(leftover)  # claimed: nobody else's, what is foreign in it was linked
-    staging.mkdir(parents=True)
     try:
+        staging.mkdir(parents=True)
         yield staging
         written = {path.relative_to(staging).as_posix() for path in _files(staging)}
         owner.claim(*(f"{name}/{file}" for file in written))
         foreign = _foreign(folder, lambda file: owner.owns(f"{name}/{file}"))
         for file in foreign:
             _link(folder / file, staging / file)
+        failpoint("complete", folder.name)
     except BaseException:
-        shutil.rmtree(staging)
+        shutil.rmtree(staging, ignore_errors=True)  # it may be gone, with all around it
         raise
-    failpoint("complete", folder.name)
-    if folder.exists():
-        folder.rename(previous)
-        failpoint("moved-away", folder.name)
-    staging.rename(folder)
-    failpoint("replaced", folder.name)
-    shutil.rmtree(previous, ignore_errors=True)
-    gone = {n for n in owner.names if n.startswith(f"{name}/")} - {f"{name}/{w}" for w in written}
-    owner.disown(*gone)
+    with uninterrupted():
+        if folder.exists():
+            folder.rename(previous)
+            failpoint("moved-away", folder.name)
+        staging.rename(folder)
+        failpoint("replaced", folder.name)
+        shutil.rmtree(previous, ignore_errors=True)
+        ours = {n for n in owner.names if n.startswith(f"{name}/")}
+        owner.disown(*(ours - {f"{name}/{file}" for file in written}))
 
 
 def _files(folder: Path) -> Iterator[Path]:
