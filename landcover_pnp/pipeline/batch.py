@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from landcover_pnp.errors import LandcoverError, LandcoverWarning
-from landcover_pnp.pipeline.batch_plan import plan_cities
+from landcover_pnp.pipeline.batch_plan import BatchPlan, plan_cities
 from landcover_pnp.pipeline.map import map_city
 from landcover_pnp.pipeline.progress import Progress
 from landcover_pnp.pipeline.settings import BatchSettings, MapSettings
 from landcover_pnp.storage.atomic import completed
-from landcover_pnp.storage.owned_folder import make_owned
+from landcover_pnp.storage.owned_folder import held
 from landcover_pnp.texts import as_cell
 
 TABLE = "cities.csv"
@@ -99,14 +99,23 @@ def map_cities(
     Raises:
         SettingsError: If there are no cities or two would share a run folder.
         RequestError: If none can be mapped, or not all and ``strict``; nothing is written then.
+        RunLockedError: If another batch works in the folder.
+        RunGoneError: If the folder is deleted meanwhile.
     """
     plan = plan_cities(settings, strict=strict)
     plan.require_usable(strict=strict)
-    make_owned(settings.out, "batch", TABLE, signs=(TABLE,))
-    if plan.wrong:
-        count = f"{len(plan.wrong)} of {len(plan.cities)} cities cannot be mapped"
-        report("batch", Progress(total=0, note=f"{count}\n\n{plan.table()}\n"))
-    table, rows = settings.out / TABLE, list[CityResult]()
+    with held(settings.out, "batch", signs=(TABLE,), names=(TABLE,)) as owned:
+        owned.kept = True  # the cities' maps outlive a table that cannot be written
+        if plan.wrong:
+            count = f"{len(plan.wrong)} of {len(plan.cities)} cities cannot be mapped"
+            report("batch", Progress(total=0, note=f"{count}\n\n{plan.table()}\n"))
+        return _map_cities(plan, settings.out, report)
+
+
+def _map_cities(
+    plan: BatchPlan, out: Path, report: Callable[[str, Progress], None]
+) -> BatchSummary:
+    table, rows = out / TABLE, list[CityResult]()
     before = _read_table(table)
     for city in plan.cities:
         if city.note:
@@ -114,7 +123,7 @@ def map_cities(
         if city.settings is None:
             rows.append(_without_map(city.name, city.error))
         else:
-            rows.append(_map(city.name, city.settings, settings.out / city.name, report))
+            rows.append(_map(city.name, city.settings, out / city.name, report))
         _write_table(table, rows, before)
     _write_table(table, rows)
     return BatchSummary(table, tuple(rows))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from landcover_pnp.errors import RequestError
 from landcover_pnp.interruption import uninterrupted
-from landcover_pnp.storage.atomic import PARTIAL
+from landcover_pnp.storage.atomic import PARTIAL, make_folder
 from landcover_pnp.storage.failpoints import failpoint
 from landcover_pnp.storage.owned_folder import OwnedFolder
 
@@ -48,7 +48,7 @@ def replaced(owner: OwnedFolder, name: str) -> Iterator[Path]:
         if leftover.exists():
             shutil.rmtree(leftover)  # claimed: nobody else's, what is foreign in it was linked
     try:
-        staging.mkdir(parents=True)
+        make_folder(staging)
         yield staging
         written = {path.relative_to(staging).as_posix() for path in _files(staging)}
         owner.claim(*(f"{name}/{file}" for file in written))

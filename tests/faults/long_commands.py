@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from unittest import mock
 
@@ -142,3 +145,26 @@ def at_failpoint(number: int, act: Callable[[], object]) -> Iterator[list[str]]:
     pattern = {failpoints.PATTERN: "none"}
     with mock.patch.dict(os.environ, pattern), mock.patch.object(failpoints, "fnmatchcase", look):
         yield passed
+
+
+def chosen_failpoints(words: list[str]) -> list[int]:
+    """Carries a command out; the first and the last failpoint of each kind, counted from 1."""
+    with at_failpoint(0, list) as passed:
+        assert main(words) == 0
+    kinds = [name.partition(":")[0] for name in passed]
+    first = {kind: kinds.index(kind) for kind in kinds}
+    last = {kind: number for number, kind in enumerate(kinds)}
+    return sorted({number + 1 for number in [*first.values(), *last.values()]})
+
+
+@contextmanager
+def process_of(words: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """The program with these words, head of a process group of which nothing is left."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    command = [sys.executable, "-m", "landcover_pnp", *words]
+    with subprocess.Popen(command, start_new_session=True, **pipes) as process:
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)

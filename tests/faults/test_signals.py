@@ -5,9 +5,7 @@ import json
 import multiprocessing
 import os
 import pty
-import re
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -18,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 from inputs import write_scene
-from long_commands import COMMANDS, at_failpoint
+from long_commands import COMMANDS, at_failpoint, chosen_failpoints, process_of
 
 from landcover_pnp.cli import main
 
@@ -79,24 +77,19 @@ def test_every_long_command_ends_in_order(
 
 @pytest.mark.laws
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_signal_at_every_failpoint(
+def test_a_signal_at_failpoints_of_every_kind(
     command: str, tmp_path: Path, heard: object, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """At the first failpoint of each kind, tiles being of a kind; then the command is repeated."""
-    with at_failpoint(0, list) as passed:
-        assert main(COMMANDS[command](tmp_path / "whole")) == 0
-    kinds = [re.sub(r"r\d{4}c\d{4}|\d{6}", "*", name) for name in passed]
-    begun = 0
-    with at_failpoint(0, list) as before:
-        COMMANDS[command](tmp_path / "prepared")
-    numbers = [n for n in range(len(before), len(kinds)) if kinds.index(kinds[n]) == n]
+    """Afterwards the command is repeated."""
+    numbers = chosen_failpoints(COMMANDS[command](tmp_path / "whole"))
+    ended = 0
     for number, sent in zip(numbers, itertools.cycle(CODES)):
         folder = tmp_path / str(number)
         words = COMMANDS[command](folder)
-        begun += ended_at(number - len(before) + 1, sent, words, folder, capsys)
-        assert main(words) == 0, passed[number]
+        ended += ended_at(number, sent, words, folder, capsys)
+        assert main(words) == 0
     with capsys.disabled():
-        sys.stdout.write(f"\n{command}: ended in order at {begun} kinds of failpoints\n")
+        sys.stdout.write(f"\n{command}: ended in order at {ended} of {len(numbers)} failpoints\n")
 
 
 def program(words: list[str], folder: Path, ignored: tuple[int, ...]) -> None:
@@ -177,40 +170,38 @@ def test_what_was_ignored_at_the_start_stays_ignored(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "landcover.tif").is_file()
 
 
-def started(folder: Path, *words: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "landcover_pnp", "map", str(write_scene(folder)), *TILES]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    run = ["--run", str(folder / "run")]
-    return subprocess.Popen([*command, *run, *words], start_new_session=True, **pipes)
+def words_of_map(folder: Path, *words: str) -> list[str]:
+    return ["map", str(write_scene(folder)), *TILES, "--run", str(folder / "run"), *words]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("sent", "words"),
-    [(signal.SIGTERM, ["--clusters.iterations", "300"]), (signal.SIGHUP, ENDLESS)],
+    [pytest.param(signal.SIGTERM, SLOW, marks=pytest.mark.laws), (signal.SIGHUP, ENDLESS)],
 )
 def test_workers_hear_of_no_signal_and_end_with_the_run(
     sent: int, words: list[str], tmp_path: Path
 ) -> None:
     """Sent to the whole process group, as terminals and batch systems do."""
-    process, run = started(tmp_path, "--workers", "2", *words), tmp_path / "run"
-    wait_until(lambda: noted(run, "dask dashboard"))
-    time.sleep(1)
-    workers = psutil.Process(process.pid).children(recursive=True)
-    os.killpg(process.pid, sent)
-    wait_until(lambda: noted(run, "tiles in hand"))
-    if words is ENDLESS:
-        time.sleep(0.5)
-        assert process.poll() is None
-        assert len(psutil.Process(process.pid).children()) >= 2
+    run = tmp_path / "run"
+    with process_of(words_of_map(tmp_path, "--workers", "2", *words)) as process:
+        wait_until(lambda: noted(run, "dask dashboard"))
+        time.sleep(1)
+        workers = psutil.Process(process.pid).children(recursive=True)
         os.killpg(process.pid, sent)
-    _, said = process.communicate(timeout=60)
+        wait_until(lambda: noted(run, "tiles in hand"))
+        if words is ENDLESS:
+            time.sleep(0.5)
+            assert process.poll() is None
+            assert len(psutil.Process(process.pid).children()) >= 2
+            os.killpg(process.pid, sent)
+        _, said = process.communicate(timeout=60)
+        lost = [w for w in workers if w.is_running() and w.status() != psutil.STATUS_ZOMBIE]
+        assert not psutil.wait_procs(lost, timeout=10)[1]
     assert process.returncode == CODES[sent], said
     assert "Traceback" not in said
     assert "Resume: landcover map" in said
     left_in_order(tmp_path, CODES[sent])
-    lost = [w for w in workers if w.is_running() and w.status() != psutil.STATUS_ZOMBIE]
-    assert not psutil.wait_procs(lost, timeout=10)[1]
     if words is not ENDLESS:
         assert list((run / "tiles").glob("r*.json")), "what workers had in hand is finished"
         assert not noted(run, '"status": "failed"')
@@ -221,13 +212,11 @@ def test_workers_hear_of_no_signal_and_end_with_the_run(
     ("sent", "after_s"), [(signal.SIGINT, 0.3), (signal.SIGTERM, 1.0), (signal.SIGHUP, 2.0)]
 )
 def test_a_signal_while_the_program_starts(sent: int, after_s: float, tmp_path: Path) -> None:
-    process = started(tmp_path, "--workers", "0", *ENDLESS)
-    signal_sent = time.monotonic() + after_s
-    wait_until(lambda: time.monotonic() >= signal_sent)
-    process.send_signal(sent)
-    time.sleep(1)
-    process.send_signal(sent)
-    out, said = process.communicate(timeout=60)
+    with process_of(words_of_map(tmp_path, "--workers", "0", *ENDLESS)) as process:
+        for pause_s in (after_s, 1.0):
+            time.sleep(pause_s)
+            process.send_signal(sent)
+        out, said = process.communicate(timeout=60)
     assert process.returncode in (CODES[sent], -sent)  # -sent: before Python runs any of ours
     assert "Traceback" not in out + said
     assert "Resume: landcover map" in said or process.returncode == -sent
