@@ -175,3 +175,17 @@ def test_old_names_of_keys_and_words_are_read_with_a_warning(tmp_path: Path) -> 
         transfer = load_settings(TransferSettings, config)
     assert any("source_refined" in str(w.message) for w in said)
     assert transfer.matrix_sources == ["source", "source_refined"]
+
+
+def test_old_words_are_read_on_the_command_line_too() -> None:
+    needed = ["--source", "{name: a}", "--targets", "[]"]
+    with pytest.warns(RenamedWarning) as said:
+        transfer = load_settings(
+            TransferSettings, overrides=[*needed, "--protocols", "[source, source_repaired]"]
+        )
+    assert transfer.matrix_sources == ["source", "source_refined"]
+    names = [
+        "--protocols is called --matrix_sources now",
+        "source_repaired is called source_refined",
+    ]
+    assert all(any(name in str(w.message) for w in said) for name in names)
