@@ -1,4 +1,4 @@
-"""The working grid and its tiles: core + ring, and the weights that blend overlapping tiles."""
+"""The working grid and its tiles: core + halo, and the weights that blend overlapping tiles."""
 
 from __future__ import annotations
 
@@ -70,13 +70,13 @@ BLOCK_PX = 512
 
 @dataclass(frozen=True)
 class Tile:
-    """One tile: the core it answers for, and the canvas (core + ring) it is inferred on.
+    """One tile: the core it answers for, and the canvas (core + halo) it is inferred on.
 
     Attributes:
         row: Row in the tile grid.
         column: Column in the tile grid.
         core: Pixels of the core; the cores of a grid partition it.
-        canvas: Core and ring, cut at the grid's edge.
+        canvas: Core and halo, cut at the grid's edge.
     """
 
     row: int
@@ -100,7 +100,7 @@ class TileGrid:
         halo_px: Overlap on each side of a core.
 
     Raises:
-        GridError: If the ring is negative or wider than half a core: then more than two
+        GridError: If the halo is negative or wider than half a core: then more than two
             tiles would meet across an edge and the blend weights would not sum to 1.
     """
 
@@ -127,7 +127,7 @@ class TileGrid:
         """Number of tile rows and columns.
 
         What is left of a side after whole cores makes a core of its own from half a core on;
-        less is joined to the last one, whose neighbour's ring would else reach past it.
+        less is joined to the last one, whose neighbour's halo would else reach past it.
         """
         return _count(self.extent.y1, self.core_px), _count(self.extent.x1, self.core_px)
 
@@ -188,8 +188,8 @@ class TileGrid:
     def blend_weights(self, tile: Tile) -> NDArray[np.float32]:
         """Weight of a tile's result at each pixel of its canvas.
 
-        Product of two ramps that rise linearly over one ring width, centred on the core's
-        edge, so that the outer half of the ring, which saw the least context, has no say. The
+        Product of two ramps that rise linearly over one halo width, centred on the core's
+        edge, so that the outer half of the halo, which saw the least context, has no say. The
         weights of all tiles sum to 1 at every pixel of the grid.
 
         Args:

@@ -11,8 +11,8 @@ from typing import Any
 from jsonargparse import ArgumentError, ArgumentParser
 
 from landcover_pnp.config.schema import in_words, leaves, warn_renamed, words_of
+from landcover_pnp.config.texts import require_local, require_text
 from landcover_pnp.errors import SettingsError, nearest
-from landcover_pnp.texts import require_local, require_text
 
 COMMAND_LINE = "command line"
 """Where a value stands that stands in no file."""

@@ -33,7 +33,7 @@ _JITTER = 1  # keeps the lattice's random numbers apart from any others of (seed
 
 @dataclass(frozen=True)
 class Canvas:
-    """Where a tile's canvas (core + ring) lies on the working grid.
+    """Where a tile's canvas (core + halo) lies on the working grid.
 
     Attributes:
         origin: Absolute pixel position (y, x) of its upper left corner.

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from landcover_pnp.config.texts import as_cell
 from landcover_pnp.errors import LandcoverError, LandcoverWarning
 from landcover_pnp.pipeline.batch_plan import BatchPlan, plan_cities
 from landcover_pnp.pipeline.map import map_city
@@ -15,7 +16,6 @@ from landcover_pnp.pipeline.progress import Progress
 from landcover_pnp.pipeline.settings import BatchSettings, MapSettings
 from landcover_pnp.storage.atomic import completed
 from landcover_pnp.storage.owned_folder import held
-from landcover_pnp.texts import as_cell
 
 TABLE = "cities.csv"
 """Name of the table in the folder of a batch."""

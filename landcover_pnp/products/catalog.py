@@ -15,6 +15,7 @@ from pystac.errors import STACError, STACTypeError
 from pystac.extensions.classification import ClassificationExtension
 from pystac.extensions.projection import ProjectionExtension
 
+from landcover_pnp.config.texts import require_text
 from landcover_pnp.errors import RasterError, SettingsError
 from landcover_pnp.legend import WORKING, Legend
 from landcover_pnp.products.finished import FinishedRun
@@ -24,7 +25,6 @@ from landcover_pnp.products.rasters import ERRORS, EXTRAS, PRODUCTS
 from landcover_pnp.products.stac import add_file, described_classes, relative, slug, write_stac
 from landcover_pnp.storage.owned_folder import make_owned
 from landcover_pnp.storage.raster import open_raster
-from landcover_pnp.texts import require_text
 from landcover_pnp.version import __version__
 
 ITEM = "item.json"

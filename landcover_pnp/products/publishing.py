@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
 
+from landcover_pnp.config.texts import require_text
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import NO_DATA, WORKING
 from landcover_pnp.products.catalog import write_item
@@ -58,7 +59,6 @@ from landcover_pnp.storage.geotiff import Band, write_cog, write_raster
 from landcover_pnp.storage.raster import on_grid, open_raster, read
 from landcover_pnp.storage.replaced_folder import replaced
 from landcover_pnp.storage.run_folder import RunFolder
-from landcover_pnp.texts import require_text
 
 FAILED = OutlineStyle((215, 25, 28), hatched=True)
 """How tiles without a result are drawn."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from landcover_pnp.config.texts import require_text
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import WORKING
 from landcover_pnp.products.finished import FinishedRun
@@ -26,7 +27,6 @@ from landcover_pnp.storage.atomic import write_text
 from landcover_pnp.storage.georeference import system_name
 from landcover_pnp.storage.raster import open_raster, read
 from landcover_pnp.storage.run_folder import RunFolder
-from landcover_pnp.texts import require_text
 
 SIDE_PX = 1400
 """Longest side of the report's pictures; larger maps are thinned out."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from landcover_pnp.config import require_within
-from landcover_pnp.texts import require_text
+from landcover_pnp.config.texts import require_text
 
 
 @dataclass(frozen=True)

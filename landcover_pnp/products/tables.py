@@ -13,8 +13,8 @@ import shapely
 from numpy.typing import NDArray
 from pyogrio.raw import write
 
+from landcover_pnp.config.texts import as_cell
 from landcover_pnp.products.vectors import GEOPACKAGE, writing
-from landcover_pnp.texts import as_cell
 
 NULLABLE = (pd.Int16Dtype, pd.Int32Dtype, pd.Int64Dtype, pd.BooleanDtype)
 """Types of columns with gaps, see ``scenes.vector_tables``."""

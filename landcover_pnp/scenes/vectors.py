@@ -16,6 +16,7 @@ from rasterio.features import rasterize
 from rasterio.transform import Affine
 
 from landcover_pnp.arrays import block_mean
+from landcover_pnp.config.texts import is_elsewhere
 from landcover_pnp.errors import GridError, RasterError, WeakLabelsWarning
 from landcover_pnp.grid import Box
 from landcover_pnp.scenes.vector_files import (
@@ -27,7 +28,6 @@ from landcover_pnp.scenes.vector_files import (
 )
 from landcover_pnp.scenes.widths import COLUMN, read_widths
 from landcover_pnp.storage.georeference import apart, listed, system_name
-from landcover_pnp.texts import is_elsewhere
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import stat
 from functools import lru_cache
 from pathlib import Path
 
+from landcover_pnp.config.texts import LOCAL, is_elsewhere
 from landcover_pnp.errors import RasterError, RequestError
-from landcover_pnp.texts import LOCAL, is_elsewhere
 
 _SPECIAL = {
     stat.S_IFIFO: "a named pipe",

@@ -84,7 +84,8 @@ class StudentSettings:
         settled: The rounds end when one changes the class of less than this share of pixels.
         spectral_indices: Whether vegetation is expected to be green, grass not to be dark, and
             soil to
-            be redder than roads: this then counts as evidence, see ``tones.class_given_indices``.
+            be redder than roads: this then counts as evidence, see
+            ``spectral_indices.class_given_indices``.
         windows: Most windows of 64 working pixels that it learns from, spread over all runs.
         forest: The random forest.
         unet: The U-Net.

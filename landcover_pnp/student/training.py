@@ -6,7 +6,7 @@ the weak labels again,
 
     q(l | x) = p(l | image, x) weak(l | x) / p(l),
 
-see ``recombination``. No truth is used.
+see ``fusion``. No truth is used.
 """
 
 from __future__ import annotations

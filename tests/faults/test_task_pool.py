@@ -101,7 +101,7 @@ def test_a_tile_that_kills_every_worker_is_given_up_alone(
     results = run_tasks(names, WorkerPool(scheduler=cluster[0], shared=tmp_path), tmp_path)
     lost = {name: result for name, result in results.items() if isinstance(result, Lost)}
     assert list(lost) == ["poison"]
-    assert "cost 3 workers" in lost["poison"].reason
+    assert "3 workers died" in lost["poison"].reason
     assert len(results) == 10
     assert tries(tmp_path, "poison") == TRIES
 

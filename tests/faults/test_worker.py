@@ -55,7 +55,7 @@ def test_a_poison_tile_is_quarantined_alone(
     assert "9 tiles (0 kept, 1 failed)" in said.out
     assert "dask dashboard: http" in said.out
     assert "was lost with r0001c0001 in hand" in said.out
-    assert "tile r0001c0001 is no data in the map: it cost 3 workers their life" in said.err
+    assert "tile r0001c0001 is no data in the map: 3 workers died of it" in said.err
     with rasterio.open(run / "landcover.tif") as source:
         assert (source.read(1) == 0).sum() == 400
     # without the poison, the same run becomes whole

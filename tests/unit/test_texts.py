@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landcover_pnp.errors import SettingsError
-from landcover_pnp.texts import (
+from landcover_pnp.config.texts import (
     FORMULA,
     as_cell,
     control_character,
@@ -15,6 +14,7 @@ from landcover_pnp.texts import (
     require_local,
     require_text,
 )
+from landcover_pnp.errors import SettingsError
 
 
 @given(st.text())

@@ -63,7 +63,7 @@ class TaskPool:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        """Hires nobody yet."""
+        """Starts no worker yet."""
         return self
 
     def __exit__(
@@ -167,7 +167,7 @@ class TaskPool:
                 deaths[name] += 1
                 self._tell(f"warning: {_described(error)} was lost with {name} in hand")
                 if deaths[name] == TRIES:
-                    yield name, Lost(f"it cost {TRIES} workers their life, the last one alone")
+                    yield name, Lost(f"{TRIES} workers died of it, the last one with no other task")
                 else:
                     (alone if deaths[name] == TRIES - 1 else waiting).append(name)
             elif isinstance(error, DiskFullError):
