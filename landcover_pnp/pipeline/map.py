@@ -16,6 +16,7 @@ from landcover_pnp.evidence.matrix_sources import matrix_from_source
 from landcover_pnp.inference.registry import registered_here
 from landcover_pnp.inference.settings import BASELINE
 from landcover_pnp.pipeline.evaluate import evaluate_run
+from landcover_pnp.pipeline.leftovers import remove_leftovers
 from landcover_pnp.pipeline.mosaic import TileResults, blend_tiles
 from landcover_pnp.pipeline.observe import Observer
 from landcover_pnp.pipeline.overview import write_overview
@@ -109,6 +110,7 @@ def map_city(
             if student:  # where nothing is known there is nothing to learn from
                 mosaic = _draw(mosaic, student, tiles, job, task_pool, owned, watch)
         products = _publish(job, scene, mosaic, student is not None, run, watch)
+        remove_leftovers(owned, plan.sources, student=student is not None)
         truth = plan.scene.files.truth
         # An area of interest cuts the map, not the truth: the plan has compared their ground.
         scores = evaluate_run(run, truth, overlap=True) if truth else {}

@@ -1,0 +1,44 @@
+"""Files of a run that other settings had made, and today's do not: they go when the map is done."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import suppress
+
+from landcover_pnp.pipeline.student_tiles import MODEL
+from landcover_pnp.storage.atomic import PARTIAL
+from landcover_pnp.storage.owned_folder import OwnedFolder
+from landcover_pnp.storage.replaced_folder import PREVIOUS
+from landcover_pnp.storage.run_folder import STUDENT, RunFolder, raster_files, tile_names
+
+
+def remove_leftovers(owned: OwnedFolder, sources: Collection[str], *, student: bool) -> None:
+    """Removes what a finished run holds beyond what a fresh one of the same settings would.
+
+    What other commands have written into the folder stays.
+
+    Args:
+        owned: The run folder, held.
+        sources: Names of the source cities.
+        student: Whether a student of the run's own has drawn the map.
+    """
+    paths = RunFolder(owned.path)
+    unused = {name for name in owned.names if _is_of_another_source(name, paths, sources)}
+    if not student and paths.name(paths.student_record) in owned.names:
+        drawn = [*raster_files(paths.probability(STUDENT)), paths.student_mosaic_record]
+        learned = [paths.student_record, paths.student / MODEL]
+        unused |= set(map(paths.name, [*drawn, *learned]))
+        owned.remove_other_tiles(tile_names(paths.name(paths.student), (0, 0), ()))
+    if unused:
+        owned.remove(*unused)
+        owned.disown(*unused)
+        for folder in {(owned.path / name).parent for name in unused} - {owned.path}:
+            with suppress(OSError):  # not empty: something there is not ours
+                folder.rmdir()
+
+
+def _is_of_another_source(name: str, paths: RunFolder, sources: Collection[str]) -> bool:
+    folder, _, rest = name.partition("/")
+    city = rest.partition("/")[0].removeprefix(PARTIAL).removeprefix(PREVIOUS)
+    known = (city, city.removesuffix("-inputs.json"))
+    return folder == paths.sources.name and not any(name in sources for name in known)
