@@ -6,12 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from landcover_pnp.config import load_settings
-from landcover_pnp.errors import RasterError
+from landcover_pnp.errors import RasterError, RequestError
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.scenes.enviroatlas import scene_files
 from landcover_pnp.scenes.fine_image import FineImage
+from landcover_pnp.scenes.inputs import image_hashes, name_inputs
 from landcover_pnp.scenes.scene import Scene
-from landcover_pnp.storage.records import Record
+from landcover_pnp.storage.hashes import HashBook
+from landcover_pnp.storage.records import Record, changed, ingredients
 from landcover_pnp.storage.run_folder import RunFolder
 from landcover_pnp.student.mapped_scene import MappedScene
 
@@ -36,3 +38,30 @@ def open_mapped_scene(run: Path) -> MappedScene:
     scene = Scene.open(paths.scene)
     fine = FineImage.of(scene_files(settings.scene), scene)
     return MappedScene(run, scene, fine, replace(settings.inference, engine=engine).uses_indices)
+
+
+def require_same_imagery(run: Path) -> None:
+    """Refuses a run whose imagery has changed since it was mapped.
+
+    A student learns from the image as it is today and from the map as it was made then.
+
+    Raises:
+        RequestError: If it has; names the files.
+        RasterError: If there are no images any more.
+    """
+    paths = RunFolder(run)
+    files = scene_files(load_settings(MapSettings, paths.settings).scene)
+    made_of = Scene.open(paths.scene).made_of
+    if "version" not in made_of:  # version 0.1.0 noted less
+        return
+    book = HashBook(run / f"{paths.scene.name}-inputs.json")
+    today = ingredients(sha256=image_hashes(files, book.file_hash))
+    then = {name: made_of[name] for name in made_of if name.startswith("sha256.image")}
+    differing = changed(then, today)
+    if differing:
+        names = ", ".join(name_inputs(differing, files))
+        raise RequestError(
+            found=f"imagery that has changed since {run} was mapped: {names}",
+            expected="the imagery that the map was made of: a student learns from both",
+            fix=f"map it again first: landcover resume {run}",
+        )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from landcover_pnp.config import load_settings
 from landcover_pnp.errors import RequestError
-from landcover_pnp.pipeline.mapped_scenes import open_mapped_scene
+from landcover_pnp.pipeline.mapped_scenes import open_mapped_scene, require_same_imagery
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.storage.owned_folder import OwnedFolder
 from landcover_pnp.storage.records import write_json
@@ -53,7 +53,7 @@ def train_student(settings: StudentSettings, runs: Sequence[Path]) -> StudentSum
         Rounds and times.
 
     Raises:
-        RequestError: If a run has a student of its own.
+        RequestError: If a run has a student of its own, or its imagery has changed since.
         RasterError: If a folder holds no finished run, or the runs' images have different bands
             or pixels, or there is nothing to learn from.
         RunLockedError: If another process works in a run.
@@ -63,6 +63,7 @@ def train_student(settings: StudentSettings, runs: Sequence[Path]) -> StudentSum
     mapped_scenes = [open_mapped_scene(run) for run in runs]
     for run in runs:
         _require_undrawn(run)
+        require_same_imagery(run)
     with ExitStack() as stack:  # before hours of work: whatever is refused is refused now
         owned = [stack.enter_context(_held(RunFolder(run))) for run in runs]
         return _train_and_map(settings, mapped_scenes, owned)

@@ -165,9 +165,11 @@ def _drawn(settings: TrainPriorSettings) -> LabelSource:
 def _made_of(settings: TrainPriorSettings, sources: Sequence[LabelSource]) -> Ingredients:
     """What a training depends on; where its files lie is not among it."""
     digest = hashlib.sha256()
-    for label_map in (m for source in sources for m in source.maps):
-        digest.update(repr((label_map.labels.shape, label_map.resolution_m)).encode())
-        digest.update(label_map.labels.tobytes())
+    for source in sources:
+        digest.update(repr(len(source.maps)).encode())  # which source a map belongs to counts
+        for label_map in source.maps:
+            digest.update(repr((label_map.labels.shape, label_map.resolution_m)).encode())
+            digest.update(label_map.labels.tobytes())
     apart = ("out", "labels", "start", "workers", "save_every")
     return ingredients(
         **{f.name: getattr(settings, f.name) for f in fields(settings) if f.name not in apart},

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from landcover_pnp import __version__
 from landcover_pnp.config import plain
 from landcover_pnp.errors import SettingsError
 from landcover_pnp.inference.choice import choose_engine
@@ -73,7 +74,7 @@ def open_city(city: TransferCity, owned: OwnedFolder) -> City:
         return City(city.name, tiles if len(tiles) > 1 else {"": tiles[names[0]]})
     plan = city.synthetic or SyntheticSettings()
     drawn = owned.path / _CITIES
-    made_of, note = ingredients(city=plan), drawn / f"{city.name}.json"
+    made_of, note = ingredients(version=__version__, city=plan), drawn / f"{city.name}.json"
     owned.claim(f"{_CITIES}/{note.name}")
     record, _ = Record.standing(note, made_of)
     if record is None:

@@ -26,6 +26,7 @@ from landcover_pnp.pipeline.transfer.baselines import (
 from landcover_pnp.pipeline.transfer.settings import TransferMethod
 from landcover_pnp.storage.records import Ingredients, Record, file_hash, fingerprint, ingredients
 from landcover_pnp.storage.run_folder import RunFolder
+from landcover_pnp.storage.sidecars import part_hashes
 from landcover_pnp.student.image_models import ImageModel
 from landcover_pnp.student.mapped_scene import MappedScene, Predict, chosen_places
 from landcover_pnp.student.settings import StudentSettings
@@ -104,7 +105,11 @@ class Work:
         if self.method not in FROM_RUN:
             seen = self.mapped_scenes if self.method == "half_city" else self.source
             truths = {tile: mapped_scene.fine.files.truth for tile, mapped_scene in seen.items()}
-            learns["truth"] = {t: file_hash(f.path) for t, f in truths.items() if f is not None}
+            learns["truth"] = {
+                tile: {"legend": truth.legend, **part_hashes(truth.path, file_hash)}
+                for tile, truth in truths.items()
+                if truth is not None
+            }
         return ingredients(
             version=__version__,
             method=self.method,
