@@ -328,11 +328,6 @@ CASES: dict[str, Case] = {
     "GeoJSON changed": Case(
         roads("roads.geojson"), lambda f: streets(f / "roads.geojson", 20), "roads.geojson"
     ),
-    "MapInfo .mid changed": Case(
-        roads("roads.mif", driver="MapInfo File"),
-        lambda f: rewritten(f / "roads.mid", "6", "20"),
-        "roads.mid",
-    ),
     "file geodatabase, a file in it": Case(
         roads("roads.gdb", width_m=6.5, driver="OpenFileGDB"),
         lambda f: streets(f / "roads.gdb", 20.5, driver="OpenFileGDB"),

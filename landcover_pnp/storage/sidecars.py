@@ -14,32 +14,12 @@ from rasterio.errors import NotGeoreferencedWarning
 from landcover_pnp.errors import RasterError
 from landcover_pnp.storage.raster import open_raster
 
-FORMATS = (
-    (".shp", ".shx", ".dbf", ".prj", ".cpg", ".qix", ".sbn", ".sbx", ".idm", ".ind"),
-    (".tab", ".dat", ".map", ".id", ".ind"),
-    (".mif", ".mid"),
-    (".gml", ".xml", ".gfs", ".xsd", ".resolved.gml"),
-    (".csv", ".csvt", ".prj"),
-)
-"""Files of vector formats that OGR reads together: they share a name, whichever of them is given.
+SHAPEFILE = (".shp", ".shx", ".dbf", ".prj", ".cpg", ".qix", ".sbn", ".sbx", ".idm", ".ind")
+"""Endings of the files that OGR reads as one shapefile, whichever of them is named.
 
-OGR tells of no vector file which others it reads. That these are all of them is a law, see
-``tests/laws``.
+OGR tells of no vector file which others it reads. That there are no more, for any format that is
+read, is a law in ``tests/laws``.
 """
-
-ALONE = (
-    ".gpkg",
-    ".sqlite",
-    ".db",
-    ".geojson",
-    ".geojsonl",
-    ".json",
-    ".fgb",
-    ".kml",
-    ".kmz",
-    ".txt",
-)
-"""Vector formats and lists that are one file, but for what a database leaves beside it."""
 
 UNFINISHED = ("-wal", "-journal")
 """Writes to a database that are not in its own file yet. The index of them, ``-shm``, says nothing
@@ -110,11 +90,8 @@ def _listed_by_gdal(path: Path) -> list[Path]:
 
 def _beside(path: Path) -> Iterator[Path]:
     """Files that OGR reads of a vector file besides itself."""
-    suffix, stem = path.suffix.lower(), path.stem.casefold()
-    together = [group for group in FORMATS if suffix in group]
-    if not together and suffix not in ALONE:
-        together = list(FORMATS)  # a format under a name of its own
-    names = {stem + ending for group in together for ending in group}
+    together = SHAPEFILE if path.suffix.lower() in SHAPEFILE else ()
+    names = {path.stem.casefold() + ending for ending in together}
     names |= {path.name.casefold() + ending for ending in METADATA}
     unfinished = {path.name + ending for ending in UNFINISHED}
     with suppress(PermissionError):  # a folder that one may enter, but not look at
