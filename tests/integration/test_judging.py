@@ -22,6 +22,7 @@ from landcover_pnp.prior.settings import (
     LabelFolder,
     TrainPriorSettings,
 )
+from landcover_pnp.storage.owned_folder import MARKER
 
 TINY = DenoiserSettings(crop_px=8, channels=[8, 16], head_channels=8, norm_groups=4)
 FEW = JudgePriorSettings(crops=12, samples=4, steps=4, training_crops=8, legend="working")
@@ -94,7 +95,8 @@ def test_the_report_names_what_it_was_judged_by(labels: Path, tmp_path: Path) ->
     assert report.count(f"{labels.name}/") == 1  # one of four maps is held out
     for words in ("| 100 |", "| neighbours |", "share of water", "held-out crops", "without a"):
         assert words in report
-    assert {p.name for p in summary.out.iterdir()} == {"report.md", "samples.png", "figures.png"}
+    written = {p.name for p in summary.out.iterdir()}
+    assert written == {MARKER, "report.md", "samples.png", "figures.png"}
     assert 0 < summary.floor < summary.distance < 1
     assert 0 < summary.copies <= 1
     again = judge_prior(tmp_path / "prior", replace(FEW, out=tmp_path / "again"), training)

@@ -16,7 +16,7 @@ from PIL import Image
 
 from landcover_pnp.cli import main
 from landcover_pnp.config import load_settings
-from landcover_pnp.errors import RasterError, WeakLabelsWarning
+from landcover_pnp.errors import LegendError, WeakLabelsWarning
 from landcover_pnp.pipeline.map import MapSummary, map_city
 from landcover_pnp.pipeline.settings import MapSettings
 
@@ -139,7 +139,7 @@ def test_truth_that_says_nothing_is_not_replaced_by_definitions(
 ) -> None:
     blank = write_scene(tmp_path / "blank", truth=two_halves(0, 0))
     words = ["--weak_labels.source_scenes", f"[{blank}]"] if matrix_source == "source" else []
-    with pytest.raises(RasterError, match="a class of truth at once"):
+    with pytest.raises(LegendError, match="no labelled pixel"):
         mapped(blank, tmp_path / "run", "--weak_labels.matrix_source", matrix_source, *words)
 
 
