@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test laws check clean
+.PHONY: demo test laws mutants check clean
 
 demo: .venv/installed
 	$(BIN)/landcover demo
@@ -12,6 +12,9 @@ test: check
 
 laws: .venv/installed
 	$(BIN)/pytest -m laws -s -o faulthandler_timeout=0
+
+mutants: .venv/installed
+	$(BIN)/python benchmarks/mutants.py
 
 check: .venv/installed
 	$(BIN)/ruff check .

@@ -204,8 +204,8 @@ def test_an_index_reaches_nothing_outside_its_root(
     except RequestError as error:
         assert "no file below" in error.found
     else:
-        assert path.is_relative_to(root.resolve())
-        assert path != root.resolve()
+        assert path.resolve().is_relative_to(root.resolve())
+        assert path.resolve() != root.resolve()
 
 
 def test_a_root_may_be_named(tmp_path: Path) -> None:

@@ -68,6 +68,26 @@ def test_the_order_of_clusters_and_classes_does_not_matter(canvas: Canvas) -> No
     np.testing.assert_allclose(other, p[order], atol=1e-4)
 
 
+@given(SEEDS, st.sampled_from([0.0, 0.2, 0.7, 1.0]), st.integers(2, 5))
+def test_rounds_are_those_of_the_plain_formula(seed: int, share: float, iterations: int) -> None:
+    rng = np.random.default_rng(seed)
+    clusters, weak = random_probabilities(rng, (4, 9, 8)), random_probabilities(rng, (5, 9, 8))
+    # Boxes as large as the canvas: every sum is over all of it.
+    wide = EvidenceSettings(iterations, radius_px=9, weak_share=share, match_radius_px=9)
+    r, w = clusters.reshape(4, -1).astype(np.float64), weak.reshape(5, -1).astype(np.float64)
+    p = w
+    for _ in range(iterations):
+        vote = (p @ r.T / r.sum(axis=1)) @ r
+        p = p ** (1 - share) * w**share * vote
+        p /= p.sum(axis=0)
+        p *= (w.sum(axis=1) / p.sum(axis=1))[:, None]
+        p /= p.sum(axis=0)
+    p *= (w.sum(axis=1) / p.sum(axis=1))[:, None]
+    p /= p.sum(axis=0)
+    found = evidence_map(clusters, weak, np.ones((9, 8), np.bool_), wide)
+    np.testing.assert_allclose(found.reshape(5, -1), p, atol=1e-4)
+
+
 @given(SEEDS, st.integers(1, 8))
 def test_without_clusters_and_pattern_the_weak_labels_stand(seed: int, iterations: int) -> None:
     rng = np.random.default_rng(seed)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import rasterio
 from odc.geo.geobox import GeoBox
+from pyproj import Transformer
 
 from landcover_pnp.errors import RasterError, RequestError, RunError
 from landcover_pnp.grid import Box, blocks
@@ -140,6 +141,39 @@ def test_the_view_on_a_grid_does_not_depend_on_the_window(tmp_path: Path) -> Non
         whole = read(view, 1, extent)
         for box in blocks(extent, 37):
             np.testing.assert_array_equal(read(view, 1, box), whole[box.within(extent)])
+
+
+def test_the_view_on_a_grid_is_exact_to_a_hundredth_of_a_pixel(tmp_path: Path) -> None:
+    # Over 2.4 km a row of a grid in degrees is bent by a tenth of a pixel of 1 m.
+    rows, columns, origin = 300, 2400, (400_000, 4_480_000)
+    transform = rasterio.Affine(1, 0, origin[0], 0, -1, origin[1])
+    there = np.broadcast_to(np.arange(rows, dtype=np.float32)[:, None], (rows, columns))
+    with rasterio.open(
+        tmp_path / "rows.tif", "w", driver="GTiff", width=columns, height=rows, count=1,
+        dtype="float32", crs="EPSG:26917", transform=transform, nodata=-1,
+    ) as target:  # fmt: skip
+        target.write(there, 1)
+    to_degrees = Transformer.from_crs(26917, 4326, always_xy=True).transform
+    to_metres = Transformer.from_crs(4326, 26917, always_xy=True).transform
+    (west, east), (north, south) = zip(
+        *(to_degrees(origin[0] + x, origin[1] - y) for x, y in ((10, 130), (2390, 170))),
+        strict=True,
+    )
+    step = 1.2e-5
+    top, shape = max(north, south) + 10 * step, (30, round((east - west) / step))
+    grid = GeoBox(shape, rasterio.Affine(step, 0, west, 0, -step, top), "EPSG:4326")
+    with (
+        open_raster(tmp_path / "rows.tif", "rows") as source,
+        on_grid(source, grid, rasterio.enums.Resampling.bilinear) as view,
+    ):
+        seen = read(view, 1, Box(0, shape[0], 0, shape[1]))
+    y, x = np.indices(shape) + 0.5
+    _, northing = to_metres(west + step * x, top - step * y)
+    expected = origin[1] - np.asarray(northing) - 0.5
+    assert (expected > 10).all()
+    assert (expected < rows - 10).all()
+    inner = slice(5, -5)  # GDAL reads no more of the source than the window needs
+    np.testing.assert_allclose(seen[inner, inner], expected[inner, inner], atol=0.01)
 
 
 def test_what_was_said_beside_the_older_file_goes_with_it(tmp_path: Path) -> None:

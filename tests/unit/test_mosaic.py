@@ -52,6 +52,20 @@ def written_products(folder: Path) -> list[Path]:
     return write_products(folder / "probabilities", folder)
 
 
+def test_tiles_that_differ_are_blended_by_their_weights(tmp_path: Path) -> None:
+    results, expected = write_tiles(tmp_path, whole_map()), np.zeros((5, *GRID.geobox.shape))
+    drawn = {}
+    for number, tile in enumerate(GRID):
+        drawn[tile.id] = np.random.default_rng(number).dirichlet(np.ones(5), tile.canvas.shape)
+        drawn[tile.id] = drawn[tile.id].transpose(2, 0, 1) * PROBABILITY_ONE
+        weighted = drawn[tile.id] * GRID.blend_weights(tile) / PROBABILITY_ONE
+        expected[:, *tile.canvas.within(GRID.extent)] += weighted
+    for tile in GRID:
+        core = results.blended(tile, lambda neighbour: drawn[neighbour.id])
+        inside = expected[:, *tile.core.within(GRID.extent)]
+        np.testing.assert_allclose(core, inside, atol=1e-5)
+
+
 def test_tiles_that_agree_are_returned_as_they_are(tmp_path: Path) -> None:
     results = write_tiles(tmp_path, whole_map())
     blend_tiles(results, "map", tmp_path / "whole.tif")
