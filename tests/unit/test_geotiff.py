@@ -159,21 +159,20 @@ def test_the_view_on_a_grid_is_exact_to_a_hundredth_of_a_pixel(tmp_path: Path) -
         *(to_degrees(origin[0] + x, origin[1] - y) for x, y in ((10, 130), (2390, 170))),
         strict=True,
     )
-    step = 1.2e-5
+    step = 8e-6
     top, shape = max(north, south) + 10 * step, (30, round((east - west) / step))
     grid = GeoBox(shape, rasterio.Affine(step, 0, west, 0, -step, top), "EPSG:4326")
     with (
         open_raster(tmp_path / "rows.tif", "rows") as source,
-        on_grid(source, grid, rasterio.enums.Resampling.bilinear) as view,
+        on_grid(source, grid, rasterio.enums.Resampling.nearest) as view,
     ):
         seen = read(view, 1, Box(0, shape[0], 0, shape[1]))
     y, x = np.indices(shape) + 0.5
     _, northing = to_metres(west + step * x, top - step * y)
-    expected = origin[1] - np.asarray(northing) - 0.5
-    assert (expected > 10).all()
-    assert (expected < rows - 10).all()
-    inner = slice(5, -5)  # GDAL reads no more of the source than the window needs
-    np.testing.assert_allclose(seen[inner, inner], expected[inner, inner], atol=0.01)
+    row = origin[1] - np.asarray(northing)
+    clear = np.abs(row - row.round()) > 0.01  # of the edge between two rows
+    assert clear.mean() > 0.9
+    np.testing.assert_array_equal(seen[clear], np.floor(row[clear]))
 
 
 def test_what_was_said_beside_the_older_file_goes_with_it(tmp_path: Path) -> None:
