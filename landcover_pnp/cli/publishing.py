@@ -40,6 +40,8 @@ def _publish(request: Request) -> Any:
 
 
 def _show_published(summary: Any) -> None:
+    for note in summary.notes:
+        say(note)
     say(
         f"{summary.folder}: {len(summary.files)} files, {summary.polygons.polygons} polygons of "
         f"{summary.polygons.vertices} vertices; the folder can be moved as a whole\n"

@@ -14,7 +14,7 @@ from landcover_pnp.storage.run_folder import RunFolder
 
 
 def _status(request: Request) -> Any:
-    from landcover_pnp.storage.journal import run_status
+    from landcover_pnp.storage.run_status import run_status
 
     return run_status(request.path)
 
@@ -47,6 +47,16 @@ def _written(run: Path) -> Path:
             expected="the folder of a map run that has begun",
             fix=f"start it with `landcover map CONFIG --run {run}`",
         )
+    from landcover_pnp.storage.integrity import small_faults
+
+    fault = small_faults(RunFolder(run)).get(written.name)
+    if fault is not None:
+        raise SettingsError(
+            found=f"{written} {fault}",
+            expected="the settings by which the run was begun",
+            fix=f"repeat `landcover map CONFIG --run {run}`, which writes them again; to map by "
+            "other settings, give them to it or to `landcover resume` as options",
+        )
     return written
 
 
@@ -57,22 +67,24 @@ def _resume(request: Request) -> Any:
 
 
 def _verify(request: Request) -> Any:
-    from landcover_pnp.storage.verification import verify_run
+    from landcover_pnp.pipeline.verification import verify_run
 
     return verify_run(request.path)
 
 
 def _show_verification(verification: Any) -> None:
     for name, fault in verification.faults.items():
-        complain(f"{name}: {fault}")
-    say(
-        f"{verification.files} files, {verification.pixels} pixels read: "
-        + (
-            f"{len(verification.faults)} files are damaged"
-            if verification.faults
-            else "all as written"
+        complain(f"{name} {fault}")
+    damaged = len(verification.faults)
+    found = f"{damaged} files are damaged" if damaged else "all as written"
+    say(f"{verification.files} files, {verification.pixels} pixels read: {found}")
+    if damaged:
+        say(
+            "mend them by the command that made the run; `landcover publish` and "
+            "`landcover train-student` mend what they have made"
         )
-    )
+    elif not verification.finished:
+        say(f"the run is not finished; `landcover resume {verification.run}` goes on")
 
 
 COMMANDS = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +45,7 @@ def matrix_from_source(
     sources: Mapping[str, ScenePlan],
     folder: Path,
     owner: OwnedFolder | None = None,
+    working: Callable[..., None] = lambda *_: None,
 ) -> NDArray[np.float64]:
     """p(class | NLCD) by the matrix source of the settings.
 
@@ -54,6 +55,7 @@ def matrix_from_source(
         sources: Plans of the source cities.
         folder: Where the source cities' scenes are prepared.
         owner: Owned folder around it, see ``prepare_scene``.
+        working: Called before one is prepared, see ``prepare_scene``.
 
     Returns:
         (nlcd class, class) float64, rows sum to 1.
@@ -63,7 +65,7 @@ def matrix_from_source(
     """
     cities = [scene]
     if settings.matrix_source == "source":
-        cities = [prepare_scene(plan, folder / name, owner=owner) for name, plan in sources.items()]
+        cities = [prepare_scene(plan, folder / n, working, owner) for n, plan in sources.items()]
     matrix = _given_matrix(settings, cities, list(sources))
     if settings.refinement is None:
         return matrix

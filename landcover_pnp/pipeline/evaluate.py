@@ -11,6 +11,7 @@ from landcover_pnp.evaluation.scores import Scheme, Scores, evaluate_map, requir
 from landcover_pnp.legend import LEGENDS
 from landcover_pnp.pipeline.settings import EvaluateSettings
 from landcover_pnp.scenes.settings import TruthFile
+from landcover_pnp.storage.integrity import require_intact_rasters
 from landcover_pnp.storage.run_folder import RunFolder
 
 
@@ -70,6 +71,7 @@ def evaluate_run(
             fix="give the folder that `landcover map` made, not a file in it; `landcover "
             "status RUN` says how far a run is",
         )
+    require_intact_rasters(run)
     legend = LEGENDS[truth.legend]
     return {
         name: evaluate_map(RunFolder(run).raster(stem), truth.path, legend, scheme, overlap=overlap)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from contextlib import suppress
 
-from landcover_pnp.pipeline.student_tiles import MODEL
 from landcover_pnp.storage.atomic import PARTIAL
 from landcover_pnp.storage.owned_folder import OwnedFolder
 from landcover_pnp.storage.replaced_folder import PREVIOUS
@@ -26,7 +25,7 @@ def remove_leftovers(owned: OwnedFolder, sources: Collection[str], *, student: b
     unused = {name for name in owned.names if _is_of_another_source(name, paths, sources)}
     if not student and paths.name(paths.student_record) in owned.names:
         drawn = [*raster_files(paths.probability(STUDENT)), paths.student_mosaic_record]
-        learned = [paths.student_record, paths.student / MODEL]
+        learned = [paths.student_record, paths.model]
         unused |= set(map(paths.name, [*drawn, *learned]))
         owned.remove_other_tiles(tile_names(paths.name(paths.student), (0, 0), ()))
     if unused:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from pathlib import Path
 from xml.sax.saxutils import escape
 
 from odc.geo.geobox import GeoBox
@@ -11,20 +10,21 @@ from odc.geo.geobox import GeoBox
 from landcover_pnp.grid import Box, Tile, TileGrid
 from landcover_pnp.legend import NO_DATA, WORKING
 from landcover_pnp.pipeline.tiles import PREVIEW
-from landcover_pnp.storage.atomic import completed
 
 
-def write_preview(path: Path, grid: TileGrid, tiles: Path, done: Collection[str]) -> None:
-    """Writes a GDAL virtual raster of the classes of finished tiles.
+def preview(grid: TileGrid, folder: str, done: Collection[str]) -> str:
+    """A GDAL virtual raster of the classes of finished tiles.
 
     It opens in QGIS as any raster does, with the map's colours; tiles not finished are no data,
     and tiles meet without blending.
 
     Args:
-        path: File to write, in the run folder.
         grid: The tiles.
-        tiles: Folder of their rasters, below the run folder.
+        folder: Folder of their rasters, relative to the preview's.
         done: Names of the tiles that are finished.
+
+    Returns:
+        The file's text.
     """
     height, width = grid.geobox.shape
     transform = ", ".join(repr(v) for v in grid.geobox.transform.to_gdal())
@@ -34,19 +34,18 @@ def write_preview(path: Path, grid: TileGrid, tiles: Path, done: Collection[str]
     )
     names = {NO_DATA: "no data", **{c.code: c.name for c in WORKING.classes}}
     categories = "".join(f"<Category>{escape(names[v])}</Category>" for v in sorted(names))
-    folder = tiles.absolute().relative_to(path.parent.absolute()).as_posix()
-    with completed(path) as partial, partial.open("w", encoding="utf-8") as file:
-        file.write(
-            f'<VRTDataset rasterXSize="{width}" rasterYSize="{height}">\n'
-            f"<SRS>{escape(_wkt(grid.geobox))}</SRS><GeoTransform>{transform}</GeoTransform>\n"
-            f'<VRTRasterBand dataType="Byte" band="1"><NoDataValue>{NO_DATA}</NoDataValue>'
-            f"<ColorInterp>Palette</ColorInterp><ColorTable>{colours}</ColorTable>"
-            f"<CategoryNames>{categories}</CategoryNames>\n"
-        )
-        for tile in grid:
-            if tile.id in done:
-                file.write(_source(tile, f"{folder}/{tile.id}_{PREVIEW}.tif") + "\n")
-        file.write("</VRTRasterBand></VRTDataset>\n")
+    sources = "".join(
+        _source(tile, f"{folder}/{tile.id}_{PREVIEW}.tif") + "\n"
+        for tile in grid
+        if tile.id in done
+    )
+    return (
+        f'<VRTDataset rasterXSize="{width}" rasterYSize="{height}">\n'
+        f"<SRS>{escape(_wkt(grid.geobox))}</SRS><GeoTransform>{transform}</GeoTransform>\n"
+        f'<VRTRasterBand dataType="Byte" band="1"><NoDataValue>{NO_DATA}</NoDataValue>'
+        f"<ColorInterp>Palette</ColorInterp><ColorTable>{colours}</ColorTable>"
+        f"<CategoryNames>{categories}</CategoryNames>\n{sources}</VRTRasterBand></VRTDataset>\n"
+    )
 
 
 def _source(tile: Tile, name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -49,10 +49,15 @@ class Watch:
     Args:
         journal: The run's journal.
         report: Called with the progress whenever it changes.
+
+    Attributes:
+        progress: How far the tiles are.
+        stages: Seconds by stage.
     """
 
     def __init__(self, journal: Journal, report: Callable[[Progress], None]) -> None:
         self.progress = Progress(total=0)
+        self.stages: dict[str, float] = {}
         self._journal, self._report = journal, report
 
     def say(self, note: str) -> None:
@@ -60,13 +65,15 @@ class Watch:
         self._journal.write("note", text=note)
         self._report(dataclasses.replace(self.progress, note=note))
 
-    def say_all(self, notes: Iterable[str]) -> None:
-        """Several sentences, if any."""
-        for note in notes:
+    def work(self, *notes: str) -> None:
+        """There is work to do, which the journal is to tell of; says why, if there is a reason."""
+        self._journal.begin()
+        for note in filter(None, notes):
             self.say(note)
 
     def stage(self, name: str, seconds: float) -> None:
         """A stage is done; in no time where an earlier run had done it."""
+        self.stages[name] = round(seconds, 2)
         self._journal.write("stage", stage=name, seconds=round(seconds, 2))
 
     def tiles(self, total: int, kept: int) -> None:

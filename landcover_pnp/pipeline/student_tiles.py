@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from landcover_pnp.errors import DiskFullError, LandcoverError, ModelError
 from landcover_pnp.grid import Box, Tile, TileGrid, blocks
 from landcover_pnp.legend import CLASS_COUNT
 from landcover_pnp.pipeline.mapped_scenes import open_mapped_scene
+from landcover_pnp.pipeline.progress import Watch
 from landcover_pnp.pipeline.tiles import give_up
 from landcover_pnp.storage.geotiff import write_raster
 from landcover_pnp.storage.probabilities import BAND, encode
@@ -25,9 +26,6 @@ from landcover_pnp.student.mapped_scene import WINDOW_PX, MappedScene
 from landcover_pnp.student.settings import StudentSettings
 from landcover_pnp.student.stored_model import open_student, save_student
 from landcover_pnp.student.training import Student, image_kind, image_model, train
-
-MODEL = "model.safetensors"
-"""The trained student, see ``student.stored_model``."""
 
 
 @dataclass(frozen=True)
@@ -75,16 +73,14 @@ class StudentJob:
         return (".tif", ".json")
 
 
-def trained(
-    run: Path, settings: StudentSettings, made_of: Ingredients, tell: Callable[[str], None]
-) -> Record:
+def trained(run: Path, settings: StudentSettings, made_of: Ingredients, watch: Watch) -> Record:
     """Trains a student on a run's own map, unless that was done.
 
     Args:
         run: Folder of a run whose probabilities are blended.
         settings: Model, rounds, windows.
         made_of: What the student depends on.
-        tell: Called with a sentence before it is trained.
+        watch: Told when there is work.
 
     Returns:
         The record, with agreement and changes by round among its figures and the hash of
@@ -94,30 +90,33 @@ def trained(
         RasterError: If the run's image cannot be read.
         RunError: If the student cannot be written.
     """
-    path = RunFolder(run).student_record
+    path, stored = RunFolder(run).student_record, RunFolder(run).model
     mapped_scenes = [open_mapped_scene(run)]
     record, _ = Record.standing(path, made_of)
     if record is not None:
         try:
-            _open(path.parent / MODEL, record.files.get(MODEL, ""), mapped_scenes[0], settings)
+            _open(stored, record.files.get(stored.name, ""), mapped_scenes[0], settings)
             return record
         except ModelError as error:
-            tell(f"the student is trained again: {error.found}")
-    for said in (*make_way(path), "the student learns from the map"):
-        tell(said)
+            watch.work(f"the student is trained again: {error.found}")
+    watch.work(*make_way(path), "the student learns from the map")
     start = time.monotonic()
     model = image_model(settings, image_kind(mapped_scenes))
     student = train(mapped_scenes, model, settings)
-    save_student(path.parent / MODEL, student, settings)
-    figures = {
+    save_student(stored, student, settings)
+    files, seconds = file_hashes(path.parent, [stored]), time.monotonic() - start
+    record = Record("done", made_of, seconds, figures=student_figures(student), files=files)
+    record.write(path)
+    return record
+
+
+def student_figures(student: Student) -> dict[str, float]:
+    """What the rounds of a student did, by name."""
+    return {
         f"{what} in round {number}": value
         for number, r in enumerate(student.rounds, start=1)
         for what, value in (("changed", r.changed), ("agreement", r.agreement))
     }
-    files = file_hashes(path.parent, [path.parent / MODEL])
-    record = Record("done", made_of, time.monotonic() - start, figures=figures, files=files)
-    record.write(path)
-    return record
 
 
 def student_tile(job: StudentJob, tile_id: str) -> Record:
@@ -202,7 +201,7 @@ def _opened(job: StudentJob) -> tuple[Student, MappedScene]:
     key = job.run, job.model_hash
     if key not in _OPENED:
         mapped_scene = open_mapped_scene(job.run)
-        student = _open(job.out / MODEL, job.model_hash, mapped_scene, job.settings)
+        student = _open(RunFolder(job.run).model, job.model_hash, mapped_scene, job.settings)
         _OPENED.clear()
         _OPENED[key] = student, mapped_scene
     return _OPENED[key]

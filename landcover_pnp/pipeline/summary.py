@@ -6,11 +6,12 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from landcover_pnp.evaluation.scores import Scores
 from landcover_pnp.pipeline.progress import Progress
 from landcover_pnp.storage.journal import command_line
-from landcover_pnp.storage.records import now, write_json
+from landcover_pnp.storage.records import Record, fingerprint, now
 from landcover_pnp.storage.run_folder import RunFolder
 
 
@@ -30,6 +31,7 @@ class MapSummary:
         area_km2: Mapped area.
         seconds: Time of the whole run.
         scores: Scores by method where the scene has truth, else empty.
+        stages: Seconds by stage.
     """
 
     run: Path
@@ -43,6 +45,7 @@ class MapSummary:
     area_km2: float
     seconds: float
     scores: Mapping[str, Scores]
+    stages: Mapping[str, float]
 
     @property
     def exit_code(self) -> int:
@@ -51,24 +54,24 @@ class MapSummary:
             return 0
         return 3 if self.progress.done + self.progress.kept else 1
 
-    def write(self) -> None:
-        """Writes ``summary.json`` into the run folder."""
-        write_json(
-            RunFolder(self.run).summary,
-            {
-                **{k: v for k, v in dataclasses.asdict(self.progress).items() if k != "note"},
-                "failed_tiles": dict(self.reasons),
-                "unusable_images": dict(self.unusable),
-                "products": [path.name for path in self.products],
-                "engine": self.engine,
-                "notes": list(self.notes),
-                "area_km2": self.area_km2,
-                "seconds": round(self.seconds, 1),
-                "finished": now(),
-                "command": command_line(),
-                "scores": {
-                    name: {"accuracy": s.accuracy, "mean_iou": s.mean_iou}
-                    for name, s in self.scores.items()
-                },
+    def content(self) -> dict[str, Any]:
+        """What ``summary.json`` holds, as JSON values."""
+        rasters = Record.read(RunFolder(self.run).rasters_record)
+        return {
+            **{k: v for k, v in dataclasses.asdict(self.progress).items() if k != "note"},
+            "failed_tiles": dict(self.reasons),
+            "unusable_images": dict(self.unusable),
+            "products": [path.name for path in self.products],
+            "engine": self.engine,
+            "fingerprint": fingerprint(dict(rasters.files)) if rasters else "",
+            "notes": list(self.notes),
+            "area_km2": self.area_km2,
+            "seconds": round(self.seconds, 1),
+            "stages": dict(self.stages),
+            "finished": now(),
+            "command": command_line(),
+            "scores": {
+                name: {"accuracy": s.accuracy, "mean_iou": s.mean_iou}
+                for name, s in self.scores.items()
             },
-        )
+        }

@@ -57,6 +57,7 @@ def run_tiles(
     counts: TileCounts,
     task_pool: TaskPool,
     watch: Watch,
+    ready: Callable[[Job], Job] = lambda job: job,
 ) -> Iterator[None]:
     """Does the work of every tile whose result does not stand, and enters each in the counts.
 
@@ -67,6 +68,7 @@ def run_tiles(
         counts: Takes what became of them.
         task_pool: Does it.
         watch: Sees every tile.
+        ready: Completes the job with what only the work itself needs, if there is any.
 
     Yields:
         After every tile that is finished now.
@@ -83,7 +85,7 @@ def run_tiles(
         renewed.update(differing)
         if record is None:
             todo.append(tile.id)
-            watch.say_all(make_way(job.record(tile)))
+            watch.work(*make_way(job.record(tile)))
         else:
             counts.add(tile.id, record)
     kept = len(tiles) - len(todo)
@@ -92,6 +94,8 @@ def run_tiles(
         watch.say(f"tiles made again, changed since the last run: {', '.join(sorted(renewed))}")
     if kept:
         watch.say(f"resuming: {kept} tiles done, {len(todo)} left")
+    if todo:
+        job = ready(job)
     with stoppable(watch.say) as stop:
         for name, result in task_pool.run_tasks(partial(_work_there, work, job), todo, stop):
             record = give_up(job, name, result.reason) if isinstance(result, Lost) else result

@@ -64,19 +64,19 @@ class TileJob:
         scene: Folder of the prepared scene.
         out: Folder of the tiles' files.
         grid: The tiles.
-        observer: What the observations of all tiles share.
         inference: Engine settings.
         made_of: What the tiles depend on besides their position.
         engines: Engines that the program has registered itself, so that no worker knows them.
+        observer: What the observations of all tiles share; None before there is a tile to infer.
     """
 
     scene: Path
     out: Path
     grid: TileGrid
-    observer: Observer
     inference: InferenceSettings
     made_of: Ingredients
     engines: tuple[Engine[Any], ...] = ()
+    observer: Observer | None = None
 
     def made_of_tile(self, tile: Tile) -> Ingredients:
         """What one tile's result depends on."""
@@ -187,6 +187,8 @@ def _probabilities(
             expected="imagery whose pixels can all be read",
             fix="fetch the file again and repeat the command; the other tiles are mapped",
         )
+    if job.observer is None:
+        raise RuntimeError("a tile cannot be inferred before the whole scene was looked at")
     observations = job.observer.observe(scene, tile.canvas)
     valid, weak = observations.valid, observations.weak_labels
     if not valid.any():

@@ -12,12 +12,22 @@ from landcover_pnp.config import load_settings
 from landcover_pnp.errors import RequestError
 from landcover_pnp.pipeline.mapped_scenes import open_mapped_scene, require_same_imagery
 from landcover_pnp.pipeline.settings import MapSettings
+from landcover_pnp.pipeline.student_tiles import student_figures
+from landcover_pnp.storage.integrity import require_intact
 from landcover_pnp.storage.owned_folder import OwnedFolder
-from landcover_pnp.storage.records import write_json
-from landcover_pnp.storage.run_folder import STUDENT, RunFolder, raster_files
+from landcover_pnp.storage.records import (
+    Ingredients,
+    Record,
+    file_hashes,
+    fingerprint,
+    ingredients,
+    make_way,
+)
+from landcover_pnp.storage.run_folder import STUDENT, RunFolder, raster_files, with_sidecars
 from landcover_pnp.student.mapped_scene import MappedScene, map_with_model
 from landcover_pnp.student.settings import StudentSettings
-from landcover_pnp.student.training import image_kind, image_model, train
+from landcover_pnp.student.training import Student, image_kind, image_model, train
+from landcover_pnp.version import __version__
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,7 @@ class StudentSummary:
         area_km2: Mapped area.
         teaching_s: Time of the rounds.
         mapping_s: Time of the last pass over the whole area.
+        notes: What was not as it had been written, and is made again.
     """
 
     maps: str
@@ -39,10 +50,13 @@ class StudentSummary:
     area_km2: float
     training_s: float
     mapping_s: float
+    notes: str = ""
 
 
 def train_student(settings: StudentSettings, runs: Sequence[Path]) -> StudentSummary:
     """Trains one student on the map runs of a city and maps each run's area with it.
+
+    The same call again keeps what is as it was written.
 
     Args:
         settings: Model, rounds, windows.
@@ -56,10 +70,13 @@ def train_student(settings: StudentSettings, runs: Sequence[Path]) -> StudentSum
         RequestError: If a run has a student of its own, or its imagery has changed since.
         RasterError: If a folder holds no finished run, or the runs' images have different bands
             or pixels, or there is nothing to learn from.
+        DamagedError: If the map of a run is not as it was written.
         RunLockedError: If another process works in a run.
         RunError: If a map cannot be written.
     """
     runs = list({run.resolve(): run for run in runs}.values())  # none is held twice
+    for run in runs:
+        require_intact(run)
     mapped_scenes = [open_mapped_scene(run) for run in runs]
     for run in runs:
         _require_undrawn(run)
@@ -78,32 +95,54 @@ def _held(paths: RunFolder) -> AbstractContextManager[OwnedFolder]:
 def _train_and_map(
     settings: StudentSettings, mapped_scenes: Sequence[MappedScene], owned: Sequence[OwnedFolder]
 ) -> StudentSummary:
+    """Trains, and maps the runs whose student is not this one, or not as it was written."""
     start = time.monotonic()
-    student = train(mapped_scenes, image_model(settings, image_kind(mapped_scenes)), settings)
-    trained = time.monotonic()
-    maps = []
-    for mapped_scene, folder in zip(mapped_scenes, owned, strict=True):
-        paths = RunFolder(mapped_scene.run)
-        # Of a student that the run had before: it would vouch for this one's probabilities.
-        folder.remove(paths.name(paths.student_mosaic_record))
-        predict, reach_px = student.predict(mapped_scene), student.model.reach_px
-        maps.append(map_with_model(mapped_scene, predict, reach_px, mapped_scene.run, STUDENT))
-        write_json(
-            paths.trained_summary,
-            {
-                "share": student.share.tolist(),
-                "changed": [r.changed for r in student.rounds],
-                "agreement": [r.agreement for r in student.rounds],
-            },
-        )
+    paths = [RunFolder(folder.path) for folder in owned]
+    made_of = ingredients(version=__version__, student=settings, runs=[_state(p) for p in paths])
+    records = [Record.standing(p.trained_summary, made_of)[0] for p in paths]
+    notes: list[str] = []
+    trained = start
+    if not all(records):
+        image = image_kind(mapped_scenes)
+        student = train(mapped_scenes, image_model(settings, image), settings)
+        trained = time.monotonic()
+        for number, folder in enumerate(owned):
+            if records[number] is None:
+                notes += make_way(paths[number].trained_summary)
+                records[number] = _map(student, mapped_scenes[number], folder, made_of)
+    figures = next(record.figures for record in records if record is not None)
+    rounds = sum(name.startswith("changed") for name in figures)
     return StudentSummary(
-        maps=" ".join(map(str, maps)),
-        agreement=tuple(r.agreement for r in student.rounds),
-        changed=tuple(r.changed for r in student.rounds),
+        maps=" ".join(str(p.raster(STUDENT)) for p in paths),
+        agreement=tuple(figures[f"agreement in round {n}"] for n in range(1, rounds + 1)),
+        changed=tuple(figures[f"changed in round {n}"] for n in range(1, rounds + 1)),
         area_km2=sum(s.scene.valid_px * s.scene.resolution_m**2 for s in mapped_scenes) / 1e6,
         training_s=trained - start,
         mapping_s=time.monotonic() - trained,
+        notes=" ".join(notes),
     )
+
+
+def _map(
+    student: Student, mapped_scene: MappedScene, folder: OwnedFolder, made_of: Ingredients
+) -> Record:
+    """Maps a run by a student, and writes the record of both."""
+    start, paths = time.monotonic(), RunFolder(folder.path)
+    # Of a student that the run had before: it would vouch for this one's probabilities.
+    folder.remove(paths.name(paths.student_mosaic_record))
+    predict, reach_px = student.predict(mapped_scene), student.model.reach_px
+    raster = map_with_model(mapped_scene, predict, reach_px, folder.path, STUDENT)
+    files = file_hashes(paths.path, with_sidecars([raster, paths.probability(STUDENT)]))
+    figures = student_figures(student)
+    record = Record("done", made_of, time.monotonic() - start, figures=figures, files=files)
+    record.write(paths.trained_summary)
+    return record
+
+
+def _state(paths: RunFolder) -> str:
+    """What a student depends on of a run."""
+    mosaic = Record.read(paths.mosaic_record)
+    return fingerprint(mosaic.ingredients) if mosaic else ""
 
 
 def _require_undrawn(run: Path) -> None:

@@ -95,8 +95,9 @@ def sheet_name(step: int) -> str:
 
 
 def _cut_log(path: Path, header: str, step: int) -> None:
-    """Keeps the lines of a log up to a step, or starts it; a line cut short by a kill goes too."""
-    lines = path.read_text().splitlines()[1:] if step and path.is_file() else []
-    whole = [line for line in lines if line.count(",") == header.count(",")]
-    kept = [line for line in whole if int(line.partition(",")[0]) <= step]
+    """Keeps the lines of a log up to a step, or starts it; what is no line of it goes too."""
+    text = path.read_text(encoding="utf-8", errors="replace") if step and path.is_file() else ""
+    whole = [line for line in text.splitlines()[1:] if line.count(",") == header.count(",")]
+    steps = [(line, line.partition(",")[0]) for line in whole]
+    kept = [line for line, n in steps if n.isdecimal() and len(n) < 19 and int(n) <= step]
     write_text(path, "\n".join([header, *kept, ""]))

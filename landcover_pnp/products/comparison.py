@@ -26,6 +26,7 @@ from landcover_pnp.products.styles import ClassStyle, qml
 from landcover_pnp.storage.atomic import scratch, write_text
 from landcover_pnp.storage.georeference import bounds_of, overlapping_bounds, require_projected
 from landcover_pnp.storage.geotiff import Band, write_cog, write_raster
+from landcover_pnp.storage.integrity import require_intact_rasters
 from landcover_pnp.storage.owned_folder import OwnedFolder, make_owned, require_apart
 from landcover_pnp.storage.raster import label_band, on_grid, open_raster, read, read_mask
 from landcover_pnp.storage.run_folder import RunFolder
@@ -99,6 +100,8 @@ def compare_maps(a: Path, b: Path, out: Path) -> Comparison:
         GridError: If the maps have no ground in common.
         RunError: If a result cannot be written.
     """
+    for given in (a, b):
+        require_intact_rasters(given)
     OwnedFolder.take(out, "comparison")  # refused now rather than after the work
     require_apart((_map_of(a), _map_of(b)), [out])
     with _both(_map_of(a), _map_of(b)) as (geobox, pairs, notes):

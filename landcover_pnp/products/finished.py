@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +14,8 @@ from landcover_pnp.errors import RasterError
 from landcover_pnp.grid import Box, TileGrid
 from landcover_pnp.products.rasters import provenance_tags
 from landcover_pnp.scenes.scene import Scene
+from landcover_pnp.storage.checked_json import parsed_object
+from landcover_pnp.storage.integrity import require_intact
 from landcover_pnp.storage.journal import Journal
 from landcover_pnp.storage.records import Ingredients, Record, ingredients
 from landcover_pnp.storage.run_folder import STUDENT, RunFolder
@@ -43,29 +44,32 @@ class FinishedRun:
         """Opens a run folder.
 
         Raises:
-            RasterError: If there is no finished map in it, or it is being made anew.
+            RasterError: If there is no finished map in it, or it is being made anew, or is not as
+                it was written.
         """
         paths = RunFolder(run)
         try:
-            summary = json.loads(paths.summary.read_text(encoding="utf-8"))
-            settings = json.loads(paths.settings.read_text(encoding="utf-8"))
+            summary, settings = _object(paths.summary), _object(paths.settings)
             finished = datetime.fromisoformat(summary["finished"])
-            flat = ingredients(**settings)
-            scene = Scene.open(paths.scene)
+            told = {key: kind for key, kind in _SUMMARY.items() if type(summary[key]) not in kind}
+            if told:
+                raise ValueError(f"{paths.summary.name} has no usable {', '.join(told)}")
+            flat, scene = ingredients(**settings), Scene.open(paths.scene)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RasterError(
                 found=f"{run} holds no finished map ({error})",
                 expected="the folder of a run that `landcover map` has finished",
                 fix="repeat `landcover map CONFIG --run` with this folder, or correct the path",
             ) from error
-        begun = Journal(run).begun
-        if begun is not None and begun > finished:
+        begun = Journal(run).broken_off
+        if begun is not None:
             raise RasterError(
                 found=f"{run} holds a map of {finished}, but a run that began at {begun} to make "
                 "it anew has not finished",
                 expected="the folder of a run that `landcover map` has finished",
                 fix=f"wait for it, or go on with it by `landcover resume {run}`",
             )
+        require_intact(run)
         read = {path.stem: Record.read(path) for path in sorted(paths.tiles.glob("r*c*.json"))}
         records = {name: record for name, record in read.items() if record is not None}
         return cls(run, scene, summary, flat, records)
@@ -109,8 +113,10 @@ class FinishedRun:
 
     @property
     def stages(self) -> dict[str, float]:
-        """Seconds by stage of the process that finished the run, as its journal tells."""
-        seconds: dict[str, float] = {}
+        """Seconds by stage of the process that finished the run."""
+        if "stages" in self.summary:
+            return dict(self.summary["stages"])
+        seconds: dict[str, float] = {}  # version 0.1.0
         for event in Journal(self.folder).events():
             if event["event"] == "start":
                 seconds = {}
@@ -146,3 +152,23 @@ class FinishedRun:
         """Left, bottom, right, top of a box of pixels in the CRS of the map."""
         left, bottom, right, top = self.scene.geobox[box.within(self.scene.extent)].boundingbox
         return left, bottom, right, top
+
+
+_SUMMARY: dict[str, tuple[type, ...]] = {
+    "finished": (str,),
+    "command": (str,),
+    "failed_tiles": (dict,),
+    "notes": (list,),
+    "scores": (dict,),
+    "area_km2": (int, float),
+    "done": (int,),
+    "kept": (int,),
+}
+"""What is read of a summary."""
+
+
+def _object(path: Path) -> dict[str, Any]:
+    content = parsed_object(path.read_bytes())
+    if content is None:
+        raise ValueError(f"{path.name} is damaged")
+    return content

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,9 +58,12 @@ from landcover_pnp.scenes.vector_files import require_plain_name
 from landcover_pnp.storage.atomic import scratch, write_text
 from landcover_pnp.storage.bands import shown
 from landcover_pnp.storage.geotiff import Band, write_cog, write_raster
+from landcover_pnp.storage.owned_folder import OwnedFolder
 from landcover_pnp.storage.raster import on_grid, open_raster, read
+from landcover_pnp.storage.records import Record, file_hashes, fingerprint, ingredients, make_way
 from landcover_pnp.storage.replaced_folder import replaced
 from landcover_pnp.storage.run_folder import RunFolder
+from landcover_pnp.version import __version__
 
 FAILED = OutlineStyle((215, 25, 28), hatched=True)
 """How tiles without a result are drawn."""
@@ -73,12 +78,14 @@ class PublishSummary:
         files: Names of the files in it.
         polygons: What became of the map's patches.
         failed: Names of the tiles without a result.
+        notes: What was made again, and why; empty where all stands, or was published first.
     """
 
     folder: Path
     files: tuple[str, ...]
     polygons: PolygonCounts
     failed: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -88,6 +95,8 @@ class PublishSummary:
 
 def publish_run(run: Path, settings: PublishSettings | None = None) -> PublishSummary:
     """Makes all products of a finished run; the same run gives the same bytes.
+
+    Products that are as they were written, and would be the same again, stay.
 
     Args:
         run: Folder of the run.
@@ -106,8 +115,44 @@ def publish_run(run: Path, settings: PublishSettings | None = None) -> PublishSu
     paths = RunFolder(run)
     require_text("the title", title)  # the run folder's name may be none
     require_plain_name(paths.products / "landcover.gpkg", "the product")
+    path, start = paths.published_record, time.monotonic()
+    made_of = ingredients(
+        version=__version__,
+        publish=chosen,
+        title=title,
+        settings=fingerprint(finished.settings),
+        summary=fingerprint(dict(finished.summary)),
+        scene=fingerprint(finished.scene.made_of),
+    )
+    with paths.held([paths.name(path)]) as owned:
+        record, differing = Record.standing(path, made_of)
+        notes = [f"published again, changed since: {', '.join(differing)}"] if differing else []
+        if record is None:
+            notes += make_way(path)
+            polygons, products = _write_products(finished, chosen, title, owned)
+            record = Record(
+                "done",
+                made_of,
+                time.monotonic() - start,
+                figures=dataclasses.asdict(polygons),
+                files=file_hashes(paths.path, products),
+            )
+            record.write(path)
+    counts = PolygonCounts(
+        int(record.figures["polygons"]),
+        int(record.figures["vertices"]),
+        record.figures["area_m2"],
+    )
+    files = tuple(sorted(Path(name).name for name in record.files))
+    return PublishSummary(paths.products, files, counts, tuple(finished.failed), tuple(notes))
+
+
+def _write_products(
+    finished: FinishedRun, chosen: PublishSettings, title: str, owned: OwnedFolder
+) -> tuple[PolygonCounts, list[Path]]:
+    """Makes the folder of products anew; returns what is in it."""
+    paths = RunFolder(finished.folder)
     with (
-        paths.held() as owned,
         dated(finished.finished),
         replaced(owned, paths.name(paths.products)) as folder,
     ):
@@ -126,8 +171,8 @@ def publish_run(run: Path, settings: PublishSettings | None = None) -> PublishSu
         (folder / "landcover.qgz").write_bytes(zipped("landcover.qgs", project_file(project)))
         write_report(finished, folder, RunFolder(folder).report, title)
         write_item(finished, folder, title)
-    files = tuple(sorted(path.name for path in paths.products.iterdir()))
-    return PublishSummary(paths.products, files, polygons, tuple(finished.failed))
+        names = [path.name for path in sorted(folder.iterdir())]
+    return polygons, [paths.products / name for name in names]
 
 
 def _groups(run: FinishedRun, folder: Path, rasters: Mapping[str, Product]) -> tuple[Group, ...]:

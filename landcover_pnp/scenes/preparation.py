@@ -40,6 +40,7 @@ from landcover_pnp.storage.records import (
     Record,
     file_hashes,
     fingerprint,
+    move_changed_aside,
     write_json,
 )
 from landcover_pnp.storage.replaced_folder import replaced
@@ -60,7 +61,7 @@ Write = Callable[[Path, GeoBox, Band, Iterable[tuple[Box, NDArray[Any]]]], None]
 def prepare_scene(
     plan: ScenePlan,
     folder: Path,
-    tell: Callable[[str], None] = lambda _: None,
+    working: Callable[..., None] = lambda *_: None,
     owner: OwnedFolder | None = None,
 ) -> Scene:
     """Brings every layer onto the working grid, once, in windows.
@@ -72,7 +73,7 @@ def prepare_scene(
         plan: From ``plan_scene``.
         folder: Folder of the scene; a scene there is kept if it was made of the same inputs,
             else replaced when the new one is complete.
-        tell: Called with the names of what changed, where that is why it is made anew.
+        working: Called before it is made anew, with sentences on why, if there are any.
         owner: Owned folder that the scene's folder lies in; None takes the folder above it.
 
     Returns:
@@ -88,13 +89,15 @@ def prepare_scene(
     owner = owner or make_owned(folder.parent, "scenes", beside=True)
     name = folder.relative_to(owner.path).as_posix()
     owner.claim(f"{name}-inputs.json")
-    made_of = plan.made_of(HashBook(owner.path / f"{name}-inputs.json").file_hash)
+    book = HashBook(owner.path / f"{name}-inputs.json")
+    made_of = plan.made_of(book.file_hash)
+    book.save()
     record, differing = Record.standing(folder / RECORD, made_of)
     if record is not None:
         return Scene.open(folder)
-    if differing:
-        told = ", ".join(name_inputs(differing, plan.files))
-        tell(f"scene prepared again, changed since the last run: {told}")
+    told = ", ".join(name_inputs(differing, plan.files))
+    why = [f"scene prepared again, changed since the last run: {told}"] if told else []
+    working(*why, *move_changed_aside(folder / RECORD))
     with replaced(owner, name) as partial:
         content = write_layers(plan, partial)
         damaged = content["damaged"]

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.transform import Affine
 
+from landcover_pnp.errors import DamagedError
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import LEGENDS, to_nlcd_codes, to_working
 from landcover_pnp.scenes.settings import RasterFiles
 from landcover_pnp.storage.bands import ORDER
+from landcover_pnp.storage.checked_json import read_regular
 from landcover_pnp.storage.raster import label_band, open_raster, read
 from landcover_pnp.storage.records import RECORD, Ingredients, Record
 
@@ -58,17 +60,30 @@ class Scene:
 
     @classmethod
     def open(cls, folder: Path) -> Scene:
-        """Opens a prepared scene by its ``scene.json``."""
-        content = json.loads((folder / "scene.json").read_text(encoding="utf-8"))
-        grid = content.pop("grid")
-        geobox = GeoBox(tuple(grid["shape"]), Affine(*grid["transform"]), grid["crs"])
-        notes = tuple(content.pop("notes"))
-        damaged = tuple((Box(*box), reason) for box, reason in content.pop("damaged"))
-        # Scenes of version 0.1 had these bands and do not say so.
-        bands = tuple(content.pop("bands", ORDER[: content["image_bands"]]))
-        return cls(
-            folder=folder, geobox=geobox, notes=notes, damaged=damaged, bands=bands, **content
-        )
+        """Opens a prepared scene by its ``scene.json``.
+
+        Raises:
+            DamagedError: If there is none, or it is damaged.
+        """
+        path = folder / "scene.json"
+        try:
+            content = json.loads(read_regular(path))
+            grid = content.pop("grid")
+            geobox = GeoBox(tuple(grid["shape"]), Affine(*grid["transform"]), grid["crs"])
+            notes = tuple(content.pop("notes"))
+            damaged = tuple((Box(*box), reason) for box, reason in content.pop("damaged"))
+            # Scenes of version 0.1 had these bands and do not say so.
+            bands = tuple(content.pop("bands", ORDER[: content["image_bands"]]))
+            return cls(
+                folder=folder, geobox=geobox, notes=notes, damaged=damaged, bands=bands, **content
+            )
+        except Exception as error:  # wrong values make the libraries raise almost anything
+            what = " ".join(str(error).split()) or type(error).__name__
+            raise DamagedError(
+                found=f"{path} is {f'damaged: {what}' if path.exists() else 'missing'}",
+                expected="a scene that `landcover map` has prepared",
+                fix="repeat `landcover map` with this run folder: the scene is prepared again",
+            ) from error
 
     @property
     def made_of(self) -> Ingredients:

@@ -18,7 +18,7 @@ CHECK = "check"
 def write_json(path: Path, content: Any) -> None:
     """Writes JSON under its final name only when it is complete."""
     with completed(path) as partial:
-        partial.write_text(_text(content), encoding="utf-8")
+        partial.write_text(json_text(content), encoding="utf-8")
 
 
 def write_checked(path: Path, content: Mapping[str, Any]) -> None:
@@ -37,7 +37,7 @@ def read_checked(path: Path) -> dict[str, Any] | None:
     """
     written = read_regular(path)
     content = parsed_object(written)
-    if content is None or written != _text(content).encode():
+    if content is None or written != json_text(content).encode():
         return None
     check = content.pop(CHECK, None)
     return content if check == _checksum(content) else None
@@ -66,7 +66,8 @@ def parsed_object(text: bytes | str) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def _text(content: Any) -> str:
+def json_text(content: Any) -> str:
+    """JSON as ``write_json`` writes it."""
     return json.dumps(content, indent=2) + "\n"
 
 

@@ -7,10 +7,16 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+CHANGED = "has been changed since it was written"
+"""What is said of a file whose bytes are not those that were written."""
 
 AUX = ".aux.xml"
 """End of the name of what GDAL knows of a raster."""
+
+GEOPACKAGE = ".gpkg"
+"""End of the name of a database of vectors."""
 
 _STATISTICS = re.compile(
     rb"<Histograms>.*?</Histograms>|<MDI key=\"STATISTICS_[^\"]*\">[^<]*</MDI>", re.DOTALL
@@ -24,19 +30,46 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def text_hash(text: str | bytes) -> str:
+    """SHA-256 of a text as a file holds it, 64 hex digits."""
+    return hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()
+
+
 def file_hashes(folder: Path, files: Iterable[Path]) -> dict[str, str]:
     """``content_hash`` by name of files, their names relative to a folder above them."""
     return {file.relative_to(folder).as_posix(): content_hash(file) for file in files}
 
 
 def content_hash(path: Path) -> str:
-    """SHA-256 of a file of ours; statistics that QGIS adds to an ``.aux.xml`` do not count."""
+    """SHA-256 of a file of ours, without what QGIS leaves in it when it only looks at it.
+
+    That are statistics in an ``.aux.xml``, and in a GeoPackage the header's notes on its writers.
+    """
+    if path.suffix == GEOPACKAGE:
+        return _database_hash(path)
     if not path.name.endswith(AUX):
         return file_hash(path)
     before, text = b"", _STATISTICS.sub(b"", path.read_bytes())
     while text != before:
         before, text = text, _EMPTY.sub(b" ", text)
     return hashlib.sha256(text.strip()).hexdigest()
+
+
+def _database_hash(path: Path) -> str:
+    """SHA-256 of an SQLite file, without how and how often it was opened to be written to."""
+    with path.open("rb") as file:
+        head = bytearray(file.read(_HEADER_BYTES))
+        known = len(head) == _HEADER_BYTES and head.startswith(b"SQLite format 3\0")
+        if known and {head[18], head[19]} <= {1, 2}:
+            for part in _WRITERS:
+                head[part] = bytes(part.stop - part.start)
+        whole = hashlib.sha256(head)
+        return hashlib.file_digest(file, lambda: whole).hexdigest()
+
+
+_HEADER_BYTES = 100
+_WRITERS = (slice(18, 20), slice(24, 28), slice(92, 100))
+"""Of the header: journal mode, change counter, its copy, version of the library."""
 
 
 def file_state(file: Path) -> list[int]:
@@ -82,7 +115,7 @@ def file_fault(path: Path, expected: str, state: Sequence[int] | None = None) ->
         return None
     if not now[0]:
         return "is empty"
-    return f"has been changed since it was written: sha256 {found}, expected {expected}"
+    return f"{CHANGED}: sha256 {found}, expected {expected}"
 
 
 def set_aside(path: Path) -> Path | None:
@@ -103,3 +136,16 @@ def set_aside(path: Path) -> Path | None:
         aside = path.with_name(f"{path.name}.changed-{number}")
     path.rename(aside)
     return aside
+
+
+def kept_as(aside: Path | None) -> str:
+    """End of a sentence that says where ``set_aside`` has moved what was there."""
+    return f"; what was there is now {aside.name}" if aside else ""
+
+
+def is_below(name: object) -> bool:
+    """Whether something read from a file is a name that stays in the folder it counts from."""
+    if not isinstance(name, str) or "\0" in name:
+        return False
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts

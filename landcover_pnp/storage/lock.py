@@ -17,7 +17,9 @@ from pathlib import Path
 from landcover_pnp.errors import RunLockedError
 from landcover_pnp.interruption import uninterrupted
 from landcover_pnp.storage.atomic import PARTIAL, make_folder
+from landcover_pnp.storage.checked_json import read_object
 from landcover_pnp.storage.disk_space import disk_full_error
+from landcover_pnp.storage.files import set_aside
 from landcover_pnp.storage.presence import LOCK, WORKED_IN, worked_in
 from landcover_pnp.storage.records import now
 
@@ -118,7 +120,10 @@ def locked(folder: Path) -> Iterator[None]:
                 me = json.dumps(dataclasses.asdict(holder))
                 while not taken(lock, me):
                     _refuse_if_alive(lock)
-                    lock.unlink(missing_ok=True)
+                    if _told(lock) is None:
+                        set_aside(lock)
+                    else:
+                        lock.unlink(missing_ok=True)
                 stack.enter_context(worked_in(folder, me))
                 content = me
             yield
@@ -152,9 +157,8 @@ class Owner:
 
 def owner(folder: Path) -> Owner | None:
     """The process that holds a run folder; None if none does, or it died on this machine."""
-    try:
-        holder = Owner(**json.loads((folder / LOCK).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+    holder = _told(folder / LOCK)
+    if holder is None:
         return None
     if holder.host != socket.gethostname():
         return holder
@@ -164,6 +168,21 @@ def owner(folder: Path) -> Owner | None:
     # the one that was killed then bears our own number.
     mine = holder.pid == os.getpid() and folder.absolute() not in WORKED_IN
     return None if mine or not _lives(holder.pid) else holder
+
+
+def _told(lock: Path) -> Owner | None:
+    """Who holds a folder by what its lock says; None where that is nothing of the kind."""
+    try:
+        holder = Owner(**(read_object(lock) or {}))
+    except TypeError:
+        return None
+    texts = (holder.host, holder.start, holder.boot)
+    sound = isinstance(holder.pid, int) and 0 < holder.pid < _PIDS
+    return holder if sound and all(isinstance(text, str) for text in texts) else None
+
+
+_PIDS = 2**31
+"""Numbers of processes are below."""
 
 
 def _refuse_if_alive(lock: Path) -> None:

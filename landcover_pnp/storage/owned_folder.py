@@ -6,60 +6,21 @@ the folder lists the names that this package has claimed there, and only these a
 
 from __future__ import annotations
 
-import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from landcover_pnp.errors import RequestError
 from landcover_pnp.storage.atomic import PARTIAL, make_folder
 from landcover_pnp.storage.lock import locked
+from landcover_pnp.storage.marker import MARKER, TILE, Marker, TileNames
 from landcover_pnp.storage.presence import LOCK
-from landcover_pnp.storage.records import write_json
-
-MARKER = ".landcover.json"
-"""File that makes a folder one of ours."""
-
-FORMAT = 2
-"""Version of the folders' layout; version 0.1.0 wrote no marker."""
 
 _HALF = rf"(?:{re.escape(PARTIAL)}(?:\d+-|plain-)?)+"
-
-TILE = re.compile(r"r(\d{4,})c(\d{4,})(.+)")
-"""A file of a tile: its row, its column, and what it is."""
-
-
-@dataclass(frozen=True)
-class TileNames:
-    """Names of the files of all tiles of a grid, without a line for each.
-
-    Attributes:
-        folder: Where they lie, relative to the owned folder.
-        rows: Rows of tiles.
-        columns: Columns of tiles.
-        endings: What stands behind a tile's name, one a file.
-    """
-
-    folder: str
-    rows: int
-    columns: int
-    endings: tuple[str, ...]
-
-    def __contains__(self, name: str) -> bool:
-        """Whether a name, relative to the owned folder, is one of these."""
-        folder, _, file = name.rpartition("/")
-        tile = TILE.fullmatch(file)
-        return (
-            tile is not None
-            and folder == self.folder
-            and int(tile[1]) < self.rows
-            and int(tile[2]) < self.columns
-            and tile[3] in self.endings
-        )
 
 
 @dataclass
@@ -71,8 +32,8 @@ class OwnedFolder:
         kind: What it holds, such as ``map run``.
         names: Claimed names, relative to it, with ``/``.
         tiles: Claimed names of tiles.
-        old: Whether it was written by a version without markers: what lies under a name that it
-            claims first is taken for its own.
+        old: Whether it was written by a version without markers, or its marker is damaged: what
+            lies under a name that it claims first is taken for its own.
         kept: Whether there is work in it that outlives a request that turns out to be a bad one.
     """
 
@@ -103,12 +64,11 @@ class OwnedFolder:
         _require_outside(path, kind)
         if not path.exists():
             return cls(path, kind)
-        marked = _read_marker(path)
-        if marked is not None and (marked["kind"] == kind or beside):
-            tiles = [TileNames(**{**t, "endings": tuple(t["endings"])}) for t in marked["tiles"]]
-            return cls(path, kind, set(marked["names"]), tiles)
+        marked = Marker.read(path)
+        if marked is not None and (marked.kind == kind or beside):
+            return cls(path, kind, set(marked.names), list(marked.tiles))
         if marked is not None:
-            raise _foreign(path, kind, f"is the folder of a {marked['kind']}")
+            raise _foreign(path, kind, f"is the folder of a {marked.kind}")
         if not path.is_dir():
             raise _foreign(path, kind, "is a file")
         others = sorted(
@@ -117,7 +77,7 @@ class OwnedFolder:
             if entry.name != LOCK and not entry.name.startswith(PARTIAL)
         )
         old = bool(signs) and all((path / sign).is_file() for sign in signs)
-        ours = beside or old or all(_read_marker(path / name) for name in others)
+        ours = beside or old or all(Marker.read(path / name) for name in others)
         if not ours:
             listed = ", ".join(others[:3]) + ", ..." * (len(others) > 3)
             raise _foreign(path, kind, f"holds files that are not of its making: {listed}")
@@ -154,8 +114,7 @@ class OwnedFolder:
         self.names.update(new)
         if tiles is not None and tiles not in self.tiles:
             self.tiles.append(tiles)
-        elif not new and (self.path / MARKER).is_file():
-            return
+            self.names = {name for name in self.names if name not in tiles}
         self._write()
 
     def disown(self, *names: str) -> None:
@@ -172,8 +131,10 @@ class OwnedFolder:
     def remove_other_tiles(self, tiles: TileNames) -> None:
         """Removes the files of claimed tiles that another grid does not have, and the claims."""
         for name in self._files_in(tiles.folder):
-            if self.owns(name) and name not in tiles and name not in self.names:
+            tile = TILE.fullmatch(name.rpartition("/")[2])
+            if tile and self.owns(name) and name not in tiles:
                 _unlink(self.path / name)
+                self.names.discard(name)
         self.tiles = [t for t in self.tiles if t.folder != tiles.folder] + [tiles]
         self._write()
 
@@ -210,18 +171,16 @@ class OwnedFolder:
                     yield f"{folder}/{entry.name}" if folder else entry.name
 
     def _write(self) -> None:
-        content = {
-            "format": FORMAT,
-            "kind": self.kind,
-            "names": sorted(self.names),
-            "tiles": [asdict(t) for t in self.tiles],
-        }
-        write_json(self.path / MARKER, content)
+        Marker.write(self.path, self.kind, self.names, self.tiles)
 
 
 @contextmanager
 def held(
-    path: Path, kind: str, signs: Sequence[str] = (), names: Iterable[str] = ()
+    path: Path,
+    kind: str,
+    signs: Sequence[str] = (),
+    names: Iterable[str] = (),
+    lost: Callable[[], Iterable[str]] = tuple,
 ) -> Iterator[OwnedFolder]:
     """Takes a folder and holds it for this process; removes what was left half-written in it.
 
@@ -231,6 +190,7 @@ def held(
         kind: What it holds.
         signs: As for ``OwnedFolder.take``.
         names: Claimed at once.
+        lost: Gives the names that are claimed besides where the marker has been lost.
 
     Yields:
         The folder; further names are to be claimed before they are written to.
@@ -245,7 +205,7 @@ def held(
     with locked(path):
         folder = OwnedFolder.take(path, kind, signs)
         try:
-            folder.claim(*names)
+            folder.claim(*names, *(lost() if folder.old else ()))
             folder.remove_partials()
             yield folder
         except RequestError:
@@ -290,27 +250,12 @@ def make_owned(
     return folder
 
 
-def _read_marker(path: Path) -> dict[str, Any] | None:
-    """The marker of a folder; None where there is none. A damaged one counts as one of ours."""
-    marker = path / MARKER
-    if not marker.is_file():
-        return None
-    with suppress(OSError, ValueError, TypeError, KeyError):
-        content = json.loads(marker.read_text(encoding="utf-8"))
-        if all(isinstance(content[key], kind) for key, kind in _SHAPE.items()):
-            return dict(content)
-    return None
-
-
-_SHAPE = {"format": int, "kind": str, "names": list, "tiles": list}
-
-
 def _require_outside(path: Path, kind: str) -> None:
     for parent in path.absolute().parents:
-        marked = _read_marker(parent)
-        if marked is not None and marked["kind"] in _WHOLE:
+        marked = Marker.read(parent)
+        if marked is not None and marked.kind in _WHOLE:
             raise RequestError(
-                found=f"{path} lies in {parent}, the folder of a {marked['kind']}",
+                found=f"{path} lies in {parent}, the folder of a {marked.kind}",
                 expected=f"a folder of its own for the {kind}",
                 fix="choose a folder outside of it",
             )

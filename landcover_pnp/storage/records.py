@@ -9,13 +9,13 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Literal
 
 from landcover_pnp.storage.checked_json import read_checked, read_object, write_checked
 from landcover_pnp.storage.checked_json import write_json as write_json
 from landcover_pnp.storage.failpoints import failpoint
-from landcover_pnp.storage.files import file_fault, file_state, set_aside
+from landcover_pnp.storage.files import file_fault, file_state, is_below, kept_as, set_aside
 from landcover_pnp.storage.files import file_hash as file_hash
 from landcover_pnp.storage.files import file_hashes as file_hashes
 
@@ -163,30 +163,42 @@ class Record:
             and _maps_names(self.figures, _is_number)
             and _maps_names(self.files, lambda value: isinstance(value, str))
             and _maps_names(self.states, lambda value: isinstance(value, list))
-            and all(map(_is_below, self.files))
+            and all(map(is_below, self.files))
         )
 
 
 def make_way(path: Path) -> list[str]:
     """Makes way for work that is to be done again.
 
-    The record goes first: of older files, which go one by one, it would vouch for a mixture. A
-    file of the old result that somebody has changed is moved aside, so that nothing is lost.
+    The record goes: of older files, which go one by one, it would vouch for a mixture.
 
     Args:
         path: The record's file.
 
     Returns:
-        A sentence on each file that was not as it had been written.
+        As ``move_changed_aside``.
+    """
+    said = move_changed_aside(path)
+    if path.is_dir():
+        set_aside(path)
+    path.unlink(missing_ok=True)
+    return said
+
+
+def move_changed_aside(path: Path) -> list[str]:
+    """Moves aside the files of a result that are not as they were written: nothing is lost.
+
+    Args:
+        path: The result's record.
+
+    Returns:
+        A sentence on each such file.
     """
     record, said = Record.read(path), []
     for name, fault in (record.damage(path.parent) if record else {}).items():
         aside = set_aside(path.parent / name)
-        kept = f"; what was there is now {aside.name}" if aside else ""
-        said.append(f"{path.parent.name}/{name} {fault.partition(':')[0]}, is made again{kept}")
-    if path.is_dir():
-        set_aside(path)
-    path.unlink(missing_ok=True)
+        what = f"{path.parent.name}/{name} {fault.partition(':')[0]}, is made again"
+        said.append(what + kept_as(aside))
     return said
 
 
@@ -196,12 +208,6 @@ def _is_number(value: object) -> bool:
 
 def _maps_names(value: object, fits: Callable[[object], bool]) -> bool:
     return isinstance(value, dict) and all(map(fits, value.values()))
-
-
-def _is_below(name: str) -> bool:
-    """Whether a name stays in the folder that it counts from."""
-    path = PurePosixPath(name)
-    return not path.is_absolute() and ".." not in path.parts and "\0" not in name
 
 
 def now() -> str:

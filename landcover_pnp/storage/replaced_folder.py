@@ -38,10 +38,8 @@ def replaced(owner: OwnedFolder, name: str) -> Iterator[Path]:
         RequestError: If a file of the new folder has the name of one that is not ours.
     """
     folder = owner.path / name
-    staging = folder.with_name(f"{PARTIAL}{folder.name}")
-    previous = folder.with_name(f"{PREVIOUS}{folder.name}")
-    beside = [path.relative_to(owner.path).as_posix() for path in (staging, previous)]
-    owner.claim(*beside)
+    staging, previous = beside(folder)
+    owner.claim(*(path.relative_to(owner.path).as_posix() for path in (staging, previous)))
     if previous.exists() and not folder.exists():
         previous.rename(folder)
     for leftover in (staging, previous):
@@ -68,6 +66,11 @@ def replaced(owner: OwnedFolder, name: str) -> Iterator[Path]:
         shutil.rmtree(previous, ignore_errors=True)
         ours = {n for n in owner.names if n.startswith(f"{name}/")}
         owner.disown(*(ours - {f"{name}/{file}" for file in written}))
+
+
+def beside(folder: Path) -> tuple[Path, Path]:
+    """The names of the new and the old folder while one takes the other's place."""
+    return folder.with_name(f"{PARTIAL}{folder.name}"), folder.with_name(f"{PREVIOUS}{folder.name}")
 
 
 def _files(folder: Path) -> Iterator[Path]:

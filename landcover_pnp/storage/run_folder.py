@@ -7,8 +7,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from landcover_pnp.storage.owned_folder import OwnedFolder, TileNames, held, require_apart
-from landcover_pnp.storage.records import RECORD
+from landcover_pnp.storage.marker import MARKER, TILE, TileNames
+from landcover_pnp.storage.owned_folder import OwnedFolder, held, require_apart
+from landcover_pnp.storage.records import RECORD, Record
+from landcover_pnp.storage.replaced_folder import beside
 
 KIND = "map run"
 """What the marker of a run folder says."""
@@ -21,6 +23,19 @@ METHODS = ("map", "evidence", "weak_labels")
 
 STUDENT = "student"
 """Probabilities at the image's resolution, of a run with a student."""
+
+RASTERS = ("landcover", "confidence", "entropy", "evidence", "weak_labels")
+"""Class and percent rasters of a finished map."""
+
+_SCENE = (
+    *(f"{n}.tif" for n in ("image", "valid", "nlcd", "truth", "roads", "buildings", "water")),
+    "scene.json",
+    RECORD,
+)
+"""Names of a prepared scene's files."""
+
+_PUBLISHED = ("second_class", "probabilities", "image", "truth", "errors")
+"""Rasters that ``publish`` makes besides ``RASTERS``."""
 
 PLACES = ("scene", "sources", "tiles", "student", "probabilities", "products", "zonal")
 """Folders below the run folder that are the run's."""
@@ -52,6 +67,11 @@ class RunFolder:
         return self.path / "journal.jsonl"
 
     @property
+    def marker(self) -> Path:
+        """What makes the folder one of ours, see ``owned_folder``."""
+        return self.path / MARKER
+
+    @property
     def preview(self) -> Path:
         """Finished tiles as one map, while the run is at work."""
         return self.path / "preview.vrt"
@@ -75,6 +95,11 @@ class RunFolder:
     def scene(self) -> Path:
         """The prepared scene."""
         return self.path / "scene"
+
+    @property
+    def scene_record(self) -> Path:
+        """Record of the prepared scene."""
+        return self.scene / RECORD
 
     @property
     def sources(self) -> Path:
@@ -122,6 +147,16 @@ class RunFolder:
         return self.probabilities / RECORD
 
     @property
+    def model(self) -> Path:
+        """The run's own student, see ``student.stored_model``."""
+        return self.student / "model.safetensors"
+
+    @property
+    def published_record(self) -> Path:
+        """Record of what ``publish`` has made."""
+        return self.path / "published.json"
+
+    @property
     def student_record(self) -> Path:
         """Record of the run's own student."""
         return self.student / RECORD
@@ -148,9 +183,36 @@ class RunFolder:
         """Name of a path below the run folder, as claims and messages have it."""
         return path.relative_to(self.path).as_posix()
 
+    def lost(self) -> Iterator[str]:
+        """Names of files there that are ours by all that is known, for where the marker is lost."""
+        yield from filter(self._is_there, self.names(RASTERS, student=True))
+        yield from filter(self._is_there, map(self.name, (self.model, *self._further())))
+        scenes = [self.scene, *(p.parent for p in sorted(self.sources.glob(f"*/{RECORD}")))]
+        for folder in scenes:
+            names = [folder / name for name in _SCENE]
+            names.append(folder.with_name(f"{folder.name}-inputs.json"))
+            yield from filter(self._is_there, map(self.name, names))
+        yield from filter(self._is_there, (self.name(self.products / n) for n in published_names()))
+        for folder in filter(Path.is_dir, (*scenes, self.products)):
+            yield from map(self.name, beside(folder))
+        for folder in filter(Path.is_dir, (self.tiles, self.student)):
+            yield from (self.name(p) for p in folder.iterdir() if TILE.fullmatch(p.name))
+        for path in sorted(self.zonal.glob("*.json")):
+            record = Record.read(path)
+            files = [path, *(self.zonal / name for name in record.files)] if record else []
+            yield from filter(self._is_there, map(self.name, files))
+
+    def _further(self) -> tuple[Path, ...]:
+        """What commands besides ``map`` write into the run folder itself."""
+        student = raster_files(self.raster(STUDENT))
+        return self.report, self.published_record, self.trained_summary, *student
+
+    def _is_there(self, name: str) -> bool:
+        return (self.path / name).is_file()
+
     def held(self, names: Iterable[str] = ()) -> AbstractContextManager[OwnedFolder]:
         """Takes and holds the folder, see ``owned_folder.held``."""
-        return held(self.path, KIND, SIGNS, names)
+        return held(self.path, KIND, SIGNS, names, self.lost)
 
     def names(self, rasters: Iterable[str], *, student: bool) -> Iterator[str]:
         """Names that a map run writes, besides tiles, scene and sources.
@@ -182,13 +244,25 @@ class RunFolder:
         """
         places = [self.path / place for place in PLACES]
         single = (self.settings, self.summary, self.journal, self.preview, self.overview)
-        rasters = [self.path / f"{s}.tif" for s in ("landcover", "confidence", "entropy", *METHODS)]
-        require_apart(inputs, [*places, *single, *rasters])
+        require_apart(inputs, [*places, *single, *map(self.raster, (*RASTERS, METHODS[0]))])
 
 
 def raster_files(path: Path) -> tuple[Path, ...]:
     """A raster that this package writes, and what may lie beside it."""
     return path, path.with_name(f"{path.name}.aux.xml"), path.with_suffix(".qml")
+
+
+def with_sidecars(rasters: Iterable[Path]) -> Iterator[Path]:
+    """Rasters with what lies beside them of ``raster_files``."""
+    return (file for path in rasters for file in raster_files(path) if file.is_file())
+
+
+def published_names() -> Iterator[str]:
+    """Names of all files that ``publish`` makes."""
+    for stem in (*RASTERS, *_PUBLISHED):
+        yield from (file.name for file in raster_files(Path(f"{stem}.tif")))
+    yield from (f"landcover.{kind}" for kind in ("gpkg", "qlr", "qgz"))
+    yield from ("report.html", "item.json")
 
 
 def tile_names(folder: str, shape: tuple[int, int], endings: Iterable[str]) -> TileNames:

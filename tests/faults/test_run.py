@@ -312,9 +312,9 @@ def test_verify_reads_every_pixel(run: Path, capsys: pytest.CaptureFixture[str])
     (run / "entropy.tif").unlink()
     assert main(["verify", str(run)]) == 1
     said = capsys.readouterr()
-    assert "landcover.tif: " in said.err
-    assert "entropy.tif: missing" in said.err
-    assert "tiles/r0000c0001_map.tif: sha256 is" in said.err
+    assert "landcover.tif has been changed" in said.err
+    assert "entropy.tif is missing" in said.err
+    assert "tiles/r0000c0001_map.tif has been changed since it was written: sha256" in said.err
     assert "3 files are damaged" in said.out
     assert main(["verify", str(run / "nothing")]) == 2
 

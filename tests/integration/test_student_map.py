@@ -24,7 +24,7 @@ from landcover_pnp.pipeline.train_student import train_student
 from landcover_pnp.products.dataset import open_run
 from landcover_pnp.products.publishing import publish_run
 from landcover_pnp.products.zonal import zonal
-from landcover_pnp.storage.journal import run_status
+from landcover_pnp.storage.run_status import run_status
 from landcover_pnp.student.settings import ForestSettings, StudentSettings
 
 WORDS = [

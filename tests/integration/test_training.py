@@ -38,7 +38,8 @@ from landcover_pnp.prior.settings import (
     TrainPriorSettings,
 )
 from landcover_pnp.prior.training import RECORD, train_prior
-from landcover_pnp.storage.owned_folder import MARKER, make_owned
+from landcover_pnp.storage.marker import MARKER
+from landcover_pnp.storage.owned_folder import make_owned
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,16 @@
 """Files of ours: what is wrong with one is seen, what somebody changed is never lost."""
 
 import os
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
+import geopandas
 import numpy as np
 import pytest
 import rasterio
+import shapely
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from rasterio.errors import RasterioDeprecationWarning
@@ -147,3 +151,20 @@ def test_statistics_that_qgis_adds_are_no_damage(tmp_path: Path) -> None:
     assert file_fault(aux, expected) is None
     aux.write_bytes(aux.read_bytes().replace(b"water", b"wader"))
     assert file_fault(aux, expected) is not None
+
+
+def test_a_geopackage_that_qgis_has_opened_is_not_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "map.gpkg"
+    geopandas.GeoDataFrame(geometry=[shapely.box(0, 0, 1, 1)], crs=26917).to_file(path)
+    before, expected = path.read_bytes(), content_hash(path)
+    for mode in ("wal", "delete"):  # what QGIS sets when it opens and when it closes one
+        with closing(sqlite3.connect(path)) as database:
+            assert database.execute(f"PRAGMA journal_mode = {mode}").fetchone() == (mode,)
+        assert path.read_bytes() != before
+        assert file_fault(path, expected) is None
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE gpkg_contents SET description = 'mine'")
+    assert file_fault(path, expected) is not None
+    path.write_bytes(before)
+    flip(path)
+    assert file_fault(path, expected) is not None

@@ -12,9 +12,8 @@ from landcover_pnp.storage.records import file_hash
 
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Files that were read in full; any age of a file will do to keep its hash."""
+    """Files that were read in full."""
     files: list[Path] = []
-    monkeypatch.setattr(hashes, "SETTLED_S", -1.0)
     monkeypatch.setattr(hashes, "file_hash", lambda file: files.append(file) or file_hash(file))
     return files
 
@@ -29,7 +28,7 @@ def test_a_file_is_read_once_and_its_hash_outlives_the_process(
 ) -> None:
     file = written(tmp_path / "image", "before")
     for _ in range(3):
-        assert HashBook(tmp_path / "book.json").file_hash(file) == file_hash(file)
+        assert asked(tmp_path / "book.json", file) == [file_hash(file)]
     assert read == [file]
 
 
@@ -66,14 +65,45 @@ def test_a_changed_file_of_the_same_size_is_read_again(
     assert len(read) == 2
 
 
-def test_the_hash_of_a_file_just_written_is_not_kept(
+def asked(book: Path, *files: Path) -> list[str]:
+    kept = HashBook(book)
+    found = [kept.file_hash(file) for file in files]
+    kept.save()
+    return found
+
+
+def test_a_file_just_written_is_read_when_a_change_would_be_seen(
     tmp_path: Path, read: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hashes, "SETTLED_S", 60.0)
+    slept: list[float] = []
+    monkeypatch.setattr(hashes, "STEP_S", 60.0)
+    monkeypatch.setattr(hashes.time, "sleep", slept.append)
+    file = written(tmp_path / "image", "before")
+    assert asked(tmp_path / "book.json", file) == asked(tmp_path / "book.json", file)
+    assert read == [file]
+    assert len(slept) == 1
+    assert 0 < slept[0] <= 60
+
+
+def test_a_file_on_another_clock_is_read_again(
+    tmp_path: Path, read: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hashes.time, "time", lambda: 0.0)
     file = written(tmp_path / "image", "before")
     for _ in range(2):
-        HashBook(tmp_path / "book.json").file_hash(file)
+        asked(tmp_path / "book.json", file)
     assert len(read) == 2
+
+
+def test_a_book_that_says_all_is_not_written_again(tmp_path: Path) -> None:
+    book = tmp_path / "book.json"
+    files = [written(tmp_path / name, name) for name in ("b", "a", "c")]
+    asked(book, *files)
+    before = book.stat().st_mtime_ns, book.read_bytes()
+    asked(book, *files[::-1])
+    assert (book.stat().st_mtime_ns, book.read_bytes()) == before
+    asked(book, *files[:2])
+    assert str(files[2]) not in book.read_text()
 
 
 @pytest.mark.parametrize("damaged", ["", "{", "[1]", "null", '{"image": 3}'])
@@ -81,5 +111,5 @@ def test_a_damaged_book_is_begun_anew(damaged: str, tmp_path: Path, read: list[P
     file = written(tmp_path / "image", "before")
     book = written(tmp_path / "book.json", damaged.replace("image", str(file)))
     for _ in range(2):
-        assert HashBook(book).file_hash(file) == file_hash(file)
+        assert asked(book, file) == [file_hash(file)]
     assert len(read) == 1

@@ -185,6 +185,32 @@ def test_a_stale_lock_is_taken_over(tmp_path: Path) -> None:
         assert json.loads((tmp_path / "run" / ".lock").read_text())["pid"] == os.getpid()
 
 
+def odd_locks() -> dict[str, object]:
+    whole = {"pid": 2**22 - 1, "host": socket.gethostname(), "start": "yesterday", "boot": "other"}
+    return {
+        **{text: text for text in ("", "{", "null", "5", '"text"', "[]", "{}", "[" * 100_000)},
+        "not text": b"\x80\x04\xff",
+        **{f"{k} {v!r}": json.dumps({**whole, k: v}) for k in whole for v in (None, [], -1, 1e99)},
+        "another key": json.dumps({**whole, "x": 1}),
+        "a folder": Path.mkdir,
+        "a pipe": os.mkfifo,
+        "a link to nowhere": lambda lock: lock.symlink_to("nowhere"),
+    }
+
+
+@pytest.mark.parametrize("odd", odd_locks())
+def test_an_odd_lock_is_nobody_s(odd: str, tmp_path: Path) -> None:
+    lock_file, content = tmp_path / ".lock", odd_locks()[odd]
+    if callable(content):
+        content(lock_file)
+    else:
+        lock_file.write_bytes(content if isinstance(content, bytes) else str(content).encode())
+    assert lock.owner(tmp_path) is None
+    with locked(tmp_path):
+        assert json.loads(lock_file.read_text())["pid"] == os.getpid()
+    assert not os.path.lexists(lock_file)
+
+
 def test_a_lock_that_a_killed_container_left_is_taken_over(tmp_path: Path) -> None:
     """Started again, it has the same name, and its first process the same number."""
     owner = {"pid": os.getpid(), "host": socket.gethostname(), "start": "yesterday"}

@@ -19,7 +19,7 @@ from landcover_pnp.scenes.rasters import plan_scene
 from landcover_pnp.scenes.settings import EnviroAtlasTile, RasterFiles, SyntheticSettings
 from landcover_pnp.scenes.synthetic import write_city
 from landcover_pnp.storage.owned_folder import OwnedFolder
-from landcover_pnp.storage.records import Record, file_hashes, ingredients, write_json
+from landcover_pnp.storage.records import Record, file_hashes, ingredients, make_way, write_json
 
 _CITIES = "cities"
 
@@ -79,7 +79,7 @@ def open_city(city: TransferCity, owned: OwnedFolder) -> City:
     record, _ = Record.standing(note, made_of)
     if record is None:
         start = time.monotonic()
-        owned.remove(f"{_CITIES}/{note.name}")  # of an older drawing, whose files go one by one
+        make_way(note)
         summary = write_city(plan, drawn / city.name)
         files = file_hashes(drawn, sorted(summary.folder.iterdir()))
         record = Record("done", made_of, time.monotonic() - start, files=files)

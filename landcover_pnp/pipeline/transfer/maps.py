@@ -6,7 +6,7 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +14,8 @@ from landcover_pnp.pipeline.transfer.methods import FROM_RUN, TITLES, Predictor,
 from landcover_pnp.pipeline.transfer.settings import TransferMethod
 from landcover_pnp.storage.atomic import completed
 from landcover_pnp.storage.owned_folder import OwnedFolder
-from landcover_pnp.storage.records import Record, file_hashes
-from landcover_pnp.storage.run_folder import RunFolder, raster_files
+from landcover_pnp.storage.records import Record, file_hashes, make_way
+from landcover_pnp.storage.run_folder import RunFolder, raster_files, with_sidecars
 from landcover_pnp.student.mapped_scene import map_with_model, publish_map
 
 Trained = dict[tuple[TransferMethod, int], Predictor]
@@ -58,7 +58,12 @@ class MethodMap:
 
 
 def made_or_kept(
-    work: Work, folder: Path, name: str, trained: Trained, owned: OwnedFolder
+    work: Work,
+    folder: Path,
+    name: str,
+    trained: Trained,
+    owned: OwnedFolder,
+    say: Callable[[str], None],
 ) -> tuple[Record, bool]:
     """Makes a method's maps of a city, unless those of an earlier run can stand.
 
@@ -68,6 +73,7 @@ def made_or_kept(
         name: Name of the files.
         trained: What was learned so far; grows.
         owned: The transfer run.
+        say: Called with a sentence on each file that was not as it had been written.
 
     Returns:
         The maps' record, whose figures have ``memory_mb``, and whether they were kept.
@@ -79,7 +85,6 @@ def made_or_kept(
     record, _ = Record.standing(folder / f"{name}.json", made_of)
     if record is not None:
         return record, True
-    # Of older maps, which go one by one: were this cut short, it would vouch for a mixture.
     note = (folder / f"{name}.json").relative_to(owned.path).as_posix()
     maps = [
         file.relative_to(owned.path).as_posix()
@@ -88,7 +93,8 @@ def made_or_kept(
         for file in raster_files(path)
     ]
     owned.claim(note, *maps)
-    owned.remove(note)
+    for said in make_way(owned.path / note):
+        say(said)
     start = time.process_time()
     paths = list(_write(work, folder, name, trained))
     seconds = time.process_time() - start
@@ -113,10 +119,10 @@ def _write(work: Work, folder: Path, name: str, trained: Trained) -> Iterator[Pa
         if work.method in FROM_RUN:
             with completed(probabilities) as partial:
                 shutil.copyfile(RunFolder(mapped_scene.run).probability(work.method), partial)
-            yield publish_map(folder / tile, name)
+            map_ = publish_map(folder / tile, name)
         else:
-            yield map_with_model(mapped_scene, *predict(mapped_scene), folder / tile, name)
-        yield probabilities
+            map_ = map_with_model(mapped_scene, *predict(mapped_scene), folder / tile, name)
+        yield from with_sidecars([map_, probabilities])
 
 
 def _learned(work: Work, trained: Trained) -> Predictor:

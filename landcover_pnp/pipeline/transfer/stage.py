@@ -203,7 +203,7 @@ class _MatrixSource:
         folder = self.run / city.name / matrix_source
         first = work.seed == self.settings.seeds[0]
         name = work.method if first else f"{work.method}-seed{work.seed}"
-        record, kept = made_or_kept(work, folder, name, self._trained, self._owned)
+        record, kept = made_or_kept(work, folder, name, self._trained, self._owned, self.say)
         if not kept:
             self.say(f"{city.name}, {matrix_source}, {name}: {record.seconds:.0f} s")
         return MethodMap(

@@ -1,0 +1,121 @@
+"""Stages of a map run that come after the tiles: mosaic, student, rasters of the map."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from landcover_pnp.pipeline.mosaic import TileResults, blend_tiles
+from landcover_pnp.pipeline.overview import write_overview
+from landcover_pnp.pipeline.progress import Watch
+from landcover_pnp.pipeline.student_tiles import StudentJob, join_tiles, student_tile, trained
+from landcover_pnp.pipeline.tile_counts import TileCounts, run_tiles
+from landcover_pnp.pipeline.tiles import Tiled, TileJob
+from landcover_pnp.pipeline.workers.task_pool import TaskPool
+from landcover_pnp.products.rasters import PRODUCTS, drawn_by, provenance_tags, write_products
+from landcover_pnp.scenes.scene import Scene
+from landcover_pnp.storage.owned_folder import OwnedFolder
+from landcover_pnp.storage.records import (
+    Ingredients,
+    Record,
+    file_hashes,
+    fingerprint,
+    ingredients,
+    make_way,
+)
+from landcover_pnp.storage.run_folder import METHODS, STUDENT, RunFolder, tile_names, with_sidecars
+from landcover_pnp.student.settings import StudentSettings
+
+
+def own_tiles(job: Tiled, owned: OwnedFolder) -> None:
+    """Claims the names of a job's tiles, and removes those of a grid the run had before."""
+    folder = job.out.relative_to(owned.path.absolute()).as_posix()
+    tiles = tile_names(folder, job.grid.shape, job.endings)
+    owned.claim(tiles=tiles)
+    owned.remove_other_tiles(tiles)
+
+
+def blend_map(job: TileJob, tiles: TileCounts, run: Path, watch: Watch) -> Ingredients:
+    """Blends the tiles' probabilities by every method; returns what they are made of."""
+    results = TileResults(job.grid, job.out, tiles.done)
+    cut = {"core_px": job.grid.core_px, "halo_px": job.grid.halo_px}
+    made_of = {**job.made_of, **ingredients(tiles=cut), "finished tiles": tiles.hash}
+
+    def blend() -> Iterator[Path]:
+        for method in METHODS:
+            yield blend_tiles(results, method, RunFolder(run).probability(method))
+
+    _stage("mosaic", RunFolder(run).mosaic_record, made_of, blend, watch)
+    return made_of
+
+
+def draw_map(
+    mosaic: Ingredients,
+    student: StudentSettings,
+    tiles: TileCounts,
+    inferred: TileJob,
+    task_pool: TaskPool,
+    owned: OwnedFolder,
+    watch: Watch,
+) -> Ingredients:
+    """Trains the student and lets it draw the finished tiles; returns what they are made of."""
+    start, run = time.monotonic(), owned.path
+    paths = RunFolder(run)
+    owned.claim(paths.name(paths.model))
+    made_of = {"mosaic": fingerprint(mosaic), **ingredients(student=student)}
+    model_hash = trained(run, student, made_of, watch).files[paths.model.name]
+    watch.stage("student", time.monotonic() - start)
+    job = StudentJob(run.absolute(), inferred.grid, student, model_hash, made_of)
+    own_tiles(job, owned)
+    start, drawn = time.monotonic(), TileCounts()
+    watch.say("the student draws the map, tile by tile")
+    wanted = [tile for tile in job.grid if tile.id in tiles.done]
+    for _ in run_tiles(job, student_tile, wanted, drawn, task_pool, watch):
+        pass
+    watch.stage("student's tiles", time.monotonic() - start)
+    tiles.failed.update(drawn.failed)
+    path = paths.probability(STUDENT)
+    made_of = {**made_of, "finished tiles": drawn.hash}
+
+    def join() -> Iterator[Path]:
+        yield join_tiles(job, drawn.done, path)
+
+    _stage("student's mosaic", paths.student_mosaic_record, made_of, join, watch)
+    return made_of
+
+
+def write_map(
+    job: TileJob, scene: Scene, mosaic: Ingredients, student: bool, run: Path, watch: Watch
+) -> list[Path]:
+    """Writes the products and the overview of what has been blended or drawn."""
+    paths = RunFolder(run)
+
+    def publish() -> Iterator[Path]:
+        tags = provenance_tags(job.made_of)
+        products = drawn_by(PRODUCTS, student)
+        yield from with_sidecars(write_products(paths.probabilities, run, tags, products))
+        yield write_overview(run)
+
+    made_of = ingredients(
+        mosaic=fingerprint(mosaic),
+        scene=fingerprint(scene.made_of),  # truth too: the overview shows it
+        products=list(PRODUCTS),
+    )
+    _stage("products", paths.rasters_record, made_of, publish, watch)
+    return [paths.raster(stem) for stem in PRODUCTS]
+
+
+def _stage(
+    name: str, path: Path, made_of: Ingredients, work: Callable[[], Iterable[Path]], watch: Watch
+) -> None:
+    """Does work whose files lie beside its record, unless they can stay as they are."""
+    start = time.monotonic()
+    record, differing = Record.standing(path, made_of)
+    if record is None:
+        told = ", ".join(differing)
+        why = [f"{name} made again, changed since the last run: {told}"] if told else []
+        watch.work(*why, *make_way(path))
+        files = file_hashes(path.parent, work())
+        Record("done", made_of, time.monotonic() - start, files=files).write(path)
+    watch.stage(name, time.monotonic() - start)
