@@ -146,10 +146,6 @@ BASES: dict[str, tuple[str, ...]] = {
 
 OTHERS: dict[str, tuple[str, ...]] = {
     "scene.rasters": BASES["scene.enviroatlas"],
-    "scene.enviroatlas": (
-        *("null", "--scene.rasters.image", "{folder}/image.tif"),
-        *("--scene.rasters.nlcd", "{folder}/nlcd.tif"),
-    ),
     "scene.enviroatlas.root": ("{folder}/other/atlas",),
     "scene.enviroatlas.city": ("b",),
     "scene.enviroatlas.split": ("val",),
@@ -157,6 +153,7 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "scene.rasters.image": ("{folder}/other/image.tif",),
     "scene.rasters.image_root": ("{folder}/other",),
     "scene.rasters.image_crs": ("null",),
+    "scene.rasters.bands": ("[green, red, blue, nir]",),
     "scene.rasters.nlcd": ("{folder}/other/nlcd.tif",),
     "scene.rasters.roads.path": ("{folder}/other/roads.gpkg",),
     "scene.rasters.roads.layer": ("side",),
@@ -178,7 +175,6 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "weak_labels.source_scenes": ("[{folder}/other/source.yaml]",),
     "inference.prior": ("{folder}/other/prior",),
     "inference.constraints.weights": ("{mutual_information: 0.5}",),
-    "inference.algorithm1.recipe": ("null",),
     "student.forest.radii_m": ("[2.0, 4.0]",),
     "student.unet.channels": ("[16]",),
     "scheduler": ("{scheduler}",),
@@ -210,6 +206,11 @@ def base_of(name: str) -> tuple[str, ...]:
     """Words of the map in which a setting means something."""
     above = (words for part, words in BASES.items() if f"{name}.".startswith(f"{part}."))
     return next(above, ())
+
+
+def word(value: object) -> str:
+    """A value as the command line takes it."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def placed(words: Iterable[str], **places: object) -> list[str]:
@@ -247,8 +248,11 @@ def law(name: str, base: tuple[str, ...], runs: Runs, folder: Path, **places: ob
     """Changes a setting of a finished run of some words; returns what is made again."""
     run, first = runs.copy_of(base, folder / "run"), runs.settings(*base)
     kind = leaves(MapSettings)[name]
-    other = OTHERS.get(name) or (json.dumps(another(kind, value_of(first, name))),)
-    settings = runs.settings(*base, f"--{name}", *other, **places)
+    if name == "scene.enviroatlas":  # a user's own files take its place
+        settings = runs.settings(*NO_STUDENT)
+    else:
+        other = OTHERS.get(name) or (word(another(kind, value_of(first, name))),)
+        settings = runs.settings(*base, f"--{name}", *other, **places)
     assert plain(settings) != plain(first)
     before = stamps(run)
     map_city(settings, run)
