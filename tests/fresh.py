@@ -11,7 +11,17 @@ from typing import Any
 
 from landcover_pnp.config import keys, plain
 
-VOLATILE = ("seconds", "finished", "command", "done", "kept", "memory_mb", "states", "check")
+VOLATILE = (
+    "seconds",
+    "finished",
+    "command",
+    "done",
+    "kept",
+    "memory_mb",
+    "states",
+    "stages",
+    "check",
+)
 """Keys of JSON files that tell of the way a result came about, not of the result."""
 
 OF_THE_WAY = ("journal.jsonl", "-inputs.json", ".lock", ".landcover.json")

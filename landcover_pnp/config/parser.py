@@ -181,6 +181,8 @@ class SettingsParser(ArgumentParser):
             require_plain(key.kind if key else action.type, f"--{name}", value)
             if value == "" and (action.type is Path or (key and Path in leaves(key.kind))):
                 raise refused(Path, "", name, COMMAND_LINE)
+            if key and key.block:  # the whole block, given after parts of it, takes their place
+                options = [o for o in options if not o.startswith(f"--{name}.")]
             options.append(f"--{name}={modern(value, words_by_key.get(name, {}))}")
         self._require_arguments(paths)
         return [*options, "--", *paths] if paths else options

@@ -189,3 +189,13 @@ def test_old_words_are_read_on_the_command_line_too() -> None:
         "source_repaired is called source_refined",
     ]
     assert all(any(name in str(w.message) for w in said) for name in names)
+
+
+def test_a_block_given_after_its_parts_takes_their_place(tmp_path: Path) -> None:
+    config = tmp_path / "city.yaml"
+    config.write_text("scene: {}\nstudent: {model: forest}\n")
+    parts = ["--student.rounds", "1", "--student.forest.trees", "6"]
+    assert load_settings(MapSettings, config, [*parts, "--student", "null"]).student is None
+    kept = load_settings(MapSettings, config, ["--student", "null", *parts]).student
+    assert kept is not None
+    assert kept.rounds == 1
