@@ -49,6 +49,7 @@ def test_fingerprints_differ_exactly_when_something_changed(a: dict, b: dict) ->
     )
     assert not changed(a, a)
     assert changed(a, b) == changed(b, a)
+    assert set(changed(a, {})) == {name for name, value in a.items() if value is not None}
 
 
 def test_a_record_comes_back(tmp_path: Path) -> None:
@@ -90,6 +91,9 @@ def test_any_json_is_a_record_or_none(
 def test_a_record_names_no_file_outside_its_folder(tmp_path: Path, name: str) -> None:
     Record("done", {}, 1).write(tmp_path / "r.json")
     sound = json.loads((tmp_path / "r.json").read_text())
+    del sound["check"]
+    write_checked(tmp_path / "r.json", {**sound, "files": {"a/map.tif": "0"}})
+    assert Record.read(tmp_path / "r.json") is not None
     write_checked(tmp_path / "r.json", {**sound, "files": {name: "0"}})
     assert Record.read(tmp_path / "r.json") is None
 
