@@ -19,7 +19,7 @@ from rasterio.vrt import WarpedVRT
 from landcover_pnp.errors import GridError
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import CLASS_COUNT, NO_DATA, WORKING, LandClass, Legend, to_working
-from landcover_pnp.products.page import Html, escaped, page, picture, swatch, table
+from landcover_pnp.products.page import render
 from landcover_pnp.products.pictures import class_picture, thinned
 from landcover_pnp.products.rasters import SOFTWARE
 from landcover_pnp.products.styles import ClassStyle, qml
@@ -199,29 +199,21 @@ def _write_difference(
 def _report(a: Path, b: Path, comparison: Comparison, legend: Legend) -> str:
     hectares = comparison.transitions * comparison.pixel_m2 / 1e4
     rows = [
-        (Html(swatch(c.colour) + escaped(c.name)), *(f"{v:,.2f}" for v in row), f"{row.sum():,.2f}")
+        (c, *(f"{v:,.2f}" for v in row), f"{row.sum():,.2f}")
         for c, row in zip(WORKING.classes, hectares, strict=True)
     ]
-    rows.append(("in B", *(f"{v:,.2f}" for v in hectares.sum(axis=0)), f"{hectares.sum():,.2f}"))
-    picture_px = class_picture(thinned(comparison.folder / "difference.tif", 1400)[0], legend)
+    together = f"{hectares.sum():,.2f}"
     largest = sorted(comparison.rows, key=lambda row: -row[2])
-    changes = [(f"{x} to {y}", f"{ha:,.2f}") for x, y, _, ha in largest if x != y]
-    body = [
-        Html("<h1>What differs</h1>"),
-        Html(f'<p class="quiet">A: {escaped(a)}<br>B: {escaped(b)}</p>'),
-        *(Html(f'<p class="warning">{escaped(note)}</p>') for note in comparison.notes),
-        Html(
-            f"<p>{comparison.changed:.1%} of {hectares.sum():,.2f} ha have another class in B.</p>"
-        ),
-        Html("<h2>Hectares by class in A (rows) and in B (columns)</h2>"),
-        table(["in A", *WORKING.names, "together"], rows),
-        Html("<h2>Where</h2>"),
-        Html(f"<figure class=map>{picture(picture_px, 'difference map')}</figure>"),
-        Html(
-            '<p class="quiet">Unchanged ground is nearly white, changed ground has the colour of '
-            "its class in B.</p>"
-        ),
-        Html("<h2>Changes, the largest first</h2>"),
-        table(["change", "hectares"], changes),
-    ]
-    return page("What differs", "\n".join(body))
+    return render(
+        "comparison.html",
+        title="What differs",
+        a=a,
+        b=b,
+        notes=comparison.notes,
+        changed=f"{comparison.changed:.1%}",
+        together=together,
+        head=["in A", *WORKING.names, "together"],
+        rows=[*rows, ("in B", *(f"{v:,.2f}" for v in hectares.sum(axis=0)), together)],
+        map=class_picture(thinned(comparison.folder / "difference.tif", 1400)[0], legend),
+        changes=[(f"{x} to {y}", f"{ha:,.2f}") for x, y, _, ha in largest if x != y],
+    )

@@ -3,76 +3,50 @@
 from __future__ import annotations
 
 import base64
-import html
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 from PIL import Image
 
-
-class Html(str):
-    """Text that is HTML already; everything else is escaped where it enters a page."""
-
-    __slots__ = ()
+OWN = "landcover_pnp.products"
+"""Package of the templates that all pages share."""
 
 
-def escaped(value: object) -> Html:
-    """A value as HTML: ``Html`` as it is, anything else as text with ``& < > " '`` escaped."""
-    return value if isinstance(value, Html) else Html(html.escape(str(value)))
-
-
-def page(title: str, body: str) -> str:
+def render(template: str, package: str = OWN, **content: object) -> str:
     """A whole HTML document that needs no other file and no network.
 
-    Its content security policy allows inline styles, inline scripts and ``data:`` pictures, and
-    nothing from anywhere else: a page that would call home does not work, so it is noticed.
+    Its content security policy (``page.html``) allows inline styles, inline scripts and ``data:``
+    pictures, and nothing from anywhere else.
 
     Args:
-        title: Title of the document; text.
-        body: Inner HTML of ``<main>``, its parts escaped by ``escaped``, ``table``, ``picture``.
+        template: Name of a template that extends ``page.html`` and may use ``macros.html``.
+        package: Package whose folder ``templates`` holds it.
+        **content: What the template names; texts are escaped wherever they enter the page.
 
     Returns:
         The document, UTF-8 when it is written.
     """
-    return _DOCUMENT.format(title=escaped(title), style=_STYLE, body=body)
+    return environment(package).get_template(template).render(content)
 
 
-def table(head: Sequence[object], rows: Iterable[Sequence[object]]) -> Html:
-    """A table; columns whose cells are all numbers (``12``, ``3.4 %``, ``-``) stand right.
-
-    Args:
-        head: Texts of the head row, one a column.
-        rows: Cells of each row, one a column; ``Html`` or text.
-
-    Returns:
-        ``<table>``.
-    """
-    cells = [[escaped(cell) for cell in row] for row in rows]
-    numeric = [
-        bool(cells) and all(_is_number(row[column]) for row in cells) for column in range(len(head))
-    ]
-
-    def line(tag: str, row: Iterable[Html]) -> str:
-        marked = zip(row, numeric, strict=True)
-        return "".join(f"<{tag}{' class=number' * right}>{c}</{tag}>" for c, right in marked)
-
-    body = "".join(f"<tr>{line('td', row)}</tr>\n" for row in cells)
-    top = line("th", map(escaped, head))
-    return Html(f"<table>\n<thead><tr>{top}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>\n")
-
-
-def picture(source: NDArray[np.uint8] | Path, text: str) -> Html:
-    """An ``<img>`` that carries its pixels.
-
-    Args:
-        source: See ``data_uri``.
-        text: What is to be seen, for those who cannot see it.
-    """
-    return Html(f'<img src="{data_uri(source)}" alt="{escaped(text)}">')
+@cache
+def environment(package: str) -> Environment:
+    """Where the templates of a package are found and how they are filled."""
+    environment = Environment(
+        loader=ChoiceLoader([PackageLoader(package), PackageLoader(OWN)]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {}  # the order of a mapping is kept
+    environment.filters.update(data_uri=data_uri, hex_colour=hex_colour, numeric=numeric_columns)
+    return environment
 
 
 def data_uri(source: NDArray[np.uint8] | Path) -> str:
@@ -93,68 +67,16 @@ def data_uri(source: NDArray[np.uint8] | Path) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 
-def swatch(colour: Sequence[int]) -> Html:
-    """A small square of a colour (red, green, blue, 0 to 255), also when printed."""
-    return Html(f'<span class="swatch" style="background: {hex_colour(colour)}"></span>')
-
-
 def hex_colour(colour: Sequence[int]) -> str:
     """``#rrggbb`` of red, green, blue, each 0 to 255."""
     return "#{:02x}{:02x}{:02x}".format(*colour[:3])
 
 
-def _is_number(text: Any) -> bool:
-    digits = str(text).strip(" %+-").replace(",", "").replace(".", "", 1)
+def numeric_columns(rows: Sequence[Sequence[object]], count: int) -> list[bool]:
+    """Which columns of a table hold numbers alone (``12``, ``3.4 %``, ``-``); none of no rows."""
+    return [bool(rows) and all(_is_number(str(row[i])) for row in rows) for i in range(count)]
+
+
+def _is_number(text: str) -> bool:
+    digits = text.strip(" %+-").replace(",", "").replace(".", "", 1)
     return digits.isdigit() or not digits
-
-
-_DOCUMENT = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; \
-style-src 'unsafe-inline'; script-src 'unsafe-inline'">
-<title>{title}</title>
-<style>
-{style}</style>
-</head>
-<body>
-<main>
-{body}
-</main>
-</body>
-</html>
-"""
-
-_STYLE = """\
-:root { color-scheme: light; }
-body { margin: 0; background: #fff; color: #222; font: 16px/1.5 system-ui, sans-serif; }
-main { max-width: 60rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
-h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .3rem; }
-h2 { font-size: 1.2rem; margin: 2.2rem 0 .6rem; border-bottom: 1px solid #ddd; }
-p { max-width: 46rem; margin: .5rem 0; }
-a { color: #07509e; }
-img { max-width: 100%; height: auto; image-rendering: pixelated; }
-figure { margin: 1rem 0; }
-.map img { width: 40rem; }
-figcaption, .quiet { color: #666; font-size: .9rem; }
-code, pre { font: .85em/1.4 ui-monospace, monospace; }
-table { border-collapse: collapse; margin: .8rem 0; font-size: .93rem; }
-th, td { padding: .25rem .9rem .25rem 0; text-align: left; vertical-align: top; }
-th { border-bottom: 2px solid #888; font-weight: 600; }
-td { border-bottom: 1px solid #e5e5e5; overflow-wrap: anywhere; }
-.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
-.wide { position: relative; left: 50%; transform: translateX(-50%); width: max-content;
-  max-width: 97vw; overflow-x: auto; font-size: .85rem; }
-.wide td { white-space: nowrap; }
-.warning { background: #fff4d6; border-left: 4px solid #d90; padding: .5rem .8rem; }
-.swatch { display: inline-block; width: 1em; height: 1em; margin-right: .5em;
-  vertical-align: -.12em; border: 1px solid #888; print-color-adjust: exact;
-  -webkit-print-color-adjust: exact; }
-@media print {
-  main { max-width: none; padding: 0; }
-  h2 { break-after: avoid; }
-  table, figure { break-inside: avoid; }
-}
-"""

@@ -162,7 +162,7 @@ def test_a_run_with_failed_tiles_says_so_everywhere(run: Path) -> None:
     assert tiles.total_bounds.tolist() == [586_120, 4_475_880, 586_240, 4_476_000]
     report = (folder / "report.html").read_text()
     assert '<p class="warning">1 of 4 tiles' in report
-    assert "no &lt;result&gt; &amp; &quot;no&quot; map" in report
+    assert "no &lt;result&gt; &amp; &#34;no&#34; map" in report
     assert "tiles without result" in (folder / "landcover.qlr").read_text()
 
 

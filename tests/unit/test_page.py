@@ -2,26 +2,32 @@
 
 import base64
 import io
+import re
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import UndefinedError
 from PIL import Image
 
-from landcover_pnp.products.page import Html, data_uri, escaped, page, picture, swatch, table
+from landcover_pnp.legend import LandClass
+from landcover_pnp.products.page import OWN, data_uri, environment, render
+
+PACKAGES = [OWN, "landcover_pnp.pipeline.transfer"]
 
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=30)
 
 
 class Reader(HTMLParser):
-    """Collects the texts of table cells, all tags and all addresses."""
+    """Collects the texts of table cells and by tag, all tags and all addresses."""
 
     def __init__(self) -> None:
         super().__init__()
         self.cells: list[str] = []
         self.tags: list[str] = []
+        self.texts: dict[str, str] = {}
         self.addresses: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -31,6 +37,8 @@ class Reader(HTMLParser):
             self.cells.append("")
 
     def handle_data(self, data: str) -> None:
+        if self.tags:
+            self.texts[self.tags[-1]] = self.texts.get(self.tags[-1], "") + data
         if self.tags and self.tags[-1] in ("td", "th") and self.cells:
             self.cells[-1] += data
 
@@ -42,28 +50,38 @@ def parsed(html: str) -> Reader:
     return reader
 
 
+def macro(call: str, **content: object) -> str:
+    """What a macro of the pages makes."""
+    source = '{% from "macros.html" import cell, picture, swatch, table %}' + call
+    return environment(OWN).from_string(source).render(content)
+
+
 @given(st.lists(st.tuples(TEXT, TEXT), max_size=4), st.tuples(TEXT, TEXT))
 def test_a_table_holds_its_texts_and_no_tag_of_theirs(
     rows: list[tuple[str, str]], head: tuple[str, str]
 ) -> None:
-    reader = parsed(table(head, rows))
+    reader = parsed(macro("{{ table(head, rows) }}", head=head, rows=rows))
     assert [c.rstrip("\n") for c in reader.cells] == [
         c.rstrip("\n") for row in [head, *rows] for c in row
     ]
     assert set(reader.tags) <= {"table", "thead", "tbody", "tr", "td", "th"}
 
 
-def test_html_is_taken_as_it_is_and_text_is_not() -> None:
-    assert escaped("<b>") == "&lt;b&gt;"
-    assert escaped(Html("<b>")) == "<b>"
-    assert '"' not in escaped('"')
+@given(TEXT)
+def test_a_class_stands_in_a_table_with_its_colour(name: str) -> None:
+    row = [LandClass(1, name, (1, 2, 255)), "<b>"]
+    text = macro("{{ table(['', ''], [row]) }}", row=row)
+    assert 'style="background: #0102ff"' in text
+    assert parsed(text).tags.count("span") == 1
+    assert "<b>" not in text
 
 
 @pytest.mark.parametrize(
     ("cells", "right"), [(["1", "2.5 %", "-"], True), (["1,200", "x"], False), ([], False)]
 )
 def test_only_columns_of_numbers_stand_right(cells: list[str], right: bool) -> None:
-    assert ("class=number" in table(["n"], [[c] for c in cells])) is right
+    text = macro("{{ table(['n'], rows) }}", rows=[[c] for c in cells])
+    assert ("class=number" in text) is right
 
 
 def test_a_picture_carries_its_pixels() -> None:
@@ -74,12 +92,88 @@ def test_a_picture_carries_its_pixels() -> None:
     np.testing.assert_array_equal(np.asarray(read), pixels)
 
 
-def test_a_page_needs_nothing_but_itself() -> None:
-    body = picture(np.zeros((2, 2), np.uint8), 'a "picture"') + swatch((1, 2, 3))
-    html = page("<Gewässer> & 'co'", body)
-    reader = parsed(html)
-    assert reader.addresses
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_template_escapes_and_fetches_nothing(package: str) -> None:
+    known = environment(package)
+    assert known.autoescape is True
+    names = known.list_templates()
+    assert {"page.html", "macros.html", "style.css"} < set(names)
+    for name in names:
+        source, _, _ = known.loader.get_source(known, name)
+        assert not re.search(r"\|\s*safe\b|autoescape|://|@import", source), name
+
+
+HOSTILE = """<evil a='"'>&amp;</script><script>alert(1)</script>"""
+ROWS = [(LandClass(1, HOSTILE, (0, 0, 0)), HOSTILE)]
+PIXELS = np.zeros((2, 2, 4), np.uint8)
+PAGES: dict[str, dict[str, object]] = {
+    "comparison.html": {
+        **dict.fromkeys(("a", "b", "changed", "together"), HOSTILE),
+        "notes": [HOSTILE],
+        "head": [HOSTILE, HOSTILE],
+        "rows": ROWS,
+        "map": PIXELS,
+        "changes": ROWS,
+    },
+    "report.html": {
+        **{key: [HOSTILE] for key in ("facts", "warnings", "notes")},
+        "pictures": {HOSTILE: data_uri(PIXELS), "land cover": data_uri(PIXELS)},
+        "ratio": "1 / 1",
+        "classes": [ROWS[0][0]],
+        "ramp": [(50, (1, 2, 3))],
+        "tiles_said": HOSTILE,
+        "areas": [(*ROWS[0], "1", "2")],
+        "scores": [(*ROWS[0], "1")],
+        "tiles": [(*ROWS[0], "1", "2", HOSTILE)],
+        **dict.fromkeys(("stages", "settings"), ROWS),
+    },
+    "transfer.html": {
+        "package": "landcover_pnp.pipeline.transfer",
+        "conditions": [HOSTILE],
+        "warnings": [HOSTILE],
+        "classes": [ROWS[0][0]],
+        "wrong": (1, 2, 3),
+        "no_map": HOSTILE,
+        "head": [HOSTILE, HOSTILE],
+        "cities": [
+            {
+                "title": HOSTILE,
+                "inputs": [(HOSTILE, PIXELS)],
+                "maps": {HOSTILE: [(HOSTILE, PIXELS)]},
+                "bars": PIXELS,
+                "details": PIXELS,
+                "scores": ROWS,
+                "ablation_head": [HOSTILE, HOSTILE],
+                "ablation": ROWS,
+            },
+            {"title": HOSTILE, "maps": {}},
+        ],
+    },
+}
+
+
+@pytest.mark.parametrize("template", PAGES)
+def test_texts_of_a_page_are_texts_and_it_needs_nothing_but_itself(template: str) -> None:
+    text = render(template, title=HOSTILE, **PAGES[template])  # type: ignore[arg-type]
+    reader = parsed(text)
+    assert "evil" not in reader.tags
+    assert reader.texts["title"].strip() == HOSTILE
+    assert reader.texts["h2"].startswith(HOSTILE) == (template == "transfer.html")
+    assert HOSTILE in reader.cells
+    scripts = reader.tags.count("script")
+    assert scripts == text.count("</script>") == (template == "report.html")
+    assert reader.addresses or scripts
     assert all(address.startswith("data:") for address in reader.addresses)
-    assert "default-src 'none'" in html
-    assert "<title>&lt;Gewässer&gt; &amp; &#x27;co&#x27;</title>" in html
-    assert "http" not in html.replace("http-equiv", "")
+    assert "default-src 'none'" in text
+    assert "http" not in text.replace("http-equiv", "")
+
+
+def test_a_page_that_lacks_something_is_not_written() -> None:
+    with pytest.raises(UndefinedError, match="'a' is undefined"):
+        render("comparison.html", title="")
+
+
+def test_all_pages_are_tried() -> None:
+    shared = {"page.html", "macros.html", "viewer.html", "style.css"}
+    names = {name for package in PACKAGES for name in environment(package).list_templates()}
+    assert names - shared == PAGES.keys()

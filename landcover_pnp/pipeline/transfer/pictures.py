@@ -22,7 +22,7 @@ from landcover_pnp.legend import LEGENDS, WORKING, to_working
 from landcover_pnp.pipeline.transfer.cities import City
 from landcover_pnp.pipeline.transfer.maps import MethodMap
 from landcover_pnp.pipeline.transfer.scores import Row
-from landcover_pnp.products.page import Html, escaped, hex_colour, picture
+from landcover_pnp.products.page import hex_colour
 from landcover_pnp.products.pictures import class_picture, error_labels
 from landcover_pnp.scenes.image_lists import image_files
 from landcover_pnp.scenes.image_windows import ImageryOnGrid
@@ -34,32 +34,35 @@ from landcover_pnp.storage.raster import on_grid, open_raster, read_labels
 PANEL_PX = 280
 """Longest side of a map's picture; larger maps are thinned out."""
 
-_ERRORS = np.array([(255, 255, 255, 0), (226, 226, 226, 255), (200, 30, 30, 255)], np.uint8)
+WRONG = (200, 30, 30)
+"""Colour of the pixels whose class is not the truth's."""
+
+_ERRORS = np.array([(255, 255, 255, 0), (226, 226, 226, 255), (*WRONG, 255)], np.uint8)
 
 
-def maps_side_by_side(city: City, made: Sequence[MethodMap]) -> Html:
-    """Image and truth, then a row of maps for each matrix source, each with its errors below.
+Panels = list[tuple[str, NDArray[np.uint8]]]
+"""Titles and pictures, (y, x, 4) uint8."""
+
+
+def maps_side_by_side(city: City, made: Sequence[MethodMap]) -> tuple[Panels, dict[str, Panels]]:
+    """Image and truth, and a row of maps for each matrix source, each with its errors below.
 
     Of a city of several tiles, the first.
     """
     tile, files = next(iter(city.tiles.items()))
     geobox = _display_grid([m.maps[tile] for m in made])
     truth = _truth(files, geobox)
-    panels = [("image", _image(files, geobox))]
+    inputs = [("image", _image(files, geobox))]
     if truth is not None:
-        panels.append(("truth", class_picture(truth, WORKING)))
-    parts = [_panels(panels)]
-    for matrix_source in dict.fromkeys(m.matrix_source for m in made):
-        panels = []
-        for m in made:
-            if m.matrix_source == matrix_source:
-                labels = _labels(m.maps[tile], geobox)
-                stacked = [class_picture(labels, WORKING)]
-                if truth is not None:
-                    stacked.append(_ERRORS[error_labels(labels, truth)])
-                panels.append((m.title, np.concatenate(stacked)))
-        parts += [Html(f"<h3>matrix source {escaped(matrix_source)}</h3>"), _panels(panels)]
-    return Html("".join(parts))
+        inputs.append(("truth", class_picture(truth, WORKING)))
+    maps: dict[str, Panels] = {}
+    for m in made:
+        labels = _labels(m.maps[tile], geobox)
+        stacked = [class_picture(labels, WORKING)]
+        if truth is not None:
+            stacked.append(_ERRORS[error_labels(labels, truth)])
+        maps.setdefault(m.matrix_source, []).append((m.title, np.concatenate(stacked)))
+    return inputs, maps
 
 
 def _display_grid(maps: Sequence[Path]) -> GeoBox:
@@ -103,16 +106,7 @@ def _image(files: RasterFiles, geobox: GeoBox) -> NDArray[np.uint8]:
     )
 
 
-def _panels(panels: Sequence[tuple[str, NDArray[np.uint8]]]) -> Html:
-    figures = "".join(
-        '<figure style="display:inline-block;vertical-align:top;width:15rem;margin:.3rem">'
-        f"{picture(pixels, title)}<figcaption>{escaped(title)}</figcaption></figure>"
-        for title, pixels in panels
-    )
-    return Html(f"<div>{figures}</div>")
-
-
-def bars(scored: Sequence[Row]) -> Html:
+def bars(scored: Sequence[Row]) -> NDArray[np.uint8]:
     """Accuracy and mean IoU of scored rows as bars with intervals, coloured by matrix source."""
     figure = Figure(figsize=(9.5, 0.8 + 0.24 * len(scored)), layout="constrained", dpi=90)
     matrix_sources = list(dict.fromkeys(row.made.matrix_source for row in scored))
@@ -130,10 +124,10 @@ def bars(scored: Sequence[Row]) -> Html:
         axis.grid(axis="x", alpha=0.3)
     labels = [f"{row.made.title} ({row.made.matrix_source})" for row in scored]
     panels[0].set_yticks(range(len(scored)), labels, fontsize=8)
-    return _drawn(figure, "accuracy and mean IoU with 95 % intervals")
+    return _drawn(figure)
 
 
-def details(rows: Sequence[Row]) -> Html:
+def details(rows: Sequence[Row]) -> NDArray[np.uint8]:
     """IoU by class with intervals, confusion and reliability: a line of panels a row."""
     figure = Figure(figsize=(9.5, 2.7 * len(rows)), layout="constrained", dpi=90)
     axes: Any = figure.subplots(len(rows), 3, squeeze=False)
@@ -171,10 +165,10 @@ def details(rows: Sequence[Row]) -> Html:
             )
         right.legend(fontsize=7)
         right.set_title("right, by confidence", fontsize=9)
-    return _drawn(figure, "IoU by class, confusion and reliability")
+    return _drawn(figure)
 
 
-def _drawn(figure: Figure, text: str) -> Html:
+def _drawn(figure: Figure) -> NDArray[np.uint8]:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
-    return Html(f"<figure>{picture(np.asarray(Image.open(buffer).convert('RGB')), text)}</figure>")
+    return np.asarray(Image.open(buffer).convert("RGB"))

@@ -12,10 +12,10 @@ from landcover_pnp.inference.choice import choose_engine
 from landcover_pnp.legend import WORKING
 from landcover_pnp.pipeline.transfer.cities import City
 from landcover_pnp.pipeline.transfer.methods import TITLES
-from landcover_pnp.pipeline.transfer.pictures import bars, details, maps_side_by_side
+from landcover_pnp.pipeline.transfer.pictures import WRONG, bars, details, maps_side_by_side
 from landcover_pnp.pipeline.transfer.scores import Results, Row
 from landcover_pnp.pipeline.transfer.settings import TransferSettings
-from landcover_pnp.products.page import Html, escaped, page, swatch, table
+from landcover_pnp.products.page import render
 from landcover_pnp.storage.atomic import write_text
 
 TABLE, REPORT = "table.md", "report.html"
@@ -55,15 +55,22 @@ def write_report(run: Path, results: Results, settings: TransferSettings) -> tup
     markdown, path = run / TABLE, run / REPORT
     lines = ["\n\n".join(_markdown(city, results) for city in results.cities)]
     write_text(markdown, "\n".join([*lines, "", *_conditions(settings, results), ""]))
-    parts = [
-        Html("<h1>Domain transfer</h1>"),
-        *(Html(f'<p class="quiet">{escaped(line)}</p>') for line in _conditions(settings, results)),
-        *map(_warning, warnings_of(results)),
-        _key(),
-    ]
-    for number, city in enumerate(results.cities):
-        parts += _city(city, results, settings.student.teacher, is_source=number == 0)
-    write_text(path, page("Domain transfer", "\n".join(parts)))
+    text = render(
+        "transfer.html",
+        "landcover_pnp.pipeline.transfer",
+        title="Domain transfer",
+        conditions=_conditions(settings, results),
+        warnings=warnings_of(results),
+        classes=WORKING.classes,
+        wrong=WRONG,
+        no_map=_NO_MAP,
+        head=_HEAD,
+        cities=[
+            _city(city, results, settings.student.teacher, is_source=number == 0)
+            for number, city in enumerate(results.cities)
+        ],
+    )
+    write_text(path, text)
     return markdown, path
 
 
@@ -101,38 +108,27 @@ def _conditions(settings: TransferSettings, results: Results) -> list[str]:
     ]
 
 
-def _warning(text: str) -> Html:
-    return Html(f'<p class="warning">{escaped(text)}</p>')
-
-
-def _key() -> Html:
-    classes = " ".join(f"{swatch(c.colour)}{escaped(c.name)} &nbsp;" for c in WORKING.classes)
-    return Html(f"<p>{classes} {swatch((200, 30, 30))}wrong</p>")
-
-
 def _rows(city: City, results: Results) -> list[Row]:
     return [row for row in results.rows if row.made.city == city.name]
 
 
-def _city(city: City, results: Results, teacher: str, *, is_source: bool) -> list[Html]:
+def _city(city: City, results: Results, teacher: str, *, is_source: bool) -> dict[str, object]:
+    """What the page tells of a city."""
     rows = _rows(city, results)
-    note = " (source: its labels were used)" if is_source else ""
-    parts = [Html(f"<h2>{escaped(city.name + note)}</h2>")]
-    if not rows:
-        return [*parts, Html(f"<p>{_NO_MAP}</p>")]
     scored = [row for row in rows if row.cell_scores is not None]
-    parts.append(maps_side_by_side(city, [row.made for row in rows]))
-    if scored:
-        parts.append(bars(scored))
-        scores = table(_HEAD, [_cells(row) for row in scored])
-        parts.append(Html(f'<div class="wide">{scores}</div>'))
-        parts += _ablation(scored, teacher)
-    else:
-        parts.append(Html("<p>No truth here: maps only.</p>"))
     best = [row for row in scored if row.made.method in ("evidence", "student")]
-    if best:
-        parts.append(details(best))
-    return parts
+    inputs, maps = maps_side_by_side(city, [row.made for row in rows]) if rows else ([], {})
+    ablation_head, ablation = _ablation(scored, teacher)
+    return {
+        "title": city.name + (" (source: its labels were used)" if is_source else ""),
+        "inputs": inputs,
+        "maps": maps,
+        "bars": bars(scored) if scored else None,
+        "scores": [_cells(row) for row in scored],
+        "ablation_head": ablation_head,
+        "ablation": ablation,
+        "details": details(best) if best else None,
+    }
 
 
 _HEAD = (
@@ -201,11 +197,15 @@ def _markdown(city: City, results: Results) -> str:
     return "\n".join([*lines, *([""] if over else []), *over])
 
 
-def _ablation(scored: Sequence[Row], teacher: str) -> list[Html]:
-    """What is lost without each part, under the matrix sources that have all parts."""
+def _ablation(scored: Sequence[Row], teacher: str) -> tuple[list[str], list[list[str]]]:
+    """What is lost without each part, under the matrix sources that have all parts.
+
+    Returns:
+        Head and rows of a table; no rows where no part was left out.
+    """
     methods = {row.made.method for row in scored}
     if not methods & {"student_no_indices", "student_no_clusters"}:
-        return []
+        return [], []
     matrix_sources = dict.fromkeys(
         row.made.matrix_source for row in scored if row.made.method == "student"
     )
@@ -224,4 +224,4 @@ def _ablation(scored: Sequence[Row], teacher: str) -> list[Html]:
             pair = [row.measures[n].value for n in ("accuracy", "mean_iou")] if row else []
             cells.append(" / ".join(f"{v:.3f}" for v in pair) or "-")
         lines.append([title, *cells])
-    return [Html("<h3>Ablation: accuracy / mean IoU</h3>"), table(["", *matrix_sources], lines)]
+    return ["", *matrix_sources], lines
