@@ -30,7 +30,7 @@ def emptied(run: Path, rows: slice, columns: slice) -> None:
 
 def vouch_for(run: Path) -> None:
     """Lets records and journal say that all is as it was written."""
-    for name in ("probabilities/record.json", "products.json"):
+    for name in ("scene/record.json", "probabilities/record.json", "products.json"):
         path = run / name
         record = Record.read(path)
         assert record is not None

@@ -81,7 +81,9 @@ def test_another_student_does_not_take_the_place_of_the_run_s_own(
     other = StudentSettings(rounds=1, forest=ForestSettings(trees=2, sample_px=300))
     with pytest.raises(RequestError, match="student of the run's own"):
         train_student(other, [tmp_path / "run"])
-    mapped(config, tmp_path / "run", "--student", "null")
+    map_city(
+        load_settings(MapSettings, config, [*WORDS[:6], "--student", "null"]), tmp_path / "run"
+    )
     train_student(other, [tmp_path / "run"])
     assert path.read_bytes() != own
     mapped(config, tmp_path / "run")

@@ -23,7 +23,11 @@ pytestmark = pytest.mark.filterwarnings("ignore::landcover_pnp.errors.LandcoverW
 def prepared(files: RasterFiles, run: Path) -> tuple[dict[str, bytes], list[str]]:
     """The layers of the scene, and what was told of changes."""
     told: list[str] = []
-    scene = prepare_scene(plan_scene(files, 4.0), run / "scene", told.append)
+
+    def working(*notes: str) -> None:
+        told.extend(notes)
+
+    scene = prepare_scene(plan_scene(files, 4.0), run / "scene", working)
     return {path.name: path.read_bytes() for path in sorted(scene.folder.glob("*.tif"))}, told
 
 
