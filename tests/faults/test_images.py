@@ -329,3 +329,20 @@ def test_an_area_beyond_the_imagery_is_said(tmp_path: Path) -> None:
     plan = plan_scene(files, 4.0)
     assert "50.0% of the area of interest lies beyond the imagery" in plan.notes
     assert plan.geobox.shape == (60, 30)
+
+
+def test_links_that_an_index_names_are_followed_before_they_are_judged(tmp_path: Path) -> None:
+    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
+    root.mkdir()
+    elsewhere.mkdir()
+    write_tif(elsewhere / "secret.tif", WHOLE)
+    write_tif(root / "own.tif", WHOLE)
+    (root / "folder").symlink_to(elsewhere)
+    (root / "file.tif").symlink_to(elsewhere / "secret.tif")
+    (root / "inside.tif").symlink_to(root / "own.tif")
+    for name in ("folder/secret.tif", "file.tif"):
+        (root / "list.txt").write_text(name)
+        with pytest.raises(RequestError, match="no file below"):
+            image_files(root / "list.txt")
+    (root / "list.txt").write_text("inside.tif")
+    assert image_files(root / "list.txt") == (root / "own.tif",)
