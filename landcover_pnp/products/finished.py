@@ -145,7 +145,8 @@ class FinishedRun:
 
     def core(self, tile: str) -> Box:
         """The pixels a tile answers for."""
-        cut = self.settings["tiles.core_px"], self.settings["tiles.halo_px"]
+        halo = "halo_px" if "tiles.halo_px" in self.settings else "ring_px"  # as 0.1.0 called it
+        cut = self.settings["tiles.core_px"], self.settings[f"tiles.{halo}"]
         return TileGrid(self.scene.geobox, *cut).tile_by_id(tile).core
 
     def bounds(self, box: Box) -> tuple[float, float, float, float]:
