@@ -122,24 +122,25 @@ def survives(mutant: Mutant, folder: Path) -> bool:
         module.write_text(before, encoding="utf-8")
 
 
-def main() -> int:
-    """Runs the changes that are asked for, and prints what became of each."""
-    options = parser(__doc__)
-    options.add_argument("words", nargs="*", help="parts of names or files; none means all")
-    options.add_argument("--jobs", type=int, default=2, help="copies tested at a time")
-    asked = options.parse_args()
+def main(words: list[str], jobs: int) -> int:
+    """Runs changes, and prints what became of each.
+
+    Args:
+        words: Parts of names or files; none means all.
+        jobs: Copies tested at a time.
+    """
     wanted = [
         mutant
         for mutant in mutants()
-        if not asked.words or any(w in f"{mutant.file} {mutant.name}" for w in asked.words)
+        if not words or any(w in f"{mutant.file} {mutant.name}" for w in words)
     ]
-    with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(asked.jobs) as threads:
+    with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(jobs) as threads:
         free: SimpleQueue[Path] = SimpleQueue()
-        for number in range(asked.jobs):
+        for number in range(jobs):
             free.put(copied(Path(scratch) / str(number)))
         tests = list(dict.fromkeys(test for mutant in wanted for test in mutant.tests))
         # What fails without any change would kill everything.
-        halves = [tests[number :: asked.jobs] for number in range(asked.jobs)]
+        halves = [tests[number::jobs] for number in range(jobs)]
         folders = [free.get() for _ in halves]
         if not all(threads.map(lambda f, t: not t or passes(f, t), folders, halves)):
             print("the tests fail without any change: run them and mend that first")
@@ -166,4 +167,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    options = parser(__doc__)
+    options.add_argument("words", nargs="*", help="parts of names or files; none means all")
+    options.add_argument("--jobs", type=int, default=2, help="copies tested at a time")
+    asked = options.parse_args()
+    sys.exit(main(asked.words, asked.jobs))
