@@ -1,4 +1,9 @@
-"""Class areas by zone: what a map says of a city's parcels, districts or watersheds."""
+"""Class areas by zone: what a map says of a city's parcels, districts or watersheds.
+
+Counted here and not by ``exactextract``: it weighs pixels by their cover and knows no rule of the
+centre, shows a function of one's own one band and one weight at most, where class and range need
+all five probabilities of a pixel, and hands it all pixels of a zone at once, whatever their number.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""One process a run folder: the lock file, who holds it, and how a stale one is taken over."""
+"""One process a run folder: the lock file, who holds it, and how a stale one is taken over.
+
+``filelock`` is not used: its native lock needs a file system that can lock, which network disks
+often are not, and its soft lock keeps no start to be shown, nor does it take over the lock of a
+container that was killed and started again.
+"""
 
 from __future__ import annotations
 
