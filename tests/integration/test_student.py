@@ -162,6 +162,6 @@ def test_a_student_that_cannot_learn_is_refused(words: list[str]) -> None:
 
 
 def test_a_folder_without_a_map_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RasterError, match="no finished map run"):
+    with pytest.raises(RasterError, match="is missing"):
         train_student(QUICK, [tmp_path])
     assert main(["train-student", str(tmp_path)]) == 2

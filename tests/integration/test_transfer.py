@@ -140,7 +140,7 @@ def test_the_ablation_leaves_out_what_it_says(tmp_path: Path) -> None:
 def test_truth_without_any_class_is_named(tmp_path: Path) -> None:
     plan = settings(tmp_path, methods=["weak_labels"])
     write_tif(tmp_path / "target" / "truth.tif", two_halves(0, 0))
-    with pytest.raises(RasterError, match="the truth of target has no class"):
+    with pytest.raises(LegendError, match="no labelled pixel"):
         run_transfer(plan, tmp_path / "run")
 
 
