@@ -12,6 +12,7 @@ from landcover_pnp.pipeline.transfer.settings import TransferSettings
 from landcover_pnp.scenes.settings import SyntheticSettings
 from landcover_pnp.scenes.synthetic import write_city
 from landcover_pnp.scenes.synthetic.style import Look
+from landcover_pnp.storage.owned_folder import make_owned
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "configs" / "transfer"
@@ -26,7 +27,8 @@ REAL: dict[str, tuple[Look, int]] = {  # the data set's folders, and how many ti
 def planned(settings: TransferSettings, folder: Path) -> list[City]:
     """The cities of a run after all checks that come before any work."""
     require_sensible(settings)
-    cities = [open_city(city, folder) for city in (settings.source, *settings.targets)]
+    owned = make_owned(folder, "transfer run", beside=True)
+    cities = [open_city(city, owned) for city in (settings.source, *settings.targets)]
     require_usable(cities, settings.resolution_m, settings.methods)
     return cities
 
