@@ -119,7 +119,7 @@ def test_the_fingerprint_is_of_the_weights_to_the_last_digit(tmp_path: Path) -> 
     for change in (0.0, 0.0, 1e-6):
         prior = tiny()
         weights = next(prior.network.parameters())
-        weights.copy_(weights.half() * (1 + change))  # float16 rounds the change away
+        weights.copy_(weights.half().float() * (1 + change))  # float16 rounds that away
         prior.save(tmp_path / "prior", torch.float32)
         prints.append(Prior.load(tmp_path / "prior").fingerprint)
     assert prints[0] == prints[1] != prints[2]
