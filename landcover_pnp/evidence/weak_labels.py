@@ -10,39 +10,14 @@ from scipy.ndimage import gaussian_filter
 
 from landcover_pnp.arrays import normalise
 from landcover_pnp.box_filter import box_mean
+from landcover_pnp.coarse_legend import CoarseLegend
 from landcover_pnp.errors import GridError
 from landcover_pnp.evidence.settings import WeakLabelSettings
 from landcover_pnp.legend import CLASS_COUNT, NLCD, WORKING, count_values
 
 _WATER, _IMPERVIOUS = WORKING.index("water"), WORKING.index("impervious")
 
-# What the texts of the NLCD legend say of a class's cover (mrlc.gov, class descriptions).
-# Where a text gives a range, its middle. Shrubs and wetlands are trees in the working legend,
-# agriculture is grass. 12, ice and snow, has no counterpart and says nothing.
-_TEXTS: dict[int, tuple[float, float, float, float, float]] = {
-    # water, impervious, soil, trees, grass
-    11: (0.875, 0.0, 0.0625, 0.0, 0.0625),  # less than 25 % vegetation or soil
-    12: (0.2, 0.2, 0.2, 0.2, 0.2),
-    21: (0.0, 0.10, 0.0, 0.25, 0.65),  # impervious below 20 %, mostly lawn grasses
-    22: (0.0, 0.35, 0.0, 0.325, 0.325),  # impervious 20 to 49 %, the rest vegetation
-    23: (0.0, 0.65, 0.0, 0.175, 0.175),  # impervious 50 to 79 %
-    24: (0.0, 0.90, 0.0, 0.05, 0.05),  # impervious 80 to 100 %
-    31: (0.0, 0.0, 0.925, 0.0, 0.075),  # vegetation less than 15 %
-    41: (0.0, 0.0, 0.0, 0.8, 0.2),  # dominated by trees
-    42: (0.0, 0.0, 0.0, 0.8, 0.2),
-    43: (0.0, 0.0, 0.0, 0.8, 0.2),
-    52: (0.0, 0.0, 0.2, 0.6, 0.2),  # shrub canopy 20 to 100 % of the vegetation
-    71: (0.0, 0.0, 0.0, 0.1, 0.9),  # herbaceous 80 to 100 % of the vegetation
-    81: (0.0, 0.0, 0.0, 0.1, 0.9),  # planted grasses and legumes
-    82: (0.0, 0.0, 0.1, 0.0, 0.9),  # crops, and land being tilled
-    90: (0.1, 0.0, 0.0, 0.8, 0.1),  # forest or shrubland, soil covered with water at times
-    95: (0.1, 0.0, 0.0, 0.9, 0.0),  # emergent wetland 80 to 100 %
-}
-_DOUBT = 0.05  # a text is no measurement: this share is spread evenly over the classes
-
-DEFINITIONS: NDArray[np.float64] = (1 - _DOUBT) * np.array(
-    [_TEXTS[code] for code in NLCD.codes]
-) + _DOUBT / CLASS_COUNT
+DEFINITIONS: NDArray[np.float64] = CoarseLegend.load("nlcd").definitions
 """p(class | NLCD) from the NLCD legend's own texts: (nlcd class, class), rows sum to 1."""
 
 
