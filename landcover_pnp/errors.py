@@ -51,6 +51,10 @@ class DamagedError(RasterError):
     """A raster file is there, but it or some of its pixels cannot be read."""
 
 
+class AddressError(RasterError):
+    """An address may not be opened, or there is nothing there that can be read."""
+
+
 class LegendError(RequestError):
     """Class codes and legend do not fit."""
 
@@ -86,6 +90,10 @@ class UnservedError(ResolutionError, PriorError):
 
 class RunError(LandcoverError):
     """A run could not be finished; what is done stays (exit code 1)."""
+
+
+class NetworkError(RunError):
+    """A server did not answer as it should, also when it was asked again."""
 
 
 class ModelError(RunError):

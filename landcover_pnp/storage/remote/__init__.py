@@ -1,0 +1,1 @@
+"""Files at addresses: which may be opened, read in parts, downloaded."""
