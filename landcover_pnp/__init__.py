@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from landcover_pnp.inference.registry import Engine, register_engine
     from landcover_pnp.legend import WORKING
     from landcover_pnp.pipeline.api import (
+        assess,
         evaluate,
         infer,
         map_scene,
         observe,
         publish,
+        sample,
         weak_labels,
     )
     from landcover_pnp.prior.denoiser import Prior
@@ -51,6 +53,8 @@ _HOME = {
     "LandCover": "products.dataset",
     "open_run": "products.dataset",
     "publish": "pipeline.api",
+    "sample": "pipeline.api",
+    "assess": "pipeline.api",
     "strict": "errors",
     "WORKING": "legend",
 }
@@ -74,6 +78,8 @@ __all__ = [
     "LandCover",
     "open_run",
     "publish",
+    "sample",
+    "assess",
     "strict",
     "WORKING",
 ]

@@ -80,6 +80,10 @@ class ResolutionError(GridError):
         self.tries_m = tries_m
 
 
+class SampleError(RequestError):
+    """A labelled sample does not fit the map, or is not labelled as it should be."""
+
+
 class PriorError(RequestError):
     """A prior is damaged or does not fit the request."""
 

@@ -14,6 +14,7 @@ ARGUMENTS: dict[str, str] = {
     "RUN": "folder of a map run",
     "RUN [RUN ...]": "folders of map runs",
     "ZONES": "vector file of polygons",
+    "SAMPLE": "a sample of `landcover sample` that was labelled",
     "RUN_A": "folder of a map run, or a class map",
     "RUN_B": "another one of the same ground",
     "FOLDER": "folder that holds run folders",

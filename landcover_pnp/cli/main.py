@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from landcover_pnp.cli import completion, maps, priors, publishing, runs, transfer
+from landcover_pnp.cli import accuracy, completion, maps, priors, publishing, runs, transfer
 from landcover_pnp.cli.command import Command
 from landcover_pnp.cli.output import complain, error_fields, json_of, say_json, stdout_kept_clean
 from landcover_pnp.cli.program import Program, command_of
@@ -20,6 +20,7 @@ COMMANDS: dict[str, Command] = {
     **maps.COMMANDS,
     **runs.COMMANDS,
     **publishing.COMMANDS,
+    **accuracy.COMMANDS,
     **transfer.COMMANDS,
     **priors.COMMANDS,
     **completion.COMMANDS,

@@ -86,3 +86,35 @@ class CatalogSettings:
     def __post_init__(self) -> None:
         """Refuses what is no title."""
         require_text("title", self.title)
+
+
+@dataclass(frozen=True)
+class SampleSettings:
+    """A stratified random sample of a map, to be labelled by hand.
+
+    Attributes:
+        n: Number of points.
+        per_class: Fewest points of a class; null is half of what equal shares would be.
+        seed: Seed of the draw.
+    """
+
+    n: int = 200
+    per_class: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuses numbers of points that make no sample."""
+        require_within(self, 2, 1_000_000, "n")
+        require_within(self, 2, 1_000_000, "per_class")
+        require_within(self, 0, 2**63, "seed")
+
+
+@dataclass(frozen=True)
+class AssessSettings:
+    """What becomes of the estimates from a labelled sample.
+
+    Attributes:
+        csv: File for the table of classes, which must not be there yet; null writes none.
+    """
+
+    csv: Path | None = None

@@ -6,7 +6,7 @@ The elements are those that QGIS 3.22 itself writes, without what it takes for g
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 from xml.etree import ElementTree as ET
 
 from landcover_pnp.legend import Legend
@@ -16,6 +16,9 @@ QGIS_VERSION = "3.22.0"
 """Oldest QGIS whose XML is written; every later one reads it."""
 
 DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
+
+POLYGONS = "2"
+"""QGIS' number of the geometry type."""
 
 Colour = tuple[int, int, int]
 """Red, green, blue, each 0 to 255."""
@@ -31,6 +34,15 @@ class Style(Protocol):
 
     def renderer(self) -> ET.Element:
         """The element that names the renderer and its colours."""
+        ...
+
+
+@runtime_checkable
+class FieldStyle(Protocol):
+    """A style that says too how columns are filled in."""
+
+    def fields(self) -> list[ET.Element]:
+        """The elements that say so."""
         ...
 
 
@@ -189,10 +201,12 @@ def symbology(style: Style) -> list[ET.Element]:
 
 def qml(style: Style) -> str:
     """A QGIS style file; QGIS applies it by itself to the raster of the same base name."""
-    root = ET.Element("qgis", version=QGIS_VERSION, styleCategories="Symbology")
-    root.extend(symbology(style))
+    fields = style.fields() if isinstance(style, FieldStyle) else []
+    kinds = "Symbology|Fields|Forms" if fields else "Symbology"
+    root = ET.Element("qgis", version=QGIS_VERSION, styleCategories=kinds)
+    root.extend([*symbology(style), *fields])
     if style.kind == "vector":
-        root.append(_text("layerGeometryType", "2"))
+        root.append(_text("layerGeometryType", getattr(style, "geometry", POLYGONS)))
     return document(root)
 
 

@@ -37,7 +37,7 @@ _SCENE = (
 _PUBLISHED = ("second_class", "probabilities", "image", "truth", "errors")
 """Rasters that ``publish`` makes besides ``RASTERS``."""
 
-PLACES = ("scene", "sources", "tiles", "student", "probabilities", "products", "zonal")
+PLACES = ("scene", "sources", "tiles", "student", "probabilities", "products", "zonal", "samples")
 """Folders below the run folder that are the run's."""
 
 
@@ -130,6 +130,11 @@ class RunFolder:
     def zonal(self) -> Path:
         """Tables of class areas by zone."""
         return self.path / "zonal"
+
+    @property
+    def samples(self) -> Path:
+        """Samples of the map, to be labelled by hand."""
+        return self.path / "samples"
 
     @property
     def landcover(self) -> Path:

@@ -25,6 +25,8 @@ from landcover_pnp.prior.denoiser import Prior, build_network
 from landcover_pnp.prior.guided_tensors import Shape
 from landcover_pnp.prior.noise import NoiseSchedule
 from landcover_pnp.prior.settings import DenoiserSettings
+from landcover_pnp.products.sample import write_sample
+from landcover_pnp.products.settings import SampleSettings
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -116,6 +118,10 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = ["--run", str(desk / "runs" / "my_city"), "--workers", "0"]
     assert main(["map", str(desk / "my_city.yaml"), *words]) == 0
     shutil.copytree(desk / "runs" / "my_city", desk / "runs" / "other")
+    sample = write_sample(desk / "runs" / "my_city", SampleSettings(seed=1)).sample
+    points = gpd.read_file(sample, layer="sample").assign(**{"class": "water"})
+    shutil.move(sample, desk / "sample.gpkg")
+    points.to_file(desk / "sample.gpkg", layer="sample")
     return desk
 
 

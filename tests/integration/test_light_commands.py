@@ -1,6 +1,7 @@
 """What is done with a finished run loads nothing that only mapping needs."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,8 @@ import geopandas as gpd
 import pytest
 import shapely
 from inputs import ORIGIN, UTM, two_halves, write_tif
+
+from landcover_pnp.products.sample import write_sample
 
 PROGRAM = """
 import sys
@@ -38,6 +41,8 @@ def loaded(words: list[str]) -> tuple[int, list[str]]:
         ["zonal", "RUN", "zones.gpkg"],
         ["compare", "RUN", "RUN", "--out", "comparison"],
         ["catalog", "."],
+        ["sample", "RUN"],
+        ["assess", "RUN", "sample.gpkg"],
     ],
     ids=lambda words: words[0],
 )
@@ -48,6 +53,11 @@ def test_a_finished_run_needs_no_network_and_no_workers(
     write_tif(tmp_path / "truth.tif", two_halves(40, 20))
     zone = shapely.box(ORIGIN[0], ORIGIN[1] - 99, ORIGIN[0] + 99, ORIGIN[1])
     gpd.GeoDataFrame({"name": ["a"]}, geometry=[zone], crs=UTM).to_file("zones.gpkg")
+    if words[0] == "assess":
+        sample = write_sample(run).sample
+        points = gpd.read_file(sample, layer="sample").assign(**{"class": "water"})
+        points.to_file(sample, layer="sample")
+        shutil.copy(sample, "sample.gpkg")
     if words[0] == "catalog":
         assert loaded(["publish", str(run)])[0] == 0
     assert loaded([str(run) if word == "RUN" else word for word in words]) == (0, [])

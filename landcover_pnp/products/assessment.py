@@ -1,0 +1,292 @@
+"""The assess stage: a labelled sample in, area-adjusted accuracy and areas with intervals out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import geopandas
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
+
+from landcover_pnp.errors import LegendError, RasterError, SampleError, nearest
+from landcover_pnp.evaluation.area_estimation import Estimate, estimate_areas
+from landcover_pnp.grid import Box, blocks
+from landcover_pnp.legend import CLASS_COUNT, WORKING
+from landcover_pnp.products.finished import FinishedRun
+from landcover_pnp.products.sample import CLASS, LAYER, POINT, SampleRecord, map_hash
+from landcover_pnp.products.tables import write_csv
+from landcover_pnp.scenes.vector_tables import read_table
+from landcover_pnp.storage.atomic import completed
+from landcover_pnp.storage.raster import open_raster, read
+from landcover_pnp.storage.run_folder import RunFolder
+
+
+@dataclass(frozen=True, eq=False)
+class Assessment:
+    """Accuracy of a map and areas on the ground, estimated from a labelled sample.
+
+    Attributes:
+        run: The run folder.
+        sample: The labelled sample.
+        points: Number of its points.
+        classes: Names of rows and columns.
+        counts: (map class, reference class) points of the sample.
+        proportions: (map class, reference class) estimated shares of the ground.
+        overall_accuracy: Share of the ground that is mapped right, 0..1.
+        users_accuracy: By class, share of what is mapped as it that is it.
+        producers_accuracy: By class, share of what is it that is mapped as it.
+        mapped_ha: By class, hectares of the map.
+        area_ha: By class, hectares on the ground.
+    """
+
+    run: Path
+    sample: Path
+    points: int
+    classes: tuple[str, ...]
+    counts: NDArray[np.int64]
+    proportions: NDArray[np.float64]
+    overall_accuracy: Estimate
+    users_accuracy: dict[str, Estimate]
+    producers_accuracy: dict[str, Estimate]
+    mapped_ha: dict[str, float]
+    area_ha: dict[str, Estimate]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row a class: accuracies and areas with the ends of their 95 % intervals."""
+        rows = []
+        for name in self.classes:
+            row: dict[str, Any] = {"class": name, "mapped_ha": self.mapped_ha[name]}
+            for key, estimates in (
+                ("area_ha", self.area_ha),
+                ("users_accuracy", self.users_accuracy),
+                ("producers_accuracy", self.producers_accuracy),
+            ):
+                estimate = estimates[name]
+                row[key], row[f"{key}_se"] = estimate.value, estimate.standard_error
+                row[f"{key}_low"], row[f"{key}_high"] = estimate.low, estimate.high
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+
+def assess_run(run: Path, sample: Path, table: Path | None = None) -> Assessment:
+    """Estimates accuracy and areas from a sample of ``landcover sample`` that was labelled.
+
+    Args:
+        run: Folder of the run that it was drawn of.
+        sample: The GeoPackage, its column ``class`` filled in: names or codes of the classes.
+        table: CSV file to write the table of classes to; must not be there.
+
+    Returns:
+        The estimates, by the equations of Olofsson et al. 2014.
+
+    Raises:
+        RasterError: If the run is not finished or the sample cannot be read.
+        SampleError: If the sample was drawn of another map, is not labelled, or has points that
+            were not drawn.
+        LegendError: If a label is no class; names the nearest.
+    """
+    if table is not None and table.exists():
+        raise RasterError(
+            found=f"{table} is there already",
+            expected="a free name for the table",
+            fix="name another file by --csv, or move this one",
+        )
+    FinishedRun.open(run)
+    record = SampleRecord.read(sample)
+    if record.map != map_hash(run):
+        raise SampleError(
+            found=f"{sample} was drawn of another map: {record.map} of the run {record.run}, "
+            f"not {map_hash(run)} of {run}",
+            expected="a sample of this map: its strata and their areas are this map's",
+            fix="name the run that it was drawn of, or draw a sample of this one by "
+            f"`landcover sample {run}`",
+        )
+    points = _read_points(sample)
+    with open_raster(RunFolder(run).landcover, "class map") as source:
+        strata, pixels = _strata(source, record)
+        found = _pixels_of(points, source)
+        pixel_ha = abs(source.res[0] * source.res[1]) / 1e4
+    numbers = _numbers(points, found, record, sample)
+    labels = _labels(points, sample)
+    _require_labelled(labels, numbers, strata, sample)
+    counts = np.zeros((CLASS_COUNT, CLASS_COUNT), np.int64)
+    np.add.at(counts, (strata[numbers - 1], labels - 1), 1)
+    assessment = _assessment(run, sample, counts, pixels, pixel_ha)
+    if table is not None:
+        with completed(table) as partial:
+            write_csv(assessment.table, partial)
+    return assessment
+
+
+def _assessment(
+    run: Path, sample: Path, counts: NDArray[np.int64], pixels: NDArray[np.int64], pixel_ha: float
+) -> Assessment:
+    estimates = estimate_areas(counts, pixels)
+    total = float(pixels.sum()) * pixel_ha
+    names = WORKING.names
+    areas = (
+        # eqs. 11 and 12: areas are shares of the mapped ground
+        Estimate.of(share.value * total, (share.standard_error * total) ** 2, total)
+        for share in estimates.shares
+    )
+    return Assessment(
+        run,
+        sample,
+        int(counts.sum()),
+        names,
+        counts,
+        estimates.proportions,
+        estimates.overall,
+        dict(zip(names, estimates.users, strict=True)),
+        dict(zip(names, estimates.producers, strict=True)),
+        {name: float(n) * pixel_ha for name, n in zip(names, pixels, strict=True)},
+        dict(zip(names, areas, strict=True)),
+    )
+
+
+def _read_points(path: Path) -> geopandas.GeoDataFrame:
+    try:
+        points = read_table(path, LAYER)
+    except (DataSourceError, DataLayerError, FeatureError, OSError, ValueError) as error:
+        raise RasterError(
+            found=f"{path} cannot be read: {error}",
+            expected="a sample of `landcover sample`",
+            fix="correct the path, or take a copy that is whole",
+        ) from error
+    missing = [name for name in (CLASS, POINT) if name not in points.columns]
+    kinds = set() if missing else set(points.geom_type.fillna("nothing"))
+    if missing or kinds != {"Point"} or points.crs is None:
+        what = f"no column {missing[0]!r}" if missing else ", ".join(sorted(kinds)) or "no points"
+        raise SampleError(
+            found=f"{path} has {what if missing or points.crs is not None else 'no CRS'} in its "
+            f"layer {LAYER!r}",
+            expected=f"points with the columns {POINT!r} and {CLASS!r}, as they were drawn",
+            fix=f"keep points and columns as they are, and fill in {CLASS!r} alone",
+        )
+    return points
+
+
+def _strata(source: Any, record: SampleRecord) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Position of the mapped class of each drawn point, and the pixels of each class."""
+    extent = Box(0, source.height, 0, source.width)
+    drawn = np.asarray(record.pixels, np.int64)
+    pixels = np.zeros(CLASS_COUNT + 1, np.int64)
+    codes = np.zeros(len(drawn), np.int64)
+    for box in blocks(extent):
+        labels = read(source, 1, box)
+        pixels += np.bincount(labels.ravel(), minlength=CLASS_COUNT + 1)
+        y, x = drawn[:, 0] - box.y0, drawn[:, 1] - box.x0
+        here = (y >= 0) & (y < labels.shape[0]) & (x >= 0) & (x < labels.shape[1])
+        codes[here] = labels[y[here], x[here]]
+    if not codes.all():
+        raise SampleError(
+            found=f"{int((codes == 0).sum())} points of the sample's record on no data",
+            expected="points that were drawn of this map",
+            fix="take a copy of the sample whose record nobody has changed",
+        )
+    return codes - 1, pixels[1:]
+
+
+def _pixels_of(points: geopandas.GeoDataFrame, source: Any) -> NDArray[np.int64]:
+    """Row and column of the pixel that each point lies in, (point, 2)."""
+    local = points.geometry.to_crs(source.crs.to_wkt())
+    columns, rows = ~source.transform * (local.x.to_numpy(), local.y.to_numpy())
+    return np.asarray(np.floor(np.stack([rows, columns], axis=1)), np.int64)
+
+
+def _numbers(
+    points: geopandas.GeoDataFrame,
+    found: NDArray[np.int64],
+    record: SampleRecord,
+    path: Path,
+) -> NDArray[np.int64]:
+    """Numbers of the points, from 1, if they are those that were drawn.
+
+    Raises:
+        SampleError: If points were added, copied or moved, or lie outside of the map.
+    """
+    drawn = np.asarray(record.pixels, np.int64)
+    given = pd.to_numeric(points[POINT], errors="coerce").to_numpy(float, na_value=np.nan)
+    known = (given >= 1) & (given <= len(drawn)) & (given == np.floor(given))
+    numbers = np.where(known, given, 1).astype(np.int64)
+    counted = Counter(numbers[known].tolist())
+    twice = np.array([counted[n] > 1 for n in numbers.tolist()], bool) & known
+    moved = (found != drawn[numbers - 1]).any(axis=1) & known & ~twice
+    for wrong, what in (
+        (~known, "were not drawn"),
+        (twice, "are there more than once"),
+        (moved, "have been moved, or lie outside of the map"),
+    ):
+        if wrong.any():
+            named = _listed(points[POINT][wrong].astype(str))
+            raise SampleError(
+                found=f"{int(wrong.sum())} points of {path} {what}: {named}",
+                expected="the points that were drawn at random, each where it was",
+                fix="put them back, or take the sample as it was drawn: points chosen by hand "
+                "would make the estimates wrong",
+            )
+    return numbers
+
+
+def _labels(points: geopandas.GeoDataFrame, path: Path) -> NDArray[np.int64]:
+    """Code of each point's label, 0 where there is none.
+
+    Raises:
+        LegendError: If a label is neither name nor code of a class.
+    """
+    codes = {name.lower(): code for name, code in zip(WORKING.names, WORKING.codes, strict=True)}
+    codes |= {str(code): code for code in WORKING.codes} | {"": 0}
+    texts = ["" if pd.isna(v) else _text(v) for v in points[CLASS]]
+    unknown = [text for text in texts if text.lower() not in codes]
+    if unknown:
+        first = unknown[0]
+        raise LegendError(
+            found=f"{len(unknown)} labels in {path} that are no classes: "
+            f"{_listed(map(repr, dict.fromkeys(unknown)))}",
+            expected="one of " + ", ".join(WORKING.names) + ", or their codes 1 to 5",
+            fix=f"{first!r}: {nearest(first.lower(), WORKING.names)}",
+        )
+    return np.array([codes[text.lower()] for text in texts], np.int64)
+
+
+def _require_labelled(
+    labels: NDArray[np.int64], numbers: NDArray[np.int64], strata: NDArray[np.int64], path: Path
+) -> None:
+    """Refuses a sample some of whose points have no label or are gone.
+
+    Raises:
+        SampleError: Says how many, by mapped class.
+    """
+    labelled = np.zeros(len(strata), bool)
+    labelled[numbers[labels > 0] - 1] = True
+    if labelled.all():
+        return
+    counts = np.bincount(strata[~labelled], minlength=CLASS_COUNT)
+    by_class = ", ".join(f"{n} of {c}" for n, c in zip(counts, WORKING.names, strict=True) if n)
+    gone = len(strata) - len(numbers)
+    raise SampleError(
+        found=f"{int((~labelled).sum())} of {len(strata)} points of {path} without a class"
+        + (f", {gone} of which are gone" if gone else "")
+        + f"; by what is mapped there: {by_class}",
+        expected="a class for each point that was drawn: the hard ones too, or the estimates "
+        "would flatter the map",
+        fix=f"fill in the column {CLASS!r}, for example in QGIS, which offers the names",
+    )
+
+
+def _text(value: Any) -> str:
+    number = isinstance(value, (float, np.floating)) and float(value).is_integer()
+    return " ".join(str(int(value) if number else value).split())
+
+
+def _listed(names: Iterable[str], most: int = 10) -> str:
+    texts = list(names)
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return ", ".join(texts[:most]) + more
