@@ -47,6 +47,7 @@ def with_progress(work: Callable[[Any], Any]) -> Any:
 def show_map(summary: Any) -> None:
     """Prints the summary of a map run."""
     from landcover_pnp.evaluation.scores import short_table
+    from landcover_pnp.storage.run_status import outdated_products
 
     for name, reason in summary.reasons.items():
         complain(f"tile {name} is no data in the map: {reason}")
@@ -60,7 +61,11 @@ def show_map(summary: Any) -> None:
     for path in summary.products:
         say(f"{path.stem:<12} {path}")
     say(f"overview     {summary.overview}")
-    say(f"\nfor QGIS, and a report: {shlex.join(['landcover', 'publish', str(summary.run)])}")
+    publish = shlex.join(["landcover", "publish", str(summary.run)])
+    if outdated_products(summary.run):
+        say(f"\nproducts/ shows an earlier map; {publish} makes it again")
+    else:
+        say(f"\nfor QGIS, and a report: {publish}")
 
 
 def _batch(request: Request) -> Any:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from landcover_pnp.config import require_within
 from landcover_pnp.errors import SettingsError, nearest
 from landcover_pnp.inference.registry import (
     OURS,
@@ -21,6 +23,11 @@ from landcover_pnp.plugin_settings import blocks_of, one_of
 
 DEFAULT = "denoise"
 """Engine where none is named and the prior serves the working grid; else ``BASELINE``."""
+
+_ANY = float("inf")
+
+_SMALLEST_VIEW_PX = 8
+"""A network that halves its input three times sees one pixel of less."""
 
 BASELINE = "evidence"
 """Engine of the map that every run has beside its own engine's, which must beat it."""
@@ -46,12 +53,19 @@ class ConstraintSettings:
     weak_label_blocks: bool = False
 
     def __post_init__(self) -> None:
-        for name in self.weights:
+        require_within(self, 0, _ANY, "radius_px")
+        for name, weight in self.weights.items():
             if name not in CONSTRAINTS:
                 raise SettingsError(
                     found=f"the constraint {name!r} in inference.constraints.weights",
                     expected="one of " + ", ".join(CONSTRAINTS),
                     fix=f"{nearest(name, CONSTRAINTS)}; constraints of your own go to infer()",
+                )
+            if not math.isfinite(weight):
+                raise SettingsError(
+                    found=f"the weight {weight} of {name} in inference.constraints.weights",
+                    expected="a finite number; 0 leaves the constraint out",
+                    fix="correct the value in the configuration or on the command line",
                 )
 
 
@@ -88,6 +102,7 @@ class InferenceSettings:
     options: Mapping[str, Any] = blocks_of(engine_blocks)
 
     def __post_init__(self) -> None:
+        require_within(self, _SMALLEST_VIEW_PX, _ANY, "view_px")
         for name, own in self.options.items():
             kind = engine(name).Settings
             if not isinstance(own, kind):

@@ -7,8 +7,11 @@ from datetime import datetime
 from pathlib import Path
 
 from landcover_pnp.errors import RequestError
+from landcover_pnp.storage.checked_json import read_object
 from landcover_pnp.storage.journal import NAME, Journal
 from landcover_pnp.storage.lock import Owner, owner
+from landcover_pnp.storage.records import Record, fingerprint
+from landcover_pnp.storage.run_folder import RunFolder
 
 
 @dataclass
@@ -25,6 +28,7 @@ class RunStatus:
         ended: Exit code of the last process, None if it never came to its end.
         seconds_per_tile: Time a tile takes with all workers at work, None before the first.
         holder: The process at work, None if there is none.
+        outdated_products: Whether the published products show an earlier map of the run.
     """
 
     run: Path
@@ -36,6 +40,7 @@ class RunStatus:
     ended: int | None = None
     seconds_per_tile: float | None = None
     holder: Owner | None = None
+    outdated_products: bool = False
 
     @property
     def left(self) -> int:
@@ -83,4 +88,18 @@ def run_status(run: Path) -> RunStatus:
     if finished and first_tile and last_tile:
         status.seconds_per_tile = (last_tile - first_tile).total_seconds() / finished
     status.holder = owner(run)
+    status.outdated_products = outdated_products(run)
     return status
+
+
+def outdated_products(run: Path) -> bool:
+    """Whether a run was published, and its map was made again since.
+
+    Args:
+        run: The run folder.
+    """
+    paths = RunFolder(run)
+    published, summary = Record.read(paths.published_record), read_object(paths.summary)
+    if published is None or summary is None:
+        return False
+    return published.ingredients.get("summary") != fingerprint(summary)

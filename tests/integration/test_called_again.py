@@ -91,3 +91,17 @@ def test_a_student_of_several_runs_is_trained_once(config: Path, tmp_path: Path)
     assert after.keys() == before.keys()
     changed = [name for name in before if after[name][1] != before[name][1]]
     assert changed == ["b/student.json"], "which tells of the time"
+
+
+def test_products_of_an_earlier_map_are_said(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, older = tmp_path / "run", "products/ shows an earlier map"
+    words = ["map", str(config), "--run", str(run), *TILES]
+    other = [*words, "--weak_labels.nlcd_blur_m", "5"]
+    publish, status = ["publish", str(run)], ["status", str(run)]
+    said = []
+    for command in (words, publish, words, status, other, status, publish, status):
+        assert main(command) == 0
+        said.append(older in capsys.readouterr().out)
+    assert said == [False, False, False, False, True, True, False, False]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from landcover_pnp.inference.registry import (
     register_engine,
     start_from,
 )
-from landcover_pnp.inference.settings import InferenceSettings
+from landcover_pnp.inference.settings import ConstraintSettings, InferenceSettings
 from landcover_pnp.pipeline.map import map_city
 from landcover_pnp.pipeline.settings import DemoSettings, MapSettings
 from landcover_pnp.prior.denoiser import Prior, build_network
@@ -95,6 +96,19 @@ def wrong_values() -> Iterator[tuple[str, str, Any]]:
     for name, keys in WRONG.items():
         for key, values in keys.items():
             yield from ((name, key, value) for value in values)
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "value"),
+    [
+        *((InferenceSettings, "view_px", value) for value in (-1, 0, 7)),
+        (ConstraintSettings, "radius_px", -1),
+        *((ConstraintSettings, "weights", {"weak_label_kl": w}) for w in (math.nan, math.inf)),
+    ],
+)
+def test_wrong_values_of_all_engines_are_refused(kind: Any, key: str, value: object) -> None:
+    with pytest.raises(SettingsError, match=key):
+        kind(**{key: value})
 
 
 def test_wrong_values_are_listed_of_every_engine() -> None:
