@@ -1,4 +1,4 @@
-"""Image models: what turns colours into class probabilities, and the simplest, a random forest.
+"""Image models: what turns colours into class probabilities, and the simplest, a forest.
 
 They see the image at its own resolution and learn from soft targets on the coarser working grid.
 """
@@ -11,17 +11,20 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import RandomForestRegressor
+from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.tree._tree import Tree
 
 from landcover_pnp.arrays import normalise
-from landcover_pnp.box_filter import box_mean
 from landcover_pnp.errors import RasterError
 from landcover_pnp.legend import CLASS_COUNT
 from landcover_pnp.student.settings import ForestSettings
 from landcover_pnp.student.stored_trees import rebuilt_trees, tree_arrays
+from landcover_pnp.student.texture import feature_count, texture
 
 _TINY = 1e-6
+
+_PIXELS = 1 << 16
+"""Pixels that the trees are asked about at a time: what they answer stays in a cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,10 +98,12 @@ def require_pixels(training_windows: Sequence[TrainingWindow]) -> None:
 
 
 class Forest:
-    """A random forest on colour and texture (Breiman 2001), fitted to probabilities.
+    """A forest of extremely randomised trees (Geurts et al. 2006) on colour and texture.
 
     A regression forest on class probabilities predicts, in each leaf, the weighted mean of its
-    soft targets: the class probabilities themselves.
+    soft targets: the class probabilities themselves. Splits at random thresholds make a few shallow
+    trees as good as many deep ones of a random forest, whose thresholds fit the targets' errors
+    (``benchmarks/throughput.py``); a pixel costs what it takes to walk them.
 
     Args:
         settings: Trees, leaves, sample.
@@ -111,6 +116,7 @@ class Forest:
         self.radii_px = [max(1, round(r / fine_m)) for r in settings.radii_m]
         self._bands = bands
         self._trees: list[Tree] = []
+        self._leaves: list[NDArray[np.float32]] = []
 
     @property
     def reach_px(self) -> int:
@@ -128,7 +134,21 @@ class Forest:
             RasterError: As ``require_pixels``.
         """
         require_pixels(training_windows)
-        rng = np.random.default_rng(seed)
+        x, y = self._sample(training_windows, np.random.default_rng(seed))
+        forest = ExtraTreesRegressor(
+            self.settings.trees,
+            min_samples_leaf=self.settings.leaf_px,
+            max_features=self.settings.features_share,
+            random_state=seed,
+            n_jobs=1,
+        )
+        forest.fit(x, y)
+        self._take([estimator.tree_ for estimator in forest.estimators_])
+
+    def _sample(
+        self, training_windows: Sequence[TrainingWindow], rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Features (pixel, feature) and targets (pixel, class) of pixels drawn by weight."""
         x, y = [], []
         mass = sum(float(training_window.weight.sum()) for training_window in training_windows)
         for training_window in training_windows:
@@ -149,15 +169,7 @@ class Forest:
                 ]
             )
             y.append(training_window.target[:, row, column])
-        forest = RandomForestRegressor(
-            self.settings.trees,
-            min_samples_leaf=self.settings.leaf_px,
-            max_features=self.settings.features_share,
-            random_state=seed,
-            n_jobs=1,
-        )
-        forest.fit(np.concatenate(x, axis=1).T, np.concatenate(y, axis=1).T)
-        self._trees = [estimator.tree_ for estimator in forest.estimators_]
+        return np.concatenate(x, axis=1).T, np.concatenate(y, axis=1).T
 
     def predict(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
         """Mean of the trees: (band, y, x) -> (class, y, x) float32, sums to 1.
@@ -175,11 +187,12 @@ class Forest:
                 fix="map the scene again into another run folder",
             )
         features = texture(image, self.radii_px).reshape(-1, image[0].size).T
-        total = np.zeros((len(features), CLASS_COUNT))
-        for tree in self._trees:  # in this order, as scikit-learn's forest adds them up
-            total += tree.predict(features)[:, :, 0]
-        p = (total / len(self._trees)).T.reshape(CLASS_COUNT, *image.shape[1:])
-        return normalise(p).astype(np.float32)
+        total = np.zeros((len(features), CLASS_COUNT), np.float32)
+        for first in range(0, len(features), _PIXELS):
+            pixels = slice(first, first + _PIXELS)
+            for tree, leaves in zip(self._trees, self._leaves, strict=True):
+                total[pixels] += leaves[tree.apply(features[pixels])]
+        return normalise(np.ascontiguousarray(total.T)).reshape(CLASS_COUNT, *image.shape[1:])
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Its trees, see ``stored_trees.tree_arrays``."""
@@ -187,29 +200,10 @@ class Forest:
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Takes over trees, see ``stored_trees.rebuilt_trees``."""
-        blank = np.zeros((self._bands, 1, 1), np.float32)
-        features = len(texture(blank, self.radii_px))
-        self._trees = rebuilt_trees(arrays, self.settings.trees, features, CLASS_COUNT)
+        features = feature_count(self._bands, len(self.radii_px))
+        self._take(rebuilt_trees(arrays, self.settings.trees, features, CLASS_COUNT))
 
-
-def texture(image: NDArray[np.float32], radii_px: Sequence[int]) -> NDArray[np.float32]:
-    """Colours, their contrasts, and both in boxes: what a forest sees of a pixel.
-
-    Args:
-        image: (band, y, x) float32 in 0..1.
-        radii_px: Radii of the boxes.
-
-    Returns:
-        (feature, y, x) float32: bands, normalised differences of neighbouring bands, their box
-        means, and box standard deviations of brightness.
-    """
-    total = image[1:] + image[:-1]
-    ratios = np.divide(np.diff(image, axis=0), total, out=np.zeros_like(total), where=total > 0)
-    colours = np.concatenate([image, ratios])
-    brightness = image.mean(axis=0, keepdims=True)
-    parts = [colours]
-    for radius in radii_px:
-        mean = box_mean(brightness, radius)
-        variance = box_mean(np.square(brightness), radius) - np.square(mean)
-        parts += [box_mean(colours, radius), np.sqrt(np.maximum(variance, 0))]
-    return np.concatenate(parts)
+    def _take(self, trees: list[Tree]) -> None:
+        """Takes trees, and what their nodes say as (node, class) float32, which is half to read."""
+        self._trees = trees
+        self._leaves = [np.ascontiguousarray(tree.value[:, :, 0], np.float32) for tree in trees]

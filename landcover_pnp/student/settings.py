@@ -14,7 +14,7 @@ _ANY = float("inf")
 
 @dataclass(frozen=True)
 class ForestSettings:
-    """A random forest on colour and texture.
+    """A forest of extremely randomised trees on colour and texture.
 
     Attributes:
         trees: Number of trees.
@@ -24,9 +24,9 @@ class ForestSettings:
         radii_m: Radii of the boxes whose means and deviations it sees, metres.
     """
 
-    trees: int = 40
-    leaf_px: int = 10
-    features_share: float = 0.35
+    trees: int = 6
+    leaf_px: int = 20
+    features_share: float = 0.7
     sample_px: int = 20_000
     radii_m: list[float] = field(default_factory=lambda: [1.5, 4.0, 10.0])
 
@@ -87,7 +87,7 @@ class StudentSettings:
             be redder than roads: this then counts as evidence, see
             ``spectral_indices.class_given_indices``.
         windows: Most windows of 64 working pixels that it learns from, spread over all runs.
-        forest: The random forest.
+        forest: The forest.
         unet: The U-Net.
         seed: Seed of everything random.
     """
