@@ -31,7 +31,7 @@ def candidates(key: Key) -> Iterator[str]:
         yield "false" if default is True else "true"
     elif kinds & {int, float}:
         number = float(default) if isinstance(default, (int, float)) else 0.5
-        for value in (number * 2, number / 2, number + 1, 0.5, 3):
+        for value in (number * 2, number / 2, number + 1, 0.5, 3, 16):
             yield str(int(value)) if int in kinds else str(value)
     else:
         yield "some: text/of it"
