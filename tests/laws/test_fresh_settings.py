@@ -145,7 +145,7 @@ BASES: dict[str, tuple[str, ...]] = {
 """Words of a map in which a setting, and those below it, mean something beyond ``everything``."""
 
 OTHERS: dict[str, tuple[str, ...]] = {
-    "scene.rasters": BASES["scene.enviroatlas"],
+    "scene.rasters": BASES["scene.enviroatlas"][1:],
     "scene.enviroatlas.root": ("{folder}/other/atlas",),
     "scene.enviroatlas.city": ("b",),
     "scene.enviroatlas.split": ("val",),
@@ -174,6 +174,7 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "weak_labels.matrix_source": ("target",),
     "weak_labels.source_scenes": ("[{folder}/other/source.yaml]",),
     "inference.prior": ("{folder}/other/prior",),
+    "inference.view_px": ("16",),
     "inference.constraints.weights": ("{mutual_information: 0.5}",),
     "student.forest.radii_m": ("[2.0, 4.0]",),
     "student.unet.channels": ("[16]",),
