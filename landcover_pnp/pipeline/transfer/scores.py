@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -245,17 +246,23 @@ def _disagreement(
     first = {key[:2]: group for key, group in reversed(groups.items()) if len(group) > 1}
     return {
         key: {
-            (a.matrix_source, b.matrix_source): _differing(a, b)
+            (a.matrix_source, b.matrix_source): differing_share(a.maps, b.maps)
             for a, b in itertools.combinations(group, 2)
         }
         for key, group in first.items()
     }
 
 
-def _differing(a: MethodMap, b: MethodMap) -> float:
+def differing_share(a: Mapping[str, Path], b: Mapping[str, Path]) -> float:
+    """Share of the pixels with data in both of two maps whose classes differ, 0..1.
+
+    Args:
+        a: File of working classes by tile.
+        b: Those of the other map, of the same tiles.
+    """
     differ = known = 0
-    for tile in a.maps:
-        with open_raster(a.maps[tile], "map") as one, open_raster(b.maps[tile], "map") as other:
+    for tile in a:
+        with open_raster(a[tile], "map") as one, open_raster(b[tile], "map") as other:
             for box in blocks(Box(0, one.height, 0, one.width)):
                 first, second = read(one, 1, box), read(other, 1, box)
                 both = (first > 0) & (second > 0)
