@@ -12,11 +12,15 @@ Those of --named are there by name. Each is compared with the plain alternative:
 against the same student. The rule stands in benchmarks/choosing.py, the scenes in
 benchmarks/choosing_scenes.py. Every table is printed twice, the second time without Austin.
 
+What is kept of an earlier version stays in the table: --write notes which scores a table was made
+of, and --read adds the rows of such a note.
+
 Maps are kept in the folder of --cache, which is a setting: a table printed again, or with one more
 variant, costs only what is new.
 """
 
 import argparse
+import json
 import shlex
 import sys
 import warnings
@@ -24,7 +28,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from choosing import Gain, Verdict, counted_classes, gain, leave_one_out, verdict
-from choosing_runs import Kept, Variant, kept, takes_part
+from choosing_runs import Variant, kept, opened, takes_part
 from choosing_scenes import TruthScene, truth_scenes
 from words import parser
 
@@ -36,12 +40,17 @@ PLAIN = Variant(
     "plain evidence",
     (
         "inference.engine=evidence",
+        "inference.evidence.spectral_indices=false",
+        "inference.evidence.smooth_px=0",
         "weak_labels.refinement=null",
         "student.spectral_indices=false",
     ),
 )
 
 _BEFORE = (
+    "inference.engine=denoise",
+    "inference.evidence.spectral_indices=false",
+    "inference.evidence.smooth_px=0",
     "inference.denoise.spectral_indices=true",
     "weak_labels.refinement.keep=0.5",
     "student.spectral_indices=true",
@@ -55,8 +64,8 @@ NAMED = {
         Variant(
             "version 0.1, no indices",
             (
+                *_BEFORE,
                 "inference.denoise.spectral_indices=false",
-                "weak_labels.refinement.keep=0.5",
                 "student.spectral_indices=false",
             ),
         ),
@@ -178,21 +187,32 @@ def main(options: argparse.Namespace) -> None:
     named = [NAMED[name] for name in options.named]
     grids = [v for grid in options.grid for v in grid]
     variants = [PLAIN, *named, *options.variant, *grids]
-    made = {v.name: dict(_made(v, scenes, options.cache)) for v in variants}
+    files = {v.name: dict(_made(v, scenes, options.cache)) for v in variants}
+    parts = {v.name: {s for s in scenes if takes_part(scenes[s], v, PLAIN)} for v in variants}
+    for note in options.read:
+        earlier = json.loads(note.read_text())
+        files |= {n: {s: by[s]["file"] for s in scenes} for n, by in earlier.items()}
+        parts |= {n: {s for s in scenes if by[s]["part"]} for n, by in earlier.items()}
+    if options.write:
+        rows = {
+            name: {s: {"file": f, "part": s in parts[name]} for s, f in by_scene.items()}
+            for name, by_scene in files.items()
+            if name != PLAIN.name
+        }
+        options.write.write_text(json.dumps(rows, indent=1) + "\n")
+    made = {n: {s: opened(options.cache / f) for s, f in by.items()} for n, by in files.items()}
     if options.told:
         for name, by_scene in made.items():
             for scene, k in by_scene.items():
-                print("\n".join(f"{name}, {scene}: {text}" for text in k.told))
+                for text in k.told:
+                    print(f"{name}, {scene}: {text}\n")
     print(
         "## Engine alone\n\ndp0 to dp3 have no NLCD: of a variant, its engine alone takes part.\n"
     )
     plain = made[PLAIN.name]
     engines = {
-        v.name: {
-            s: k.engine if takes_part(scenes[s], v.settings, PLAIN.settings) else plain[s].engine
-            for s, k in made[v.name].items()
-        }
-        for v in variants
+        name: {s: k.engine if s in parts[name] else plain[s].engine for s, k in by_scene.items()}
+        for name, by_scene in made.items()
     }
     print_all(engines, scenes, options.classes)
     students: Found = {
@@ -210,7 +230,7 @@ def main(options: argparse.Namespace) -> None:
 
 def _made(
     variant: Variant, scenes: Mapping[str, TruthScene], cache: Path
-) -> Iterator[tuple[str, Kept]]:
+) -> Iterator[tuple[str, str]]:
     for name, scene in scenes.items():
         yield name, kept(cache, scene, variant.settings)
         print(f"{variant.name}: {name}", file=sys.stderr, flush=True)
@@ -241,6 +261,8 @@ if __name__ == "__main__":
     options.add_argument("--grid", type=grid_variants, action="append", default=[])
     options.add_argument("--named", nargs="*", choices=list(NAMED), default=list(NAMED))
     options.add_argument("--scenes", nargs="*", help="only these; default: all")
+    options.add_argument("--read", type=Path, action="append", default=[], help="of --write")
+    options.add_argument("--write", type=Path, help="note which scores the table is made of")
     options.add_argument("--cache", type=Path, default=Path("data/choosing"), help="kept maps")
     options.add_argument("--classes", action="store_true", help="shares and IoU by class, too")
     options.add_argument("--told", action="store_true", help="what the maps' runs warned of, too")

@@ -87,20 +87,23 @@ def settings_on(scene: TruthScene, settings: MapSettings) -> MapSettings:
     return replace(settings, scene=files, inference=inference, workers=0)
 
 
-def takes_part(scene: TruthScene, settings: MapSettings, plain: MapSettings) -> bool:
+def takes_part(scene: TruthScene, variant: Variant, plain: Variant) -> bool:
     """Whether a variant can differ from the plain one on a scene."""
     if scene.files is not None:
         return True
-    return settings.inference.made_of() != plain.inference.made_of()
+    return variant.settings.inference.made_of() != plain.settings.inference.made_of()
 
 
-def kept(folder: Path, scene: TruthScene, settings: MapSettings) -> Kept:
-    """Scores of a scene's map, which is made unless that was done.
+def kept(folder: Path, scene: TruthScene, settings: MapSettings) -> str:
+    """Makes a scene's map, unless that was done.
 
     Args:
         folder: Folder of what is kept.
         scene: The scene.
         settings: The variant's.
+
+    Returns:
+        Name of the file of its scores in that folder, see ``opened``.
     """
     settings = settings_on(scene, settings)
     path = folder / f"{scene.name.replace(' ', '_')}-{_fingerprint(scene, settings)}.npz"
@@ -118,6 +121,11 @@ def kept(folder: Path, scene: TruthScene, settings: MapSettings) -> Kept:
         partial = path.with_name(f".{os.getpid()}-{path.name}")
         np.savez_compressed(partial, about=np.array(json.dumps(about)), **made)
         partial.replace(path)
+    return path.name
+
+
+def opened(path: Path) -> Kept:
+    """What is kept in a file."""
     with np.load(path) as file:
         about = json.loads(str(file["about"]))
         student = Scores(file["student"], "five_classes") if "student" in file else None

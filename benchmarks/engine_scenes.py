@@ -16,7 +16,6 @@ import rasterio
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from landcover_pnp.box_filter import box_mean
 from landcover_pnp.config import load_settings
 from landcover_pnp.evidence.clusters import responsibilities, sample_centres
 from landcover_pnp.evidence.matrix_sources import matrix_from_source
@@ -88,21 +87,6 @@ def cases(folder: Path, seed: int, width_m: int) -> dict[str, Case]:
             if labels.with_name(f"{name}_prior_rgb_64.tif").is_file():
                 found[name.split("_")[-1]] = patch(labels.parent, name)
     return found
-
-
-def weighed(p: NDArray[np.float32], known: Observations) -> NDArray[np.float32]:
-    """A map (class, y, x) weighted by the spectral indices on land: the start of `denoise`."""
-    land = p if known.spectral_indices is None else p * known.spectral_indices
-    land = np.where(known.valid, land, 1)[1:]
-    q = np.concatenate([p[:1], land / land.sum(axis=0) * (1 - p[0])])
-    return np.where(known.valid, q, 0)
-
-
-def smoothed(p: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Half the map, half the mean over 3 x 3 pixels of its labels, pooled as `denoise` does."""
-    one_hot = p == p.max(axis=0)
-    q = np.sqrt(box_mean(one_hot.astype(np.float32), 1, valid) * p)
-    return q / np.where(valid, q.sum(axis=0), 1)
 
 
 def _case(scene_settings: SceneSettings, folder: Path) -> Case:

@@ -22,6 +22,7 @@ import time
 import warnings
 from argparse import Namespace
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,7 +30,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from engine_scenes import Case, cases, smoothed, weighed
+from engine_scenes import Case, cases
 from numpy.typing import NDArray
 from words import parser
 
@@ -44,31 +45,40 @@ from landcover_pnp.inference.engines.guided import GuidedSettings
 from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.prior.denoiser import Prior
 
-INDICES = "evidence with spectral indices"
-SMOOTHED = "evidence with spectral indices, smoothed"
-NARROW = EvidenceSettings(radius_px=15, weak_share=0.0, match_radius_px=15)
+PLAIN = EvidenceSettings(spectral_indices=False, smooth_px=0)
+INDICES = EvidenceSettings(spectral_indices=True, smooth_px=0)
+SMOOTHED = EvidenceSettings(spectral_indices=True, smooth_px=1)
+DENOISE = DenoiseSettings(spectral_indices=True)
+NARROW = replace(PLAIN, radius_px=15, weak_share=0.0, match_radius_px=15)
+
+
+def evidence(own: EvidenceSettings) -> InferenceSettings:
+    """The engine `evidence` by its own settings."""
+    return InferenceSettings("evidence", options={"evidence": own})
+
+
+def after(engine: str, **own: Any) -> InferenceSettings:
+    """An engine of a prior, which starts from plain `evidence` where it does."""
+    return InferenceSettings(engine, options={"evidence": PLAIN, **own})
+
 
 ROWS: dict[str, InferenceSettings | None] = {
     "weak labels": None,
-    "evidence": InferenceSettings("evidence"),
-    "evidence, narrow boxes": InferenceSettings("evidence", options={"evidence": NARROW}),
-    INDICES: InferenceSettings("evidence"),
-    SMOOTHED: InferenceSettings("evidence"),
-    "denoise, no spectral indices": InferenceSettings(
-        "denoise", options={"denoise": DenoiseSettings(spectral_indices=False)}
+    "evidence": evidence(PLAIN),
+    "evidence, narrow boxes": evidence(NARROW),
+    "evidence with spectral indices": evidence(INDICES),
+    "evidence with spectral indices, smoothed": evidence(SMOOTHED),
+    "denoise, no spectral indices": after(
+        "denoise", denoise=DenoiseSettings(spectral_indices=False)
     ),
-    "denoise": InferenceSettings("denoise"),
-    "denoise, bfloat16": InferenceSettings("denoise", precision="bfloat16"),
-    "denoise, mean clean map alone": InferenceSettings(
-        "denoise", options={"denoise": DenoiseSettings(start_share=0)}
-    ),
-    "guided from evidence": InferenceSettings("guided"),
-    "guided from noise, 20 steps": InferenceSettings(
-        "guided", options={"guided": GuidedSettings(start="noise", steps=20)}
-    ),
+    "denoise": after("denoise", denoise=DENOISE),
+    "denoise, bfloat16": replace(after("denoise", denoise=DENOISE), precision="bfloat16"),
+    "denoise, mean clean map alone": after("denoise", denoise=replace(DENOISE, start_share=0)),
+    "guided from evidence": after("guided"),
+    "guided from noise, 20 steps": after("guided", guided=GuidedSettings(start="noise", steps=20)),
     "weak labels (window)": None,
-    "evidence (window)": InferenceSettings("evidence"),
-    "denoise (window)": InferenceSettings("denoise"),
+    "evidence (window)": evidence(PLAIN),
+    "denoise (window)": after("denoise", denoise=DENOISE),
     "algorithm1, data_set (window)": InferenceSettings(
         "algorithm1", options={"algorithm1": Algorithm1Settings(recipe="data_set")}
     ),
@@ -96,9 +106,7 @@ def measure(name: str, scenes: dict[str, Case], folder: Path | None, window: int
     for place, case in scenes.items():
         known = case.observations
         p = known.weak_labels if settings is None else infer(known, settings, prior, seed=0)
-        if name in (INDICES, SMOOTHED):
-            p = weighed(p, known)
-        results[place] = smoothed(p, known.valid) if name == SMOOTHED else p
+        results[place] = p
     seconds = clock() - start
     km2 = sum(case.km2 for case in scenes.values())
     information, divergence = zip(

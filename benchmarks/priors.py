@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from engine_scenes import REAL, Case, cases, smoothed, weighed
+from engine_scenes import REAL, Case, cases
 from numpy.typing import NDArray
 from words import parser
 
@@ -22,6 +22,7 @@ from landcover_pnp.config import load_settings
 from landcover_pnp.evaluation.scores import score
 from landcover_pnp.inference.engine import infer
 from landcover_pnp.inference.engines.denoise import DenoiseSettings
+from landcover_pnp.inference.engines.evidence import EvidenceSettings
 from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.prior.crops import LabelCrops, LabelSource
 from landcover_pnp.prior.datamodule import split_sources
@@ -88,14 +89,18 @@ def maps(priors: dict[str, Prior], levels: list[int]) -> None:
     print("|---|" + "---:|" * (len(found) + 2))
     show("weak labels", found, [case.observations.weak_labels for case in found.values()])
     known = [case.observations for case in found.values()]
-    evidence = [infer(e, InferenceSettings("evidence"), None, SEED) for e in known]
-    show("evidence", found, evidence)
-    weighted = [weighed(p, e) for e, p in zip(known, evidence, strict=True)]
-    show("evidence with spectral indices", found, weighted)
-    smooth = [smoothed(p, e.valid) for e, p in zip(known, weighted, strict=True)]
-    show("the same, smoothed", found, smooth)
+    rows = {
+        "evidence": EvidenceSettings(spectral_indices=False, smooth_px=0),
+        "evidence with spectral indices": EvidenceSettings(spectral_indices=True, smooth_px=0),
+        "the same, smoothed": EvidenceSettings(spectral_indices=True, smooth_px=1),
+    }
+    for row, own in rows.items():
+        settings = InferenceSettings("evidence", options={"evidence": own})
+        show(row, found, [infer(e, settings, None, SEED) for e in known])
     for t in levels:
-        settings = InferenceSettings("denoise", options={"denoise": DenoiseSettings(t=t)})
+        denoise = DenoiseSettings(t=t, spectral_indices=True)
+        options = {"evidence": rows["evidence"], "denoise": denoise}
+        settings = InferenceSettings("denoise", options=options)
         for name, prior in priors.items():
             probabilities = [infer(e, settings, prior, SEED) for e in known]
             show(f"{name}, t = {t}", found, probabilities)

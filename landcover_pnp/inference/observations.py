@@ -47,11 +47,12 @@ class Observations:
 
     @property
     def masked(self) -> Observations:
-        """The same with clusters and weak labels float32, and 0 where not valid."""
+        """The same in float32, with nothing known where not valid: 0, and indices of 1."""
+        indices = self.spectral_indices
         return Observations(
             np.where(self.valid, self.clusters, 0).astype(np.float32),
             np.where(self.valid, self.weak_labels, 0).astype(np.float32),
             self.valid,
             self.origin,
-            self.spectral_indices,
+            None if indices is None else np.where(self.valid, indices, 1).astype(np.float32),
         )

@@ -167,6 +167,11 @@ class InferenceSettings:
         """Whether what spectral indices say is asked for, and so is in the map."""
         return any(getattr(own, "spectral_indices", False) for own in self.used().values())
 
+    @property
+    def needs_indices(self) -> bool:
+        """Whether a map of the run needs them: its own or that of the baseline."""
+        return any(getattr(own, "spectral_indices", False) for own in self.used(BASELINE).values())
+
     def made_of(self, *also: str) -> dict[str, Any]:
         """What maps depend on: nothing of engines that have no part in them.
 

@@ -103,7 +103,7 @@ def map_city(
             settings.weak_labels,
             settings.clusters,
             settings.seed,
-            indices=plan.engine.inference.uses_indices,
+            indices=plan.engine.inference.needs_indices,
         )
         tiles = TileCounts()
         pool = WorkerPool(settings.workers, settings.scheduler, shared=run.absolute())

@@ -248,22 +248,52 @@ def test_weak_labels_need_the_five_classes() -> None:
         replace(known, weak_labels=known.weak_labels[:4])
 
 
+WEIGHED = {
+    "evidence": SETTINGS.of("evidence"),
+    "denoise": SETTINGS.of("denoise"),
+}
+"""Engines with a say for spectral indices."""
+
+
 @pytest.mark.parametrize("engine", ENGINES)
-def test_spectral_indices_count_in_denoise_alone(engine: str, prior: Prior) -> None:
+def test_spectral_indices_count_where_they_are_asked_for(engine: str, prior: Prior) -> None:
     known = evidence()
     indices = np.ones((5, 20, 26), np.float32)
     indices[2] = 1e-3  # nothing looks like soil
-    settings = replace(SETTINGS, engine=engine)
-    weighted, plain = (
-        infer(e, settings, prior, seed=0) for e in (replace(known, spectral_indices=indices), known)
+    told = replace(known, spectral_indices=indices)
+    deaf = replace(SETTINGS, engine=engine).with_options(
+        **{name: replace(own, spectral_indices=False) for name, own in WEIGHED.items()}
     )
-    assert np.array_equal(weighted, plain) != settings.uses_indices
-    if settings.uses_indices:
-        deaf = settings.with_options(denoise=DenoiseSettings(draws=2, spectral_indices=False))
-        np.testing.assert_array_equal(
-            infer(replace(known, spectral_indices=indices), deaf, prior, seed=0), plain
+    plain = infer(known, deaf, prior, seed=0)
+    np.testing.assert_array_equal(infer(told, deaf, prior, seed=0), plain)
+    for name, own in reversed(WEIGHED.items()):
+        settings = deaf.with_options(**{name: replace(own, spectral_indices=True)})
+        p = infer(told, settings, prior, seed=0)
+        assert np.array_equal(p, plain) != settings.uses_indices
+        if settings.uses_indices:
+            assert p[2].sum() < 0.5 * plain[2].sum()
+    if engine == "evidence":
+        np.testing.assert_allclose(p[0], plain[0], atol=1e-3)  # water is known from maps
+
+
+def test_what_denoise_starts_from_is_weighed_once(prior: Prior) -> None:
+    indices = np.random.default_rng(1).uniform(0.1, 1, (5, 20, 26)).astype(np.float32)
+    known = replace(evidence(), spectral_indices=indices)
+    maps = [
+        infer(
+            known,
+            replace(SETTINGS, engine="denoise").with_options(
+                evidence=replace(WEIGHED["evidence"], spectral_indices=by_evidence),
+                denoise=replace(WEIGHED["denoise"], spectral_indices=by_denoise),
+            ),
+            prior,
+            seed=0,
         )
-        assert weighted[2].sum() < 0.5 * plain[2].sum()
+        for by_evidence, by_denoise in ((True, False), (True, True), (False, True), (False, False))
+    ]
+    np.testing.assert_array_equal(maps[0], maps[1])
+    assert np.abs(maps[1] - maps[2]).mean() < 1e-3  # two classes may be level but for rounding
+    assert np.abs(maps[2] - maps[3]).mean() > 1e-2
 
 
 def test_spectral_indices_of_another_canvas_are_refused() -> None:

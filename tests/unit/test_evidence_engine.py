@@ -13,7 +13,12 @@ from scipy.ndimage import gaussian_filter
 from landcover_pnp.evidence.clusters import responsibilities, sample_centres
 from landcover_pnp.evidence.settings import ClusterSettings, WeakLabelSettings
 from landcover_pnp.evidence.weak_labels import class_given_nlcd, cooccurrence, weak_labels
-from landcover_pnp.inference.engines.evidence import EvidenceSettings, evidence_map, match_shares
+from landcover_pnp.inference.engines.evidence import (
+    EvidenceSettings,
+    evidence_map,
+    match_shares,
+    smoothed,
+)
 from landcover_pnp.legend import CLASS_COUNT, ENVIROATLAS, to_working
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -184,6 +189,28 @@ def test_tiles_with_a_ring_of_the_radius_agree_with_one_big_tile() -> None:
             core = tile[y - y0 : y - y0 + 96, x - x0 : x - x0 + 96]
             differ += (core != whole[y : y + 96, x : x + 96]).sum()
     assert differ <= 0.01 * whole.size
+
+
+@given(evidence(), st.integers(1, 3))
+def test_smoothing_keeps_probabilities_water_and_what_is_even(canvas: Canvas, radius: int) -> None:
+    _, weak, valid = canvas
+    p = np.where(valid, weak, np.float32(0))
+    q = smoothed(p, valid, radius)
+    np.testing.assert_allclose(q.sum(axis=0), valid, atol=1e-5)
+    np.testing.assert_allclose(q[0], p[0], atol=1e-5)
+    even = np.where(valid, weak[:, :1, :1], np.float32(0))
+    land = smoothed(even, valid, radius)[1:, valid].argmax(axis=0)
+    assert (land == even[1:, valid].argmax(axis=0)).all()
+
+
+def test_smoothing_removes_a_speck_and_no_field() -> None:
+    p = np.full((CLASS_COUNT, 15, 15), 0.1, np.float32)
+    p[3] = 0.6
+    grass = np.array([0.1, 0.1, 0.1, 0.3, 0.4], np.float32)
+    p[:, 4, 4], p[:, 8:12, 8:12] = grass, grass[:, None, None]
+    labels = smoothed(p, np.ones((15, 15), np.bool_), 1).argmax(axis=0)
+    assert labels[4, 4] == 3
+    assert (labels[9:11, 9:11] == 4).all()
 
 
 def test_maps_pittsburgh(shared: Path) -> None:

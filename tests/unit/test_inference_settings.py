@@ -60,6 +60,7 @@ WRONG: dict[str, dict[str, list[Any]]] = {
         "radius_px": [-1],
         "weak_share": [-0.1, 1.1, float("nan")],
         "match_radius_px": [-1],
+        "smooth_px": [-1],
     },
     "denoise": {"t": [-1, 51], "draws": [0], "start_share": [-0.1, 1.1, float("nan")]},
     "guided": {

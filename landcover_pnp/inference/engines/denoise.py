@@ -27,7 +27,7 @@ class DenoiseSettings:
     Attributes:
         start: What is noised, as one-hot labels: the weak labels, or the map of another engine.
         spectral_indices: Whether that is weighed first by how green and red the image is, see
-            ``spectral_indices.class_given_indices``.
+            ``spectral_indices.class_given_indices``; once, if the engine it starts from does.
         t: Noise level, out of the prior's T; above about 300 of 1000 rare classes go.
         draws: Noise draws that are averaged; each costs one forward pass.
         start_share: Share s of the start in the result, clean^(1 - s) start^s.
@@ -58,7 +58,9 @@ class Denoise:
         """The map (channel 6, y, x) of ``denoise``, with the water that it starts from."""
         s, indices = task.settings, task.observations.spectral_indices
         start = task.start(s.start)
-        if s.spectral_indices and indices is not None:
+        started_from = None if s.start == "weak_labels" else task.inference.of(s.start)
+        weighed = getattr(started_from, "spectral_indices", False)
+        if s.spectral_indices and indices is not None and not weighed:
             start = keep_water(start * task.with_no_data(indices), start)
         return keep_water(denoise(start, task.prior, task.canvas, s, task.callback), start)
 

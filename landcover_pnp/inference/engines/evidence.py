@@ -13,6 +13,7 @@ from landcover_pnp.arrays import normalise
 from landcover_pnp.inference.checks import require_within
 from landcover_pnp.inference.registry import register_engine
 from landcover_pnp.inference.step import Step
+from landcover_pnp.legend import WORKING
 
 if TYPE_CHECKING:
     from landcover_pnp.inference.task import Task
@@ -36,12 +37,18 @@ class EvidenceSettings:
         weak_share: Share s of the weak labels in each round, p^(1 - s) weak^s.
         match_radius_px: Radius of the boxes in which the result has the weak labels' shares,
             working pixels.
+        spectral_indices: Whether the result is weighed by how green and red the image is, see
+            ``spectral_indices.class_given_indices``.
+        smooth_px: Radius of the boxes whose most probable classes have half a say in the result,
+            which removes specks; 0 leaves them.
     """
 
     iterations: int = 5
     radius_px: int = 64
     weak_share: float = 0.3
     match_radius_px: int = 10
+    spectral_indices: bool = False
+    smooth_px: int = 0
 
 
 @register_engine
@@ -54,19 +61,22 @@ class Evidence:
 
     def check(self, settings: EvidenceSettings, prior: Prior | None) -> None:  # noqa: ARG002
         """Refuses values that make no map."""
-        from_0_up = ("iterations", "radius_px", "match_radius_px")
+        from_0_up = ("iterations", "radius_px", "match_radius_px", "smooth_px")
         require_within(self.name, settings, 0, float("inf"), *from_0_up)
         require_within(self.name, settings, 0, 1, "weak_share")
 
     def run(self, task: Task[EvidenceSettings]) -> NDArray[np.float32]:
-        """The map (class 5, y, x) of ``evidence_map``."""
+        """The map (class 5, y, x) of ``evidence_map``, weighed and smoothed as asked for."""
 
         def report(iteration: int, p: NDArray[np.float32]) -> None:
             if task.callback:
                 task.callback(Step(iteration, 0, 0.0, {}, task.with_no_data(p)))
 
-        o = task.observations
-        return evidence_map(o.clusters, o.weak_labels, o.valid, task.settings, report)
+        o, own = task.observations, task.settings
+        p = evidence_map(o.clusters, o.weak_labels, o.valid, own, report)
+        if own.spectral_indices and o.spectral_indices is not None:
+            p = _beside_water(p * o.spectral_indices, p, o.valid)
+        return smoothed(p, o.valid, own.smooth_px) if own.smooth_px else p
 
 
 def evidence_map(
@@ -144,6 +154,43 @@ def match_shares(
     weak_box = box_sum(np.where(valid, weak_labels, np.float32(0)), radius_px)
     p_box = np.maximum(box_sum(p, radius_px), _TINY)
     return _normalised(np.asarray(p * (weak_box / p_box), np.float32), valid)
+
+
+def smoothed(
+    p: NDArray[np.float32], valid: NDArray[np.bool_], radius_px: int
+) -> NDArray[np.float32]:
+    """A map without its specks, beside the same water.
+
+    Half of it is the share of each class among the land labels around, a logarithmic opinion
+    pool (Genest & Zidek 1986): sqrt(p box(labels)).
+
+    Args:
+        p: (class, y, x) probabilities, 0 where not valid.
+        valid: (y, x) pixels that count in the boxes.
+        radius_px: Radius of the boxes.
+
+    Returns:
+        (class, y, x) float32 probabilities: sum to 1 where valid, 0 elsewhere.
+    """
+    from landcover_pnp.box_filter import box_mean
+
+    land = p.copy()
+    land[WORKING.index("water")] = 0
+    labels = land.argmax(axis=0) == np.arange(len(p))[:, None, None]
+    around = box_mean(labels.astype(np.float32), radius_px, valid)
+    return _beside_water(np.sqrt(land * around), p, valid)
+
+
+def _beside_water(
+    land: NDArray[np.float32], p: NDArray[np.float32], valid: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """The land of one map beside the water of another: dark ground would become water."""
+    water = WORKING.index("water")
+    land = land.copy()
+    land[water] = 0
+    q = _normalised(land, valid) * (1 - p[water])
+    q[water] = p[water]
+    return _normalised(q, valid)
 
 
 def _normalised(p: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
