@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Lock, Thread
@@ -63,6 +66,7 @@ class FileServer:
     etags: bool = True
     heard: list[dict[str, str]] = field(default_factory=list)
     lock: Lock = field(default_factory=Lock)
+    log: Path | None = None
 
     def url(self, name: str) -> str:
         """Address of a file."""
@@ -80,6 +84,12 @@ class FileServer:
                     return fault
         return None
 
+    def note(self, *request: object) -> None:
+        """Writes a request down, for another process."""
+        if self.log is not None:
+            with self.log.open("a") as file:
+                file.write(json.dumps(request) + "\n")
+
     @property
     def bytes_sent(self) -> int:
         """Bytes of all bodies."""
@@ -91,6 +101,55 @@ class FileServer:
             self.asked.clear()
             self.sent.clear()
             self.heard.clear()
+
+
+@dataclass
+class ApartServer:
+    """The same in a process of its own: OGR waits for an answer with the interpreter locked.
+
+    Attributes:
+        address: Where the server is.
+        host: Host and port.
+    """
+
+    address: str
+    host: str
+    log: Path
+
+    def url(self, name: str) -> str:
+        """Address of a file."""
+        return f"{self.address}/{name}"
+
+    @property
+    def asked(self) -> list[tuple[str, str, str]]:
+        """Method, path and range of each request."""
+        return [tuple(json.loads(line)[:3]) for line in self.log.read_text().splitlines()]
+
+    @property
+    def bytes_sent(self) -> int:
+        """Bytes of all bodies."""
+        return sum(json.loads(line)[3] for line in self.log.read_text().splitlines())
+
+    def forget(self) -> None:
+        """Forgets what was asked and sent."""
+        self.log.write_text("")
+
+
+@contextmanager
+def apart_server(folder: Path, log: Path, faults: Sequence[Fault] = ()) -> Iterator[ApartServer]:
+    """Serves a folder from another process, which notes requests in a file."""
+    log.write_text("")
+    given = json.dumps([asdict(fault) for fault in faults])
+    process = subprocess.Popen(
+        [sys.executable, __file__, str(folder), str(log), given], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        host = process.stdout.readline().strip()
+        yield ApartServer(f"http://{host}", host, log)
+    finally:
+        process.terminate()
+        process.communicate()
 
 
 @contextmanager
@@ -158,9 +217,11 @@ def file_server(folder: Path) -> Iterator[FileServer]:
             self.send_header("Content-Length", str(len(sent if kind == "short" else body)))
             self.end_headers()
             if self.command == "HEAD":
+                told.note("HEAD", self.path, "", 0)
                 return
             with told.lock:
                 told.sent[name] = told.sent.get(name, 0) + len(sent)
+                told.note(self.command, self.path, self.headers.get("Range", ""), len(sent))
             try:
                 if kind == "slow":
                     for i in range(len(sent)):
@@ -191,3 +252,13 @@ def file_server(folder: Path) -> Iterator[FileServer]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+if __name__ == "__main__":
+    with file_server(Path(sys.argv[1])) as alone:
+        alone.faults = [Fault(**fault) for fault in json.loads(sys.argv[3])]
+        alone.log = Path(sys.argv[2])
+        sys.stdout.write(f"{alone.host}\n")
+        sys.stdout.flush()
+        while True:
+            time.sleep(60)

@@ -9,6 +9,7 @@ from typing import Any
 
 from landcover_pnp.cli.command import Command, Request, itself
 from landcover_pnp.cli.output import complain, say
+from landcover_pnp.config.addresses import shown
 from landcover_pnp.pipeline.settings import (
     BatchSettings,
     DemoSettings,
@@ -106,7 +107,7 @@ def _check(request: Request) -> Any:
 
 def _show_check(check: Any) -> None:
     for report in check.layers:
-        say(f"{report.layer}: {report.path}\n  {report.found}")
+        say(f"{report.layer}: {shown(report.path) or report.path}\n  {report.found}")
         if report.error:
             say("  " + str(report.error).replace("\n", "\n  "))
     if check.plan is not None:

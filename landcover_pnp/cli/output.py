@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from landcover_pnp.config.addresses import hidden, shown
 from landcover_pnp.errors import LandcoverError
 
 
@@ -21,8 +22,8 @@ def say(text: str) -> None:
 
 
 def complain(text: str) -> None:
-    """Prints what went wrong."""
-    sys.stderr.write(text + "\n")
+    """Prints what went wrong, without the secrets of addresses in it."""
+    sys.stderr.write(hidden(text) + "\n")
 
 
 def say_fields(summary: Any) -> None:
@@ -66,12 +67,13 @@ def json_of(value: Any) -> Any:
         return json_of(value.tolist())
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, (str, int)) else str(value)
+    plain = value is None or isinstance(value, (str, int))
+    return value if plain else shown(str(value)) or str(value)
 
 
 def error_fields(error: LandcoverError) -> dict[str, str]:
     """The parts of an error by name."""
-    parts = {"found": error.found, "expected": error.expected, "fix": error.fix}
+    parts = {"found": hidden(error.found), "expected": error.expected, "fix": error.fix}
     return {"error": type(error).__name__, **parts}
 
 

@@ -2,12 +2,13 @@
 
 from landcover_pnp.config.loading import load_settings, paths_in, plain
 from landcover_pnp.config.ranges import require_positive, require_within
-from landcover_pnp.config.schema import keys, renamed
+from landcover_pnp.config.schema import file_or_address, keys, renamed
 
 __all__ = [
     "load_settings",
     "plain",
     "paths_in",
+    "file_or_address",
     "keys",
     "renamed",
     "require_positive",

@@ -29,6 +29,7 @@ FORMS = "https://HOST/PATH, s3://BUCKET/PATH, gs://BUCKET/PATH or az://CONTAINER
 
 _ADDRESS = re.compile(rf"({'|'.join(WEB + STORES)}):/+(?=[^/])", re.IGNORECASE)
 _HASHED = "query-"
+_HASH = re.compile(_HASHED + "[0-9a-f]{16}")
 _SECRETS = re.compile(r"((?:https?|s3|gs|az):/+)(?:[^\s/?#'\"<>]*@)?([^\s?#'\"<>]*)\?[^\s'\"<>]+")
 _USERS = re.compile(r"(\w+:/+)[^\s/?#'\"<>]*@")
 _BUCKET = re.compile(r"[A-Za-z0-9$][A-Za-z0-9._-]*")
@@ -47,7 +48,7 @@ def as_path(address: str, name: str = "address") -> Path:
         name: Name of the setting, for messages.
 
     Returns:
-        A path of which ``address_of`` makes the same address again.
+        A path of which ``address_of`` makes the same address again, but for a slash at its end.
 
     Raises:
         SettingsError: If it is no address, holds a password, or is not written plainly.
@@ -62,7 +63,9 @@ def as_path(address: str, name: str = "address") -> Path:
         )
     scheme, _, rest = address.partition("://")
     rest, mark, query = rest.partition("?")
-    if mark:
+    if not mark:
+        rest = rest.removesuffix("/")  # a folder
+    else:
         rest += f"?{_HASHED}{_kept(query)}"
     return Path(f"{scheme.lower()}://{rest}")
 
@@ -76,10 +79,10 @@ def address_of(path: str | Path) -> str | None:
     plain = shown(path)
     if plain is None:
         return None
-    before, mark, token = plain.rpartition(f"?{_HASHED}")
-    if not mark:
+    before, _, token = plain.partition("?")
+    if not token:
         return plain
-    query = _known().get(token)
+    query = _known().get(token.removeprefix(_HASHED))
     if query is None:
         raise SettingsError(
             found=f"{before} without what followed the ? in it: that may be a key, and is not "
@@ -117,18 +120,16 @@ def _fault(address: str) -> str:
     if re.search(r"[\x00-\x20\x7f\\'\"<>]", address):
         return "with a space or a character that no address has: write it as %20 or the like"
     scheme, _, rest = address.partition("://")
-    plain, mark, query = rest.partition("?")
+    plain, mark, _ = rest.partition("?")
     if "#" in rest:
         return "with a # in it: write it as %23"
     if "@" in plain.partition("/")[0]:
         return "with a user's name or password"
-    host, *names = plain.split("/")
-    if not names or any(name in ("", ".", "..") for name in names):
-        return "with an empty part or dots in its path, or without one"
+    host, *names = (plain if mark else plain.removesuffix("/")).split("/")
+    if any(name in ("", ".", "..") for name in names):
+        return "with an empty part or dots in its path"
     if scheme.lower() in STORES:
         return "with a ? in it" if mark else "" if _BUCKET.fullmatch(host) else "without a bucket"
-    if query.startswith(_HASHED) and query.removeprefix(_HASHED) not in _known():
-        return "whose query is not known"
     try:
         parts = urlsplit(address)
         return "" if parts.hostname and parts.port != 0 else "without a host"
@@ -138,7 +139,7 @@ def _fault(address: str) -> str:
 
 def _kept(query: str) -> str:
     """Remembers a query; returns its hash."""
-    if query.startswith(_HASHED):
+    if _HASH.fullmatch(query):
         return query.removeprefix(_HASHED)
     token = hashlib.sha256(query.encode()).hexdigest()[:16]
     os.environ[QUERIES] = json.dumps({**_known(), token: query})

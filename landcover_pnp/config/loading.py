@@ -11,8 +11,10 @@ from typing import Any, NamedTuple, TypeVar
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from landcover_pnp.config.addresses import is_address, shown
 from landcover_pnp.config.parser import SettingsParser
 from landcover_pnp.config.schema import (
+    addressed_fields,
     block_of,
     default_of,
     is_list,
@@ -112,7 +114,8 @@ def settings_from(settings: type[S], config: Path | None, options: Mapping[str, 
             kind = typing.get_type_hints(block_of(kind[part]))
         if block_of(kind[last]) is not None:
             node = parse_yaml(value, Place())
-            target.parts[last] = _part(node, kind[last], Place(), name, COMMAND_LINE, {})
+            told = _Told({}, addressed=False)
+            target.parts[last] = _part(node, kind[last], Place(), name, COMMAND_LINE, told)
         else:
             target.parts[last] = Leaf(value, COMMAND_LINE)
     loaded: S = _built(flat, root, config)
@@ -130,7 +133,9 @@ def plain(settings: Any) -> Any:
         return values
     if isinstance(settings, (list, tuple)):
         return [plain(value) for value in settings]
-    return str(settings.absolute()) if isinstance(settings, Path) else settings
+    if isinstance(settings, Path):
+        return shown(settings) or str(settings.absolute())
+    return settings
 
 
 def paths_in(settings: Any) -> list[Path]:
@@ -169,18 +174,23 @@ def _block(node: MappingNode, settings: type[Any], place: Place, at: str) -> Blo
                 expected="each key once",
                 fix="delete the old one",
             )
-        words = old_words(owner).get(last, {})
-        target.parts[last] = _part(value, kinds[last], place, at + new, where, words)
+        told = _Told(old_words(owner).get(last, {}), last in addressed_fields(owner))
+        target.parts[last] = _part(value, kinds[last], place, at + new, where, told)
     return block
 
 
-def _part(
-    node: Node | None, kind: Any, place: Place, name: str, where: str, words: Mapping[str, str]
-) -> Any:
+class _Told(NamedTuple):
+    """What a field says of its values: new words by old ones, and whether they may be addresses."""
+
+    words: Mapping[str, str]
+    addressed: bool
+
+
+def _part(node: Node | None, kind: Any, place: Place, name: str, where: str, told: _Told) -> Any:
     """A node as a leaf, a block or a list of blocks."""
     inner = block_of(kind)
     if inner is None:
-        return _leaf(node, kind, place, name, where, words)
+        return _leaf(node, kind, place, name, where, told)
     if node is None or is_null(node):
         if type(None) in leaves(kind):
             return Leaf(None, where)
@@ -191,7 +201,7 @@ def _part(
         if not isinstance(node, SequenceNode):
             raise refused(kind, text_of(node), name, where)
         return [
-            _part(item, inner, place, f"{name}[{i}]", place.of(item), {})
+            _part(item, inner, place, f"{name}[{i}]", place.of(item), told)
             for i, item in enumerate(node.value)
         ]
     if not isinstance(node, MappingNode):
@@ -204,20 +214,23 @@ def _part(
     return _block(node, inner, place, f"{name}.")
 
 
-def _leaf(
-    node: Any, kind: Any, place: Place, name: str, where: str, words: Mapping[str, str]
-) -> Leaf:
+def _leaf(node: Any, kind: Any, place: Place, name: str, where: str, told: _Told) -> Leaf:
     if is_null(node):
         if type(None) not in leaves(kind):
             raise refused(kind, "null", name, where)
         return Leaf(None, where)
     written = text_of(node)
-    for text in scalars(node):
-        require_plain(kind, name, text, where)
-    if Path in leaves(kind) and place.file:
-        folder = place.file.parent
-        node = with_texts(node, lambda text: str(folder / text) if text else "")
-    text = modern(text_of(node), words, f" in {where}")
+    plain = {
+        text: require_plain(kind, name, text, where, addressed=told.addressed)
+        for text in scalars(node)
+    }
+    if Path in leaves(kind):
+        folder = place.file.parent if place.file else Path()
+        node = with_texts(
+            node,
+            lambda text: plain[text] if not text or is_address(plain[text]) else str(folder / text),
+        )
+    text = modern(text_of(node), told.words, f" in {where}")
     if (
         is_text(kind) and text and isinstance(node, ScalarNode)
     ):  # as it stands, "null" in quotes too

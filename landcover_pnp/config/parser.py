@@ -178,7 +178,8 @@ class SettingsParser(ArgumentParser):
                     )
                 value = waiting.pop(0)
             key = self.keys.get(_dest(name))
-            require_plain(key.kind if key else action.type, f"--{name}", value)
+            kind, addressed = (key.kind, key.addressed) if key else (action.type, False)
+            value = require_plain(kind, f"--{name}", value, addressed=addressed)
             if value == "" and (action.type is Path or (key and Path in leaves(key.kind))):
                 raise refused(Path, "", name, COMMAND_LINE)
             if key and key.block:  # the whole block, given after parts of it, takes their place

@@ -36,6 +36,7 @@ class Key(NamedTuple):
         block: Dataclass of the block that the key stands for, or of the items of a list of them;
             None for a plain value.
         hidden: Whether it lies in a block that may be null, whose keys have a help of their own.
+        addressed: Whether its value may be an address, see ``file_or_address``.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Key(NamedTuple):
     default: Any
     block: type[Any] | None
     hidden: bool
+    addressed: bool
 
     @property
     def is_group(self) -> bool:
@@ -65,6 +67,23 @@ def renamed(was: str, words: Mapping[str, str] | None = None, **options: Any) ->
         **options: As for ``dataclasses.field``.
     """
     return dataclasses.field(metadata={"was": was, "words": words or {}}, **options)
+
+
+def file_or_address(**options: Any) -> Any:
+    """A field of settings, of type ``Path``, whose value may be an address of ``addresses`` too.
+
+    Args:
+        **options: As for ``dataclasses.field``.
+    """
+    return dataclasses.field(metadata={_ADDRESSED: True}, **options)
+
+
+_ADDRESSED = "addressed"
+
+
+def addressed_fields(settings: type[Any]) -> set[str]:
+    """Names of the fields of a dataclass that are made by ``file_or_address``."""
+    return {f.name for f in dataclasses.fields(settings) if f.metadata.get(_ADDRESSED)}
 
 
 def walk(settings: type[Any], at: str = "") -> Iterator[Key]:
@@ -91,7 +110,8 @@ def _walk(settings: type[Any], at: str, *, hidden: bool, base: Any) -> Iterator[
         kind, block = hints[field.name], block_of(hints[field.name])
         default = default_of(field) if base is None else getattr(base, field.name)
         meaning = meanings.get(field.name) or (title_of(block) if block else "")
-        key = Key(at + field.name, kind, meaning, default, block, hidden)
+        addressed = field.name in addressed_fields(settings)
+        key = Key(at + field.name, kind, meaning, default, block, hidden, addressed)
         yield key
         if block is not None and key.is_group:
             inner = default if isinstance(default, block) else None

@@ -12,8 +12,8 @@ _ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:/")
 _VIRTUAL = "/vsi"
 
 LOCAL = (
-    "download or unpack the file first, for example with curl -O, and name that: nothing is read "
-    "over a network or out of archives"
+    "name a local one: download or unpack what lies elsewhere first, for example with curl -O; "
+    "the layers of a scene alone may be addresses, and nothing is read out of archives"
 )
 """What is to be done about a path that is no local one."""
 

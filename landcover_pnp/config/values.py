@@ -10,6 +10,7 @@ from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser
 
+from landcover_pnp.config.addresses import as_path, is_address
 from landcover_pnp.config.schema import in_words, leaves, warn_renamed, words_of
 from landcover_pnp.config.texts import require_local, require_text
 from landcover_pnp.errors import SettingsError, nearest
@@ -50,14 +51,31 @@ def refused(kind: Any, text: str, key: str, where: str) -> SettingsError:
     )
 
 
-def require_plain(kind: Any, name: str, text: str, where: str = COMMAND_LINE) -> None:
+def require_plain(
+    kind: Any, name: str, text: str, where: str = COMMAND_LINE, *, addressed: bool = False
+) -> str:
     """Refuses a text with control characters, and a path that is no local one.
+
+    Args:
+        kind: Type hint.
+        name: Dotted name of the setting.
+        text: The text.
+        where: Where it stands.
+        addressed: Whether an address is taken for a path too.
+
+    Returns:
+        The text; of an address that of its path, without what could be a secret.
 
     Raises:
         SettingsError: Names the setting, its value and the place.
     """
     try:
-        (require_local if Path in leaves(kind) else require_text)(name, text)
+        require_text(name, text)
+        if addressed and is_address(text):
+            return str(as_path(text, name))
+        if Path in leaves(kind):
+            require_local(name, text)
+        return text
     except SettingsError as error:
         found = f"{error.found} ({where})"
         raise SettingsError(found, error.expected, error.fix) from error

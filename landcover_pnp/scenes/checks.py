@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from landcover_pnp.config.addresses import is_address
 from landcover_pnp.errors import LandcoverError, LegendError
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import (
@@ -57,7 +58,7 @@ class LayerReport:
 
 
 def read_layers(files: RasterFiles) -> list[LayerReport]:
-    """Reads every pixel and every object of a scene's files.
+    """Reads every pixel and every object of a scene's files, of those at addresses the headers.
 
     Whether the layers fit each other and the map that is wanted, a plan and a survey tell: NLCD
     that fits no legend far from the imagery does no harm.
@@ -88,8 +89,11 @@ def _read_layer(layer: str, path: Path, files: RasterFiles) -> str:
     with open_image(path, files.bands) if is_image else open_raster(path, layer) as source:
         extent = Box(0, source.height, 0, source.width)
         size = f"{source.width} x {source.height} px of {sides(source)}"
-        if is_image:
-            bands = read_bands(source, files.bands)
+        bands = read_bands(source, files.bands) if is_image else None
+        if is_address(path):
+            kind = f"{bands}" if bands else f"{source.dtypes[label_band(source, layer) - 1]}"
+            return f"{size}, {kind}; its pixels are read where the map needs them"
+        if bands:
             valid, darkest, brightest = 0, np.inf, -np.inf
             for box in blocks(extent):
                 pixels, mask = read(source, bands.indexes, box), read_mask(source, box)

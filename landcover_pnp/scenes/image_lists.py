@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from urllib.parse import urljoin
 
 import pyogrio
 
+from landcover_pnp.config.addresses import address_of, is_address
 from landcover_pnp.errors import RasterError
+from landcover_pnp.scenes.remote_images import ASSETS, asset_of, below, remote_images
 from landcover_pnp.scenes.vector_files import vector_layers
 from landcover_pnp.storage.raster_files import raster_driver
 
@@ -20,9 +22,6 @@ SUFFIXES = (".tif", ".tiff", ".jp2", ".j2k")
 COLUMNS = ("location", "path", "filename", "file")
 """Attributes of an index that name a file, the first that is there; gdaltindex writes the first."""
 
-ASSETS = ("image", "visual", "data")
-"""Assets of a STAC item that hold its image, the first that is there."""
-
 
 def image_files(image: Path, root: Path | None = None) -> tuple[Path, ...]:
     """The image files that a path stands for.
@@ -30,7 +29,8 @@ def image_files(image: Path, root: Path | None = None) -> tuple[Path, ...]:
     Args:
         image: An image; a folder of images, hidden files left out; a list (``.txt``, a path a
             line); or an index: a STAC item collection, or a vector file (GeoPackage, GeoJSON,
-            ...) such as gdaltindex writes, with the paths in one of ``COLUMNS``.
+            ...) such as gdaltindex writes, with the paths in one of ``COLUMNS``; or an address,
+            see ``remote_images``.
         root: Folder from which the paths of a list or index count, and below which they must
             lie, links resolved; None is the folder of the list or index.
 
@@ -41,6 +41,8 @@ def image_files(image: Path, root: Path | None = None) -> tuple[Path, ...]:
     Raises:
         RasterError: If there are none, one does not exist, or one lies outside of the root.
     """
+    if is_address(image):
+        return remote_images(image, root)
     if image.is_dir():
         named = (p for p in image.iterdir() if p.suffix.lower() in SUFFIXES)
         # Hidden ones are no images: macOS puts a ._x.tif beside each x.tif on foreign disks.
@@ -56,6 +58,9 @@ def image_files(image: Path, root: Path | None = None) -> tuple[Path, ...]:
         names = _indexed(image)
     else:
         return (image,)
+    if root is not None and is_address(root):
+        start = f"{address_of(root)}/"
+        return _some(dict.fromkeys(below(urljoin(start, n), root, image) for n in names), image)
     inside = (_contained(name, (root or image.parent).resolve(), image) for name in names)
     return _some(dict.fromkeys(inside), image)
 
@@ -69,7 +74,9 @@ def _indexed(index: Path) -> list[str]:
         features = content.get("features") if isinstance(content, dict) else None
         items = [f for f in features if isinstance(f, dict)] if isinstance(features, list) else []
         if any("assets" in item for item in items):
-            return [_asset(item, index) for item in items]
+            return [asset_of(item, index) for item in items]
+        if isinstance(content, dict) and "assets" in content:
+            return [asset_of(content, index)]
     layers = vector_layers(index, "index of images")
     if not layers:
         raise _no_index(index, "is neither an image nor a vector file")
@@ -81,18 +88,6 @@ def _indexed(index: Path) -> list[str]:
     if table[column].isna().any():
         raise _no_index(index, f"has features without a value of {column}")
     return [str(name) for name in table[column]]
-
-
-def _asset(item: Mapping[str, Any], index: Path) -> str:
-    assets = item.get("assets")
-    assets = assets if isinstance(assets, dict) else {}
-    name = next((name for name in ASSETS if name in assets), None)
-    if name is None:
-        raise _no_index(index, f"has an item with the assets {', '.join(assets) or 'none'}")
-    href = assets[name].get("href") if isinstance(assets[name], dict) else None
-    if not isinstance(href, str):
-        raise _no_index(index, f"has an item whose asset {name} has no href")
-    return href
 
 
 def _no_index(index: Path, found: str) -> RasterError:
@@ -117,8 +112,8 @@ def _contained(name: str, root: Path, index: Path) -> Path:
         raise RasterError(
             found=f"{index} names {name!r}, which is no file below {root}",
             expected="local files below one folder, links resolved",
-            fix="download remote images first; if you trust the index, set "
-            "scene.rasters.image_root to a folder above all its files",
+            fix="if you trust the index, set scene.rasters.image_root to a folder above all its "
+            "files, or to the address of one",
         )
     return path
 

@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from landcover_pnp.config.addresses import is_address
 from landcover_pnp.scenes.image_lists import image_files
 from landcover_pnp.scenes.scene import WEAK_LAYERS
 from landcover_pnp.scenes.settings import RasterFiles
+from landcover_pnp.storage.files import text_hash
 from landcover_pnp.storage.sidecars import part_hashes
 
 MOST_NAMES = 20
@@ -93,13 +95,19 @@ def _said(ingredient: str, inputs: Mapping[str, Path]) -> str:
 
 def _read(files: RasterFiles) -> dict[str, Path]:
     """All inputs; a list or index of images too, which says whose pixels come first."""
-    listed = files.image.is_file() and image_files(files.image, files.image_root) != (files.image,)
+    there = is_address(files.image) or files.image.is_file()
+    listed = there and image_files(files.image, files.image_root) != (files.image,)
     return {**({"index": files.image} if listed else {}), **input_files(files)}
 
 
 def _hashes(inputs: Mapping[str, Path], hash_of: Callable[[Path], str]) -> dict[str, str]:
-    return {
+    hashes = {
         name + part: digest
         for name, path in inputs.items()
+        if name != "index" or not is_address(path)
         for part, digest in part_hashes(path, hash_of).items()
     }
+    if is_address(inputs.get("index", "")):  # a search need not tell when its answer changes
+        names = [str(p).partition("?")[0] for name, p in inputs.items() if name[:5] == "image"]
+        hashes["index"] = text_hash("\n".join(names))
+    return hashes

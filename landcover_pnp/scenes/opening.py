@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import odc.geo.xr  # noqa: F401, which gives arrays their .odc
 import rasterio
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
+from landcover_pnp.config.addresses import as_path, is_address
 from landcover_pnp.errors import RasterError, SettingsError, nearest
 from landcover_pnp.scenes.enviroatlas import tile_files
 from landcover_pnp.scenes.preparation import prepare_scene
@@ -100,7 +102,7 @@ def open_scene(
             buildings=_layer(buildings, "buildings", home),
             water=_layer(water, "water", home),
             truth=truth if isinstance(truth, TruthFile) else _truth(truth, home),
-            area=None if area is None else Path(area),
+            area=None if area is None else _path(area, "area"),
             **_known(options),
         )
         return _prepared(files, resolution_m, home, temporary=folder is None)
@@ -216,10 +218,15 @@ def _truth(truth: Layer | None, home: Path) -> TruthFile | None:
     return None if truth is None else TruthFile(_file(truth, "truth", home))
 
 
+def _path(path: str | Path, name: str) -> Path:
+    """The path of a file or an address."""
+    return as_path(path, name) if isinstance(path, str) and is_address(path) else Path(path)
+
+
 def _file(layer: Layer, name: str, home: Path) -> Path:
     """The file of a layer; an array becomes one."""
     if isinstance(layer, (str, Path)):
-        return Path(layer)
+        return _path(layer, name)
     if not isinstance(layer, xr.DataArray):
         raise SettingsError(
             found=f"{name} of type {type(layer).__name__}",

@@ -28,6 +28,7 @@ from landcover_pnp.storage.georeference import (
 )
 from landcover_pnp.storage.raster import label_band, open_raster
 from landcover_pnp.storage.records import Ingredients, file_hash, ingredients
+from landcover_pnp.storage.remote.ranges import look_again
 from landcover_pnp.version import __version__
 
 SIDE_PX = 4
@@ -86,6 +87,7 @@ def plan_scene(files: RasterFiles, resolution_m: float) -> ScenePlan:
         ResolutionError: If pixels are finer than the image's, or there is no room for one.
     """
     notes = []
+    look_again()
     image = plan_imagery(image_files(files.image, files.image_root), files.image_crs, files.bands)
     if image.res[0] > resolution_m * 1.001:
         raise ResolutionError(

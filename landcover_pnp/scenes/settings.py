@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from landcover_pnp.config import require_positive, require_within
+from landcover_pnp.config import file_or_address, require_positive, require_within
 from landcover_pnp.legend import NlcdValues
 from landcover_pnp.storage.bands import BandName
 
@@ -19,14 +19,15 @@ class LayerFile:
     """A weak layer (roads, buildings, water): a vector file, or a raster and what counts in it.
 
     Attributes:
-        path: Raster (GeoTIFF, ...) or vector file (GeoPackage, shapefile, GeoJSON, ...).
+        path: Raster (GeoTIFF, ...) or vector file (GeoPackage, shapefile, GeoJSON, ...), or the
+            address of a GeoTIFF, GeoPackage, FlatGeobuf or GeoParquet file.
         codes: Raster values that mean presence; null means every non-zero value.
         layer: Layer of a vector file with several; null means the only one.
         width_m: Full width in metres that lines are drawn with, where the file has no attribute
             ``width_m``: a number of metres, or a text such as 24 ft or 12,5.
     """
 
-    path: Path
+    path: Path = file_or_address()
     codes: list[int] | None = None
     layer: str | None = None
     width_m: float = 8.0
@@ -41,11 +42,11 @@ class TruthFile:
     """Truth labels of a scene, read by the co-occurrence of its own city and by evaluation only.
 
     Attributes:
-        path: Label raster.
+        path: Label raster, or its address.
         legend: Name of its legend.
     """
 
-    path: Path
+    path: Path = file_or_address()
     legend: Literal["enviroatlas", "working"] = "enviroatlas"
 
 
@@ -57,7 +58,8 @@ class RasterFiles:
         image: Aerial image, 3 (R,G,B) or 4 bands (R,G,B,NIR), uint8 or uint16, projected CRS; its
             bands in another order, or more, where tags, descriptions or ``bands`` name them. Or
             several as one area: a folder of them, a list (.txt, a path a line) or an index
-            (GeoPackage, GeoJSON, STAC item collection) that names them.
+            (GeoPackage, GeoJSON, STAC item collection) that names them. Or an address: of an
+            image, a list, a STAC item, item collection or search.
         nlcd: NLCD raster, codes or data-set indices 0..16, any CRS.
         roads: Roads.
         buildings: Buildings.
@@ -66,8 +68,8 @@ class RasterFiles:
         area: Polygon file; outside it the map is no data.
         black_is_no_data: Whether pixels with 0 in every band are no data, for imagery that
             declares no value for it.
-        image_root: Folder from which the paths in a list or index of images count, and below
-            which they must lie; null is the folder of the list or index.
+        image_root: Folder, or address of one, from which the paths in a list or index of images
+            count, and below which they must lie; null is the folder of the list or index.
         image_crs: CRS, such as EPSG:26917, of the images to take where they are in several.
         bands: What the image's bands are, in the order of the file, such as [nir, red, green]:
             red, green, blue, nir, alpha for a mask, other for one that is not to be used; null
@@ -76,15 +78,15 @@ class RasterFiles:
             can only be one of them.
     """
 
-    image: Path
-    nlcd: Path
+    image: Path = file_or_address()
+    nlcd: Path = file_or_address()
     roads: LayerFile | None = None
     buildings: LayerFile | None = None
     water: LayerFile | None = None
     truth: TruthFile | None = None
-    area: Path | None = None
+    area: Path | None = file_or_address(default=None)
     black_is_no_data: bool = False
-    image_root: Path | None = None
+    image_root: Path | None = file_or_address(default=None)
     image_crs: str | None = None
     bands: list[BandName] | None = None
     nlcd_values: NlcdValues | None = None

@@ -16,15 +16,18 @@ from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, Geomet
 from pyogrio.util import vsi_path
 from rasterio.crs import CRS
 
+from landcover_pnp.config.addresses import hidden, is_address, shown
 from landcover_pnp.errors import DamagedError, RasterError
-from landcover_pnp.scenes.vector_formats import READ, is_vector
+from landcover_pnp.scenes.parquet_files import Bounds, ParquetLayer
+from landcover_pnp.scenes.vector_formats import READ, is_parquet, is_vector
 from landcover_pnp.storage.georeference import system_name
+from landcover_pnp.storage.remote.ogr import opened_by_ogr
 
 AREA = "area of interest"
 """What messages call the file of the area."""
 
 
-SUFFIXES = (".shp", ".gpkg", ".geojson", ".fgb", ".kml", ".gml", ".gdb")
+SUFFIXES = (".shp", ".gpkg", ".geojson", ".fgb", ".parquet", ".kml", ".gml", ".gdb")
 """Names that mean a vector file, also where OGR cannot open it."""
 
 DEGENERATE = "fix"
@@ -47,8 +50,10 @@ def vector_layers(path: Path, what: str = "vectors") -> list[str] | None:
             raise _no_vector(path, what)
         return None
     require_plain_name(path, what)
-    with _readable(path):
-        return [str(name) for name, _ in pyogrio.list_layers(path)]
+    if is_parquet(path):
+        return [ParquetLayer(path).name]
+    with _readable(path) as source:
+        return [str(name) for name, _ in pyogrio.list_layers(source)]
 
 
 def require_vector(path: Path, what: str) -> None:
@@ -74,7 +79,7 @@ def require_plain_name(path: Path, what: str) -> None:
         RasterError: If there is a character in it that means something in an address.
     """
     opened = vsi_path(str(path))
-    if opened != str(path):
+    if opened != str(path) and not is_address(path):
         raise RasterError(
             found=f"the path {str(path)!r} ({what}) would be taken for {opened!r}",
             expected="a path without ! and ; and line breaks: vector files are opened by "
@@ -86,16 +91,23 @@ def require_plain_name(path: Path, what: str) -> None:
 def count_features(path: Path) -> int:
     """Number of features in all layers of a vector file, each of them read.
 
+    At an address none is read but those of the map, and that is done elsewhere.
+
     Raises:
         DamagedError: If a layer cannot be read.
     """
     count = 0
-    with _readable(path):
-        for name in vector_layers(path) or []:
-            features, bounds = _extent(path, name)
+    for name in vector_layers(path) or []:
+        features, bounds = _extent(path, name)
+        count += features
+        if is_address(path):
+            continue
+        if is_parquet(path):
+            ParquetLayer(path).read(None)
+            continue
+        with _readable(path) as source:
             # By place, as a map reads them: in order, OGR passes over damaged shapes.
-            pyogrio.read_dataframe(path, layer=name, bbox=bounds, on_invalid=DEGENERATE)
-            count += features
+            pyogrio.read_dataframe(source, layer=name, bbox=bounds, on_invalid=DEGENERATE)
     return count
 
 
@@ -118,15 +130,20 @@ def layer_bounds(
         DamagedError: If it cannot be read.
     """
     name = _layer(path, layer, what)
-    system = _system(path, name, what)
-    with _readable(path):
-        return system, _extent(path, name)[1]
+    return _system(path, name, what), _extent(path, name)[1]
 
 
 def _extent(path: Path, layer: str) -> tuple[int, tuple[float, float, float, float] | None]:
     """Number of features, and their bounds where they say something."""
-    info = pyogrio.read_info(path, layer=layer, force_feature_count=True, force_total_bounds=True)
-    features, bounds = info["features"], info["total_bounds"]
+    if is_parquet(path):
+        found = ParquetLayer(path)
+        features, bounds = found.features, found.bounds
+    else:
+        with _readable(path) as source:
+            info = pyogrio.read_info(
+                source, layer=layer, force_feature_count=True, force_total_bounds=True
+            )
+        features, bounds = info["features"], info["total_bounds"]
     says = features and bounds is not None and np.isfinite(bounds).all()
     return features, bounds if says else None
 
@@ -150,13 +167,15 @@ def read_layer(
         DamagedError: If it cannot be read.
     """
     name = _layer(path, layer, what)
-    _system(path, name, what)
+    system = _system(path, name, what)
+    if is_parquet(path):
+        return ParquetLayer(path).read(None if geobox is None else _around(geobox, system))
     bbox = None
     if geobox is not None:
         outline = shapely.box(*geobox.extent.boundingbox.bbox)
         bbox = gpd.GeoDataFrame(geometry=[outline], crs=str(geobox.crs))
-    with _readable(path):
-        return gpd.read_file(path, layer=name, bbox=bbox, on_invalid=DEGENERATE)
+    with _readable(path) as source:
+        return gpd.read_file(source, layer=name, bbox=bbox, on_invalid=DEGENERATE)
 
 
 def read_attribute(
@@ -180,19 +199,29 @@ def read_attribute(
     """
     name = _layer(path, layer, what)
     system = _system(path, name, what)
-    around = gpd.GeoSeries([shapely.box(*geobox.extent.boundingbox.bbox)], crs=str(geobox.crs))
-    bounds = around.to_crs(str(system)).total_bounds
-    with _readable(path):
-        if column not in pyogrio.read_info(path, layer=name)["fields"]:
+    bounds = _around(geobox, system)
+    if is_parquet(path):
+        file = ParquetLayer(path)
+        return list(file.read(bounds, [column])[column]) if column in file.columns else None
+    with _readable(path) as source:
+        if column not in pyogrio.read_info(source, layer=name)["fields"]:
             return None
         table = pyogrio.read_dataframe(
-            path,
+            source,
             layer=name,
             columns=[column],
-            bbox=tuple(bounds) if np.isfinite(bounds).all() else None,
+            bbox=bounds,
             read_geometry=False,
         )
         return list(table[column])
+
+
+def _around(geobox: GeoBox, system: CRS) -> Bounds | None:
+    """Bounds of a grid in another CRS; None where it has no place there."""
+    outline = gpd.GeoSeries([shapely.box(*geobox.extent.boundingbox.bbox)], crs=str(geobox.crs))
+    left, bottom, right, top = map(float, outline.to_crs(str(system)).total_bounds)
+    bounds = left, bottom, right, top
+    return bounds if np.isfinite(bounds).all() else None
 
 
 def layers_of_shapes(path: Path, what: str) -> list[str]:
@@ -209,8 +238,10 @@ def layers_of_shapes(path: Path, what: str) -> list[str]:
         DamagedError: If it cannot be opened.
     """
     require_vector(path, what)
-    with _readable(path):
-        return [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
+    if is_parquet(path):
+        return [ParquetLayer(path).name]
+    with _readable(path) as source:
+        return [str(name) for name, kind in pyogrio.list_layers(source) if kind is not None]
 
 
 def _layer(path: Path, layer: str | None, what: str) -> str:
@@ -237,8 +268,11 @@ def _layer(path: Path, layer: str | None, what: str) -> str:
 
 def _system(path: Path, layer: str, what: str) -> CRS:
     """The CRS of a layer, checked to be one on the earth."""
-    with _readable(path):
-        crs = pyogrio.read_info(path, layer=layer)["crs"]
+    if is_parquet(path):
+        crs = ParquetLayer(path).crs
+    else:
+        with _readable(path) as source:
+            crs = pyogrio.read_info(source, layer=layer)["crs"]
     system = None if crs is None else CRS.from_user_input(crs)
     if system is None or not (system.is_geographic or system.is_projected):
         has = "no coordinate reference system"
@@ -253,10 +287,11 @@ def _system(path: Path, layer: str, what: str) -> CRS:
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """Turns what OGR says about a damaged file into an error of ours."""
+def _readable(path: Path) -> Iterator[Path | str]:
+    """The file as OGR opens it; what it says about damage becomes an error of ours."""
     try:
-        yield
+        with opened_by_ogr(path) as source:
+            yield source
     except (DataSourceError, DataLayerError, FeatureError, GeometryError) as error:
         raise _damaged(path, error) from error
 
@@ -271,7 +306,7 @@ def _no_vector(path: Path, what: str) -> DamagedError:
 
 def _damaged(path: Path, error: Exception) -> DamagedError:
     return DamagedError(
-        found=f"{path} cannot be read: {error}",
+        found=f"{shown(path) or path} cannot be read: {hidden(str(error))}",
         expected="a vector file with all its parts, whose features can all be read",
         fix="fetch the file again, or repair it with ogr2ogr -makevalid -skipfailures",
     )

@@ -13,15 +13,21 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-from landcover_pnp.errors import RasterError
-from landcover_pnp.storage.raster_files import raster_driver
+from landcover_pnp.config.addresses import is_address, shown
+from landcover_pnp.errors import AddressError, RasterError
+from landcover_pnp.storage.raster_files import driver_of, first_bytes, raster_driver
 from landcover_pnp.storage.user_files import require_file
 
-READ = "GeoPackage, shapefile, GeoJSON, FlatGeobuf, KML or file geodatabase"
+READ = "GeoPackage, shapefile, GeoJSON, FlatGeobuf, GeoParquet, KML or file geodatabase"
 """What messages call the formats."""
 
+READ_BY_PARTS = "GeoPackage, FlatGeobuf or GeoParquet"
+"""Those that are read at an address: of others the whole would have to be fetched each time."""
+
 _GEODATABASE = "a00000001.gdbtable"
-_BINARY = (b"SQLite format 3\0", b"\0\0\x27\x0a", b"fgb\x03")
+_PARQUET = b"PAR1"
+_BY_PARTS = (b"SQLite format 3\0", b"fgb\x03", _PARQUET)
+_BINARY = (*_BY_PARTS, b"\0\0\x27\x0a")
 _HEAD = 2**20
 """Bytes of a text file in which OGR's drivers look for what makes it theirs, and more."""
 
@@ -60,7 +66,10 @@ def is_vector(path: Path, what: str) -> bool:
 
     Raises:
         RasterError: If it is no regular file, or refers to other files or addresses.
+        AddressError, NetworkError: If it lies at an address and cannot be read there by parts.
     """
+    if is_address(path):
+        return _is_remote_vector(path, what)
     require_file(path, what, f"a vector file ({READ})", folder=_holds_layers(path))
     status = path.stat()
     elsewhere, vector = _look(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
@@ -71,6 +80,24 @@ def is_vector(path: Path, what: str) -> bool:
             fix="make a GeoPackage of it, for example with ogr2ogr -f GPKG, if you trust it",
         )
     return vector
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether a vector file is a GeoParquet file."""
+    local = is_address(path) or path.is_file()
+    return local and first_bytes(path, 4) == _PARQUET
+
+
+def _is_remote_vector(path: Path, what: str) -> bool:
+    head = first_bytes(path, 16)
+    if head.startswith(_BY_PARTS) or driver_of(head) is not None:
+        return driver_of(head) is None
+    raise AddressError(
+        found=f"{shown(path)} ({what}) is in no format that is read by parts",
+        expected=f"the address of a GeoTIFF, {READ_BY_PARTS} file",
+        fix="download the file, for example with curl -O, and name that; or make a FlatGeobuf of "
+        "it with ogr2ogr -f FlatGeobuf",
+    )
 
 
 def _holds_layers(path: Path) -> bool:

@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from landcover_pnp.config.addresses import hidden
 from landcover_pnp.errors import RunGoneError
 from landcover_pnp.interruption import exit_code
 from landcover_pnp.storage.atomic import completed
@@ -192,10 +193,10 @@ def _is_event(line: dict[str, Any]) -> bool:
 
 
 def command_line() -> str:
-    """The command this process was started by, without the program's folder."""
+    """The command this process was started by, without the program's folder and secrets."""
     program = Path(sys.argv[0])
     as_module = program.parts[-2:] == ("landcover_pnp", "__main__.py")
-    return shlex.join(["landcover" if as_module else program.name, *sys.argv[1:]])
+    return hidden(shlex.join(["landcover" if as_module else program.name, *sys.argv[1:]]))
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from landcover_pnp.config.addresses import is_address
 from landcover_pnp.errors import RequestError
 from landcover_pnp.storage.atomic import PARTIAL, make_folder
 from landcover_pnp.storage.lock import locked
@@ -226,6 +227,8 @@ def require_apart(inputs: Iterable[Path], outputs: Iterable[Path]) -> None:
     """
     written = [output.resolve() for output in outputs]
     for path in inputs:
+        if is_address(path):
+            continue
         real = path.resolve()
         for output in written:
             if real == output or output in real.parents:

@@ -18,7 +18,7 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader, MemoryFile
 from rasterio.vrt import WarpedVRT
 
-from landcover_pnp.errors import DamagedError, RasterError
+from landcover_pnp.errors import DamagedError, LandcoverError, RasterError
 from landcover_pnp.grid import BLOCK_PX, Box
 from landcover_pnp.storage.bands import (
     ORDER,
@@ -29,7 +29,7 @@ from landcover_pnp.storage.bands import (
     described,
     name_bands,
 )
-from landcover_pnp.storage.raster_files import open_local
+from landcover_pnp.storage.raster_files import fault_at, open_raster_file, plain_name
 
 CACHE_BYTES = 128 * 2**20
 """GDAL's block cache in one process: by default it grows with the machine's memory."""
@@ -61,10 +61,11 @@ def open_raster(path: Path, what: str) -> Iterator[DatasetReader]:
         The open dataset.
 
     Raises:
-        RasterError: As ``raster_files.open_local``: if it is missing, not a raster, or refers to
-            other files.
+        RasterError: As ``raster_files.open_raster_file``: if it is missing, not a raster, or
+            refers to other files.
+        NetworkError: If a server that it is on does not answer as it should.
     """
-    with open_local(path, what) as source:
+    with open_raster_file(path, what) as source:
         yield source
 
 
@@ -273,8 +274,10 @@ def read_labels(source: DatasetReader | WarpedVRT, box: Box) -> NDArray[Any]:
     return labels
 
 
-def damaged(source: DatasetReader | WarpedVRT, box: Box, error: BaseException) -> DamagedError:
+def damaged(source: DatasetReader | WarpedVRT, box: Box, error: BaseException) -> LandcoverError:
     """The error for pixels that cannot be read, with what first went wrong."""
+    if fault := fault_at(name_of(source)):
+        return fault
     cause = error
     while cause.__cause__ is not None:
         cause = cause.__cause__
@@ -290,7 +293,7 @@ def name_of(source: DatasetReader | WarpedVRT) -> str:
     """The file that a dataset is, or is a view of, as messages name it."""
     if isinstance(source, WarpedVRT):
         source = source.src_dataset
-    return str(source.tags().get(_FILE, source.name))
+    return plain_name(str(source.tags().get(_FILE, source.name)))
 
 
 def on_grid(source: DatasetReader, geobox: GeoBox, resampling: Resampling) -> WarpedVRT:

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from rasterio.errors import NotGeoreferencedWarning
 
+from landcover_pnp.config.addresses import is_address
 from landcover_pnp.errors import RasterError
 from landcover_pnp.storage.raster import open_raster
+from landcover_pnp.storage.remote.ranges import remote_file
 
 SHAPEFILE = (".shp", ".shx", ".dbf", ".prj", ".cpg", ".qix", ".sbn", ".sbx", ".idm", ".ind")
 """Endings of the files that OGR reads as one shapefile, whichever of them is named.
@@ -37,6 +39,9 @@ _EMPTY = re.compile(rb"<(Metadata|PAMRasterBand)\b[^>]*>\s*</\1>|<PAMRasterBand\
 def part_hashes(path: Path, hash_of: Callable[[Path], str]) -> dict[str, str]:
     """What the drivers read of an input, as hashes: another where any of it changes.
 
+    Of a file at an address the server tells whether it is still the same: its size, ETag and date
+    take the place of its bytes.
+
     A file that appears beside the input counts as a change as one that vanishes does. Statistics
     that QGIS or gdalinfo leave beside a raster change no pixel and count as nothing.
 
@@ -48,6 +53,8 @@ def part_hashes(path: Path, hash_of: Callable[[Path], str]) -> dict[str, str]:
         Hash by part: ``""`` is the file itself, ``.tfw`` or ``.tif.msk`` what its name ends in
         in place of the input's own ending, ``/a0001.gdbtable`` a file in the folder.
     """
+    if is_address(path):
+        return {"": remote_file(path).hash()}
     hashes = {}
     for part in parts(path):
         known = _knowledge(part) if part.name.lower().endswith(".aux.xml") else None

@@ -145,7 +145,7 @@ def test_paths_to_nothing_are_said(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["https://example.org/x.tif", "s3://bucket/x.tif", "/vsizip/x.zip/x.tif"]
+    "path", ["ftp://example.org/x.tif", "file:///data/x.tif", "/vsizip/x.zip/x.tif"]
 )
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_addresses_are_said_to_be_addresses(
