@@ -39,7 +39,7 @@ NEWCOMER = ROOT / "configs" / "cities" / "own_files.yaml"
 
 _PACKAGE = ROOT / "landcover_pnp"
 _CODE = ("evidence", "inference", "student", "scenes", "pipeline/observe.py", "box_filter.py")
-_REFINEMENT, _INDICES = ("matrix_",), ("spectral_", "road_reference")
+_REFINEMENT, _INDICES = ("matrix_refinement", "city_mix"), ("spectral_", "road_reference")
 _PATCH_CELL_PX = 8
 
 

@@ -1,30 +1,32 @@
-"""What re-estimating p(class | NLCD) from colours is worth, with right and wrong matrices.
+"""What re-estimating p(class | NLCD) without labels is worth, with right and wrong matrices.
 
-Accuracy / mean IoU of `evidence` at 4 m on synthetic cities of 512 m (seeds 11 and 21) and, where
-the folder ../shared is there, the real window of Pittsburgh. Matrices: the NLCD definitions, and
-the true ones of two cities of the first seed. The mapped city gives no label but for the scores.
-`by pixel` is the refinement without what is expected of whole colours alone.
+Accuracy / mean IoU of `evidence` at the working grid, on the scenes of choosing_scenes.py that have
+NLCD: with the matrix as given, refined, and with the mix of the scene's own truth in it (`true
+mix`, soil/trees/grass of the unpaved ground of developed classes). Matrices: the NLCD definitions
+and, with --others, the true ones of two synthetic cities. `step` is how far a refinement went,
+`moved` how much of the matrix. The mapped scene gives no label but for the scores.
 
-Usage: python benchmarks/refinement.py [SEED ...]
+Usage: python benchmarks/refinement.py [--others] [--settings KEY=VALUE ...] [SCENE ...]
 """
 
-import itertools
+import dataclasses
+import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import get_args
-from unittest.mock import patch
 
 import numpy as np
+from choosing_scenes import truth_scenes
 from numpy.typing import NDArray
 from words import parser
 
-from landcover_pnp.config import load_settings
+from landcover_pnp.coarse_legend import CoarseLegend
 from landcover_pnp.evaluation.scores import Scores, score
-from landcover_pnp.evidence import matrix_refinement
+from landcover_pnp.evidence.anchors import GroundRows
+from landcover_pnp.evidence.city_mix import CityMix
 from landcover_pnp.evidence.clusters import responsibilities, sample_centres
 from landcover_pnp.evidence.matrix_sources import refine_for_scene
 from landcover_pnp.evidence.settings import ClusterSettings, RefinementSettings, WeakLabelSettings
-from landcover_pnp.evidence.spectral_indices import class_given_indices
 from landcover_pnp.evidence.weak_labels import (
     DEFINITIONS,
     class_given_nlcd,
@@ -32,73 +34,89 @@ from landcover_pnp.evidence.weak_labels import (
     weak_labels,
 )
 from landcover_pnp.inference.engines.evidence import EvidenceSettings, evidence_map
-from landcover_pnp.pipeline.settings import MapSettings
-from landcover_pnp.scenes.enviroatlas import scene_files, tile_files
+from landcover_pnp.scenes.enviroatlas import scene_files
 from landcover_pnp.scenes.preparation import prepare_scene
 from landcover_pnp.scenes.rasters import plan_scene
 from landcover_pnp.scenes.scene import Scene
-from landcover_pnp.scenes.settings import EnviroAtlasTile, SyntheticSettings
-from landcover_pnp.scenes.synthetic import write_city
-from landcover_pnp.scenes.synthetic.style import Look
 
-ROOT = Path(__file__).parents[1]
-REAL = ROOT / "configs" / "cities" / "ea_mini_pittsburgh_pa.yaml"
+Matrix = NDArray[np.float64]
+OTHERS = ("humid_east 53", "desert 83")
+GROUND = GroundRows.of(CoarseLegend.load("nlcd").roles)
 
 
-def scenes(folder: Path, seeds: list[int]) -> dict[str, Scene]:
+def scenes(folder: Path) -> dict[str, Scene]:
     """The prepared scenes by name."""
     found = {}
-    for seed, look in itertools.product(seeds, get_args(Look)):
-        city = write_city(SyntheticSettings(look, 512, seed), folder)
-        files = tile_files(EnviroAtlasTile(folder, city.city))
-        name = f"{look}, {seed}"
-        found[name] = prepare_scene(plan_scene(files, 4.0), folder / "scenes" / name)
-    if (ROOT.parent / "shared" / "data" / "ea-mini").is_dir():
-        files = scene_files(load_settings(MapSettings, REAL).scene)
-        found["Pittsburgh (real)"] = prepare_scene(plan_scene(files, 4.0), folder / "pittsburgh")
+    for name, scene in truth_scenes(folder).items():
+        if scene.files is not None:
+            plan = plan_scene(scene_files(scene.files), scene.files.resolution_m)
+            found[name] = prepare_scene(plan, folder / "scenes" / name)
     return found
 
 
-def own_matrix(scene: Scene) -> NDArray[np.float64]:
-    """p(class | NLCD) of a scene's own truth."""
+def counts_of(scene: Scene) -> Matrix:
+    """(nlcd class, class) pixels of a scene's truth."""
     box = scene.extent
-    return class_given_nlcd(cooccurrence(scene.nlcd(box), scene.truth(box)))
+    return cooccurrence(scene.nlcd(box), np.where(scene.valid(box), scene.truth(box), 0))
 
 
-def evidence_scores(scene: Scene, matrix: NDArray[np.float64]) -> Scores:
+def true_mix(scene: Scene) -> CityMix:
+    """The mix of a scene's own truth."""
+    soil, trees, grass = counts_of(scene)[list(GROUND.developed), 2:].sum(axis=0)
+    total = soil + trees + grass
+    return CityMix(soil / total, trees / max(trees + grass, 1), soil / total)
+
+
+def evidence_scores(scene: Scene, matrix: Matrix) -> Scores:
     """Scores of the engine `evidence` with a matrix."""
     box, settings = scene.extent, ClusterSettings()
-    valid = scene.valid(box)
+    valid, side_m = scene.valid(box), scene.resolution_m
     layers = [scene.coverage(name, box) for name in ("roads", "buildings", "water")]
-    weak = weak_labels(scene.nlcd(box), matrix, *layers, valid, WeakLabelSettings(), 4.0)
+    weak = weak_labels(scene.nlcd(box), matrix, *layers, valid, WeakLabelSettings(), side_m)
     centres = sample_centres(scene.sample(settings.sample_px, 0), settings, 0)
     clusters = responsibilities(scene.image(box), valid, centres, settings, 0)
     p = evidence_map(clusters, weak.probabilities, valid, EvidenceSettings())
     return score(np.where(valid, p.argmax(axis=0) + 1, 0), scene.truth(box), "five_classes")
 
 
-def main(seeds: list[int]) -> None:
+def shown(mix: CityMix | None) -> str:
+    """A mix as the table has it."""
+    return "-" if mix is None else "/".join(f"{share:.2f}"[-3:] for share in mix.shares)
+
+
+def print_row(name: str, given: str, scene: Scene, matrix: Matrix, s: RefinementSettings) -> None:
+    """A row of the table."""
+    true, found = true_mix(scene), refine_for_scene(scene, matrix, s)
+    with_true = dataclasses.replace(true, dry_grassland=0.0).applied(matrix, GROUND)
+    cells = [evidence_scores(scene, m) for m in (matrix, found.matrix, with_true)]
+    scored = " | ".join(f"{c.accuracy:.3f} / {c.mean_iou:.3f}" for c in cells)
+    went = f"{found.step:.2f} | {found.change:.2f}"
+    print(f"| {name} | {given} | {shown(true)} | {shown(found.mix)} | {went} | {scored} |")
+
+
+def main(wanted: Iterable[str], others: bool, s: RefinementSettings) -> None:
     """Prints the table."""
-    print("| city | matrix of | as given | by pixel | refined | moved |")
-    print("|---|---|---:|---:|---:|---:|")
+    warnings.simplefilter("ignore")
+    print("| scene | matrix of | true mix | mix | step | moved | as given | refined | true mix |")
+    print("|---|---|---:|---:|---:|---:|---:|---:|---:|")
     with TemporaryDirectory() as folder:
-        cities = scenes(Path(folder), seeds)
+        found = scenes(Path(folder))
         matrices = {"definitions": DEFINITIONS}
-        for look in ("humid_east", "desert"):
-            matrices[look] = own_matrix(cities[f"{look}, {seeds[0]}"])
-        for city, scene in cities.items():
+        if others:
+            matrices |= {name: class_given_nlcd(counts_of(found[name])) for name in OTHERS}
+        for name, scene in found.items():
             for given, matrix in matrices.items():
-                if city.startswith(given):
-                    continue
-                with patch.object(matrix_refinement, "class_given_colour", class_given_indices):
-                    plain = refine_for_scene(scene, matrix, RefinementSettings())
-                full = refine_for_scene(scene, matrix, RefinementSettings())
-                cells = [evidence_scores(scene, m) for m in (matrix, plain.matrix, full.matrix)]
-                shown = " | ".join(f"{s.accuracy:.3f} / {s.mean_iou:.3f}" for s in cells)
-                print(f"| {city} | {given} | {shown} | {full.change:.2f} |", flush=True)
+                if name in (wanted or found) and name != given:
+                    print_row(name, given, scene, matrix, s)
 
 
 if __name__ == "__main__":
     options = parser(__doc__)
-    options.add_argument("seed", type=int, nargs="*", default=[11, 21])
-    main(options.parse_args().seed)
+    options.add_argument("scene", nargs="*")
+    options.add_argument("--others", action="store_true")
+    options.add_argument("--settings", nargs="*", default=[], metavar="KEY=VALUE")
+    words = options.parse_args()
+    plain = RefinementSettings()
+    pairs = dict(word.split("=") for word in words.settings)
+    typed = {key: type(getattr(plain, key))(value) for key, value in pairs.items()}
+    main(words.scene, words.others, dataclasses.replace(plain, **typed))

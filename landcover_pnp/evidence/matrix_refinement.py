@@ -1,20 +1,20 @@
-"""Refinement of p(class | NLCD) without labels: what the image's colours say against it.
+"""Refinement of p(class | NLCD) without labels: as far as the city's image speaks for it.
 
-The same colours occur in several NLCD classes, on roads, roofs and water. A model in which each
-place draws a class and each class draws colours explains the counts of colours by place
+What there is to win is nearly all in two numbers a city, see ``city_mix``. The matrix goes from
+the given one towards the one with the city's mix as far as it explains the image better in blocks
+of ground that the mix was not estimated from, by the mean over pixels of
 
-    p(colour | place) = sum_l p(l | place) p(colour | l),
+    log sum_l p(l | place) p(colour | l) / p(colour),
 
-the aspect model (Hofmann 1999, Probabilistic latent semantic analysis), fitted by EM from the given
-matrix, towards which p(l | place) stays drawn. Two things keep the classes from trading places
-where the given matrix is wrong: what each class looks like in every city, see
-``spectral_indices``; and
-shadows and dark roofs, which look like water, cannot make more of it than the matrix gives to
-places that are not wet.
+where p(colour | l) / p(colour) is how well spectral indices fit each class, scaled to a mean of
+1. A gain that is not above its standard error over the blocks moves nothing, so that a small
+scene, or one whose matrix fits, keeps the given one. Forests, barren land, fields and wetlands
+keep their rows, and all rows keep what is paved and what is water.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,32 +22,16 @@ from numpy.typing import NDArray
 from sklearn.cluster import MiniBatchKMeans
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from landcover_pnp.arrays import normalise
-from landcover_pnp.box_filter import box_mean
+from landcover_pnp.coarse_legend import Role
+from landcover_pnp.evidence.anchors import OBJECTS, ROADS, CityPixels, GroundRows
+from landcover_pnp.evidence.city_mix import CityMix, estimate_mix
 from landcover_pnp.evidence.settings import RefinementSettings
-from landcover_pnp.evidence.spectral_indices import class_given_colour, greenness, road_reference
-from landcover_pnp.legend import CLASS_COUNT, NLCD, WORKING
+from landcover_pnp.evidence.spectral_indices import class_given_colour, road_reference
 
-_OBJECTS = np.array(
-    [  # water, impervious, soil, trees, grass: what lies where a map shows objects
-        (0.02, 0.80, 0.03, 0.10, 0.05),  # roads, under some canopy
-        (0.01, 0.93, 0.01, 0.04, 0.01),  # buildings
-        (0.93, 0.02, 0.02, 0.02, 0.01),  # water
-    ]
-)
-OBJECTS = ("roads", "buildings", "water")
-"""The weak layers of objects, in the order in which they override NLCD as places."""
+STEPS: NDArray[np.float64] = np.linspace(0, 1, 5)
+"""How far a matrix may go from the given one to that of the city's mix."""
 
-ROADS = len(NLCD.codes) + OBJECTS.index("roads")
-"""Place of pixels on mapped roads."""
-
-NOWHERE = -1
-"""Place of pixels without NLCD or without data."""
-
-_WET = np.array([code in (11, 90, 95) for code in NLCD.codes] + [False, False, True])[:, None]
-"""(place, 1) whether water is expected there: open water, wetlands, mapped water."""
-
-_RADIUS_PX = 2
+_FEWEST_BLOCKS = 8
 _TINY = 1e-9
 
 
@@ -57,130 +41,123 @@ class Refinement:
 
     Attributes:
         matrix: (nlcd class, class) p(class | NLCD), rows sum to 1.
-        change: Mean total variation distance between old and new rows, 0..1, weighted by how
-            often each NLCD class occurs: how much the image contradicts the given matrix.
+        moved: (nlcd class,) total variation distance of each row from the given one, 0..1; 0 of
+            classes that do not occur.
+        change: Mean of ``moved``, weighted by how often each NLCD class occurs: how much the
+            image contradicts the given matrix.
+        step: How far it went towards the matrix of the mix, one of ``STEPS``.
+        mix: The city's mix; None where the image has no colour, or there is no pixel.
     """
 
     matrix: NDArray[np.float64]
+    moved: NDArray[np.float64]
     change: float
-
-
-def colours(image: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """What a pixel looks like: brightness, colour ratios and texture, here and around.
-
-    Args:
-        image: (band, y, x) in 0..1: R,G,B or R,G,B,NIR, or R,G,NIR, at the working resolution.
-        valid: (y, x) pixels with data.
-
-    Returns:
-        (feature, y, x) float32, each of a similar range.
-    """
-    brightness = image.mean(axis=0)
-    parts = [brightness, 4 * greenness(image), 2 * (image[2] - image[0])]
-    if len(image) == 4:
-        parts.append(2 * greenness(image[[0, 3]]))  # near infrared against red
-    here = np.stack(parts)
-    mean = box_mean(brightness, _RADIUS_PX, valid)
-    variance = box_mean(np.square(brightness), _RADIUS_PX, valid) - np.square(mean)
-    rough = 2 * np.sqrt(np.maximum(variance, 0))
-    return np.concatenate([here, box_mean(here, _RADIUS_PX, valid), rough[None]])
-
-
-def places(
-    nlcd: NDArray[np.uint8],
-    objects: dict[str, NDArray[np.float32] | None],
-    valid: NDArray[np.bool_],
-) -> NDArray[np.intp]:
-    """Number of the kind of place of each pixel: an NLCD class, or an object that covers it.
-
-    Args:
-        nlcd: (y, x) NLCD codes, 0 = no data.
-        objects: (y, x) covered shares of ``OBJECTS``, None where there is no such layer.
-        valid: (y, x) pixels with data.
-
-    Returns:
-        (y, x) row of the NLCD class, or the number of NLCD classes plus that of the object;
-        ``NOWHERE`` without data.
-    """
-    place = np.where(nlcd > 0, np.searchsorted(NLCD.codes, nlcd), NOWHERE)
-    for number, name in enumerate(OBJECTS):
-        share = objects.get(name)
-        if share is not None:
-            place[share > 0.5] = len(NLCD.codes) + number
-    return np.where(valid, place, NOWHERE)
+    step: float
+    mix: CityMix | None
 
 
 def refine_matrix(
-    features: NDArray[np.float32],
-    indices: NDArray[np.float32],
-    place: NDArray[np.intp],
-    matrix: NDArray[np.float64],
+    pixels: CityPixels,
+    given: NDArray[np.float64],
+    roles: Sequence[Role],
     settings: RefinementSettings,
     seed: int,
 ) -> Refinement:
     """Re-estimates p(class | NLCD) from the colours of a city without labels.
 
     Args:
-        features: (feature, n) of ``colours``, of valid pixels.
-        indices: (3, n) of ``spectral_indices.index_values``, of the same.
-        place: (n,) of ``places``, none ``NOWHERE``.
-        matrix: (nlcd class, class) the matrix to start from.
-        settings: Number of colours, iterations, and how much of the given matrix stays.
-        seed: Seed of the colours' clusters.
+        pixels: Pixels of the city.
+        given: (nlcd class, class) the matrix to start from.
+        roles: What kind of ground each NLCD class is.
+        settings: Number of colours, and how the mix is fitted.
+        seed: Seed of the colours' clusters and of the held-out blocks.
 
     Returns:
-        The refined matrix. NLCD classes that do not occur keep their rows; without any pixel
-        all do.
+        The refined matrix. Without pixels, and where the image has no colour, it is the given
+        one.
     """
-    if not place.size:
-        return Refinement(matrix, 0.0)
-    words = min(settings.colours, len(place))
-    with threadpool_limits(1):
-        kmeans = MiniBatchKMeans(words, n_init=3, batch_size=4096, random_state=seed)
-        word = kmeans.fit_predict(features.T.astype(np.float64))
-    given = np.concatenate([matrix, _OBJECTS])
-    counts = np.zeros((len(given), words))
-    np.add.at(counts, (place, word), 1)
-    occurring = counts.sum(axis=0) > 0
-    counts = counts[:, occurring]
-    means = np.stack([np.bincount(word, t, words)[occurring] for t in indices]) / counts.sum(axis=0)
-    roads = road_reference(indices, place == ROADS)
-    fits = np.ones((means.shape[1], CLASS_COUNT))
-    if roads is not None:
-        fits = class_given_colour(means, roads)
-    found = _aspect_model(counts, given, fits, settings)[: len(matrix)]
-    share = counts[: len(matrix)].sum(axis=1)
-    moved = np.abs(found - matrix).sum(axis=1) / 2
-    return Refinement(found, float((moved * share).sum() / max(share.sum(), 1)))
+    roads = road_reference(pixels.indices, pixels.place == ROADS) if pixels.place.size else None
+    if roads is None:
+        return _refined(pixels, given, given, 0.0, None)
+    ground = GroundRows.of(roles)
+    word, means = _words(pixels, settings, seed)
+    fits = class_given_colour(means, roads)
+
+    def mix_of(chosen: NDArray[np.bool_]) -> CityMix:
+        return estimate_mix(pixels.where(chosen), word[chosen], fits, given, ground, settings)
+
+    def towards(chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
+        return mix_of(chosen).applied(given, ground)
+
+    mix = mix_of(np.ones(word.shape, np.bool_))
+    mixed = mix.applied(given, ground)
+    likelihood = (fits / np.average(fits, axis=0, weights=np.bincount(word)))[word]
+    step = held_out_step(pixels, given, likelihood, towards, seed)
+    return _refined(pixels, given, given + step * (mixed - given), step, mix)
 
 
-def _aspect_model(
-    counts: NDArray[np.float64],
+def _refined(
+    pixels: CityPixels,
     given: NDArray[np.float64],
-    fits: NDArray[np.float64],
-    settings: RefinementSettings,
-) -> NDArray[np.float64]:
-    """p(l | place) of the aspect model: (place, class), from counts (place, colour)."""
-    total = counts.sum(axis=1, keepdims=True)
-    mixture = given
-    posterior = _smoothed(given[:, None, :] * fits)  # (place, colour, class)
-    for _ in range(settings.iterations):
-        shared = counts[:, :, None] * posterior
-        colour = _smoothed(fits * shared.sum(axis=0) / (shared.sum(axis=(0, 1)) + _TINY), 0)
-        mixture = _smoothed(shared.sum(axis=1) + settings.keep * total * given)
-        mixture = np.where(total > 0, _no_more_water(mixture, given), given)
-        posterior = _smoothed(mixture[:, None, :] * colour)
-    return mixture
+    matrix: NDArray[np.float64],
+    step: float,
+    mix: CityMix | None,
+) -> Refinement:
+    share = np.bincount(pixels.row[pixels.row >= 0], minlength=len(given))
+    moved = np.where(share > 0, np.abs(matrix - given).sum(axis=1) / 2, 0)
+    return Refinement(matrix, moved, float(moved @ share / max(share.sum(), 1)), step, mix)
 
 
-def _no_more_water(mixture: NDArray[np.float64], given: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(place, class) with no more water in places that are not wet than was given."""
-    at = WORKING.index("water")
-    water = np.where(_WET, mixture, np.minimum(mixture, given))[:, [at]]
-    land = np.delete(mixture, at, axis=1)
-    return np.insert((1 - water) * land / land.sum(axis=1, keepdims=True), [at], water, axis=1)
+def _words(
+    pixels: CityPixels, settings: RefinementSettings, seed: int
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Number of the kind of colour of each pixel (n,), and mean indices (3, colour) of each."""
+    wanted = min(settings.colours, len(pixels.place))
+    with threadpool_limits(1):
+        kmeans = MiniBatchKMeans(wanted, n_init=3, batch_size=4096, random_state=seed)
+        found = kmeans.fit_predict(pixels.features.T.astype(np.float64))
+    word = np.unique(found, return_inverse=True)[1]  # some may have no pixel
+    sums = np.stack([np.bincount(word, values) for values in pixels.indices])
+    return word, sums / np.bincount(word)
 
 
-def _smoothed(p: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
-    """Shares along an axis, none of them 0."""
-    return normalise(p + _TINY / CLASS_COUNT, axis)
+def held_out_step(
+    pixels: CityPixels,
+    given: NDArray[np.float64],
+    likelihood: NDArray[np.float64],
+    towards: Callable[[NDArray[np.bool_]], NDArray[np.float64]],
+    seed: int,
+) -> float:
+    """How far the mix of one half of the blocks may move the matrix, by the other half.
+
+    Args:
+        pixels: Pixels of the city.
+        given: (nlcd class, class) the given matrix.
+        likelihood: (n, class) p(colour | class) / p(colour) of the pixels.
+        towards: Matrix of the mix by some of the pixels (n,).
+        seed: Seed of the halves.
+
+    Returns:
+        One of ``STEPS``.
+    """
+    blocks, block = np.unique(pixels.block, return_inverse=True)
+    if len(blocks) < _FEWEST_BLOCKS:
+        return 0.0
+    half = np.random.default_rng(seed).permutation(len(blocks)) % 2
+    gains = np.zeros((len(STEPS), len(blocks)))
+    for seen in (0, 1):
+        mixed = towards(half[block] == seen)
+        judged = (half[block] != seen) & (pixels.place >= len(OBJECTS))
+        row, there = pixels.row[judged], likelihood[judged]
+        before = _log_sums(given[row], there)
+        for number, step in enumerate(STEPS):
+            after = _log_sums((given + step * (mixed - given))[row], there)
+            gains[number] += np.bincount(block[judged], after - before, len(blocks))
+    total = gains.sum(axis=1)
+    error = gains.std(axis=1, ddof=1) * np.sqrt(len(blocks))
+    return float(STEPS[np.where(total > error, total, 0).argmax()])
+
+
+def _log_sums(p: NDArray[np.float64], likelihood: NDArray[np.float64]) -> NDArray[np.float64]:
+    sums: NDArray[np.float64] = np.log(np.maximum((p * likelihood).sum(axis=1), _TINY))
+    return sums

@@ -9,32 +9,36 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from landcover_pnp.coarse_legend import CoarseLegend
 from landcover_pnp.errors import RasterError, WeakLabelsWarning
-from landcover_pnp.evidence.matrix_refinement import (
-    NOWHERE,
-    OBJECTS,
-    ROADS,
-    Refinement,
-    colours,
-    places,
-    refine_matrix,
-)
+from landcover_pnp.evidence.anchors import NOWHERE, OBJECTS, CityPixels, colours, nlcd_rows, places
+from landcover_pnp.evidence.city_mix import grey_ground
+from landcover_pnp.evidence.matrix_refinement import Refinement, refine_matrix
 from landcover_pnp.evidence.road_reference import some_windows
 from landcover_pnp.evidence.settings import RefinementSettings, WeakLabelSettings
-from landcover_pnp.evidence.spectral_indices import NO_COLOUR, index_values, road_reference
+from landcover_pnp.evidence.spectral_indices import NO_COLOUR, index_values
 from landcover_pnp.evidence.weak_labels import DEFINITIONS, class_given_nlcd, cooccurrence
-from landcover_pnp.grid import blocks
+from landcover_pnp.grid import Box, blocks
+from landcover_pnp.legend import NLCD, WORKING
 from landcover_pnp.scenes.preparation import prepare_scene
 from landcover_pnp.scenes.rasters import ScenePlan
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.storage.owned_folder import OwnedFolder
 
 DOUBTFUL_CHANGE = 0.2
-"""Refinements that move more of p(class | NLCD) than this are warned of, see docs/transfer.md."""
+"""Rows of p(class | NLCD) of which a refinement moves more than this are warned of."""
 
 _UNREFINED = (
     "p(class | NLCD) is not refined: none of the pixels looked at has both colours and NLCD"
 )
+
+_NO_GREY = (
+    "no mapped roads or buildings tell what grey ground looks like: how much of the city's ground "
+    "is soil is told from NLCD alone"
+)
+
+BLOCK_PX = 16
+"""Side of the blocks of ground that are held out, working pixels."""
 
 _SEED = 0
 
@@ -70,14 +74,7 @@ def matrix_from_source(
     if settings.refinement is None:
         return matrix
     refinement = refine_for_scene(scene, matrix, settings.refinement)
-    if refinement.change > DOUBTFUL_CHANGE:
-        warnings.warn(
-            "the image contradicts p(class | NLCD) of the matrix source "
-            f"{settings.matrix_source}: its colours move {refinement.change:.0%} of it to other "
-            "classes; look at the map",
-            WeakLabelsWarning,
-            stacklevel=2,
-        )
+    _warn_of_moved(refinement, matrix)
     return refinement.matrix
 
 
@@ -94,19 +91,59 @@ def refine_for_scene(
     Returns:
         The refined matrix and how far it went.
     """
-    parts: list[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.intp]]] = []
-    for box in some_windows(scene, settings.sample_px):
-        image, valid = scene.image(box), scene.valid(box)
-        place = places(scene.nlcd(box), {n: scene.coverage(n, box) for n in OBJECTS}, valid)
-        known = place != NOWHERE
-        indices = index_values(image, blue="blue" in scene.bands)
-        parts.append((colours(image, valid)[:, known], indices[:, known], place[known]))
-    features, indices, place = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
-    if not place.size:
+    pixels = CityPixels.joined(
+        [_pixels(scene, box) for box in some_windows(scene, settings.sample_px)]
+    )
+    refinement = refine_matrix(pixels, matrix, CoarseLegend.load("nlcd").roles, settings, _SEED)
+    if not pixels.place.size:
         warnings.warn(_UNREFINED, WeakLabelsWarning, stacklevel=2)
-    elif road_reference(indices, place == ROADS) is None:
+    elif refinement.mix is None:
         warnings.warn(NO_COLOUR, WeakLabelsWarning, stacklevel=2)
-    return refine_matrix(features, indices, place, matrix, settings, _SEED)
+    elif refinement.step > 0 and grey_ground(pixels) is None:
+        warnings.warn(_NO_GREY, WeakLabelsWarning, stacklevel=2)
+    return refinement
+
+
+def _pixels(scene: Scene, box: Box) -> CityPixels:
+    """The pixels of a window of which NLCD or a map of objects says something."""
+    image, valid, nlcd = scene.image(box), scene.valid(box), scene.nlcd(box)
+    objects = {name: scene.coverage(name, box) for name in OBJECTS}
+    shares = {name: np.zeros(valid.shape, np.float32) for name in OBJECTS}
+    shares |= {name: share for name, share in objects.items() if share is not None}
+    place = places(nlcd, objects, valid)
+    known = place != NOWHERE
+    y, x = np.nonzero(known)
+    block = (box.y0 + y) // BLOCK_PX * (scene.extent.x1 // BLOCK_PX + 1) + (box.x0 + x) // BLOCK_PX
+    paved = np.maximum(shares["roads"], shares["buildings"])
+    return CityPixels(
+        place=place[known],
+        row=nlcd_rows(nlcd)[known],
+        features=colours(image, valid)[:, known],
+        indices=index_values(image, blue="blue" in scene.bands)[:, known],
+        paved=paved[known],
+        covered=np.maximum(paved, shares["water"])[known],
+        block=block,
+    )
+
+
+def _warn_of_moved(refinement: Refinement, given: NDArray[np.float64]) -> None:
+    """Warns of the rows that a refinement has moved far, with what they were and are."""
+    rows = np.flatnonzero(refinement.moved > DOUBTFUL_CHANGE)
+    if len(rows):
+        moved = "; ".join(_moved_row(row, given, refinement.matrix) for row in rows.tolist())
+        warnings.warn(
+            f"the image contradicts p(class | NLCD), {refinement.change:.0%} of which moves to "
+            f"other classes: {moved}; look at the map",
+            WeakLabelsWarning,
+            stacklevel=3,
+        )
+
+
+def _moved_row(row: int, before: NDArray[np.float64], after: NDArray[np.float64]) -> str:
+    """A row as a message shows it: the classes whose share moves, from what to what."""
+    shares = zip(WORKING.names, before[row], after[row], strict=True)
+    told = ", ".join(f"{name} {a:.2f} -> {b:.2f}" for name, a, b in shares if abs(b - a) >= 0.01)
+    return f"{NLCD.codes[row]} {NLCD.names[row]} ({told})"
 
 
 def _given_matrix(

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from landcover_pnp.errors import WeakLabelsWarning
-from landcover_pnp.evidence.matrix_refinement import OBJECTS, ROADS, places
+from landcover_pnp.evidence.anchors import OBJECTS, ROADS, places
 from landcover_pnp.evidence.spectral_indices import (
     NO_COLOUR,
     RoadReference,

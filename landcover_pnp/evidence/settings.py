@@ -20,14 +20,14 @@ class RefinementSettings:
 
     Attributes:
         colours: Kinds of colour and texture that are told apart.
-        iterations: EM iterations.
-        keep: Weight of the given matrix, relative to the city's own counts.
+        iterations: Most EM iterations.
+        keep: Weight of an even mix of trees and grass, relative to the city's own pixels.
         sample_px: Working pixels it looks at, in windows spread over the city.
     """
 
     colours: int = 48
     iterations: int = 100
-    keep: float = 0.5
+    keep: float = 0.2
     sample_px: int = 250_000
 
     def __post_init__(self) -> None:

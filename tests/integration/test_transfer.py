@@ -75,6 +75,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     yield names
 
 
+@pytest.mark.filterwarnings("ignore:no mapped roads or buildings")
 def test_truth_of_a_target_is_opened_by_the_scoring_alone(
     tmp_path: Path, opened: list[str]
 ) -> None:
