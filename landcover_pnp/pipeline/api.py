@@ -281,12 +281,14 @@ def _log(progress: Progress) -> None:
 
 
 def _observer(scene: Scene, seed: int = 0) -> Observer:
+    from landcover_pnp.evidence.scene_borders import scene_borders
     from landcover_pnp.evidence.weak_labels import DEFINITIONS
     from landcover_pnp.pipeline.observe import Observer as ObserverClass
 
     defaults = _settings({})
+    borders = scene_borders([scene])
     return ObserverClass.of(
-        scene, DEFINITIONS, defaults.weak_labels, defaults.clusters, seed, indices=True
+        scene, DEFINITIONS, defaults.weak_labels, defaults.clusters, seed, borders
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from landcover_pnp.errors import LandcoverError
 from landcover_pnp.evidence.local_mixture import require_enough
 from landcover_pnp.evidence.matrix_sources import require_pairs
+from landcover_pnp.evidence.scene_borders import sample_windows, scene_borders
 from landcover_pnp.pipeline.plan import MapPlan, plan_map
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.scenes.checks import LayerReport, read_layers
@@ -66,7 +67,9 @@ def check_map(settings: MapSettings) -> MapCheck:
     layers = _layers(settings)
     if plan is not None:
         try:
-            said = _survey(plan, settings).notes
+            survey = _survey(plan, settings)
+            indices = scene_borders([survey.windows]).notes if plan.uses_indices else ()
+            said = (*survey.notes, *indices)
             notes = tuple(note for note in said if note not in plan.notes)
         except LandcoverError as error:
             refusal = error
@@ -84,7 +87,8 @@ def _layers(settings: MapSettings) -> list[LayerReport]:
 
 def _survey(plan: MapPlan, settings: MapSettings) -> Survey:
     """Reads the layers of the scene and its source cities as the map would before its tiles."""
-    survey = survey_scene(plan.scene)
+    windows = sample_windows(plan.grid.extent) if plan.uses_indices else ()
+    survey = survey_scene(plan.scene, windows)
     sources = {name: survey_scene(source) for name, source in plan.sources.items()}
     counted = sources.values() if sources else [survey]
     require_pairs(sum(s.labelled_px for s in counted), settings.weak_labels, sources)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from landcover_pnp.config import plain
 from landcover_pnp.errors import WeakLabelsWarning
 from landcover_pnp.evidence.matrix_sources import matrix_from_source
+from landcover_pnp.evidence.scene_borders import scene_borders
 from landcover_pnp.inference.registry import registered_here
 from landcover_pnp.inference.settings import BASELINE
 from landcover_pnp.pipeline.evaluate import evaluate_run
@@ -95,6 +96,7 @@ def map_city(
         matrix = matrix_from_source(
             settings.weak_labels, scene, plan.sources, paths.sources, owned, watch.work
         )
+        borders = scene_borders([scene]) if plan.uses_indices else None
         job = _job(settings, plan, scene, matrix, run)
         observe = partial(
             Observer.of,
@@ -103,7 +105,7 @@ def map_city(
             settings.weak_labels,
             settings.clusters,
             settings.seed,
-            indices=plan.engine.inference.needs_indices,
+            borders=borders if plan.engine.inference.needs_indices else None,
         )
         tiles = TileCounts()
         pool = WorkerPool(settings.workers, settings.scheduler, shared=run.absolute())
@@ -116,7 +118,7 @@ def map_city(
             inferred = watch.progress
             student = settings.student if tiles.valid_px > tiles.uniform_px else None
             if student:  # where nothing is known there is nothing to learn from
-                mosaic = draw_map(mosaic, student, tiles, job, task_pool, owned, watch)
+                mosaic = draw_map(mosaic, student, borders, tiles, job, task_pool, owned, watch)
         products = write_map(job, scene, mosaic, student is not None, run, watch)
         remove_leftovers(owned, plan.sources, student=student is not None)
         truth = plan.scene.files.truth
@@ -130,7 +132,7 @@ def map_city(
             reasons=dict(sorted(tiles.failed.items())),
             unusable=plan.scene.imagery.unusable,
             engine=plan.engine.inference.engine_or_default,
-            notes=(*scene.notes, *plan.engine.notes),
+            notes=(*scene.notes, *plan.engine.notes, *(borders.notes if borders else ())),
             area_km2=scene.valid_px * scene.resolution_m**2 / 1e6,
             seconds=time.monotonic() - start,
             scores=scores,

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from landcover_pnp.evidence.index_borders import IndexBorders
 from landcover_pnp.pipeline.mosaic import TileResults, blend_tiles
 from landcover_pnp.pipeline.overview import write_overview
 from landcover_pnp.pipeline.progress import Watch
@@ -53,6 +54,7 @@ def blend_map(job: TileJob, tiles: TileCounts, run: Path, watch: Watch) -> Ingre
 def draw_map(
     mosaic: Ingredients,
     student: StudentSettings,
+    borders: IndexBorders | None,
     tiles: TileCounts,
     inferred: TileJob,
     task_pool: TaskPool,
@@ -64,7 +66,7 @@ def draw_map(
     paths = RunFolder(run)
     owned.claim(paths.name(paths.model))
     made_of = {"mosaic": fingerprint(mosaic), **ingredients(student=student)}
-    model_hash = trained(run, student, made_of, watch).files[paths.model.name]
+    model_hash = trained(run, student, made_of, watch, borders).files[paths.model.name]
     watch.stage("student", time.monotonic() - start)
     job = StudentJob(run.absolute(), inferred.grid, student, model_hash, made_of)
     own_tiles(job, owned)

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landcover_pnp.evidence.clusters import responsibilities, sample_centres
-from landcover_pnp.evidence.road_reference import scene_roads
+from landcover_pnp.evidence.index_borders import IndexBorders, class_given_image
 from landcover_pnp.evidence.settings import ClusterSettings, WeakLabelSettings
-from landcover_pnp.evidence.spectral_indices import RoadReference, class_given_image
 from landcover_pnp.evidence.weak_labels import weak_labels
 from landcover_pnp.grid import Box
 from landcover_pnp.inference.observations import Observations
@@ -29,7 +28,7 @@ class Observer:
         matrix: p(class | NLCD), (nlcd class, class).
         clusters: Cluster settings.
         centres: Start centres of the whole scene, (cluster, band).
-        roads: Road reference of the whole scene; None where spectral indices do not count.
+        borders: Borders of the whole scene's spectral indices; None where they do not count.
         seed: Seed of the run.
     """
 
@@ -37,7 +36,7 @@ class Observer:
     matrix: NDArray[np.float64]
     clusters: ClusterSettings
     centres: NDArray[np.float32]
-    roads: RoadReference | None
+    borders: IndexBorders | None
     seed: int
 
     @classmethod
@@ -48,8 +47,7 @@ class Observer:
         labels: WeakLabelSettings,
         clusters: ClusterSettings,
         seed: int,
-        *,
-        indices: bool,
+        borders: IndexBorders | None,
     ) -> Self:
         """Looks at a whole scene once.
 
@@ -59,10 +57,10 @@ class Observer:
             labels: Weak label settings.
             clusters: Cluster settings.
             seed: Seed of the run.
-            indices: Whether spectral indices count.
+            borders: Borders of its spectral indices; None where they do not count.
         """
         centres = sample_centres(scene.sample(clusters.sample_px, seed), clusters, seed)
-        return cls(labels, matrix, clusters, centres, scene_roads(scene) if indices else None, seed)
+        return cls(labels, matrix, clusters, centres, borders, seed)
 
     def weak_labels_in(self, scene: Scene, box: Box) -> NDArray[np.float32]:
         """Weak labels of a window: (class, y, x) float32, sum to 1 where there is data."""
@@ -96,5 +94,5 @@ class Observer:
             )
         image = scene.image(box)
         clusters = responsibilities(image, valid, self.centres, self.clusters, self.seed)
-        indices = class_given_image(image, self.roads) if self.roads else None
+        indices = class_given_image(image, self.borders) if self.borders else None
         return Observations(clusters, weak, valid, origin, indices)

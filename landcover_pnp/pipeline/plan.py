@@ -35,6 +35,7 @@ class MapPlan:
         sources: Source cities of p(class | NLCD) by name.
         engine: The engine, its settings, and the prior where it needs one.
         student: Whether a student draws the map at the image's resolution.
+        uses_indices: Whether the engine or the student takes spectral indices.
     """
 
     scene: ScenePlan
@@ -42,6 +43,7 @@ class MapPlan:
     sources: dict[str, ScenePlan]
     engine: EngineChoice
     student: bool
+    uses_indices: bool
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -94,12 +96,15 @@ def plan_map(settings: MapSettings) -> MapPlan:
 
 def _planned(settings: MapSettings) -> MapPlan:
     scene = _plan_scene(settings)
+    engine = choose_engine(settings.inference, settings.scene.resolution_m)
+    student = settings.student
     plan = MapPlan(
         scene,
         TileGrid(scene.geobox, settings.tiles.core_px, settings.tiles.halo_px),
         plan_sources(settings.weak_labels),
-        choose_engine(settings.inference, settings.scene.resolution_m),
-        settings.student is not None,
+        engine,
+        student is not None,
+        engine.inference.uses_indices or (student is not None and student.spectral_indices),
     )
     _require_pixels(scene, settings.clusters)
     return plan

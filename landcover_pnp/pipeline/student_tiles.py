@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landcover_pnp.errors import DiskFullError, LandcoverError, ModelError
+from landcover_pnp.evidence.index_borders import IndexBorders
 from landcover_pnp.grid import Box, Tile, TileGrid, blocks
 from landcover_pnp.legend import CLASS_COUNT
 from landcover_pnp.pipeline.mapped_scenes import open_mapped_scene
@@ -73,7 +74,13 @@ class StudentJob:
         return (".tif", ".json")
 
 
-def trained(run: Path, settings: StudentSettings, made_of: Ingredients, watch: Watch) -> Record:
+def trained(
+    run: Path,
+    settings: StudentSettings,
+    made_of: Ingredients,
+    watch: Watch,
+    borders: IndexBorders | None = None,
+) -> Record:
     """Trains a student on a run's own map, unless that was done.
 
     Args:
@@ -81,6 +88,7 @@ def trained(run: Path, settings: StudentSettings, made_of: Ingredients, watch: W
         settings: Model, rounds, windows.
         made_of: What the student depends on.
         watch: Told when there is work.
+        borders: Borders of the scene's spectral indices, where they are known already.
 
     Returns:
         The record, with agreement and changes by round among its figures and the hash of
@@ -102,7 +110,7 @@ def trained(run: Path, settings: StudentSettings, made_of: Ingredients, watch: W
     watch.work(*make_way(path), "the student learns from the map")
     start = time.monotonic()
     model = image_model(settings, image_kind(mapped_scenes))
-    student = train(mapped_scenes, model, settings)
+    student = train(mapped_scenes, model, settings, borders)
     save_student(stored, student, settings)
     files, seconds = file_hashes(path.parent, [stored]), time.monotonic() - start
     record = Record("done", made_of, seconds, figures=student_figures(student), files=files)

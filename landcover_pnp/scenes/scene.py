@@ -25,6 +25,16 @@ WEAK_LAYERS = ("roads", "buildings", "water")
 """Optional layers of objects, stored as the share of a pixel they cover."""
 
 
+def scaled_image(values: NDArray[Any], scale: float) -> NDArray[np.float32]:
+    """Image values as float32 in 0..1: ``scale`` becomes 1, brighter ones are cut off there."""
+    return np.asarray(np.minimum(values / np.float32(scale), 1), np.float32)
+
+
+def covered_share(stored: NDArray[Any]) -> NDArray[np.float32]:
+    """The share of a pixel that objects cover, as stored: 255 = all."""
+    return np.asarray(stored, np.float32) / np.float32(255)
+
+
 @dataclass(frozen=True)
 class Scene:
     """A prepared scene: a folder with one GeoTIFF a layer, all on the same grid.
@@ -118,7 +128,7 @@ class Scene:
         """
         with open_raster(self.folder / "image.tif", "image") as source:
             values = read(source, source.indexes, box)
-        return np.asarray(np.minimum(values / np.float32(self.image_scale), 1), np.float32)
+        return scaled_image(values, self.image_scale)
 
     def valid(self, box: Box) -> NDArray[np.bool_]:
         """Where the scene has data: (y, x) bool."""
@@ -145,7 +155,7 @@ class Scene:
         if not path.exists():
             return None
         with open_raster(path, layer) as source:
-            return np.asarray(read(source, 1, box), np.float32) / np.float32(255)
+            return covered_share(read(source, 1, box))
 
     def truth(self, box: Box) -> NDArray[np.uint8] | None:
         """Truth in the working classes: (y, x) uint8, 0 = no data; None without truth."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from landcover_pnp.grid import Box
+from landcover_pnp.legend import LEGENDS, to_nlcd_codes
 from landcover_pnp.scenes.preparation import write_layers
 from landcover_pnp.scenes.rasters import ScenePlan
+from landcover_pnp.scenes.scene import covered_share, scaled_image
 from landcover_pnp.storage.geotiff import Band
 
 
@@ -26,18 +28,59 @@ class Survey:
         labelled_px: Those of them with NLCD and a class of truth, where p(class | NLCD) can be
             counted; 0 without truth.
         notes: What would be done to the layers, one sentence each.
+        windows: The windows that were asked for.
     """
 
     valid_px: int
     labelled_px: int
     notes: tuple[str, ...]
+    windows: SeenWindows
 
 
-def survey_scene(plan: ScenePlan) -> Survey:
+@dataclass(frozen=True, eq=False)
+class SeenWindows:
+    """Windows of a scene that is not on disk, read as those of a ``Scene``.
+
+    Attributes:
+        extent: All pixels of the scene.
+        resolution_m: Side of a pixel in metres.
+        bands: Names of the image's bands.
+        image_scale: Image value that becomes 1.0.
+        nlcd_legend: Legend of the NLCD layer.
+        layers: (band, y, x) pixels by layer and window.
+    """
+
+    extent: Box
+    resolution_m: float
+    bands: tuple[str, ...]
+    image_scale: float
+    nlcd_legend: str
+    layers: Mapping[str, Mapping[Box, NDArray[Any]]]
+
+    def image(self, box: Box) -> NDArray[np.float32]:
+        """The image of a window: (band, y, x) float32, 0..1."""
+        return scaled_image(self.layers["image"][box], self.image_scale)
+
+    def valid(self, box: Box) -> NDArray[np.bool_]:
+        """Where a window has data: (y, x) bool."""
+        return np.asarray(self.layers["valid"][box][0] == 1)
+
+    def nlcd(self, box: Box) -> NDArray[np.uint8]:
+        """NLCD codes of a window: (y, x) uint8, 0 = no data."""
+        return to_nlcd_codes(self.layers["nlcd"][box][0], LEGENDS[self.nlcd_legend])
+
+    def coverage(self, layer: str, box: Box) -> NDArray[np.float32] | None:
+        """Share of each pixel that a weak layer covers: (y, x) float32; None without it."""
+        found = self.layers.get(layer)
+        return None if found is None else covered_share(found[box][0])
+
+
+def survey_scene(plan: ScenePlan, windows: Iterable[Box] = ()) -> Survey:
     """Reads every layer onto the working grid, by the code that prepares a scene.
 
     Args:
         plan: From ``plan_scene``.
+        windows: Windows whose pixels are wanted.
 
     Returns:
         What was found.
@@ -45,23 +88,44 @@ def survey_scene(plan: ScenePlan) -> Survey:
     Raises:
         RequestError: As ``prepare_scene``: whatever it refuses.
     """
-    known = _Known()
+    known = _Known(list(windows))
     content = write_layers(plan, Path(), known.note)
-    return Survey(content["valid_px"], known.labelled_px, tuple(content["notes"]))
+    height, width = map(int, plan.geobox.shape)
+    seen = SeenWindows(
+        Box(0, height, 0, width),
+        float(abs(plan.geobox.resolution.x)),
+        tuple(content["bands"]),
+        content["image_scale"],
+        content["nlcd_legend"],
+        known.layers,
+    )
+    return Survey(content["valid_px"], known.labelled_px, tuple(content["notes"]), seen)
 
 
 class _Known:
-    """Which pixels have a value in the three layers that pairs of labels are counted in."""
+    """Which pixels have a value in the three layers that pairs of labels are counted in.
 
-    def __init__(self) -> None:
+    Args:
+        windows: Windows of which all layers' pixels are kept.
+    """
+
+    def __init__(self, windows: list[Box]) -> None:
+        self._windows = windows
+        self.layers: dict[str, dict[Box, NDArray[Any]]] = {}
         self._bits: dict[str, dict[Box, NDArray[np.uint8]]] = {"valid": {}, "nlcd": {}, "truth": {}}
 
     def note(
         self, path: Path, _grid: GeoBox, _band: Band, parts: Iterable[tuple[Box, NDArray[Any]]]
     ) -> None:
         """Takes the place of ``write_raster``."""
-        bits = self._bits.get(path.stem)
+        bits, kept = self._bits.get(path.stem), self.layers.setdefault(path.stem, {})
         for box, pixels in parts:
+            for window in self._windows:
+                both = window.clip(box)
+                if not both.is_empty:
+                    blank = np.zeros((len(pixels), *window.shape), pixels.dtype)
+                    there = kept.setdefault(window, blank)
+                    there[:, *both.within(window)] = pixels[:, *both.within(box)]
             if bits is not None:
                 bits[box] = np.packbits(pixels[0] != 0)  # a bit a pixel: a city is large
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from landcover_pnp.arrays import normalise
 from landcover_pnp.box_filter import box_mean
-from landcover_pnp.evidence.spectral_indices import RoadReference, class_given_image
+from landcover_pnp.evidence.index_borders import IndexBorders, class_given_image
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import WORKING
 from landcover_pnp.student.mapped_scene import MappedScene
@@ -26,7 +26,7 @@ _WATER = WORKING.index("water")
 
 
 def weak_evidence(
-    mapped_scene: MappedScene, box: Box, image: Floats, roads: RoadReference | None
+    mapped_scene: MappedScene, box: Box, image: Floats, borders: IndexBorders | None
 ) -> Floats:
     """Weak labels of a window at the image's resolution, weighted by spectral indices.
 
@@ -34,13 +34,13 @@ def weak_evidence(
         mapped_scene: The run.
         box: Working pixels.
         image: (band, fine y, fine x) of the box.
-        roads: The road reference; None where spectral indices do not count.
+        borders: Borders of the spectral indices; None where they do not count.
 
     Returns:
         (class, fine y, fine x) float32, sums to 1, or 0 without data.
     """
     return weighted_by_indices(
-        mapped_scene, mapped_scene.probabilities("weak_labels", box), image, roads
+        mapped_scene, mapped_scene.probabilities("weak_labels", box), image, borders
     )
 
 
@@ -50,13 +50,13 @@ def mapped_water(mapped_scene: MappedScene, box: Box, teacher: str) -> Floats:
 
 
 def weighted_by_indices(
-    mapped_scene: MappedScene, p: Floats, image: Floats, roads: RoadReference | None
+    mapped_scene: MappedScene, p: Floats, image: Floats, borders: IndexBorders | None
 ) -> Floats:
     """(class, y, x) probabilities of a window, upsampled and weighted by spectral indices."""
     p = mapped_scene.upsampled(p)
-    if roads is None:
+    if borders is None:
         return p
-    return normalise(p * class_given_image(box_mean(image, mapped_scene.fine.factor), roads))
+    return normalise(p * class_given_image(box_mean(image, mapped_scene.fine.factor), borders))
 
 
 def fuse(p: Floats, weak: Floats, share: Floats, water: Floats) -> Floats:

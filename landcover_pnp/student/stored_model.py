@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 
 from landcover_pnp.config import plain
 from landcover_pnp.errors import ModelError
-from landcover_pnp.evidence.spectral_indices import RoadReference
+from landcover_pnp.evidence.index_borders import Border, IndexBorders
+from landcover_pnp.evidence.index_values import INDICES
 from landcover_pnp.legend import CLASS_COUNT, WORKING
 from landcover_pnp.storage.atomic import completed
 from landcover_pnp.student.settings import StudentSettings
 from landcover_pnp.student.training import ImageKind, Round, Student, image_model
 
-FORMAT = 1
+FORMAT = 2
 """Version of the file's layout."""
 
 _ABOUT = "student"  # the header's one key: the order of several would change from file to file
@@ -47,7 +48,7 @@ def save_student(path: Path, student: Student, settings: StudentSettings) -> Non
     """
     about = {
         **_made_for(student.image, settings),
-        "roads": None if student.roads is None else dataclasses.asdict(student.roads),
+        "borders": None if student.borders is None else dataclasses.asdict(student.borders),
         "rounds": [dataclasses.asdict(r) for r in student.rounds],
     }
     arrays = {_MODEL + name: array for name, array in student.model.arrays().items()}
@@ -83,9 +84,10 @@ def open_student(content: bytes, name: str, image: ImageKind, settings: StudentS
         other = [key for key, value in made_for.items() if about[key] != value]
         if other:
             raise ValueError(f"it is of another {', '.join(other)}")
-        roads = None if about["roads"] is None else RoadReference(**about["roads"])
+        borders = _borders(about["borders"], image)
         rounds = tuple(Round(**r) for r in about["rounds"])
-        _require_sensible(roads, rounds)
+        if not all(np.isfinite([r.changed, r.agreement]).all() for r in rounds):
+            raise ValueError("rounds with figures that are no numbers")
         share = _share(arrays.pop(_SHARE))
         model.restore({key.removeprefix(_MODEL): array for key, array in arrays.items()})
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -96,7 +98,7 @@ def open_student(content: bytes, name: str, image: ImageKind, settings: StudentS
             expected="plain arrays of a student, as `landcover map` writes them",
             fix="repeat `landcover map` with this run folder: the student is trained again",
         ) from error
-    return Student(image, model, share, roads, settings.teacher, rounds)
+    return Student(image, model, share, borders, settings.teacher, rounds)
 
 
 def _made_for(image: ImageKind, settings: StudentSettings) -> dict[str, Any]:
@@ -109,13 +111,17 @@ def _made_for(image: ImageKind, settings: StudentSettings) -> dict[str, Any]:
     }
 
 
-def _require_sensible(roads: RoadReference | None, rounds: tuple[Round, ...]) -> None:
-    if not all(np.isfinite([r.changed, r.agreement]).all() for r in rounds):
-        raise ValueError("rounds with figures that are no numbers")
-    if roads is not None:
-        told = [v for v in (roads.brightness, roads.redness) if v is not None]
-        if not (-1 <= roads.greenness <= 1 and all(0 <= v <= 1 for v in told)):
-            raise ValueError(f"no such road reference: {roads}")
+def _borders(told: dict[str, Any] | None, image: ImageKind) -> IndexBorders | None:
+    if told is None:
+        return None
+    found = {name: None if told[name] is None else Border(**told[name]) for name in INDICES}
+    for border in filter(None, found.values()):
+        if not (-1 <= border.middle <= 1 and 0 < border.slope < np.inf):
+            raise ValueError(f"no such border of an index: {border}")
+    bands, notes = (tuple(map(str, told[name])) for name in ("bands", "notes"))
+    if len(bands) != image.bands or set(told) != {*INDICES, "bands", "notes"}:
+        raise ValueError(f"no borders of an image of {image.bands} bands: {told}")
+    return IndexBorders(bands, **found, notes=notes)
 
 
 def _share(share: NDArray[Any]) -> NDArray[np.float32]:

@@ -19,8 +19,8 @@ from typing import NamedTuple
 import numpy as np
 
 from landcover_pnp.errors import RasterError
-from landcover_pnp.evidence.road_reference import city_roads
-from landcover_pnp.evidence.spectral_indices import RoadReference
+from landcover_pnp.evidence.index_borders import IndexBorders
+from landcover_pnp.evidence.scene_borders import scene_borders
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import CLASS_COUNT
 from landcover_pnp.student.fusion import (
@@ -74,7 +74,7 @@ class Student:
         image: Kind of the images it sees.
         model: The image model of the best round.
         share: (class,) mean p(class | image) over what it learned from.
-        roads: The road reference; None where spectral indices do not count.
+        borders: Borders of the spectral indices; None where they do not count.
         teacher: Whose water stays, see ``StudentSettings.teacher``.
         rounds: What each round did; one that agreed less than that before was not kept.
     """
@@ -82,7 +82,7 @@ class Student:
     image: ImageKind
     model: ImageModel
     share: Floats
-    roads: RoadReference | None
+    borders: IndexBorders | None
     teacher: str
     rounds: tuple[Round, ...]
 
@@ -90,7 +90,7 @@ class Student:
         """The student's map of a mapped scene's windows, weak labels included."""
 
         def fused(image: Floats, box: Box) -> Floats:
-            weak = weak_evidence(mapped_scene, box, image, self.roads)
+            weak = weak_evidence(mapped_scene, box, image, self.borders)
             water = mapped_water(mapped_scene, box, self.teacher)
             return fuse(self.model.predict(image), weak, self.share, water)
 
@@ -124,7 +124,10 @@ def image_model(settings: StudentSettings, image: ImageKind) -> ImageModel:
 
 
 def train(
-    mapped_scenes: Sequence[MappedScene], model: ImageModel, settings: StudentSettings
+    mapped_scenes: Sequence[MappedScene],
+    model: ImageModel,
+    settings: StudentSettings,
+    borders: IndexBorders | None = None,
 ) -> Student:
     """Trains an image model in rounds, on windows of a city's runs.
 
@@ -135,21 +138,21 @@ def train(
         mapped_scenes: The city's runs.
         model: Fresh, or trained in another city and fine-tuned here.
         settings: Rounds, windows, seed.
+        borders: Borders of the city's spectral indices, where they are known already.
 
     Returns:
         The student.
     """
     chosen = chosen_places(mapped_scenes, settings.windows, settings.seed)
     images = [mapped_scene.fine.image(box) for mapped_scene, box in chosen]
-    roads = (
-        city_roads((mapped_scene.scene, box) for mapped_scene, box in chosen)
-        if settings.spectral_indices
-        else None
-    )
-    weak = [weak_evidence(s, b, x, roads) for (s, b), x in zip(chosen, images, strict=True)]
+    if not settings.spectral_indices:
+        borders = None
+    elif borders is None:
+        borders = scene_borders(mapped_scene.scene for mapped_scene in mapped_scenes)
+    weak = [weak_evidence(s, b, x, borders) for (s, b), x in zip(chosen, images, strict=True)]
     water = [mapped_water(mapped_scene, box, settings.teacher) for mapped_scene, box in chosen]
     current = [
-        _training_window(mapped_scene, box, image, settings.teacher, roads)
+        _training_window(mapped_scene, box, image, settings.teacher, borders)
         for (mapped_scene, box), image in zip(chosen, images, strict=True)
     ]
     rounds: list[Round] = []
@@ -175,17 +178,17 @@ def train(
         if rounds[-1].changed < settings.settled:
             break
     image = image_kind(mapped_scenes)
-    return Student(image, kept, kept_share, roads, settings.teacher, tuple(rounds))
+    return Student(image, kept, kept_share, borders, settings.teacher, tuple(rounds))
 
 
 def _training_window(
-    mapped_scene: MappedScene, box: Box, image: Floats, teacher: str, roads: RoadReference | None
+    mapped_scene: MappedScene, box: Box, image: Floats, teacher: str, borders: IndexBorders | None
 ) -> Floats:
     """What the first round learns of a window: the teacher's map, weighted by indices once."""
     p = mapped_scene.probabilities(teacher, box)
     if teacher == "map" and mapped_scene.uses_indices:
         return p
-    return mapped_scene.pooled(weighted_by_indices(mapped_scene, p, image, roads))
+    return mapped_scene.pooled(weighted_by_indices(mapped_scene, p, image, borders))
 
 
 def confidence_weight(q: Floats) -> Floats:

@@ -15,7 +15,7 @@ from sklearn.ensemble import ExtraTreesRegressor
 from test_image_models import SMALL, training_window
 
 from landcover_pnp.errors import ModelError, RasterError
-from landcover_pnp.evidence.spectral_indices import RoadReference
+from landcover_pnp.evidence.index_borders import Border, IndexBorders
 from landcover_pnp.student import image_models
 from landcover_pnp.student.settings import ForestSettings, StudentSettings
 from landcover_pnp.student.stored_model import open_student, save_student
@@ -23,6 +23,14 @@ from landcover_pnp.student.texture import texture
 from landcover_pnp.student.training import ImageKind, Round, Student, image_model
 
 Arrays = dict[str, NDArray[Any]]
+
+BORDERS: dict[str, Any] = {
+    "bands": ["red", "green", "blue"],
+    "vegetation": None,
+    "brightness": None,
+    "redness": None,
+    "notes": [],
+}
 
 IMAGE = ImageKind(3, 2.0)
 FOREST = ForestSettings(trees=6, sample_px=300, leaf_px=3)
@@ -37,8 +45,10 @@ def trained(name: str) -> Student:
     window.target[:] = np.random.default_rng(0).dirichlet(np.ones(5), (24, 24)).transpose(2, 0, 1)
     model.fit([window], seed=0)
     share = np.array([0.1, 0.4, 0, 0.5, 0], np.float32)
-    roads = RoadReference(0.01, 0.3, None)
-    return Student(IMAGE, model, share, roads, "map", (Round(0.25, 0.1), Round(0.1, 0.2)))
+    borders = IndexBorders(
+        ("red", "green", "blue"), Border(0.01, 0.02), None, Border(0.05, 0.01), ("no forest",)
+    )
+    return Student(IMAGE, model, share, borders, "map", (Round(0.25, 0.1), Round(0.1, 0.2)))
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +77,7 @@ def test_what_is_opened_predicts_the_same_bytes(
     image = training_window(seed=2).image[:, :37, :21]
     assert one.model.predict(image).tobytes() == other.model.predict(image).tobytes()
     np.testing.assert_array_equal(one.share, other.share)
-    assert (one.roads, one.teacher, one.rounds) == (other.roads, other.teacher, other.rounds)
+    assert (one.borders, one.teacher, one.rounds) == (other.borders, other.teacher, other.rounds)
     save_student(tmp_path / "again", other, SETTINGS[name])
     assert (tmp_path / "again").read_bytes() == stored[name].tobytes()
 
@@ -197,16 +207,19 @@ def test_arrays_that_are_no_model_are_refused(
 @pytest.mark.parametrize(
     "change",
     [
-        {"format": 2},
+        {"format": 1},
         {"legend": ["water"]},
         {"image": {"bands": 4, "pixel_m": 2.0}},
         {"image": {"bands": 3, "pixel_m": 1.0}},
         {"settings": {}},
-        {"roads": {"greenness": 7.0, "brightness": None, "redness": None}},
-        {"roads": {"greenness": 0.0, "brightness": -0.5, "redness": None}},
-        {"roads": {"greenness": float("nan"), "brightness": None, "redness": None}},
-        {"roads": {"greenness": "dark", "brightness": None, "redness": None}},
-        {"roads": 5},
+        {"borders": {**BORDERS, "vegetation": {"middle": 7.0, "slope": 0.1}}},
+        {"borders": {**BORDERS, "brightness": {"middle": 0.5, "slope": 0.0}}},
+        {"borders": {**BORDERS, "redness": {"middle": float("nan"), "slope": 0.1}}},
+        {"borders": {**BORDERS, "redness": {"middle": "dark", "slope": 0.1}}},
+        {"borders": {**BORDERS, "redness": {"middle": 0.1}}},
+        {"borders": {**BORDERS, "bands": ["red", "green"]}},
+        {"borders": {**BORDERS, "hidden": 1}},
+        {"borders": 5},
         {"rounds": [{"changed": float("inf"), "agreement": 0.0}]},
         {"rounds": 5},
         {"rounds": [None]},

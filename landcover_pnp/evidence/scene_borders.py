@@ -1,0 +1,146 @@
+"""The borders of a scene's spectral indices, from a sample of its windows."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landcover_pnp.box_filter import box_mean
+from landcover_pnp.errors import WeakLabelsWarning
+from landcover_pnp.evidence.index_borders import Ground, IndexBorders, find_borders
+from landcover_pnp.evidence.index_values import UNUSED
+from landcover_pnp.grid import Box, blocks
+
+_WINDOW_PX = 64
+_ENOUGH_PX = 200_000
+_MOST_WINDOWS = 4 * _ENOUGH_PX // _WINDOW_PX**2
+_SEED = 0
+_EDGE_M = 30.0
+"""Forest is so far from any other NLCD class: a pixel of NLCD may be off by as much."""
+
+_FOREST, _BARREN, _OPEN_WATER = (41, 42, 43), 31, 11
+
+
+@dataclass(frozen=True, eq=False)
+class IndexSample:
+    """Pixels of scenes and what is known about them.
+
+    Attributes:
+        pixels: (band, n) float32 in 0..1, valid ones.
+        bands: Names of the bands.
+        ground: (n,) uint8 of ``Ground``.
+    """
+
+    pixels: NDArray[np.float32]
+    bands: tuple[str, ...]
+    ground: NDArray[np.uint8]
+
+
+def sample_windows(extent: Box) -> Iterator[Box]:
+    """Windows in random order, the same for the same extent."""
+    windows = list(blocks(extent, _WINDOW_PX))
+    order = np.random.default_rng(_SEED).permutation(len(windows))
+    yield from (windows[number] for number in order[:_MOST_WINDOWS])
+
+
+def ground_of(
+    nlcd: NDArray[np.uint8],
+    objects: dict[str, NDArray[np.float32] | None],
+    resolution_m: float,
+) -> NDArray[np.uint8]:
+    """What is all but certain about the pixels of a window.
+
+    Args:
+        nlcd: (y, x) NLCD codes, 0 = no data.
+        objects: (y, x) covered shares of roads, buildings and water; None without such a layer.
+        resolution_m: Side of a pixel in metres.
+
+    Returns:
+        (y, x) uint8 of ``Ground``.
+    """
+    ground = np.full(nlcd.shape, Ground.UNKNOWN, np.uint8)
+    forest = np.isin(nlcd, _FOREST)
+    whole = np.ones(nlcd.shape, np.bool_)
+    inside = box_mean(forest.astype(np.float32), round(_EDGE_M / resolution_m), whole) > 1 - 1e-4
+    ground[forest] = Ground.FOREST_EDGE
+    ground[inside] = Ground.FOREST
+    ground[nlcd == _BARREN] = Ground.BARREN
+    ground[nlcd == _OPEN_WATER] = Ground.WATER
+    for name, kind in (
+        ("roads", Ground.ROAD),
+        ("buildings", Ground.ROOF),
+        ("water", Ground.WATER),
+    ):
+        share = objects.get(name)
+        if share is not None:
+            ground[share > 0.5] = kind
+    return ground
+
+
+class WindowLayers(Protocol):
+    """What is read of a window, as ``Scene`` gives it."""
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """Names of the image's bands."""
+
+    @property
+    def resolution_m(self) -> float:
+        """Side of a pixel in metres."""
+
+    @property
+    def extent(self) -> Box:
+        """All pixels."""
+
+    def image(self, box: Box) -> NDArray[np.float32]:
+        """(band, y, x) float32 in 0..1."""
+
+    def valid(self, box: Box) -> NDArray[np.bool_]:
+        """(y, x) where there is data."""
+
+    def nlcd(self, box: Box) -> NDArray[np.uint8]:
+        """(y, x) NLCD codes, 0 = no data."""
+
+    def coverage(self, layer: str, box: Box) -> NDArray[np.float32] | None:
+        """(y, x) covered share of a layer, None without it."""
+
+
+def sample_of(scene: WindowLayers) -> IndexSample:
+    """A sample of a scene: windows spread over it, until they hold enough pixels with data."""
+    pixels, ground, seen = [], [], 0
+    for box in sample_windows(scene.extent):
+        valid = scene.valid(box)
+        objects = {name: scene.coverage(name, box) for name in ("roads", "buildings", "water")}
+        pixels.append(scene.image(box)[:, valid])
+        ground.append(ground_of(scene.nlcd(box), objects, scene.resolution_m)[valid])
+        seen += int(valid.sum())
+        if seen >= _ENOUGH_PX:
+            break
+    return IndexSample(np.concatenate(pixels, axis=1), scene.bands, np.concatenate(ground))
+
+
+def scene_borders(scenes: Iterable[WindowLayers]) -> IndexBorders:
+    """The borders of the scenes of a city, found once for all of their tiles.
+
+    Args:
+        scenes: Scenes whose images have the same bands.
+
+    Returns:
+        The borders; warns of what keeps the index of vegetation from counting, and of bands that
+        cannot be used.
+    """
+    samples = [sample_of(scene) for scene in scenes]
+    borders = find_borders(
+        np.concatenate([s.pixels for s in samples], axis=1),
+        samples[0].bands,
+        np.concatenate([s.ground for s in samples]),
+    )
+    if borders.vegetation is None or UNUSED in borders.bands:
+        told = "; ".join(borders.notes)
+        warnings.warn(f"not all spectral indices count: {told}", WeakLabelsWarning, stacklevel=2)
+    return borders
