@@ -4,7 +4,7 @@ Synthetic cities in the four looks; where ../shared is there, also a real Enviro
 Pittsburgh and four EnviroAtlas patches of 256 m. p(class | NLCD) of cities and window is by the
 NLCD legend's definitions, so no label of any kind is used. The patches come with the weak labels
 of the program that was released with the paper, as a picture: each pixel's class colours, mixed.
-They have no roads, so of the spectral indices greenness alone counts.
+They have neither roads nor NLCD, so spectral indices count as far as the image tells two kinds.
 """
 
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ from scipy.optimize import nnls
 
 from landcover_pnp.config import load_settings
 from landcover_pnp.evidence.clusters import responsibilities, sample_centres
+from landcover_pnp.evidence.index_borders import Ground, class_given_image, find_borders
 from landcover_pnp.evidence.matrix_sources import matrix_from_source
-from landcover_pnp.evidence.road_reference import scene_roads
+from landcover_pnp.evidence.scene_borders import scene_borders
 from landcover_pnp.evidence.settings import ClusterSettings, WeakLabelSettings
-from landcover_pnp.evidence.spectral_indices import class_given_image, index_values, road_reference
 from landcover_pnp.evidence.weak_labels import weak_labels
 from landcover_pnp.inference.observations import Observations
 from landcover_pnp.legend import ENVIROATLAS, WORKING, to_working
@@ -97,8 +97,8 @@ def _case(scene_settings: SceneSettings, folder: Path) -> Case:
     layers = (scene.coverage(name, box) for name in ("roads", "buildings", "water"))
     matrix = matrix_from_source(options, scene, {}, folder)
     weak = weak_labels(scene.nlcd(box), matrix, *layers, valid, options, PIXEL_M).probabilities
-    image, roads = scene.image(box), scene_roads(scene)
-    indices = class_given_image(image, roads) if roads else None
+    image = scene.image(box)
+    indices = class_given_image(image, scene_borders([scene]))
     return Case(Observations(_clusters(image, valid), weak, valid, (0, 0), indices), truth)
 
 
@@ -109,8 +109,9 @@ def patch(folder: Path, name: str) -> Case:
     valid = np.ones(truth.shape, np.bool_)
     weak = _unmixed(_pixels(folder / f"{name}_prior_rgb_64.tif"))
     image = image.astype(np.float32)
-    roads = road_reference(index_values(image).reshape(3, -1), np.zeros(truth.size, np.bool_))
-    indices = class_given_image(image, roads) if roads else None
+    unknown = np.full(truth.size, Ground.UNKNOWN, np.uint8)
+    borders = find_borders(image.reshape(3, -1), ("red", "green", "blue"), unknown)
+    indices = class_given_image(image, borders)
     return Case(Observations(_clusters(image, valid), weak, valid, (0, 0), indices), truth)
 
 

@@ -11,7 +11,7 @@ Usage: python benchmarks/student_rules.py [CITY ...]
 
 import dataclasses
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,10 +23,9 @@ from student_scenes import REFINED, TARGET, evidence_of, mapped, pittsburgh, sco
 from words import parser
 
 from landcover_pnp.evaluation.scores import Scores
-from landcover_pnp.evidence.road_reference import city_roads
+from landcover_pnp.evidence.index_borders import IndexBorders
+from landcover_pnp.evidence.scene_borders import scene_borders
 from landcover_pnp.evidence.settings import WeakLabelSettings
-from landcover_pnp.evidence.spectral_indices import RoadReference
-from landcover_pnp.grid import Box
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.scenes.settings import RasterFiles
 from landcover_pnp.scenes.synthetic.style import Look
@@ -38,16 +37,13 @@ Floats = fusion.Floats
 DEFAULT = StudentSettings(teacher="evidence", forest=ForestSettings(trees=30, sample_px=12_000))
 
 
-def roads_without_brightness(chosen: Iterable[tuple[Scene, Box]]) -> RoadReference | None:
-    """The city's roads as if they did not tell how bright the light is."""
-    roads = city_roads(chosen)
-    return roads and dataclasses.replace(roads, brightness=None)
+def without(index: str) -> Callable[[Iterable[Scene]], IndexBorders]:
+    """The borders of a city as if one index told nothing."""
 
+    def borders(scenes: Iterable[Scene]) -> IndexBorders:
+        return dataclasses.replace(scene_borders(scenes), **{index: None})
 
-def roads_without_redness(chosen: Iterable[tuple[Scene, Box]]) -> RoadReference | None:
-    """The city's roads as if they did not tell how red the light is."""
-    roads = city_roads(chosen)
-    return roads and dataclasses.replace(roads, redness=None)
+    return borders
 
 
 def bayes(p: Floats, weak: Floats, share: Floats, _: Floats) -> Floats:
@@ -59,8 +55,10 @@ def bayes(p: Floats, weak: Floats, share: Floats, _: Floats) -> Floats:
 RULES: dict[str, tuple[StudentSettings, dict[str, Any]]] = {
     "student": (DEFAULT, {}),
     "without spectral indices": (dataclasses.replace(DEFAULT, spectral_indices=False), {}),
-    "without brightness": (DEFAULT, {"city_roads": roads_without_brightness}),
-    "without redness": (DEFAULT, {"city_roads": roads_without_redness}),
+    **{
+        f"without {index}": (DEFAULT, {"scene_borders": without(index)})
+        for index in ("vegetation", "brightness", "redness")
+    },
     "without the teacher's water": (DEFAULT, {"fuse": bayes}),
     "one round": (dataclasses.replace(DEFAULT, rounds=1), {}),
     "three rounds": (dataclasses.replace(DEFAULT, rounds=3), {}),

@@ -1,5 +1,6 @@
 """`landcover check` says what `landcover map` will say, and with the same words."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -107,6 +108,32 @@ def test_warnings_of_a_map_are_warnings_of_its_check(
     check, made = both(config, capsys)
     assert check[0] == made[0] == 0
     assert "image pixels off" in check[1]
+
+
+def test_indices_that_do_not_count_are_said_by_check_map_and_summary(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = colours(4)
+    image[1, :, :120] += 30  # the forest is green
+    image[3] = 7
+    config = write_scene(tmp_path, image=image)
+    words = ["--student.forest.trees", "1", "--student.rounds", "1", "--workers", "0"]
+    assert main(["check", str(config), *words]) == 0
+    check = capsys.readouterr()
+    assert main(["map", str(config), "--run", str(tmp_path / "run"), *words]) == 0
+    made = capsys.readouterr()
+    notes = json.loads((tmp_path / "run" / "summary.json").read_text())["notes"]
+    said = [note for note in notes if "indices" in note or "does not tell" in note]
+    assert said[0].startswith("the near infrared band is constant")
+    assert "not all spectral indices count" in check.err
+    assert "not all spectral indices count" in made.err
+    lines = [line.strip() for line in check.out.splitlines()]
+    for note in said:
+        assert note in lines
+        assert note in " ".join(check.err.split())
+        assert note in " ".join(made.err.split())
+    assert main(["check", str(config)]) == 0  # without a student nothing asks for indices
+    assert "near infrared band is constant" not in capsys.readouterr().out
 
 
 def test_a_check_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

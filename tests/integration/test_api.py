@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import shapely
 import xarray as xr
-from inputs import write_scene
+from inputs import colours, write_scene
 
 import landcover_pnp as lc
 from landcover_pnp.cli import main
@@ -119,9 +119,11 @@ def test_a_run_s_scene_cannot_be_mapped_anew(result: lc.LandCover) -> None:
 def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     (program,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
-    write_scene(tmp_path)
+    image = colours()
+    image[1, :, :120] += 30  # the forest is green
+    write_scene(tmp_path, image=image)
     (tmp_path / "image.tif").rename(tmp_path / "naip.tif")
-    shape = shapely.box(586_010, 4_475_950, 586_100, 4_475_960)
+    shape = shapely.box(586_130, 4_475_950, 586_230, 4_475_960)
     for name in ("roads.gpkg", "buildings.shp"):
         geopandas.GeoDataFrame(geometry=[shape], crs=26917).to_file(tmp_path / name)
     monkeypatch.chdir(tmp_path)
