@@ -104,7 +104,7 @@ def _planned(settings: MapSettings) -> MapPlan:
         plan_sources(settings.weak_labels),
         engine,
         student is not None,
-        engine.inference.uses_indices or (student is not None and student.spectral_indices),
+        engine.inference.needs_indices or (student is not None and student.spectral_indices),
     )
     _require_pixels(scene, settings.clusters)
     return plan
