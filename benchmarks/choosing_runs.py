@@ -39,7 +39,8 @@ NEWCOMER = ROOT / "configs" / "cities" / "own_files.yaml"
 
 _PACKAGE = ROOT / "landcover_pnp"
 _CODE = ("evidence", "inference", "student", "scenes", "pipeline/observe.py", "box_filter.py")
-_REFINEMENT, _INDICES = ("matrix_refinement", "city_mix"), ("spectral_", "road_reference")
+_REFINEMENT = ("matrix_refinement", "city_mix")
+_INDICES = ("spectral_", "road_reference", "index_", "scene_borders")
 _PATCH_CELL_PX = 8
 
 
