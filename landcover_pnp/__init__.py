@@ -20,14 +20,13 @@ if TYPE_CHECKING:
     from landcover_pnp.inference.observations import Observations
     from landcover_pnp.inference.registry import Engine, register_engine
     from landcover_pnp.legend import WORKING
+    from landcover_pnp.pipeline.accuracy import assess, doubtful_places, sample
     from landcover_pnp.pipeline.api import (
-        assess,
         evaluate,
         infer,
         map_scene,
         observe,
         publish,
-        sample,
         weak_labels,
     )
     from landcover_pnp.prior.denoiser import Prior
@@ -53,8 +52,9 @@ _HOME = {
     "LandCover": "products.dataset",
     "open_run": "products.dataset",
     "publish": "pipeline.api",
-    "sample": "pipeline.api",
-    "assess": "pipeline.api",
+    "doubtful_places": "pipeline.accuracy",
+    "sample": "pipeline.accuracy",
+    "assess": "pipeline.accuracy",
     "strict": "errors",
     "WORKING": "legend",
 }
@@ -78,6 +78,7 @@ __all__ = [
     "LandCover",
     "open_run",
     "publish",
+    "doubtful_places",
     "sample",
     "assess",
     "strict",

@@ -30,8 +30,8 @@ def emptied(run: Path, rows: slice, columns: slice) -> None:
 
 def vouch_for(run: Path) -> None:
     """Lets records and journal say that all is as it was written."""
-    for name in ("scene/record.json", "probabilities/record.json", "products.json"):
-        path = run / name
+    for name in ("scene/record", "probabilities/record", "probabilities/doubt", "products"):
+        path = run / f"{name}.json"
         record = Record.read(path)
         assert record is not None
         files = file_hashes(path.parent, [path.parent / name for name in record.files])

@@ -1,4 +1,4 @@
-"""Commands about accuracy: a sample to be labelled by hand, and what the labels say."""
+"""Commands about accuracy: doubtful places, a sample to be labelled, what the labels say."""
 
 from __future__ import annotations
 
@@ -7,8 +7,21 @@ from typing import Any
 
 from landcover_pnp.cli.command import Command, Request
 from landcover_pnp.cli.output import say
-from landcover_pnp.products.settings import AssessSettings, SampleSettings
+from landcover_pnp.products.settings import AssessSettings, DoubtfulSettings, SampleSettings
 from landcover_pnp.storage.run_folder import RunFolder
+
+
+def _doubt(request: Request) -> Any:
+    _require_map(request)
+    from landcover_pnp.pipeline.doubt_stage import write_doubtful
+
+    return write_doubtful(request.path, request.settings)
+
+
+def _show_doubt(summary: Any) -> None:
+    for note in summary.notes:
+        say(note)
+    say(f"{summary.places} places, most doubtful first, with pictures beside them\n{summary.layer}")
 
 
 def _sample(request: Request) -> Any:
@@ -68,6 +81,13 @@ def _require_map(request: Request) -> None:
 
 
 COMMANDS = {
+    "doubt": Command(
+        _doubt,
+        DoubtfulSettings,
+        ("RUN",),
+        "List the places of a map that are most worth a look, with pictures; to RUN/doubtful.",
+        show=_show_doubt,
+    ),
     "sample": Command(
         _sample,
         SampleSettings,

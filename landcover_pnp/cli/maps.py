@@ -59,6 +59,8 @@ def show_map(summary: Any) -> None:
     )
     if summary.scores:
         say("\n" + short_table(summary.scores) + "\n")
+    doubt = summary.doubt
+    say(f"{doubt.share:.1%} of the map is doubtful: its sources contradict each other there")
     for path in summary.products:
         say(f"{path.stem:<12} {path}")
     say(f"overview     {summary.overview}")

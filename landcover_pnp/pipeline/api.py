@@ -19,11 +19,9 @@ from landcover_pnp.errors import SettingsError
 from landcover_pnp.evaluation.scores import Scheme, Scores, evaluate_map, require_scored
 from landcover_pnp.legend import LEGENDS, WORKING
 from landcover_pnp.pipeline.settings import MapSettings
-from landcover_pnp.products.assessment import Assessment, assess_run
-from landcover_pnp.products.dataset import LandCover, open_run
+from landcover_pnp.products.dataset import LandCover, open_run, run_of
 from landcover_pnp.products.publishing import PublishSummary, publish_run
-from landcover_pnp.products.sample import SampleSummary, write_sample
-from landcover_pnp.products.settings import PublishSettings, SampleSettings
+from landcover_pnp.products.settings import PublishSettings
 from landcover_pnp.scenes.opening import write_array
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.scenes.settings import SceneSettings
@@ -235,44 +233,7 @@ def publish(result: LandCover | str | Path, **options: Any) -> PublishSummary:
         RunError: If a product cannot be written.
     """
     words = _words(options)
-    return publish_run(_run(result), load_settings(PublishSettings, overrides=words))
-
-
-def sample(result: LandCover | str | Path, **options: Any) -> SampleSummary:
-    """Draws a stratified random sample of a map, to be labelled by hand.
-
-    Args:
-        result: Of ``map_scene`` or ``open_run``, or a run folder.
-        **options: Fields of ``SampleSettings``: ``n``, ``per_class``, ``seed``.
-
-    Returns:
-        Where the GeoPackage lies whose column ``class`` is to be filled in.
-
-    Raises:
-        RequestError: If the run is not finished, an option is not known, or another sample is
-            there under its name.
-    """
-    return write_sample(_run(result), load_settings(SampleSettings, overrides=_words(options)))
-
-
-def assess(result: LandCover | str | Path, sample: str | Path) -> Assessment:
-    """Estimates a map's accuracy and the areas on the ground from a labelled sample.
-
-    Args:
-        result: The map that it was drawn of, as for ``sample``.
-        sample: GeoPackage of ``sample``, labelled.
-
-    Returns:
-        Area-adjusted accuracies and areas with 95 % intervals (Olofsson et al. 2014).
-
-    Raises:
-        RequestError: If the sample was drawn of another map, or is not labelled as it should be.
-    """
-    return assess_run(_run(result), Path(sample))
-
-
-def _run(result: LandCover | str | Path) -> Path:
-    return Path(result.attrs["run"] if isinstance(result, xr.Dataset) else result)
+    return publish_run(run_of(result), load_settings(PublishSettings, overrides=words))
 
 
 def _log(progress: Progress) -> None:

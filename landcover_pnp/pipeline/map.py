@@ -18,9 +18,16 @@ from landcover_pnp.evidence.matrix_sources import matrix_from_source
 from landcover_pnp.evidence.scene_borders import scene_borders
 from landcover_pnp.inference.registry import registered_here
 from landcover_pnp.inference.settings import BASELINE
+from landcover_pnp.pipeline.doubt_summary import summarise_doubt
 from landcover_pnp.pipeline.evaluate import evaluate_run
 from landcover_pnp.pipeline.leftovers import remove_leftovers
-from landcover_pnp.pipeline.map_stages import blend_map, draw_map, own_tiles, write_map
+from landcover_pnp.pipeline.map_stages import (
+    blend_map,
+    doubt_map,
+    draw_map,
+    own_tiles,
+    write_map,
+)
 from landcover_pnp.pipeline.observe import Observer
 from landcover_pnp.pipeline.plan import MapPlan, plan_map
 from landcover_pnp.pipeline.preview import preview
@@ -119,7 +126,9 @@ def map_city(
             student = settings.student if tiles.valid_px > tiles.uniform_px else None
             if student:  # where nothing is known there is nothing to learn from
                 mosaic = draw_map(mosaic, student, borders, tiles, job, task_pool, owned, watch)
-        products = write_map(job, scene, mosaic, student is not None, run, watch)
+        drawn = student is not None
+        doubt = doubt_map(mosaic, scene, matrix, run, watch, student=drawn)
+        products = write_map(job, scene, mosaic, doubt, drawn, run, watch)
         remove_leftovers(owned, plan.sources, student=student is not None)
         truth = plan.scene.files.truth
         # An area of interest cuts the map, not the truth: the plan has compared their ground.
@@ -135,6 +144,7 @@ def map_city(
             notes=(*scene.notes, *plan.engine.notes, *(borders.notes if borders else ())),
             area_km2=scene.valid_px * scene.resolution_m**2 / 1e6,
             seconds=time.monotonic() - start,
+            doubt=summarise_doubt(run),
             scores=scores,
             stages=watch.stages,
         )

@@ -6,7 +6,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from landcover_pnp.evidence.index_borders import IndexBorders
+from landcover_pnp.pipeline.doubt import DoubtSources, write_doubt
 from landcover_pnp.pipeline.mosaic import TileResults, blend_tiles
 from landcover_pnp.pipeline.overview import write_overview
 from landcover_pnp.pipeline.progress import Watch
@@ -87,8 +91,42 @@ def draw_map(
     return made_of
 
 
+def doubt_map(
+    mosaic: Ingredients,
+    scene: Scene,
+    matrix: NDArray[np.float64],
+    run: Path,
+    watch: Watch,
+    *,
+    student: bool,
+) -> Ingredients:
+    """Holds the map's sources against each other; returns what its doubt is made of.
+
+    Args:
+        mosaic: What the map is made of.
+        scene: The scene.
+        matrix: p(class | NLCD) of the run.
+        run: The run folder.
+        watch: Told when there is work.
+        student: Whether a student has drawn the map.
+    """
+    made_of = {"mosaic": fingerprint(mosaic), "scene": scene.fingerprint}
+
+    def doubt() -> Iterator[Path]:
+        yield write_doubt(DoubtSources(run, scene, matrix, student))
+
+    _stage("doubt", RunFolder(run).doubt_record, made_of, doubt, watch)
+    return made_of
+
+
 def write_map(
-    job: TileJob, scene: Scene, mosaic: Ingredients, student: bool, run: Path, watch: Watch
+    job: TileJob,
+    scene: Scene,
+    mosaic: Ingredients,
+    doubt: Ingredients,
+    student: bool,
+    run: Path,
+    watch: Watch,
 ) -> list[Path]:
     """Writes the products and the overview of what has been blended or drawn."""
     paths = RunFolder(run)
@@ -101,6 +139,7 @@ def write_map(
 
     made_of = ingredients(
         mosaic=fingerprint(mosaic),
+        doubt=fingerprint(doubt),
         scene=fingerprint(scene.made_of),  # truth too: the overview shows it
         products=list(PRODUCTS),
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from landcover_pnp.evaluation.scores import Scores
+from landcover_pnp.pipeline.doubt_summary import DoubtSummary
 from landcover_pnp.pipeline.progress import Progress
 from landcover_pnp.storage.journal import command_line
 from landcover_pnp.storage.records import Record, fingerprint, now
@@ -30,6 +31,7 @@ class MapSummary:
         notes: What was done to the layers, and why without a prior; one sentence each.
         area_km2: Mapped area.
         seconds: Time of the whole run.
+        doubt: How much of the map is doubtful, and why.
         scores: Scores by method where the scene has truth, else empty.
         stages: Seconds by stage.
     """
@@ -44,6 +46,7 @@ class MapSummary:
     notes: tuple[str, ...]
     area_km2: float
     seconds: float
+    doubt: DoubtSummary
     scores: Mapping[str, Scores]
     stages: Mapping[str, float]
 
@@ -70,6 +73,7 @@ class MapSummary:
             "stages": dict(self.stages),
             "finished": now(),
             "command": command_line(),
+            "doubt": dataclasses.asdict(self.doubt),
             "scores": {
                 name: {"accuracy": s.accuracy, "mean_iou": s.mean_iou}
                 for name, s in self.scores.items()

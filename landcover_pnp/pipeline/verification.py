@@ -99,6 +99,7 @@ def _known_records(paths: RunFolder) -> Iterator[Path]:
     """Where the records of finished work lie, those of commands besides ``map`` too."""
     yield from (paths.scene_record, *paths.sources.glob(f"*/{RECORD}"))
     yield from (paths.mosaic_record, paths.student_record, paths.student_mosaic_record)
+    yield from (paths.doubt_record, paths.doubtful_record)
     yield from (paths.rasters_record, paths.published_record, paths.trained_summary)
     for folder in (paths.tiles, paths.student):
         yield from (path for path in folder.glob("*.json") if TILE.fullmatch(path.name))
@@ -107,13 +108,15 @@ def _known_records(paths: RunFolder) -> Iterator[Path]:
 
 def _planned_records(paths: RunFolder) -> Iterator[Path]:
     """Records that a finished run must have, as far as settings, grid and claims can be read."""
-    yield from (paths.scene_record, paths.mosaic_record, paths.rasters_record)
+    yield from (paths.scene_record, paths.mosaic_record, paths.rasters_record, paths.doubt_record)
     marker = Marker.read(paths.path)
     claimed = marker.names if marker else frozenset(paths.lost())
     if any(name.startswith(f"{paths.products.name}/") for name in claimed):
         yield paths.published_record
     if paths.name(paths.trained_summary) in claimed:
         yield paths.trained_summary
+    if any(name.startswith(f"{paths.doubtful.name}/") for name in claimed):
+        yield paths.doubtful_record
     settings = read_object(paths.settings) or {}
     weak, cut = _block(settings, "weak_labels"), _block(settings, "tiles")
     if weak.get("matrix_source") == "source":

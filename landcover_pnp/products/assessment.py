@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +11,15 @@ import geopandas
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
+from rasterio.io import DatasetReader
 
 from landcover_pnp.errors import LegendError, RasterError, SampleError, nearest
 from landcover_pnp.evaluation.area_estimation import Estimate, estimate_areas
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import CLASS_COUNT, WORKING
 from landcover_pnp.products.finished import FinishedRun
-from landcover_pnp.products.sample import CLASS, LAYER, POINT, SampleRecord, map_hash
+from landcover_pnp.products.sample import CLASS, POINT, SamplePoints, map_hash
 from landcover_pnp.products.tables import write_csv
-from landcover_pnp.scenes.vector_tables import read_table
 from landcover_pnp.storage.atomic import completed
 from landcover_pnp.storage.raster import open_raster, read
 from landcover_pnp.storage.run_folder import RunFolder
@@ -99,25 +97,23 @@ def assess_run(run: Path, sample: Path, table: Path | None = None) -> Assessment
             fix="name another file by --csv, or move this one",
         )
     FinishedRun.open(run)
-    record = SampleRecord.read(sample)
-    if record.map != map_hash(run):
+    points = SamplePoints.read(sample)
+    if points.map != map_hash(run):
         raise SampleError(
-            found=f"{sample} was drawn of another map: {record.map} of the run {record.run}, "
+            found=f"{sample} was drawn of another map: {points.map} of the run {points.run}, "
             f"not {map_hash(run)} of {run}",
             expected="a sample of this map: its strata and their areas are this map's",
             fix="name the run that it was drawn of, or draw a sample of this one by "
             f"`landcover sample {run}`",
         )
-    points = _read_points(sample)
     with open_raster(RunFolder(run).landcover, "class map") as source:
-        strata, pixels = _strata(source, record)
-        found = _pixels_of(points, source)
+        numbers = _require_drawn(points, _pixels_of(points, source), sample)
+        strata, pixels = _strata(source, points, sample)
         pixel_ha = abs(source.res[0] * source.res[1]) / 1e4
-    numbers = _numbers(points, found, record, sample)
-    labels = _labels(points, sample)
-    _require_labelled(labels, numbers, strata, sample)
+    labels = _labels(points.frame, sample)
+    _require_labelled(labels, numbers, strata, points.drawn, sample)
     counts = np.zeros((CLASS_COUNT, CLASS_COUNT), np.int64)
-    np.add.at(counts, (strata[numbers - 1], labels - 1), 1)
+    np.add.at(counts, (strata, labels - 1), 1)
     assessment = _assessment(run, sample, counts, pixels, pixel_ha)
     if table is not None:
         with completed(table) as partial:
@@ -151,88 +147,69 @@ def _assessment(
     )
 
 
-def _read_points(path: Path) -> geopandas.GeoDataFrame:
-    try:
-        points = read_table(path, LAYER)
-    except (DataSourceError, DataLayerError, FeatureError, OSError, ValueError) as error:
-        raise RasterError(
-            found=f"{path} cannot be read: {error}",
-            expected="a sample of `landcover sample`",
-            fix="correct the path, or take a copy that is whole",
-        ) from error
-    missing = [name for name in (CLASS, POINT) if name not in points.columns]
-    kinds = set() if missing else set(points.geom_type.fillna("nothing"))
-    if missing or kinds != {"Point"} or points.crs is None:
-        what = f"no column {missing[0]!r}" if missing else ", ".join(sorted(kinds)) or "no points"
-        raise SampleError(
-            found=f"{path} has {what if missing or points.crs is not None else 'no CRS'} in its "
-            f"layer {LAYER!r}",
-            expected=f"points with the columns {POINT!r} and {CLASS!r}, as they were drawn",
-            fix=f"keep points and columns as they are, and fill in {CLASS!r} alone",
-        )
-    return points
+def _strata(
+    source: DatasetReader, points: SamplePoints, path: Path
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Position of the mapped class of each point, and the pixels of each class.
 
-
-def _strata(source: Any, record: SampleRecord) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Position of the mapped class of each drawn point, and the pixels of each class."""
-    extent = Box(0, source.height, 0, source.width)
-    drawn = np.asarray(record.pixels, np.int64)
+    Raises:
+        SampleError: If a point lies on no data.
+    """
     pixels = np.zeros(CLASS_COUNT + 1, np.int64)
-    codes = np.zeros(len(drawn), np.int64)
-    for box in blocks(extent):
+    codes = np.zeros(len(points.pixels), np.int64)
+    for box in blocks(Box(0, source.height, 0, source.width)):
         labels = read(source, 1, box)
         pixels += np.bincount(labels.ravel(), minlength=CLASS_COUNT + 1)
-        y, x = drawn[:, 0] - box.y0, drawn[:, 1] - box.x0
+        y, x = points.pixels[:, 0] - box.y0, points.pixels[:, 1] - box.x0
         here = (y >= 0) & (y < labels.shape[0]) & (x >= 0) & (x < labels.shape[1])
         codes[here] = labels[y[here], x[here]]
     if not codes.all():
-        raise SampleError(
-            found=f"{int((codes == 0).sum())} points of the sample's record on no data",
-            expected="points that were drawn of this map",
-            fix="take a copy of the sample whose record nobody has changed",
-        )
+        raise _not_drawn(int((codes == 0).sum()), path, "lie where the map has no data", "")
     return codes - 1, pixels[1:]
 
 
-def _pixels_of(points: geopandas.GeoDataFrame, source: Any) -> NDArray[np.int64]:
+def _pixels_of(points: SamplePoints, source: DatasetReader) -> NDArray[np.int64]:
     """Row and column of the pixel that each point lies in, (point, 2)."""
-    local = points.geometry.to_crs(source.crs.to_wkt())
+    local = points.frame.geometry.to_crs(source.crs.to_wkt())
     columns, rows = ~source.transform * (local.x.to_numpy(), local.y.to_numpy())
     return np.asarray(np.floor(np.stack([rows, columns], axis=1)), np.int64)
 
 
-def _numbers(
-    points: geopandas.GeoDataFrame,
-    found: NDArray[np.int64],
-    record: SampleRecord,
-    path: Path,
-) -> NDArray[np.int64]:
+def _require_drawn(points: SamplePoints, found: NDArray[np.int64], path: Path) -> NDArray[np.int64]:
     """Numbers of the points, from 1, if they are those that were drawn.
+
+    Args:
+        points: The points.
+        found: (point, 2) row and column of the pixels that they lie in.
+        path: Their file.
 
     Raises:
         SampleError: If points were added, copied or moved, or lie outside of the map.
     """
-    drawn = np.asarray(record.pixels, np.int64)
-    given = pd.to_numeric(points[POINT], errors="coerce").to_numpy(float, na_value=np.nan)
-    known = (given >= 1) & (given <= len(drawn)) & (given == np.floor(given))
-    numbers = np.where(known, given, 1).astype(np.int64)
-    counted = Counter(numbers[known].tolist())
-    twice = np.array([counted[n] > 1 for n in numbers.tolist()], bool) & known
-    moved = (found != drawn[numbers - 1]).any(axis=1) & known & ~twice
+    named = points.frame[POINT]
+    given = pd.to_numeric(named, errors="coerce").to_numpy(float, na_value=np.nan)
+    known = (given >= 1) & (given <= points.drawn) & (given == np.floor(given))
+    numbers = np.where(known, given, 0).astype(np.int64)
+    counted = np.bincount(numbers, minlength=points.drawn + 1)
+    twice = known & (counted[numbers] > 1)
+    moved = (found != points.pixels).any(axis=1)
     for wrong, what in (
         (~known, "were not drawn"),
         (twice, "are there more than once"),
         (moved, "have been moved, or lie outside of the map"),
     ):
         if wrong.any():
-            named = _listed(points[POINT][wrong].astype(str))
-            raise SampleError(
-                found=f"{int(wrong.sum())} points of {path} {what}: {named}",
-                expected="the points that were drawn at random, each where it was",
-                fix="put them back, or take the sample as it was drawn: points chosen by hand "
-                "would make the estimates wrong",
-            )
+            raise _not_drawn(int(wrong.sum()), path, what, ": " + _listed(named[wrong].astype(str)))
     return numbers
+
+
+def _not_drawn(count: int, path: Path, what: str, which: str) -> SampleError:
+    return SampleError(
+        found=f"{count} points of {path} {what}{which}",
+        expected="the points that were drawn at random, each where it was",
+        fix="put them back, or take the sample as it was drawn: points chosen by hand would make "
+        "the estimates wrong",
+    )
 
 
 def _labels(points: geopandas.GeoDataFrame, path: Path) -> NDArray[np.int64]:
@@ -257,24 +234,27 @@ def _labels(points: geopandas.GeoDataFrame, path: Path) -> NDArray[np.int64]:
 
 
 def _require_labelled(
-    labels: NDArray[np.int64], numbers: NDArray[np.int64], strata: NDArray[np.int64], path: Path
+    labels: NDArray[np.int64],
+    numbers: NDArray[np.int64],
+    strata: NDArray[np.int64],
+    drawn: int,
+    path: Path,
 ) -> None:
     """Refuses a sample some of whose points have no label or are gone.
 
     Raises:
-        SampleError: Says how many, by mapped class.
+        SampleError: Says how many, and which.
     """
-    labelled = np.zeros(len(strata), bool)
-    labelled[numbers[labels > 0] - 1] = True
-    if labelled.all():
+    without = labels == 0
+    gone = sorted(set(range(1, drawn + 1)) - set(numbers.tolist()))
+    if not without.any() and not gone:
         return
-    counts = np.bincount(strata[~labelled], minlength=CLASS_COUNT)
+    counts = np.bincount(strata[without], minlength=CLASS_COUNT)
     by_class = ", ".join(f"{n} of {c}" for n, c in zip(counts, WORKING.names, strict=True) if n)
-    gone = len(strata) - len(numbers)
     raise SampleError(
-        found=f"{int((~labelled).sum())} of {len(strata)} points of {path} without a class"
-        + (f", {gone} of which are gone" if gone else "")
-        + f"; by what is mapped there: {by_class}",
+        found=f"of {drawn} points of {path}, {int(without.sum())} have no class"
+        + (f"; by what is mapped there: {by_class}" if by_class else "")
+        + (f"; {len(gone)} are gone: {_listed(map(str, gone))}" if gone else ""),
         expected="a class for each point that was drawn: the hard ones too, or the estimates "
         "would flatter the map",
         fix=f"fill in the column {CLASS!r}, for example in QGIS, which offers the names",

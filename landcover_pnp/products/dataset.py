@@ -21,7 +21,7 @@ from landcover_pnp.errors import RasterError
 from landcover_pnp.legend import CLASS_COUNT, NO_DATA, WORKING
 from landcover_pnp.storage.probabilities import decode
 from landcover_pnp.storage.raster import open_raster
-from landcover_pnp.storage.run_folder import STUDENT, RunFolder
+from landcover_pnp.storage.run_folder import DOUBT, STUDENT, RunFolder
 
 PICTURE_PX = 400
 """Longest side of the picture that a notebook shows of a map."""
@@ -31,7 +31,7 @@ class LandCover(xr.Dataset):  # type: ignore[no-untyped-call]
     """The map of a run, as ``map_scene`` and ``open_run`` give it.
 
     An ``xarray.Dataset`` with the variables ``landcover`` (y, x) uint8 working classes, 0 = no
-    data, ``confidence`` and ``entropy`` (y, x) uint8 percent, 255 = no data, and
+    data, ``confidence``, ``entropy`` and ``doubt`` (y, x) uint8 percent, 255 = no data, and
     ``probabilities`` (class, y, x) float32, sum to 1, or 0 without data. Pixels are read as they
     are used. ``rioxarray`` finds the CRS; classes, names and colours stand in the attributes of
     ``landcover``, as CF flags. The attribute ``run`` is the run folder.
@@ -82,6 +82,7 @@ def open_run(run: str | Path, *, holds: object = None) -> LandCover:
                 _lazy(folder.raster("entropy"), holds),
                 {"long_name": "entropy of the classes", "units": "percent", "_FillValue": 255},
             ),
+            **_doubt(folder, holds),
             "probabilities": (
                 ("class", "y", "x"),
                 probabilities,
@@ -93,6 +94,11 @@ def open_run(run: str | Path, *, holds: object = None) -> LandCover:
     )
 
 
+def run_of(result: LandCover | str | Path) -> Path:
+    """The run folder of a map, or that which is named."""
+    return Path(result.attrs["run"] if isinstance(result, xr.Dataset) else result)
+
+
 LANDCOVER: dict[str, Any] = {
     "long_name": "land cover",
     "flag_values": np.array(WORKING.codes, np.uint8),
@@ -101,6 +107,15 @@ LANDCOVER: dict[str, Any] = {
     "_FillValue": NO_DATA,
 }
 """Attributes of the map: its legend as CF conventions write it (CF 1.10, section 3.5)."""
+
+
+def _doubt(folder: RunFolder, holds: object) -> dict[str, Any]:
+    """The variable ``doubt``; none of a run of an earlier version."""
+    path = folder.raster(DOUBT)
+    if not path.is_file():
+        return {}
+    about = {"long_name": "doubt of the map", "units": "percent", "_FillValue": 255}
+    return {DOUBT: (("y", "x"), _lazy(path, holds), about)}
 
 
 def _drawn(folder: RunFolder) -> bool:

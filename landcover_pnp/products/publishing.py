@@ -62,7 +62,7 @@ from landcover_pnp.storage.owned_folder import OwnedFolder
 from landcover_pnp.storage.raster import on_grid, open_raster, read
 from landcover_pnp.storage.records import Record, file_hashes, fingerprint, ingredients, make_way
 from landcover_pnp.storage.replaced_folder import replaced
-from landcover_pnp.storage.run_folder import RunFolder
+from landcover_pnp.storage.run_folder import DOUBT, RunFolder
 from landcover_pnp.version import __version__
 
 FAILED = OutlineStyle((215, 25, 28), hatched=True)
@@ -157,7 +157,11 @@ def _write_products(
         replaced(owned, paths.name(paths.products)) as folder,
     ):
         wanted = {**PRODUCTS, **{k: v for k, v in EXTRAS.items() if getattr(chosen, k)}}
-        rasters = drawn_by(wanted, finished.student)
+        rasters = {  # runs of an earlier version have no doubt
+            stem: product
+            for stem, product in drawn_by(wanted, finished.student).items()
+            if paths.probability(product.method).is_file()
+        }
         write_products(paths.probabilities, folder, finished.provenance, rasters)
         polygons = _write_vectors(finished, folder, chosen)
         project = Project(
@@ -193,7 +197,7 @@ def _groups(run: FinishedRun, folder: Path, rasters: Mapping[str, Product]) -> t
     groups = (
         Group("Warnings", (failed,) if run.failed else ()),
         Group("Map", (*layers("landcover", shown=True), polygons)),
-        Group("Uncertainty", layers("confidence", "entropy", *EXTRAS)),
+        Group("Uncertainty", layers("confidence", "entropy", DOUBT, *EXTRAS)),
         Group("Baselines", layers("evidence", "weak_labels")),
         Group("Truth", _write_truth(run, folder)),
         Group("Imagery", (_write_image(run, folder),)),

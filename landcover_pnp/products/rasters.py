@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from landcover_pnp.storage.geotiff import Band, write_cog, write_raster
 from landcover_pnp.storage.probabilities import decode
 from landcover_pnp.storage.raster import open_raster, read
 from landcover_pnp.storage.records import Ingredients, fingerprint
+from landcover_pnp.storage.run_folder import DOUBT
 from landcover_pnp.version import __version__
 
 PERCENT_NO_DATA = 255
@@ -63,6 +64,11 @@ def second_class(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
     return classes(np.asarray(others, np.float32))
 
 
+def first_band(stored: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The first of several bands: (band, y, x) -> (y, x)."""
+    return np.asarray(stored[0])
+
+
 def percentages(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Probabilities in percent: (class, y, x) -> (class, y, x) uint8, 255 = no data."""
     percent = np.rint(100 * probabilities).astype(np.uint8)
@@ -80,14 +86,16 @@ class Product:
         band: Format of the file.
         overviews: GDAL's rule for overviews; ``mode`` never invents a class.
         style: How QGIS draws it.
+        decoded: Whether the function is given probabilities; else it is given the stored pixels.
     """
 
     title: str
     method: str
-    function: Callable[[NDArray[np.float32]], NDArray[np.uint8]]
+    function: Callable[[NDArray[Any]], NDArray[np.uint8]]
     band: Band
     overviews: Literal["mode", "average"]
     style: Style
+    decoded: bool = True
 
 
 def class_product(
@@ -111,6 +119,11 @@ CERTAINTY: tuple[Colour, ...] = (
 
 CONFIDENCE_RAMP = RampStyle(tuple(zip((20, 40, 60, 80, 100), CERTAINTY, strict=True)))
 
+DOUBT_RAMP = RampStyle(
+    ((0, (255, 255, 255)), (25, (254, 217, 142)), (50, (254, 153, 41)), (100, (153, 0, 13)))
+)
+"""Pale is agreed on, dark red is contradicted; doubtful ground begins in the middle."""
+
 PRODUCTS = {
     "landcover": class_product("land cover", "map"),
     "confidence": Product(
@@ -128,6 +141,15 @@ PRODUCTS = {
         Band("uint8", ("entropy, percent of its maximum",), nodata=PERCENT_NO_DATA),
         "average",
         RampStyle(tuple(zip((0, 25, 50, 75, 100), CERTAINTY[::-1], strict=True))),
+    ),
+    DOUBT: Product(
+        "doubt: sources that contradict each other",
+        DOUBT,
+        first_band,
+        Band("uint8", ("doubt, percent",), nodata=PERCENT_NO_DATA),
+        "average",
+        DOUBT_RAMP,
+        decoded=False,
     ),
     "evidence": class_product("evidence alone", "evidence"),
     "weak_labels": class_product("weak labels alone", "weak_labels"),
@@ -215,7 +237,7 @@ def write_products(
         band = dataclasses.replace(product.band, tags={**SOFTWARE, **(tags or {})})
         with scratch(path) as plain:
             with open_raster(probabilities / f"{product.method}.tif", product.method) as source:
-                pixels = _pixels(source, product.function)
+                pixels = _pixels(source, product)
                 write_raster(plain, GeoBox.from_rio(source), band, pixels)
             write_cog(path, plain, product.overviews)
         write_text(path.with_suffix(".qml"), qml(product.style))
@@ -223,9 +245,8 @@ def write_products(
     return written
 
 
-def _pixels(
-    source: DatasetReader, function: Callable[[NDArray[np.float32]], NDArray[np.uint8]]
-) -> Iterator[tuple[Box, NDArray[np.uint8]]]:
+def _pixels(source: DatasetReader, product: Product) -> Iterator[tuple[Box, NDArray[np.uint8]]]:
     for box in blocks(Box(0, source.height, 0, source.width)):
-        pixels = function(decode(read(source, source.indexes, box)))
+        stored = read(source, source.indexes, box)
+        pixels = product.function(decode(stored) if product.decoded else stored)
         yield box, pixels.reshape(-1, *box.shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -21,11 +22,11 @@ from landcover_pnp.products.pictures import (
     thinned,
     truth_labels,
 )
-from landcover_pnp.products.rasters import CONFIDENCE_RAMP, ERRORS
+from landcover_pnp.products.rasters import CONFIDENCE_RAMP, DOUBT_RAMP, ERRORS
 from landcover_pnp.storage.atomic import write_text
 from landcover_pnp.storage.georeference import system_name
 from landcover_pnp.storage.raster import open_raster, read
-from landcover_pnp.storage.run_folder import RunFolder
+from landcover_pnp.storage.run_folder import DOUBT, RunFolder
 
 SIDE_PX = 1400
 """Longest side of the report's pictures; larger maps are thinned out."""
@@ -68,6 +69,7 @@ def write_report(run: FinishedRun, rasters: Path, path: Path, title: str) -> Pat
             (name, f"{score['accuracy']:.3f}", f"{score['mean_iou']:.3f}")
             for name, score in (summary["scores"] or {}).items()
         ],
+        doubt=_doubt(run),
         tiles_said=said,
         tiles=tiles,
         stages=[(stage, f"{seconds:.1f}") for stage, seconds in run.stages.items()],
@@ -106,6 +108,22 @@ def class_rows(classes: Path, confidence: Path) -> list[tuple[object, ...]]:
     return [*rows, ("together", f"{mapped / hectare_px:,.2f}", "", "")]
 
 
+def _doubt(run: FinishedRun) -> dict[str, Any] | None:
+    """What is said of doubtful ground; nothing of a run of an earlier version."""
+    doubt = run.summary.get("doubt")
+    if not isinstance(doubt, dict):
+        return None
+    return {
+        "share": f"{doubt['share']:.1%}",
+        "hectares": f"{doubt['hectares']:,.2f}",
+        "by_class": [(c, f"{doubt['by_class'][c.name]:.1%}") for c in WORKING.classes],
+        "by_reason": [
+            (name, f"{share:.1%}")
+            for name, share in sorted(doubt["by_reason"].items(), key=lambda item: -item[1])
+        ],
+    }
+
+
 def _facts(run: FinishedRun) -> list[str]:
     with open_raster(run.probabilities, "probabilities") as source:
         pixels = f"{source.width} x {source.height} px of {abs(source.res[0]):g} m"
@@ -141,6 +159,9 @@ def _pictures(run: FinishedRun, rasters: Path) -> dict[str, RGBA]:
         "land cover": class_picture(labels, WORKING),
         "confidence": ramp_picture(percent, CONFIDENCE_RAMP),
     }
+    doubt = RunFolder(rasters).raster(DOUBT)
+    if doubt.is_file():
+        pictures[DOUBT] = ramp_picture(thinned(doubt, SIDE_PX)[0], DOUBT_RAMP)
     for stem in ("evidence", "weak_labels"):
         name = stem.replace("_", " ") + " alone"
         pictures[name] = class_picture(thinned(rasters / f"{stem}.tif", SIDE_PX)[0], WORKING)

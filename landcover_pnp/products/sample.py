@@ -2,45 +2,45 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import geopandas
 import numpy as np
 import pandas as pd
-import pyogrio
 import shapely
+from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 from rasterio.transform import xy
 
-from landcover_pnp.errors import RequestError, SampleError
+from landcover_pnp.errors import RasterError, RequestError, SampleError
 from landcover_pnp.legend import WORKING
 from landcover_pnp.products.finished import FinishedRun
 from landcover_pnp.products.point_style import PointStyle
 from landcover_pnp.products.sample_design import Draw, draw_sample
 from landcover_pnp.products.settings import SampleSettings
+from landcover_pnp.products.styles import qml
 from landcover_pnp.products.tables import write_features
-from landcover_pnp.products.vectors import dated, write_layer, write_layer_styles
-from landcover_pnp.scenes.vector_files import require_plain_name, vector_layers
-from landcover_pnp.storage.atomic import completed
+from landcover_pnp.products.vectors import dated
+from landcover_pnp.scenes.vector_files import layers_of_shapes, require_plain_name
+from landcover_pnp.scenes.vector_tables import read_table
+from landcover_pnp.storage.atomic import completed, write_text
 from landcover_pnp.storage.raster import open_raster
 from landcover_pnp.storage.records import file_hash
 from landcover_pnp.storage.run_folder import RunFolder
-from landcover_pnp.version import __version__
-
-LAYER = "sample"
-"""Layer of the points."""
-
-RECORD_LAYER = "sample_record"
-"""Table beside it that says of which map they were drawn, and where."""
 
 CLASS = "class"
 """Column that is filled in by hand."""
 
 POINT = "point"
 """Column of the points' numbers, from 1."""
+
+RECORD = ("points", "pixel_y", "pixel_x", "run", "map")
+"""Columns that say what was drawn: number of points, row and column, of which run and map.
+
+In columns, since these are what any program keeps that the points are labelled with.
+"""
 
 _STYLE = PointStyle((215, 25, 28), CLASS, WORKING.names)
 
@@ -62,53 +62,78 @@ class SampleSummary:
     classes: tuple[str, ...] = WORKING.names
 
 
-@dataclass(frozen=True)
-class SampleRecord:
-    """What a sample says of itself.
+@dataclass(frozen=True, eq=False)
+class SamplePoints:
+    """The points of a sample, read back.
 
     Attributes:
-        map: Hash of the map that it was drawn of.
+        frame: The points with all columns.
+        map: Hash of the map that they were drawn of.
         run: Name of the run folder then.
-        settings: Number of points, minimum of a class, seed.
-        version: Version of this package.
-        pixels: Row and column of each point, in the order of their numbers.
+        drawn: Number of points that were drawn.
+        pixels: (point, 2) int64 row and column of the pixel that each was drawn from.
     """
 
+    frame: geopandas.GeoDataFrame
     map: str
     run: str
-    settings: dict[str, Any]
-    version: str
-    pixels: list[list[int]]
+    drawn: int
+    pixels: NDArray[np.int64]
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Reads it from a sample.
+        """Reads a sample, of whatever format it is now.
 
         Raises:
-            RasterError: If the file is no vector file.
-            SampleError: If it has no such record.
+            RasterError: If the file is no vector file or damaged.
+            SampleError: If it is not one of ``landcover sample``, or of several.
         """
+        frame = _layer_of_points(path)
+        kinds = set(frame.geom_type.fillna("nothing"))
+        if kinds != {"Point"} or frame.crs is None:
+            has = ", ".join(sorted(kinds)) or "no points"
+            raise _no_sample(path, has if frame.crs is not None else "no CRS")
+        told = {name: set(frame[name]) for name in ("points", "run", "map")}
+        if any(len(values) != 1 for values in told.values()):
+            raise _no_sample(path, "points of several samples, or without their record")
+        numbers = frame[["points", "pixel_y", "pixel_x"]].apply(pd.to_numeric, errors="coerce")
+        if numbers.isna().to_numpy().any():
+            raise _no_sample(path, "points without the pixel that they were drawn from")
+        pixels = numbers[["pixel_y", "pixel_x"]].to_numpy(np.int64)
+        drawn = int(numbers["points"].iloc[0])
+        return cls(frame, str(frame["map"].iloc[0]), str(frame["run"].iloc[0]), drawn, pixels)
+
+
+def _layer_of_points(path: Path) -> geopandas.GeoDataFrame:
+    """The layer of a file that has a sample's columns."""
+    fitting, missing = [], ""
+    for layer in layers_of_shapes(path, "sample"):
         try:
-            layers = vector_layers(path, "sample")
-            if layers is None or not {LAYER, RECORD_LAYER} <= set(layers):
-                raise ValueError(f"it has the layers {', '.join(layers or ['none'])}")
-            table = pyogrio.read_dataframe(path, layer=RECORD_LAYER, read_geometry=False)
-            record = cls(**json.loads(table["record"].iloc[0]))
-            pixels = np.asarray(record.pixels)
-            if pixels.ndim != 2 or pixels.shape[1] != 2 or pixels.dtype.kind not in "iu":
-                raise ValueError("its points are not rows and columns")
-            if not isinstance(record.map, str) or not isinstance(record.run, str):
-                raise ValueError("it does not say of which map")
-            return record
-        except (
-            *(DataSourceError, DataLayerError, FeatureError, OSError),
-            *(ValueError, KeyError, IndexError, TypeError),
-        ) as error:
-            raise SampleError(
-                found=f"{path} does not say of which map it was drawn: {error}",
-                expected=f"a GeoPackage of `landcover sample`, with its table {RECORD_LAYER!r}",
-                fix="label that file itself, in place: what is exported from it is another file",
+            frame = read_table(path, layer)
+        except (DataSourceError, DataLayerError, FeatureError, OSError, ValueError) as error:
+            raise RasterError(
+                found=f"{path} cannot be read: {error}",
+                expected="a sample of `landcover sample`",
+                fix="correct the path, or take a copy that is whole",
             ) from error
+        lacking = [name for name in (POINT, CLASS, *RECORD) if name not in frame.columns]
+        if lacking or not isinstance(frame, geopandas.GeoDataFrame):
+            missing = missing or next(iter(lacking), "geometry")
+        else:
+            fitting.append(frame)
+    if len(fitting) != 1:
+        has = f"{len(fitting)} layers of points" if fitting else f"no column {missing!r}"
+        raise _no_sample(path, has)
+    return fitting[0]
+
+
+def _no_sample(path: Path, has: str) -> SampleError:
+    return SampleError(
+        found=f"{path} has {has}",
+        expected="the points of one sample of `landcover sample`, with all their columns, which "
+        "say of which map they were drawn",
+        fix=f"keep points and columns as they are, and fill in {CLASS!r} alone",
+    )
 
 
 def map_hash(run: Path) -> str:
@@ -139,51 +164,52 @@ def write_sample(run: Path, settings: SampleSettings | None = None) -> SampleSum
     path = paths.samples / f"sample-n{chosen.n}-seed{chosen.seed}.gpkg"
     require_plain_name(path, "the sample")
     drawn = draw_sample(paths.landcover, chosen)
-    record = SampleRecord(
-        map_hash(run),
-        run.resolve().name,
-        asdict(chosen),
-        __version__,
-        np.stack([drawn.rows, drawn.columns], axis=1).tolist(),
-    )
     with paths.held() as owned:
-        name = paths.name(path)
+        style = path.with_suffix(".qml")
         if path.exists():
-            _require_same(path, record)
+            _require_same(path, map_hash(run), drawn)
         else:
-            owned.claim(name)
+            owned.claim(paths.name(path), paths.name(style))
             with dated(finished.finished), completed(path) as partial:
-                _write(finished, drawn, record, partial)
+                write_features(_points(finished, drawn), partial, path.stem)
+            write_text(style, qml(_STYLE))
     counts = dict(zip(WORKING.names, drawn.points.tolist(), strict=True))
     return SampleSummary(run, path, counts)
 
 
-def _write(finished: FinishedRun, drawn: Draw, record: SampleRecord, path: Path) -> None:
+def _points(finished: FinishedRun, drawn: Draw) -> geopandas.GeoDataFrame:
     with open_raster(RunFolder(finished.folder).landcover, "class map") as source:
         x, y = xy(source.transform, drawn.rows, drawn.columns)
     count = len(drawn.rows)
-    points = geopandas.GeoDataFrame(
-        {POINT: np.arange(1, count + 1), CLASS: np.full(count, None, object)},
+    return geopandas.GeoDataFrame(
+        {
+            POINT: np.arange(1, count + 1),
+            CLASS: np.full(count, None, object),
+            "points": np.full(count, count),
+            "pixel_y": drawn.rows,
+            "pixel_x": drawn.columns,
+            "run": np.full(count, finished.folder.resolve().name, object),
+            "map": np.full(count, map_hash(finished.folder), object),
+        },
         geometry=shapely.points(np.asarray(x), np.asarray(y)),
         crs=finished.crs.proj,
     )
-    write_features(points, path, LAYER)
-    write_layer(pd.DataFrame({"record": [json.dumps(asdict(record))]}), path, RECORD_LAYER)
-    write_layer_styles(path, {LAYER: _STYLE}, finished.finished)
 
 
-def _require_same(path: Path, record: SampleRecord) -> None:
+def _require_same(path: Path, map_: str, drawn: Draw) -> None:
     """Refuses a file under a sample's name that is not the sample to be drawn.
 
     Raises:
         RequestError: Says so; labels are hours of work, so nothing is overwritten.
     """
     try:
-        there = SampleRecord.read(path)
-        same = (there.map, there.pixels) == (record.map, record.pixels)
+        there = SamplePoints.read(path)
+        order = np.argsort(there.frame[POINT].to_numpy(float), kind="stable")
+        wanted = np.stack([drawn.rows, drawn.columns], axis=1)
+        same = there.map == map_ and np.array_equal(there.pixels[order], wanted)
         what = "is a sample of another map, or drawn otherwise"
-    except RequestError as error:
-        same, what = False, f"is there already: {error.found}"
+    except (RequestError, ValueError, TypeError) as error:
+        same, what = False, f"is there already: {getattr(error, 'found', error)}"
     if not same:
         raise RequestError(
             found=f"{path} {what}",

@@ -89,6 +89,24 @@ class CatalogSettings:
 
 
 @dataclass(frozen=True)
+class DoubtfulSettings:
+    """Places of a map that are worth a look.
+
+    Attributes:
+        count: Number of places.
+        apart_m: Least distance between two of them, metres.
+    """
+
+    count: int = 50
+    apart_m: float = 40.0
+
+    def __post_init__(self) -> None:
+        """Refuses what is no number of places and no distance."""
+        require_within(self, 1, 10_000, "count")
+        require_within(self, 0, 100_000, "apart_m")
+
+
+@dataclass(frozen=True)
 class SampleSettings:
     """A stratified random sample of a map, to be labelled by hand.
 

@@ -73,8 +73,7 @@ def require_intact(run: Path) -> None:
     """
     paths = RunFolder(run)
     records = [paths.scene_record, paths.mosaic_record, paths.rasters_record]
-    if paths.student_mosaic_record.exists():
-        records.append(paths.student_mosaic_record)
+    records += filter(Path.exists, (paths.student_mosaic_record, paths.doubt_record))
     small = {paths.name(path) for path in (paths.settings, paths.summary)}
     faults = record_faults(paths, records)
     _refuse(run, faults | {k: fault for k, fault in small_faults(paths).items() if k in small})

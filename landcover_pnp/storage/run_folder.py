@@ -24,7 +24,10 @@ METHODS = ("map", "evidence", "weak_labels")
 STUDENT = "student"
 """Probabilities at the image's resolution, of a run with a student."""
 
-RASTERS = ("landcover", "confidence", "entropy", "evidence", "weak_labels")
+DOUBT = "doubt"
+"""Doubt of the map's pixels, beside the probabilities, and places worth a look."""
+
+RASTERS = ("landcover", "confidence", "entropy", DOUBT, "evidence", "weak_labels")
 """Class and percent rasters of a finished map."""
 
 _SCENE = (
@@ -37,7 +40,17 @@ _SCENE = (
 _PUBLISHED = ("second_class", "probabilities", "image", "truth", "errors")
 """Rasters that ``publish`` makes besides ``RASTERS``."""
 
-PLACES = ("scene", "sources", "tiles", "student", "probabilities", "products", "zonal", "samples")
+PLACES = (
+    "scene",
+    "sources",
+    "tiles",
+    "student",
+    "probabilities",
+    "products",
+    "zonal",
+    "samples",
+    "doubtful",
+)
 """Folders below the run folder that are the run's."""
 
 
@@ -137,6 +150,16 @@ class RunFolder:
         return self.path / "samples"
 
     @property
+    def doubtful(self) -> Path:
+        """Places of the map that are worth a look; a folder that can be moved."""
+        return self.path / "doubtful"
+
+    @property
+    def doubtful_record(self) -> Path:
+        """Record of these places."""
+        return self.path / "doubtful.json"
+
+    @property
     def landcover(self) -> Path:
         """The map."""
         return self.raster("landcover")
@@ -172,6 +195,11 @@ class RunFolder:
         return self.probabilities / f"{STUDENT}.json"
 
     @property
+    def doubt_record(self) -> Path:
+        """Record of the doubt of the map's pixels."""
+        return self.probabilities / f"{DOUBT}.json"
+
+    @property
     def trained_summary(self) -> Path:
         """Rounds of a student that ``train-student`` trained on this run and others."""
         return self.path / f"{STUDENT}.json"
@@ -198,7 +226,10 @@ class RunFolder:
             names.append(folder.with_name(f"{folder.name}-inputs.json"))
             yield from filter(self._is_there, map(self.name, names))
         yield from filter(self._is_there, (self.name(self.products / n) for n in published_names()))
-        for folder in filter(Path.is_dir, (*scenes, self.products)):
+        listed = Record.read(self.doubtful_record)
+        places = [self.name(self.doubtful_record), *(listed.files if listed else ())]
+        yield from filter(self._is_there, places)
+        for folder in filter(Path.is_dir, (*scenes, self.products, self.doubtful)):
             yield from map(self.name, beside(folder))
         for folder in filter(Path.is_dir, (self.tiles, self.student)):
             yield from (self.name(p) for p in folder.iterdir() if TILE.fullmatch(p.name))
@@ -226,7 +257,7 @@ class RunFolder:
             rasters: Stems of the class and percent rasters.
             student: Whether a student draws the map.
         """
-        methods = (*METHODS, STUDENT) if student else METHODS
+        methods = (*METHODS, DOUBT, *([STUDENT] if student else []))
         probabilities = [file for m in methods for file in raster_files(self.probability(m))]
         finals = [file for stem in rasters for file in raster_files(self.raster(stem))]
         single = [
@@ -237,6 +268,7 @@ class RunFolder:
             self.overview,
             self.rasters_record,
             self.mosaic_record,
+            self.doubt_record,
         ]
         single += [self.student_record, self.student_mosaic_record] if student else []
         yield from map(self.name, [*single, *probabilities, *finals])

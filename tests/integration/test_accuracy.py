@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +27,8 @@ FEW = SampleSettings(n=40)
 
 def changed(path: Path, change: Any) -> None:
     """Rewrites the points, as an editor saves them; the other tables stay as they are."""
-    points = change(gpd.read_file(path, layer="sample"))
-    points.to_file(path, layer="sample", driver="GPKG")
+    points = change(gpd.read_file(path))
+    points.to_file(path)
 
 
 def filled(path: Path, values: list[Any]) -> None:
@@ -41,7 +39,7 @@ def filled(path: Path, values: list[Any]) -> None:
 def truth_at(run: Path, path: Path, wrong: float = 0.3) -> list[str]:
     """Labels of the points: the mapped class, at some of them another one."""
     rng = np.random.default_rng(0)
-    points = gpd.read_file(path, layer="sample")
+    points = gpd.read_file(path)
     with rasterio.open(run / "landcover.tif") as source:
         codes = [int(v[0]) for v in source.sample([(p.x, p.y) for p in points.geometry])]
     others = [code if rng.random() > wrong else int(rng.integers(1, 6)) for code in codes]
@@ -56,8 +54,8 @@ def test_a_sample_is_drawn_labelled_and_assessed(
     path = Path(answer["sample"])
     assert path.parent == run / "samples"
     assert sum(answer["points"].values()) == 40
-    points = gpd.read_file(path, layer="sample")
-    assert list(points.columns) == ["point", "class", "geometry"]
+    points = gpd.read_file(path)
+    assert list(points.columns)[:2] == ["point", "class"]
     assert points["class"].isna().all()
     assert points["point"].tolist() == list(range(1, 41))
     labels = truth_at(run, path)
@@ -135,6 +133,11 @@ def _added(points: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     return gpd.GeoDataFrame(gpd.pd.concat([points, added], ignore_index=True), crs=points.crs)
 
 
+def _digitised(points: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    added = gpd.GeoDataFrame(geometry=[points.geometry[0]], crs=points.crs)
+    return gpd.GeoDataFrame(gpd.pd.concat([points, added], ignore_index=True), crs=points.crs)
+
+
 def _twice(points: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     both = gpd.pd.concat([points, points.iloc[[0]]], ignore_index=True)
     return gpd.GeoDataFrame(both, crs=points.crs)
@@ -145,8 +148,9 @@ CHANGES: dict[str, tuple[Any, type[LandcoverError], str]] = {
     "outside": (_outside, SampleError, "1 points .* or lie outside of the map"),
     "added": (_added, SampleError, "1 points .* were not drawn: 41"),
     "twice": (_twice, SampleError, "2 points .* more than once: 1, 1"),
-    "deleted": (lambda p: p.iloc[5:], SampleError, "5 of 40 points .* 5 of which are gone"),
+    "deleted": (lambda p: p.iloc[5:], SampleError, "5 are gone: 1, 2, 3, 4, 5"),
     "no numbers": (lambda p: p.drop(columns="point"), SampleError, "no column 'point'"),
+    "digitised": (_digitised, SampleError, "several samples, or without their record"),
     "areas": (lambda p: p.set_geometry(p.buffer(1)), SampleError, "Polygon"),
 }
 
@@ -172,7 +176,7 @@ def test_a_sample_in_another_crs_is_the_same_sample(run: Path) -> None:
 
 def test_missing_and_unknown_labels_are_named(run: Path) -> None:
     path = write_sample(run, FEW).sample
-    with pytest.raises(SampleError, match=r"40 of 40 points .* of impervious, .* of trees"):
+    with pytest.raises(SampleError, match=r"40 have no class; .* of impervious, .* of trees"):
         assess_run(run, path)
     labels = truth_at(run, path)
     filled(path, [*labels[:-2], "tree and forest", "lawn"])
@@ -180,7 +184,7 @@ def test_missing_and_unknown_labels_are_named(run: Path) -> None:
         assess_run(run, path)
     assert "did you mean 'trees and forest'?" in told.value.fix
     filled(path, [*labels[:-2], None, " "])
-    with pytest.raises(SampleError, match="2 of 40 points"):
+    with pytest.raises(SampleError, match=r"of 40 points .*, 2 have no class"):
         assess_run(run, path)
 
 
@@ -193,23 +197,32 @@ def test_a_sample_of_another_map_is_refused(run: Path, capsys: pytest.CaptureFix
     assert "was drawn of another map" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("what", ["table", "raster", "exported", "no file", "record"])
+@pytest.mark.parametrize("what", ["table", "raster", "no file", "two layers", "other points"])
 def test_files_that_are_no_samples_are_refused(run: Path, tmp_path: Path, what: str) -> None:
     path = tmp_path / "sample.gpkg"
-    drawn = write_sample(run, FEW).sample
-    if what == "exported":
-        gpd.read_file(drawn, layer="sample").to_file(path, driver="GPKG")
-    elif what == "raster":
+    drawn = gpd.read_file(write_sample(run, FEW).sample)
+    if what == "raster":
         write_tif(path, np.ones((4, 4), np.uint8))
     elif what == "table":
         path.write_text("point,class\n1,water\n")
-    elif what == "record":
-        shutil.copy(drawn, path)
-        with closing(sqlite3.connect(path)) as base:
-            base.execute("UPDATE sample_record SET record = '{\"map\": 3}'")
-            base.commit()
+    elif what == "two layers":
+        drawn.to_file(path, layer="a")
+        drawn.to_file(path, layer="b")
+    elif what == "other points":
+        drawn[["geometry"]].to_file(path)
     with pytest.raises(RequestError):
         assess_run(run, path)
+
+
+@pytest.mark.parametrize("ending", ["geojson", "fgb", "gpkg"])
+def test_a_sample_saved_in_another_format_is_the_same_sample(
+    run: Path, tmp_path: Path, ending: str
+) -> None:
+    path = write_sample(run, FEW).sample
+    filled(path, truth_at(run, path))
+    gpd.read_file(path).to_crs(4326).to_file(tmp_path / f"mine.{ending}")
+    other = assess_run(run, tmp_path / f"mine.{ending}")
+    assert (other.counts == assess_run(run, path).counts).all()
 
 
 def test_a_table_is_not_written_over_another_file(
@@ -245,10 +258,7 @@ def test_every_pixel_of_a_class_is_drawn_as_often(tmp_path: Path, side: int, dra
 
 def test_who_labels_is_not_led(run: Path) -> None:
     path = write_sample(run, FEW).sample
-    names = {name for name, _ in gpd.pd.DataFrame(gpd.list_layers(path)).itertuples(index=False)}
-    assert names == {"sample", "sample_record", "layer_styles"}
-    with closing(sqlite3.connect(path)) as base:
-        (qml,) = base.execute("SELECT styleQML FROM layer_styles").fetchone()
+    qml = path.with_suffix(".qml").read_text()
     for name in WORKING.names:
         assert f'name="{name}" value="{name}"' in qml
     strata = draw_sample(run / "landcover.tif", FEW).strata

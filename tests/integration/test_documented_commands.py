@@ -119,9 +119,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert main(["map", str(desk / "my_city.yaml"), *words]) == 0
     shutil.copytree(desk / "runs" / "my_city", desk / "runs" / "other")
     sample = write_sample(desk / "runs" / "my_city", SampleSettings(seed=1)).sample
-    points = gpd.read_file(sample, layer="sample").assign(**{"class": "water"})
-    shutil.move(sample, desk / "sample.gpkg")
-    points.to_file(desk / "sample.gpkg", layer="sample")
+    gpd.read_file(sample).assign(**{"class": "water"}).to_file(desk / "sample.gpkg")
     return desk
 
 

@@ -1,7 +1,6 @@
 """What is done with a finished run loads nothing that only mapping needs."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +40,7 @@ def loaded(words: list[str]) -> tuple[int, list[str]]:
         ["zonal", "RUN", "zones.gpkg"],
         ["compare", "RUN", "RUN", "--out", "comparison"],
         ["catalog", "."],
+        ["doubt", "RUN", "--count", "3"],
         ["sample", "RUN"],
         ["assess", "RUN", "sample.gpkg"],
     ],
@@ -54,10 +54,8 @@ def test_a_finished_run_needs_no_network_and_no_workers(
     zone = shapely.box(ORIGIN[0], ORIGIN[1] - 99, ORIGIN[0] + 99, ORIGIN[1])
     gpd.GeoDataFrame({"name": ["a"]}, geometry=[zone], crs=UTM).to_file("zones.gpkg")
     if words[0] == "assess":
-        sample = write_sample(run).sample
-        points = gpd.read_file(sample, layer="sample").assign(**{"class": "water"})
-        points.to_file(sample, layer="sample")
-        shutil.copy(sample, "sample.gpkg")
+        points = gpd.read_file(write_sample(run).sample).assign(**{"class": "water"})
+        points.to_file("sample.gpkg")
     if words[0] == "catalog":
         assert loaded(["publish", str(run)])[0] == 0
     assert loaded([str(run) if word == "RUN" else word for word in words]) == (0, [])

@@ -119,7 +119,7 @@ def test_the_report_works_in_a_browser(run: Path, tmp_path: Path, chromium: str)
     assert "CONSOLE" not in done.stderr, done.stderr
     text = done.stdout.split('data-seen="')[1].split('"')[0].replace("&quot;", '"')
     seen = json.loads(text)
-    assert seen["pictures"] == 7
+    assert seen["pictures"] == 8
     assert seen["start"] == "inset(0px 0px 0px 50%)"
     assert seen["slid"] == "inset(0px 0px 0px 20%)"
     assert seen["dragged"] == "inset(0px 0px 0px 25%)"

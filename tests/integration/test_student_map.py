@@ -67,6 +67,13 @@ def test_the_map_has_the_image_s_resolution(run: Path) -> None:
         labels = fine.read(1)
     assert (labels[:, :110] == 4).mean() > 0.95
     assert (labels[:, 130:] == 2).mean() > 0.95
+    with rasterio.open(run / "doubt.tif") as source:
+        doubt = source.read(1)
+    assert doubt.shape == labels.shape
+    assert ((doubt == 255) == (labels == 0)).all()
+    squares = doubt.reshape(60, 4, 60, 4)  # found on the working grid
+    assert (squares == squares[:, :1, :, :1]).all()
+    assert squares.max() > squares.min()
     result = open_run(run)
     assert result.probabilities.shape == (5, *labels.shape)
     np.testing.assert_array_equal(result.landcover, labels)

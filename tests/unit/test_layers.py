@@ -22,6 +22,7 @@ NAMES = {
     "landcover.tif",
     "confidence.tif",
     "entropy.tif",
+    "doubt.tif",
 }
 """Names of files in a run folder."""
 

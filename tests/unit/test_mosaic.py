@@ -13,6 +13,7 @@ from hypothesis.extra.numpy import arrays
 from odc.geo.geobox import GeoBox
 
 from landcover_pnp.grid import Box, Tile, TileGrid
+from landcover_pnp.pipeline.doubt import BAND as DOUBT_BAND
 from landcover_pnp.pipeline.mosaic import TileResults, blend_tiles
 from landcover_pnp.pipeline.tiles import METHODS
 from landcover_pnp.products.rasters import (
@@ -49,6 +50,9 @@ def written_products(folder: Path) -> list[Path]:
     results = write_tiles(folder / "tiles", whole_map(), METHODS)
     for method in METHODS:
         blend_tiles(results, method, folder / "probabilities" / f"{method}.tif")
+    doubt = np.where(whole_map().any(axis=0), 30, PERCENT_NO_DATA).astype(np.uint8)
+    whole = [(GRID.extent, np.stack([doubt, np.zeros_like(doubt)]))]
+    write_raster(folder / "probabilities" / "doubt.tif", GRID.geobox, DOUBT_BAND, whole)
     return write_products(folder / "probabilities", folder)
 
 

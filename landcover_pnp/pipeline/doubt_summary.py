@@ -1,0 +1,72 @@
+"""How much of a map is doubtful, of which class and why: what its summary and report say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from landcover_pnp.evidence.contradictions import DOUBTFUL, KINDS, NO_DOUBT_DATA
+from landcover_pnp.grid import Box, blocks
+from landcover_pnp.legend import CLASS_COUNT, WORKING
+from landcover_pnp.storage.raster import open_raster, read
+from landcover_pnp.storage.run_folder import DOUBT, RunFolder
+
+
+@dataclass(frozen=True)
+class DoubtSummary:
+    """Doubtful ground of a map: where the doubt is ``DOUBTFUL`` percent or more.
+
+    Attributes:
+        share: Its share of the mapped ground, 0..1; 0 of an empty map.
+        hectares: Its area.
+        by_class: Share of what is mapped as each class that is doubtful, 0..1.
+        by_reason: Share of the doubtful ground by the contradiction that adds most, 0..1.
+    """
+
+    share: float
+    hectares: float
+    by_class: dict[str, float]
+    by_reason: dict[str, float]
+
+
+def summarise_doubt(run: Path) -> DoubtSummary:
+    """Counts the doubtful ground of a run's map.
+
+    Args:
+        run: Folder of a run with its map and its doubt.
+
+    Returns:
+        Shares, rounded to 4 digits, and hectares.
+    """
+    paths = RunFolder(run)
+    size = CLASS_COUNT + 1
+    mapped, doubtful = np.zeros(size, np.int64), np.zeros(size, np.int64)
+    reasons = np.zeros(len(KINDS) + 1, np.int64)
+    with (
+        open_raster(paths.landcover, "class map") as classes,
+        open_raster(paths.probability(DOUBT), "doubt") as doubt,
+    ):
+        hectare_px = 1e4 / abs(classes.res[0] * classes.res[1])
+        for box in blocks(Box(0, classes.height, 0, classes.width)):
+            codes = read(classes, 1, box)
+            percent, reason = read(doubt, doubt.indexes, box)
+            there = (percent >= DOUBTFUL) & (percent != NO_DOUBT_DATA) & (codes > 0)
+            mapped += np.bincount(codes.ravel(), minlength=size)
+            doubtful += np.bincount(codes[there], minlength=size)
+            reasons += np.bincount(reason[there], minlength=len(reasons))
+    total = int(doubtful[1:].sum())
+
+    def share(part: int, whole: int) -> float:
+        return round(int(part) / int(whole), 4) if whole else 0.0
+
+    return DoubtSummary(
+        share(total, mapped[1:].sum()),
+        round(total / hectare_px, 2),
+        {
+            name: share(part, whole)
+            for name, part, whole in zip(WORKING.names, doubtful[1:], mapped[1:], strict=True)
+        },
+        {name: share(n, total) for name, n in zip(KINDS, reasons[1:], strict=True) if n},
+    )

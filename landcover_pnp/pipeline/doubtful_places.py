@@ -1,0 +1,132 @@
+"""Places of a map that are most worth a look: where its doubt gathers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landcover_pnp.arrays import block_mean
+from landcover_pnp.box_filter import box_sum
+from landcover_pnp.evidence.contradictions import KINDS, NO_DOUBT_DATA
+from landcover_pnp.grid import Box, blocks
+from landcover_pnp.legend import CLASS_COUNT, WORKING
+from landcover_pnp.products.finished import FinishedRun
+from landcover_pnp.storage.raster import open_raster, read
+from landcover_pnp.storage.run_folder import DOUBT, RunFolder
+
+PLACE_M = 20.0
+"""Side of the squares whose mean doubt is compared, metres."""
+
+_BLOCK_PX = 256
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place that is worth a look.
+
+    Attributes:
+        rank: Its place in the list, from 1.
+        box: Working pixels of the square.
+        doubt: Mean doubt of the square, percent; no data counts as none.
+        reason: The contradiction that adds most to it.
+        mapped_class: The class that most of it is mapped as.
+    """
+
+    rank: int
+    box: Box
+    doubt: float
+    reason: str
+    mapped_class: str
+
+
+def doubtful_places(run: FinishedRun, count: int, apart_m: float) -> list[Place]:
+    """The places with most doubt, most first.
+
+    Mean doubt of a square, not of a pixel: a contradiction at the edge of an object is seldom
+    worth a look, one that fills a square mostly is.
+
+    Args:
+        run: The run, which has a doubt.
+        count: Number of places; fewer where there is no more doubt.
+        apart_m: Least distance between the middles of two places, metres.
+
+    Returns:
+        The places; the same for the same map.
+    """
+    working_m = run.scene.resolution_m
+    radius = max(0, round(PLACE_M / working_m / 2 - 0.5))
+    score = box_sum(_on_working_grid(run), radius) / np.float32((2 * radius + 1) ** 2)
+    middles = _peaks(score, count, max(1.0, apart_m / working_m))
+    with (
+        open_raster(RunFolder(run.folder).probability(DOUBT), "doubt") as doubt,
+        open_raster(RunFolder(run.folder).landcover, "class map") as classes,
+    ):
+        k = classes.width // run.scene.extent.shape[1]
+        places = []
+        for rank, (y, x) in enumerate(middles, start=1):
+            box = Box(y, y + 1, x, x + 1).grow(radius).clip(run.scene.extent)
+            fine = Box(*(v * k for v in box))
+            percent, reason = read(doubt, doubt.indexes, fine)
+            codes = read(classes, 1, fine)
+            known = percent != NO_DOUBT_DATA
+            weights = np.where(known, percent, 0).ravel()
+            most = np.bincount(reason.ravel(), weights, len(KINDS) + 1)[1:].argmax()
+            mapped = np.bincount(codes.ravel(), minlength=CLASS_COUNT + 1)[1:].argmax()
+            places.append(
+                Place(
+                    rank,
+                    box,
+                    round(float(score[y, x]), 1),
+                    KINDS[int(most)],
+                    WORKING.names[int(mapped)],
+                )
+            )
+    return places
+
+
+def _on_working_grid(run: FinishedRun) -> Floats:
+    """Doubt of working pixels, percent, 0 without data: (y, x) float32."""
+    extent = run.scene.extent
+    doubt = np.zeros(extent.shape, np.float32)
+    with open_raster(RunFolder(run.folder).probability(DOUBT), "doubt") as source:
+        k = source.width // extent.shape[1]
+        for box in blocks(extent, _BLOCK_PX):
+            percent = read(source, 1, Box(*(v * k for v in box)))
+            doubt[box.within(extent)] = block_mean(
+                np.where(percent == NO_DOUBT_DATA, 0, percent), k
+            )
+    return doubt
+
+
+def _peaks(score: Floats, count: int, apart_px: float) -> list[tuple[int, int]]:
+    """Pixels of the highest scores above 0, each some way from those before; ties in order."""
+    # A place shuts out no more pixels than these around it, so that no more are looked at.
+    around = (2 * int(apart_px) + 1) ** 2
+    flat = score.ravel()
+    most = min(count * around, flat.size)
+    least = np.partition(flat, flat.size - most)[flat.size - most]
+    candidates = np.flatnonzero((flat >= least) & (flat > 0))
+    order = candidates[np.argsort(-flat[candidates], kind="stable")]
+    free = np.ones(score.shape, bool)
+    found = []
+    for y, x in _positions(order, score.shape[1]):
+        if not free[y, x]:
+            continue
+        found.append((y, x))
+        if len(found) == count:
+            break
+        reach = int(np.ceil(apart_px))
+        y0, x0 = max(y - reach, 0), max(x - reach, 0)
+        near = free[y0 : y + reach + 1, x0 : x + reach + 1]
+        dy, dx = np.ogrid[y0 - y : y0 - y + near.shape[0], x0 - x : x0 - x + near.shape[1]]
+        near[dy**2 + dx**2 < apart_px**2] = False
+    return found
+
+
+def _positions(order: NDArray[np.intp], width: int) -> Iterator[tuple[int, int]]:
+    return (divmod(int(index), width) for index in order)
