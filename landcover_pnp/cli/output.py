@@ -36,7 +36,7 @@ def say_fields(summary: Any) -> None:
             value = " ".join(f"{item:.4f}" for item in value)
         elif isinstance(value, float):
             value = f"{value:.6g}"
-        say(f"{field.name.replace('_', ' '):<16}{value}")
+        say(f"{field.name.replace('_', ' '):<16}{shown(str(value)) or value}")
 
 
 def say_json(answer: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from landcover_pnp.config import renamed, require_within
+from landcover_pnp.config import file_or_address, renamed, require_within
 from landcover_pnp.evidence.settings import ClusterSettings, WeakLabelSettings
 from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.scenes.settings import LARGEST_SEED, SceneSettings, SyntheticSettings
@@ -90,7 +90,7 @@ class EvaluateSettings:
     """Scores of a finished run.
 
     Attributes:
-        truth: Truth raster; any grid that covers the same ground.
+        truth: Truth raster, or its address; any grid that covers the same ground.
         legend: Its legend.
         scheme: ``five_classes`` counts shrubs and wetlands as trees and agriculture as
             grass; ``published`` takes only the five EnviroAtlas classes as truth, while predictions
@@ -98,7 +98,7 @@ class EvaluateSettings:
         overlap: Whether truth and map may cover different ground; what both cover is scored.
     """
 
-    truth: Path
+    truth: Path = file_or_address()
     legend: Literal["enviroatlas", "working"] = "enviroatlas"
     scheme: Literal["five_classes", "published"] = renamed("protocol", default="five_classes")
     overlap: bool = False

@@ -13,6 +13,12 @@ from file_server import Fault, FileServer, file_server
 from inputs import ORIGIN, UTM, colours, two_halves, write_scene, write_tif
 
 from landcover_pnp.cli import main
+from landcover_pnp.config.addresses import as_path
+from landcover_pnp.errors import RasterError
+from landcover_pnp.grid import Box
+from landcover_pnp.scenes.image_windows import ImageryOnGrid
+from landcover_pnp.scenes.rasters import plan_scene
+from landcover_pnp.scenes.settings import RasterFiles
 from landcover_pnp.storage.remote import client
 from landcover_pnp.storage.remote.policy import allowed
 from landcover_pnp.storage.remote.ranges import BLOCK, HEAD_BLOCKS
@@ -80,6 +86,8 @@ def test_the_map_is_that_of_local_files_and_nothing_secret_is_kept(
     assert (run / "landcover.tif").stat().st_mtime_ns == made
 
     assert main(["publish", str(run)]) == 0
+    truth = f"{server.url('truth.tif')}?sig={CANARY}"
+    assert main(["evaluate", str(run), "--truth", truth, "--overlap", "true"]) == 0
     write_tif(server.folder / "nlcd.tif", two_halves(41, 23))
     assert main(["map", str(there), "--run", str(run)]) == 0
     assert (run / "landcover.tif").stat().st_mtime_ns != made
@@ -126,9 +134,7 @@ def stac(name: str) -> dict[str, object]:
     return {"type": "Feature", "properties": {}, "assets": {"image": {"href": name}}}
 
 
-def test_a_stac_item_or_search_is_an_image(
-    server: FileServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_stac_item_or_search_is_an_image(server: FileServer) -> None:
     half = colours(size=240)
     write_tif(server.folder / "west.tif", half[:, :, :120])
     x, y = ORIGIN
@@ -142,19 +148,29 @@ def test_a_stac_item_or_search_is_an_image(
     for name, content in catalogue.items():
         (server.folder / name).write_text(json.dumps(content))
     (server.folder / "list.txt").write_text(f"# both\nwest.tif\n{server.url('east.tif')}\n")
-    maps = []
-    for name in ("both.json", "one.json?bbox=1,2,3,4", "list.txt", "both.tif"):
-        run = tmp_path / f"run of {name[:4]}"
-        path = tmp_path / f"{name[:4]}.yaml"
-        at = server.url(name)
-        path.write_text(
-            f"scene: {{rasters: {{image: '{at}', nlcd: '{server.url('nlcd.tif')}'}}}}\n"
-            "inference: {engine: evidence}\nworkers: 0\n"
-        )
-        assert main(["map", str(path), "--run", str(run)]) == 0
-        with rasterio.open(run / "landcover.tif") as source:
-            maps.append(source.read())
-    assert all((found == maps[-1]).mean() > 0.97 for found in maps)
+    local = RasterFiles(server.folder / "both.tif", server.folder / "nlcd.tif")
+    wanted = pixels(local)
+    for name, images in {
+        "both.json": 1,
+        "one.json?bbox=1,2,3,4": 2,
+        "list.txt": 2,
+        "both.tif?any=1": 1,
+    }.items():
+        files = RasterFiles(as_path(server.url(name)), as_path(server.url("nlcd.tif")))
+        assert len(plan_scene(files, 4.0).imagery.images) == images
+        assert np.array_equal(pixels(files), wanted)
+    local_list = server.folder / "list.txt"  # of a folder at an address
+    with pytest.raises(RasterError, match="image_root"):
+        plan_scene(RasterFiles(local_list, local.nlcd), 4.0)
+    trusted = RasterFiles(local_list, local.nlcd, image_root=as_path(server.address))
+    assert np.array_equal(pixels(trusted), wanted)
+
+
+def pixels(files: RasterFiles) -> np.ndarray:
+    """The imagery on the working grid."""
+    plan = plan_scene(files, 4.0)
+    with ImageryOnGrid.opened(plan.imagery, plan.geobox) as view:
+        return view.read(Box(0, 60, 0, 60))[0]
 
 
 def next_link(href: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Rasters at addresses: as local ones, by parts, and every fault heals or is said."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("served")
     write_cog(folder / "a.tif")
     (folder / "bucket").mkdir()
-    write_cog(folder / "bucket" / "a.tif")
+    shutil.copy(folder / "a.tif", folder / "bucket")
     write_tif(folder / "nlcd.tif", two_halves(41, 24))
     (folder / "a.vrt").write_text("<VRTDataset/>")
     return folder
@@ -85,7 +86,7 @@ def test_faults_that_pass_heal(kind: str, server: FileServer, served: Path) -> N
     assert sum(fault.times for fault in server.faults) == 0
 
 
-@pytest.mark.parametrize("skip", [0, 1, 2])
+@pytest.mark.parametrize("skip", [0, 2])
 @pytest.mark.parametrize(
     ("kind", "error", "said"),
     [

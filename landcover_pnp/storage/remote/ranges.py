@@ -23,11 +23,11 @@ BLOCK = 2**14
 HEAD_BLOCKS = 2
 """Blocks at the beginning of a file that come with the first request."""
 
-KEPT_BLOCKS = 4096
-"""Blocks that a file keeps in memory, 64 MB."""
+KEPT_BLOCKS = 8192
+"""Blocks of all files that are kept in memory, 128 MB."""
 
-MOST_FILES = 64
-"""Files whose blocks are kept."""
+MOST_FILES = 256
+"""Files whose versions are remembered."""
 
 
 class RemoteFile(ABC):
@@ -45,7 +45,6 @@ class RemoteFile(ABC):
     def __init__(self, address: str) -> None:
         self.address, self.final = address, address
         self.error: LandcoverError | None = None
-        self._blocks: OrderedDict[int, bytes] = OrderedDict()
         self._state: State | None = None
         self._lock = RLock()
         self._checked = -1
@@ -61,7 +60,7 @@ class RemoteFile(ABC):
             if self._state is None or self._checked != _generation:
                 content, state = self._fetch(0, HEAD_BLOCKS * BLOCK)
                 if state != self._state:
-                    self._blocks.clear()
+                    _forget(self.address)
                 self._state, self._checked, self.error = state, _generation, None
                 self._keep(0, content)
             return self._state
@@ -89,9 +88,8 @@ class RemoteFile(ABC):
             if start >= end:
                 return b""
             first, last = start // BLOCK, -(-end // BLOCK)
-            parts = {n: self._blocks[n] for n in range(first, last) if n in self._blocks}
-            for n in parts:
-                self._blocks.move_to_end(n)
+            there = ((n, _kept(self.address, n)) for n in range(first, last))
+            parts = {n: block for n, block in there if block is not None}
             for begin, stop in _runs(n for n in range(first, last) if n not in parts):
                 content, state = self._fetch(begin * BLOCK, min(stop * BLOCK, self.size))
                 if state != self._state:
@@ -104,9 +102,11 @@ class RemoteFile(ABC):
     def _keep(self, first: int, content: bytes) -> dict[int, bytes]:
         starts = range(0, len(content), BLOCK)
         found = {first + i // BLOCK: content[i : i + BLOCK] for i in starts}
-        self._blocks |= found
-        while len(self._blocks) > KEPT_BLOCKS:
-            self._blocks.popitem(last=False)
+        with _lock:
+            for n, block in found.items():
+                _blocks[self.address, n] = block
+            while len(_blocks) > KEPT_BLOCKS:
+                _blocks.popitem(last=False)
         return found
 
     def _changed(self) -> NetworkError:
@@ -213,6 +213,24 @@ class RemoteReader(io.RawIOBase):
 
 _generation = 0
 _files: OrderedDict[str, RemoteFile] = OrderedDict()
+_blocks: OrderedDict[tuple[str, int], bytes] = OrderedDict()
+_lock = RLock()
+
+
+def _kept(address: str, number: int) -> bytes | None:
+    """A block that is in memory, which stays there longer for it."""
+    with _lock:
+        block = _blocks.get((address, number))
+        if block is not None:
+            _blocks.move_to_end((address, number))
+        return block
+
+
+def _forget(address: str) -> None:
+    """Forgets the blocks of a file: it has become another one."""
+    with _lock:
+        for key in [key for key in _blocks if key[0] == address]:
+            del _blocks[key]
 
 
 def look_again() -> None:
