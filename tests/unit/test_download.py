@@ -70,6 +70,7 @@ ENDED = {
     "503": (Fault("503", 99), NetworkError),
     "429": (Fault("429", 99), NetworkError),
     "404": (Fault("404", 99), AddressError),
+    "cut": (Fault("cut whole", 99), NetworkError),
     "403": (Fault("403", 99), AddressError),
     "400": (Fault("400", 99), AddressError),
 }

@@ -93,6 +93,7 @@ def test_faults_that_pass_heal(kind: str, server: FileServer, served: Path) -> N
         ("drop", NetworkError, "times in a row"),
         ("503", NetworkError, "503 Service Unavailable, 6 times in a row"),
         ("429", NetworkError, "429 Too Many Requests"),
+        ("cut", NetworkError, "6 times in a row"),
         ("short", NetworkError, "bytes came instead of"),
         ("wrong", NetworkError, "another part than it was asked for"),
         ("401", AddressError, "may not be read, or no longer"),

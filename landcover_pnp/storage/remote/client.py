@@ -66,7 +66,7 @@ class BrokenError(Exception):
 
     Args:
         reason: What is wrong with it.
-        progress: Whether some of it could be used.
+        progress: Whether there is more now than after any try before.
     """
 
     def __init__(self, reason: str, *, progress: bool = False) -> None:
@@ -140,9 +140,9 @@ def chunks(response: Response, patience: Patience | None = None) -> Iterator[byt
             yield chunk
             passed_s = time.monotonic() - begun
             if passed_s > patience.slow_s and got < passed_s * patience.slowest_bytes_s:
-                raise BrokenError(f"only {got} bytes came in {passed_s:.0f} s", progress=got > 0)
+                raise BrokenError(f"only {got} bytes came in {passed_s:.0f} s")
     except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise BrokenError(_cause(error), progress=got > 0) from error
+        raise BrokenError(_cause(error)) from error
 
 
 def refusal(address: str, response: Response) -> LandcoverError:

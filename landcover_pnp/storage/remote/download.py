@@ -100,6 +100,7 @@ class _Download:
         self.partial = path.with_name(f"{PARTIAL}download-{path.name}")
         self.note = self.partial.with_name(f"{self.partial.name}.json")
         self.state: State | None = None
+        self._furthest = 0
         known = read_object(self.note)
         with suppress(TypeError, KeyError):
             if known is not None and self.partial.is_file():
@@ -139,7 +140,6 @@ class _Download:
         return state
 
     def _write(self, response: Response, start: int, state: State) -> None:
-        begun = start
         with self.partial.open("ab" if start else "wb") as file:
             try:
                 for chunk in chunks(response):
@@ -148,12 +148,19 @@ class _Download:
                         raise self._wrong(f"more than {state.size} bytes came")
                     file.write(chunk)
                     self.progress(start, state.size)
+            except BrokenError as error:
+                raise BrokenError(str(error), progress=self._is_further(start)) from error
             finally:
                 file.flush()
                 os.fsync(file.fileno())
         if state.size is not None and start < state.size:
             reason = f"the answer ended after {start} of {state.size} bytes"
-            raise BrokenError(reason, progress=start > begun)
+            raise BrokenError(reason, progress=self._is_further(start))
+
+    def _is_further(self, got: int) -> bool:
+        """Whether more is there than ever: a server without parts begins anew each time."""
+        before, self._furthest = self._furthest, max(got, self._furthest)
+        return got > before
 
     def _begin(self, state: State | None) -> None:
         """Begins the file anew."""
