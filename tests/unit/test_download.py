@@ -145,6 +145,8 @@ def test_private_machines_are_refused_however_they_are_reached(
             "/file": "file:///etc/passwd",
             "/ftp": "ftp://example.org/a",
             "/round": "/round",
+            "/port": "http://example.org:99999/a",
+            "/host": "http:///a",
             "/hop": "/there",
         }
         names = [server.url(name[1:]) for name in server.redirects]
@@ -157,6 +159,22 @@ def test_private_machines_are_refused_however_they_are_reached(
     server.redirects = {"/to": "/a.bin"}
     download(server.url("to"), tmp_path / "a.bin")
     assert (tmp_path / "a.bin").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    "host", ["169.254.169.254", "[::1]", "localhost", "a.localhost.", "10.1.1.1"]
+)
+def test_no_proxy_is_asked_for_a_private_machine(
+    host: str, server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", server.address)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with pytest.raises(AddressError, match="local network"):
+        download(f"http://{host}/a.bin", tmp_path / "a.bin")
+    assert not server.asked
+    download("http://example.org/a.bin", tmp_path / "a.bin")  # which the proxy has
+    assert server.asked
 
 
 @pytest.mark.parametrize(

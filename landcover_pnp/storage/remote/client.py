@@ -19,12 +19,13 @@ from requests import Response
 
 from landcover_pnp.config.addresses import WEB, hidden
 from landcover_pnp.errors import AddressError, LandcoverError, NetworkError
-from landcover_pnp.storage.remote.policy import GuardedAdapter
+from landcover_pnp.storage.remote.policy import GuardedAdapter, require_public_name
 from landcover_pnp.version import __version__
 
 T = TypeVar("T")
 
 MOST_REDIRECTS = 5
+PORTS = {"https": 443, "http": 80}
 AGAIN = (408, 425, 429, 500, 502, 503, 504)
 """Answers after which a server may well do what it is asked."""
 
@@ -186,7 +187,12 @@ def _answer(address: str, headers: Mapping[str, str], patience: Patience) -> Ite
     """The answer to a request, wherever the server sends it on to."""
     first, now = urlsplit(address), address
     for _ in range(MOST_REDIRECTS + 1):
-        parts = urlsplit(now)
+        try:
+            parts = urlsplit(now)
+            port = parts.port or PORTS[parts.scheme]
+        except ValueError as error:
+            raise _unreadable(address, f"it leads to {now}: {error}") from error
+        require_public_name(parts.hostname or "", port)
         same = (parts.scheme, parts.netloc) == (first.scheme, first.netloc)
         response = _session().get(
             now,

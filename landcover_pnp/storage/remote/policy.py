@@ -79,6 +79,22 @@ def require_public(host: str, port: int, ip: str) -> None:
         )
 
 
+def require_public_name(host: str, port: int) -> None:
+    """Refuses a host whose name says that it is private; behind a proxy no more can be seen.
+
+    Raises:
+        AddressError: As ``require_public``.
+    """
+    plain = host.strip("[]").rstrip(".").casefold()
+    if plain == "localhost" or plain.endswith(".localhost"):
+        plain = "127.0.0.1"
+    try:
+        ip = str(ipaddress.ip_address(plain))
+    except ValueError:
+        return
+    require_public(host, port, ip)
+
+
 class _Guarded:
     """What both kinds of connections do: look at the machine before they speak to it."""
 
