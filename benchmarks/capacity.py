@@ -109,6 +109,7 @@ def _checked(engine: str, folder: Path) -> Cost:
         return MapSettings(
             scene=SceneSettings(rasters=city_of(side_m, folder / f"{side_m}")),
             inference=InferenceSettings(engine),
+            student=None,
             tiles=tiles,
             workers=0,
         )

@@ -102,6 +102,7 @@ def measure(side: int, folder: Path) -> None:
         inference=InferenceSettings(
             "evidence", options={"evidence": EvidenceSettings(iterations=1)}
         ),
+        student=None,
         workers=1,
     )
     peak = Peak()

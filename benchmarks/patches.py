@@ -77,7 +77,7 @@ def patch_site(name: str, folder: Path) -> MappedScene:
         truth = write(folder / "truth.tif", source.read(), 4)
     nlcd = write(folder / "nlcd.tif", np.full((1, 64, 64), 22, np.uint8), 4)
     files = RasterFiles(image, nlcd, truth=TruthFile(truth))
-    map_city(MapSettings(SceneSettings(rasters=files), workers=0), folder / "run")
+    map_city(MapSettings(SceneSettings(rasters=files), student=None, workers=0), folder / "run")
     mapped_scene = open_mapped_scene(folder / "run")
     observations = patch(REAL / "ea-patches", name).observations
     engines = ("evidence", "denoise")

@@ -50,7 +50,7 @@ def disagreement(
     labels = []
     for side in (core_px, 3 * core_px):
         tiles = TileSettings(side, halo_px(core_px))
-        settings = MapSettings(scene, inference=inference, tiles=tiles)
+        settings = MapSettings(scene, inference=inference, student=None, tiles=tiles)
         summary = map_city(settings, folder / f"{inference.engine}-{side}")
         with rasterio.open(summary.products[0]) as source:
             labels.append(source.read(1))

@@ -47,7 +47,8 @@ def pittsburgh() -> RasterFiles | None:
 def mapped(files: RasterFiles, weak_labels: WeakLabelSettings, run: Path) -> MappedScene:
     """A city as a finished run of `evidence`."""
     scene, engine = SceneSettings(rasters=files), InferenceSettings(engine="evidence")
-    map_city(MapSettings(scene, weak_labels=weak_labels, inference=engine, workers=0), run)
+    settings = MapSettings(scene, weak_labels, inference=engine, student=None, workers=0)
+    map_city(settings, run)
     return open_mapped_scene(run)
 
 

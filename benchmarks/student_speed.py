@@ -46,7 +46,7 @@ def main() -> None:
         folder = Path(name)
         city = write_city(SyntheticSettings("hill_country", 512, 11), folder)
         files = tile_files(EnviroAtlasTile(folder, city.city))
-        map_city(MapSettings(SceneSettings(rasters=files), workers=0), folder / "run")
+        map_city(MapSettings(SceneSettings(rasters=files), student=None, workers=0), folder / "run")
         mapped_scene, prior, options = (
             open_mapped_scene(folder / "run"),
             Prior.load(),

@@ -44,7 +44,7 @@ def main(side: int, engines: list[str]) -> int:
     print(f"| engine | workers | {', s | '.join(names)}, s |\n|---|{'---:|' * (len(names) + 1)}")
     same = True
     with TemporaryDirectory() as name:
-        settings = MapSettings(SceneSettings(rasters=city_of(side, Path(name))))
+        settings = MapSettings(SceneSettings(rasters=city_of(side, Path(name))), student=None)
         config = Path(name) / "city.json"
         write_json(config, plain(settings))
         for engine in engines:

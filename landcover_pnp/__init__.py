@@ -5,7 +5,7 @@ The public names, each imported when it is first used::
     import landcover_pnp as lc
 
     scene = lc.open_scene("naip.tif", nlcd="nlcd.tif", roads="roads.gpkg")
-    result = lc.map_scene(scene, engine="evidence", student="forest")
+    result = lc.map_scene(scene)  # or profile="fast", engine="denoise", student="unet", ...
     lc.evaluate(result, "truth.tif").mean_iou
 """
 

@@ -175,7 +175,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
         ``did you mean 'x'?`` or, where nothing is close, the known names.
     """
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    small = {known.lower(): known for known in names}
+    close = difflib.get_close_matches(name.lower(), small, n=1, cutoff=0.5)
     if close:
-        return f"did you mean {close[0]!r}?"
+        return f"did you mean {small[close[0]]!r}?"
     return "known are " + ", ".join(names) if len(names) <= 20 else "nothing known is close"

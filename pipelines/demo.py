@@ -19,7 +19,7 @@ def main(out: Path) -> int:
     """Runs the demo in a folder; returns the exit code."""
     with TileProgress(Console()) as progress:
         summary = run_demo(DemoSettings(out=out), progress)
-    print(short_table(summary.scores))
+    print(short_table(summary.scores), summary.table(), sep="\n\n")
     print(*summary.products, sep="\n")
     return summary.exit_code
 

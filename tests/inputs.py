@@ -57,7 +57,8 @@ def two_halves(left: int, right: int, size: int = 240) -> NDArray[np.uint8]:
 def write_scene(folder: Path, **layers: NDArray[Any]) -> Path:
     """A small scene's files and its configuration; ``layers`` replace the standard pixels.
 
-    Left half forest (dark), right half developed (bright); truth agrees.
+    Left half forest (dark), right half developed (bright); truth agrees. The profile ``fast``:
+    what needs a student asks for one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_tif(folder / "image.tif", layers.get("image", colours()))
@@ -66,6 +67,6 @@ def write_scene(folder: Path, **layers: NDArray[Any]) -> Path:
     config = folder / "scene.yaml"
     config.write_text(
         "scene:\n  rasters: {image: image.tif, nlcd: nlcd.tif, truth: {path: truth.tif}}\n"
-        "inference: {engine: evidence}\nworkers: 1\n"
+        "profile: fast\ninference: {engine: evidence}\nworkers: 1\n"
     )
     return config

@@ -71,6 +71,11 @@ def show_map(summary: Any) -> None:
         say(f"\nfor QGIS, and a report: {publish}")
 
 
+def _show_demo(summary: Any) -> None:
+    show_map(summary)
+    say(f"\nThe profiles, `landcover map --profile WORD`:\n\n{summary.table()}")
+
+
 def _batch(request: Request) -> Any:
     from landcover_pnp.pipeline.batch import map_cities
     from landcover_pnp.pipeline.progress import CityProgress
@@ -124,7 +129,11 @@ def _show_check(check: Any) -> None:
 
 COMMANDS = {
     "demo": Command(
-        _demo, DemoSettings, (), "Draw a synthetic city, map it and score the map.", show=show_map
+        _demo,
+        DemoSettings,
+        (),
+        "Draw a synthetic city, map it by every profile and score the maps.",
+        show=_show_demo,
     ),
     "map": Command(
         _map,

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple, TypeVar
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from landcover_pnp.config.addresses import is_address, shown
+from landcover_pnp.config.addresses import is_address
 from landcover_pnp.config.parser import SettingsParser
+from landcover_pnp.config.profiles import KEY, Profile, as_read, default_profile, profiles_of
 from landcover_pnp.config.schema import (
     addressed_fields,
     block_of,
@@ -37,7 +38,7 @@ from landcover_pnp.config.yaml_file import (
     with_texts,
 )
 from landcover_pnp.errors import SettingsError, nearest
-from landcover_pnp.plugin_settings import flattened, folded, is_blocks
+from landcover_pnp.plugin_settings import folded
 
 S = TypeVar("S")
 
@@ -93,6 +94,8 @@ def load_settings(
 def settings_from(settings: type[S], config: Path | None, options: Mapping[str, Any]) -> S:
     """Settings from a YAML file and the values of options on top of it.
 
+    What neither gives comes from the profile that they name, or else from the default one.
+
     Args:
         settings: Frozen dataclass of the stage.
         config: YAML file, or None.
@@ -102,7 +105,8 @@ def settings_from(settings: type[S], config: Path | None, options: Mapping[str, 
     Raises:
         SettingsError: As ``load_settings``.
     """
-    flat, root = flattened(settings), Block(COMMAND_LINE)
+    flat: Any = as_read(settings)
+    root = Block(COMMAND_LINE)
     if config is not None:
         root = _block(read_yaml(config), flat, Place(config), "")
         root.where = str(config)
@@ -118,35 +122,27 @@ def settings_from(settings: type[S], config: Path | None, options: Mapping[str, 
             target.parts[last] = _part(node, kind[last], Place(), name, COMMAND_LINE, told)
         else:
             target.parts[last] = Leaf(value, COMMAND_LINE)
+    named = root.parts.get(KEY)
+    word = named.value if isinstance(named, Leaf) else default_profile(settings)
+    if word in profiles_of(settings):
+        _fill(root, flat, f"{KEY} {word}", profiles_of(settings)[word])
     loaded: S = _built(flat, root, config)
     return loaded
 
 
-def plain(settings: Any) -> Any:
-    """Settings as JSON values that ``load_settings`` reads back, with absolute paths."""
-    if dataclasses.is_dataclass(settings):
-        values: dict[str, Any] = {}
-        for field in dataclasses.fields(settings):
-            value = getattr(settings, field.name)
-            blocks = value if is_blocks(field) else {field.name: value}
-            values |= {name: plain(block) for name, block in blocks.items()}
-        return values
-    if isinstance(settings, (list, tuple)):
-        return [plain(value) for value in settings]
-    if isinstance(settings, Path):
-        return shown(settings) or str(settings.absolute())
-    return settings
-
-
-def paths_in(settings: Any) -> list[Path]:
-    """All paths in settings, those in blocks and lists too."""
-    if isinstance(settings, Path):
-        return [settings]
-    if dataclasses.is_dataclass(settings):
-        settings = [getattr(settings, field.name) for field in dataclasses.fields(settings)]
-    if isinstance(settings, (list, tuple)):
-        return [path for value in settings for path in paths_in(value)]
-    return []
+def _fill(root: Block, settings: type[Any], where: str, profile: Profile) -> None:
+    """Puts a profile's values where nothing is given, neither there nor for a block around."""
+    for name, text in profile.values.items():
+        *above, last = name.split(".")
+        target: Any = root
+        kind: Any = settings
+        for part in above:
+            if isinstance(target, Block):  # else it is null: there is no such block
+                target = target.parts.setdefault(part, Block(where))
+            kind = block_of(typing.get_type_hints(kind)[part])
+        if isinstance(target, Block) and last not in target.parts:
+            node, kind = parse_yaml(text, Place()), typing.get_type_hints(kind)[last]
+            target.parts[last] = _part(node, kind, Place(), name, where, _Told({}, addressed=False))
 
 
 def _block(node: MappingNode, settings: type[Any], place: Place, at: str) -> Block:

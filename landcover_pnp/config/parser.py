@@ -10,6 +10,7 @@ from typing import Any
 
 from jsonargparse import SUPPRESS, ArgumentError, ArgumentParser, Namespace
 
+from landcover_pnp.config.profiles import as_read
 from landcover_pnp.config.schema import (
     Key,
     is_list,
@@ -23,7 +24,6 @@ from landcover_pnp.config.schema import (
 )
 from landcover_pnp.config.values import COMMAND_LINE, modern, refused, require_plain, typed
 from landcover_pnp.errors import SettingsError, nearest
-from landcover_pnp.plugin_settings import flattened
 
 HELP = re.compile(r"-h|--(?:(?P<block>.+)\.)?help")
 """A word that asks for help: on everything, or on a block of settings."""
@@ -70,7 +70,7 @@ class SettingsParser(ArgumentParser):
             title: Title of the first group of the help.
             everything: Whether the help lists the keys of blocks that may be null too.
         """
-        self.settings = flattened(settings)
+        self.settings = as_read(settings)
         groups = {at: self.add_argument_group(title or title_of(settings).rstrip("."))}
         for key in walk(settings, at):
             above = key.name[: key.name.rfind(".") + 1]

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from landcover_pnp.config.profiles import KEY, as_read, meaning_of
 from landcover_pnp.errors import RenamedWarning
-from landcover_pnp.plugin_settings import flattened
 
 TYPES: dict[Any, str] = {
     int: "a whole number (int)",
@@ -93,7 +93,7 @@ def walk(settings: type[Any], at: str = "") -> Iterator[Key]:
         settings: The dataclass.
         at: What stands before the names, such as ``tiles.``.
     """
-    return _walk(flattened(settings), at, hidden=False, base=None)
+    return _walk(as_read(settings), at, hidden=False, base=None)
 
 
 def _walk(settings: type[Any], at: str, *, hidden: bool, base: Any) -> Iterator[Key]:
@@ -106,10 +106,10 @@ def _walk(settings: type[Any], at: str, *, hidden: bool, base: Any) -> Iterator[
         base: An instance with its defaults; None for those of the class.
     """
     hints, meanings = typing.get_type_hints(settings), meanings_of(settings)
-    for field in dataclasses.fields(settings):
+    for field in sorted(dataclasses.fields(settings), key=lambda field: field.name != KEY):
         kind, block = hints[field.name], block_of(hints[field.name])
         default = default_of(field) if base is None else getattr(base, field.name)
-        meaning = meanings.get(field.name) or (title_of(block) if block else "")
+        meaning = meanings.get(field.name) or (title_of(block) if block else meaning_of(field))
         addressed = field.name in addressed_fields(settings)
         key = Key(at + field.name, kind, meaning, default, block, hidden, addressed)
         yield key

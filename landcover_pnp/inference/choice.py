@@ -1,4 +1,4 @@
-"""Which engine infers a map, with which prior: what was asked for, or what the grid allows."""
+"""Which engine infers a map, with which prior, and whether the prior serves the grid."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from landcover_pnp.errors import PriorError, UnservedError
 from landcover_pnp.inference.engine import require_usable
 from landcover_pnp.inference.settings import BASELINE, InferenceSettings
-from landcover_pnp.prior.denoiser import load_prior
 
 if TYPE_CHECKING:
     from landcover_pnp.prior.denoiser import Prior
@@ -26,12 +25,10 @@ class EngineChoice:
     Attributes:
         inference: The settings with their engine named.
         prior: The prior; None where the engine needs none.
-        notes: What the user should know of it, one sentence each.
     """
 
     inference: InferenceSettings
     prior: Prior | None
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,27 +68,23 @@ def choose_engine(inference: InferenceSettings, resolution_m: float) -> EngineCh
         resolution_m: Side of a working pixel, metres.
 
     Returns:
-        The engine asked for; where none is, the default one if the prior serves the grid, else
-        the one that needs no prior.
+        The engine asked for, or else the default one.
 
     Raises:
-        PriorError: If the prior is missing, damaged, or does not serve the grid, but it or an
-            engine that needs it was asked for by name.
+        PriorError: If the engine needs a prior that is missing, damaged, or does not serve the
+            grid.
         SettingsError: If the engine cannot be used with its settings.
     """
-    notes: tuple[str, ...] = ()
-    prior = load_prior(inference.prior) if inference.needs_prior else None
-    if prior is not None and resolution_m not in (served := Served(prior.resolution_m)):
-        if inference.engine is not None or inference.prior is not None:
+    prior = None
+    if inference.needs_prior:
+        from landcover_pnp.prior.denoiser import load_prior  # seconds, where none is needed
+
+        prior = load_prior(inference.prior)
+        if resolution_m not in (served := Served(prior.resolution_m)):
             raise _unserved(inference, served, resolution_m)
-        inference, prior = replace(inference, engine=BASELINE), None
-        notes = (
-            f"mapped without a prior, by the engine {BASELINE}: the shipped prior is one of label "
-            f"maps at {served.own_m:g} m and serves pixels of {served}, not of {resolution_m:g} m",
-        )
     inference = replace(inference, engine=inference.engine_or_default)
     require_usable(inference, prior, BASELINE)
-    return EngineChoice(inference, prior, notes)
+    return EngineChoice(inference, prior)
 
 
 def _unserved(inference: InferenceSettings, served: Served, resolution_m: float) -> PriorError:

@@ -21,16 +21,16 @@ from landcover_pnp.inference.registry import (
 )
 from landcover_pnp.plugin_settings import blocks_of, one_of
 
-DEFAULT = "denoise"
-"""Engine where none is named and the prior serves the working grid; else ``BASELINE``."""
-
 _ANY = float("inf")
 
 _SMALLEST_VIEW_PX = 8
 """A network that halves its input three times sees one pixel of less."""
 
 BASELINE = "evidence"
-"""Engine of the map that every run has beside its own engine's, which must beat it."""
+"""Engine where none is named, and of the map that every run has beside its own engine's."""
+
+OF_A_PRIOR = "denoise"
+"""Engine where none is named but a prior is: naming it is asking for it."""
 
 CONSTRAINTS = ("mutual_information", "weak_label_kl")
 """Names of the constraints that settings can weigh, see ``inference.constraints``."""
@@ -77,9 +77,9 @@ class InferenceSettings:
     ``inference.evidence.iterations``; in Python they are ``options``.
 
     Attributes:
-        engine: Name of the engine; null is ``denoise`` where the prior serves the working grid,
-            whose pixels then are within 10 % of those of its label maps, else ``evidence``.
-        prior: Folder of the prior; null is the shipped one.
+        engine: Name of the engine; null is ``evidence``, or ``denoise`` where ``prior`` is given.
+        prior: Folder of the prior; null is the shipped one. Its label maps' pixels must be within
+            10 % of those of the working grid.
         view_px: Side of the crops the prior sees of a larger canvas, working pixels; smaller
             ones need less memory and more time. Null is what the engine takes, 256 for most.
         precision: Arithmetic of the prior's network. ``bfloat16`` takes a third of the time on
@@ -120,7 +120,7 @@ class InferenceSettings:
     @property
     def engine_or_default(self) -> str:
         """The engine named, or else the default one."""
-        return self.engine or DEFAULT
+        return self.engine or (BASELINE if self.prior is None else OF_A_PRIOR)
 
     def of(self, name: str) -> Any:
         """An engine's own settings.

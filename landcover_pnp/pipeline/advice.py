@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from landcover_pnp.errors import LandcoverError, LandcoverWarning, ResolutionError
+from landcover_pnp.pipeline.profiles import PROFILES
 from landcover_pnp.pipeline.settings import MapSettings
 
 _KEY = "scene.resolution_m"
+_ENGINE = "inference.engine"
 
 
 def advised(
@@ -27,7 +29,7 @@ def advised(
     """
     asked = settings.inference
     named = [key for key in ("engine", "prior") if getattr(asked, key) is not None]
-    left_out = f"leave {' and '.join(f'inference.{key}' for key in named)} out"
+    left_out = f"leave {' and '.join(f'inference.{key}' for key in named)}{_of(asked.engine)} out"
     free = replace(settings, inference=replace(asked, engine=None, prior=None))
     sizes = list(dict.fromkeys(f"{size:g}" for size in error.tries_m))
     for base, words in ((settings, ""), (free, left_out)) if named else ((settings, ""),):
@@ -43,6 +45,12 @@ def advised(
                     sizes.append(size)
                     tries.append((_with(base, size), _and(words, f"set {_KEY} to {size}")))
     return error
+
+
+def _of(engine: str | None) -> str:
+    """The profiles that name an engine, which a user need not have done."""
+    of = [word for word, p in PROFILES.items() if engine and p.values.get(_ENGINE) == engine]
+    return f" (or the profile {' or '.join(of)}, which names it)" if of else ""
 
 
 def _refusal(settings: MapSettings, plan: Callable[[MapSettings], object]) -> LandcoverError | None:

@@ -18,6 +18,7 @@ from landcover_pnp.config import load_settings
 from landcover_pnp.errors import SettingsError
 from landcover_pnp.evaluation.scores import Scheme, Scores, evaluate_map, require_scored
 from landcover_pnp.legend import LEGENDS, WORKING
+from landcover_pnp.pipeline.profiles import DEFAULT_PROFILE
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.products.dataset import LandCover, open_run, run_of
 from landcover_pnp.products.publishing import PublishSummary, publish_run
@@ -43,8 +44,9 @@ LOG = logging.getLogger("landcover_pnp")
 def map_scene(
     scene: Scene,
     *,
+    profile: Literal["paper", "balanced", "fast"] = DEFAULT_PROFILE,
     engine: str | None = None,
-    student: Literal["forest", "unet"] | None = None,
+    student: Literal["forest", "unet", False] | None = None,
     prior: str | Path | None = None,
     matrix_source: Literal["definitions", "target"] = "definitions",
     workers: int = 0,
@@ -56,9 +58,10 @@ def map_scene(
 
     Args:
         scene: The scene, of ``open_scene`` or ``synthetic_scene``.
-        engine: Name of the engine; None is the default.
-        student: Image model that draws the map at the image's resolution; None leaves the
-            engine's map on the working grid.
+        profile: What sets all that is not given, see ``pipeline.profiles``.
+        engine: Name of the engine; None is the profile's.
+        student: Image model that draws the map at the image's resolution; False leaves the
+            engine's map on the working grid, None is the profile's choice.
         prior: Folder of the prior; None is the shipped one.
         matrix_source: Where p(class | NLCD) comes from.
         workers: Worker processes of one thread; 0 works in this process.
@@ -84,14 +87,17 @@ def map_scene(
     from landcover_pnp.pipeline.map import map_city
 
     wanted: dict[str, Any] = {
+        "profile": profile,
         "inference.engine": engine,
-        "student.model": student,
+        "student.model": student or None,
         "inference.prior": prior,
         "weak_labels.matrix_source": matrix_source,
         "workers": workers,
         "seed": seed,
     }
     given = {key: value for key, value in wanted.items() if value is not None}
+    if student is False:
+        given["student"] = None
     settings = dataclasses.replace(
         _settings({**given, **(keys or {})}),
         scene=SceneSettings(rasters=scene.files, resolution_m=scene.resolution_m),

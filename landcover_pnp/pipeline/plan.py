@@ -48,7 +48,7 @@ class MapPlan:
     @property
     def notes(self) -> tuple[str, ...]:
         """What will be done, one sentence each."""
-        return (*self.scene.notes, *self.engine.notes)
+        return self.scene.notes
 
     @property
     def inputs(self) -> list[Path]:

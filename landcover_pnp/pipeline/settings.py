@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from landcover_pnp.config import file_or_address, renamed, require_within
+from landcover_pnp.config import file_or_address, profiled, renamed, require_within
 from landcover_pnp.evidence.settings import ClusterSettings, WeakLabelSettings
 from landcover_pnp.inference.settings import InferenceSettings
+from landcover_pnp.pipeline.profiles import DEFAULT_PROFILE, PROFILES
 from landcover_pnp.scenes.settings import LARGEST_SEED, SceneSettings, SyntheticSettings
 from landcover_pnp.student.settings import StudentSettings
 
@@ -29,9 +30,12 @@ class TileSettings:
     halo_px: int = renamed("ring_px", default=64)
 
 
+@profiled(PROFILES, DEFAULT_PROFILE)
 @dataclass(frozen=True)
 class MapSettings:
     """A map of one scene.
+
+    Files and the command line have the key ``profile`` besides, see ``pipeline.profiles``.
 
     Attributes:
         scene: Layers and working grid.
@@ -52,7 +56,7 @@ class MapSettings:
     weak_labels: WeakLabelSettings = field(default_factory=WeakLabelSettings)
     clusters: ClusterSettings = field(default_factory=ClusterSettings)
     inference: InferenceSettings = field(default_factory=InferenceSettings)
-    student: StudentSettings | None = None
+    student: StudentSettings | None = field(default_factory=StudentSettings)
     tiles: TileSettings = field(default_factory=TileSettings)
     seed: int = 0
     workers: int | None = None
@@ -111,27 +115,30 @@ class NoSettings:
 
 @dataclass(frozen=True)
 class DemoSettings:
-    """The demo: a synthetic city drawn, mapped and scored.
+    """The demo: a synthetic city drawn, mapped by every profile and scored.
 
     p(class | NLCD) comes from a second city of the same look: the matrix source ``source``.
 
     Attributes:
         out: Folder of the city and of the run.
         city: The city.
-        inference: Engine and prior.
-        student: Image model that draws the final map at 1 m; null leaves the engine's map.
+        window_m: Side of the window that the profile ``paper`` maps, metres.
+        inference: Engine and prior of the default profile's map, and the engines' own settings.
+        student: Image model that draws that map at 1 m; null leaves the engine's map.
         seed: Seed of the run.
         workers: Worker processes; null is one a core.
     """
 
     out: Path = Path("demo")
     city: SyntheticSettings = field(default_factory=SyntheticSettings)
+    window_m: float = 256.0
     inference: InferenceSettings = field(default_factory=InferenceSettings)
     student: StudentSettings | None = field(default_factory=StudentSettings)
     seed: int = 0
     workers: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuses a seed or a number of workers that there cannot be."""
+        """Refuses a seed, a window or a number of workers that there cannot be."""
         require_within(self, 0, LARGEST_SEED, "seed")
+        require_within(self, 16, 100_000, "window_m")
         require_within(self, 0, MOST_WORKERS, "workers")

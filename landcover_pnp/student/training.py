@@ -33,7 +33,6 @@ from landcover_pnp.student.fusion import (
 from landcover_pnp.student.image_models import Forest, ImageModel, TrainingWindow
 from landcover_pnp.student.mapped_scene import MappedScene, Predict, chosen_places
 from landcover_pnp.student.settings import StudentSettings
-from landcover_pnp.student.unet import UNet
 
 _TINY = 1e-6
 
@@ -120,6 +119,8 @@ def image_model(settings: StudentSettings, image: ImageKind) -> ImageModel:
     """The untrained model that the settings name."""
     if settings.model == "forest":
         return Forest(settings.forest, image.pixel_m, image.bands)
+    from landcover_pnp.student.unet import UNet  # torch and Lightning: seconds in every process
+
     return UNet(settings.unet, image.bands)
 
 

@@ -67,7 +67,7 @@ def test_special_files_are_refused_whatever_they_are_named_for(
     entry: str, kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = write_scene(tmp_path)
-    config.write_text(f"scene:\n  rasters: {{{ENTRIES[entry]}}}\ninference: {{engine: evidence}}\n")
+    config.write_text(f"scene:\n  rasters: {{{ENTRIES[entry]}}}\nprofile: fast\n")
     name = next(word for word in ENTRIES[entry].replace("}", ",").split() if word.startswith("x."))
     make, word = SPECIAL[kind]
     make(tmp_path / name.strip(","))
@@ -155,7 +155,7 @@ def test_addresses_are_said_to_be_addresses(
     names = ("x.tif", "x.txt", "x.gpkg", "x.geojson")
     name = next(name for name in names if name in ENTRIES[entry])
     text = ENTRIES[entry].replace(name, path)
-    config.write_text(f"scene:\n  rasters: {{{text}}}\ninference: {{engine: evidence}}\n")
+    config.write_text(f"scene:\n  rasters: {{{text}}}\nprofile: fast\n")
     assert main(["check", str(config)]) == 2
     said = capsys.readouterr().err
     assert f"{path}, an address or one of GDAL's virtual paths" in said

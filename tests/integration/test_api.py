@@ -25,7 +25,7 @@ def scene() -> lc.Scene:
 
 @pytest.fixture(scope="module")
 def result(scene: lc.Scene) -> lc.LandCover:
-    return lc.map_scene(scene, engine="evidence")
+    return lc.map_scene(scene, profile="fast")
 
 
 def test_importing_costs_nothing() -> None:
@@ -80,7 +80,7 @@ def test_the_command_line_makes_the_same_bytes(
 
 
 def test_a_map_of_a_temporary_scene_can_be_read_as_long_as_it_is_held() -> None:
-    landcover = lc.map_scene(lc.synthetic_scene(width_m=256), engine="evidence").landcover
+    landcover = lc.map_scene(lc.synthetic_scene(width_m=256), profile="fast").landcover
     assert (landcover.values > 0).all()
 
 

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from landcover_pnp.inference.engines.algorithm1 import Algorithm1Settings
 from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.pipeline.demo import run_demo
+from landcover_pnp.pipeline.profiles import PROFILES
 from landcover_pnp.pipeline.settings import DemoSettings
 from landcover_pnp.scenes.settings import SyntheticSettings
 from landcover_pnp.student.settings import ForestSettings, StudentSettings
@@ -16,7 +18,10 @@ def test_a_small_demo_beats_its_weak_labels(tmp_path: Path) -> None:
     settings = DemoSettings(
         tmp_path,
         city=SyntheticSettings(width_m=512),
-        inference=InferenceSettings(engine="evidence"),
+        window_m=64.0,
+        inference=InferenceSettings(
+            options={"algorithm1": Algorithm1Settings(steps=2, clean_up_t=1)}
+        ),
         student=StudentSettings(rounds=2, forest=ForestSettings(trees=10, sample_px=5000)),
         workers=0,
     )
@@ -25,3 +30,9 @@ def test_a_small_demo_beats_its_weak_labels(tmp_path: Path) -> None:
     accuracy = {name: scores.accuracy for name, scores in summary.scores.items()}
     assert accuracy["weak labels"] < accuracy["evidence"] < accuracy["map"]
     assert (tmp_path / "run" / "overview.png").is_file()
+    assert list(summary.profiles) == ["balanced", "paper", "fast"]
+    engines = {word: found.engine for word, found in summary.profiles.items()}
+    assert engines == {"balanced": "evidence", "paper": "algorithm1", "fast": "evidence"}
+    fine = {word: found.scores["map"].pixels for word, found in summary.profiles.items()}
+    assert fine["paper"] == 64**2 < fine["fast"] == fine["balanced"] == 512**2
+    assert len(summary.table().splitlines()) == 2 + len(PROFILES)

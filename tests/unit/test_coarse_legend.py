@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landcover_pnp.coarse_legend import COARSE_NAMES, SHIPPED, CoarseLegend
-from landcover_pnp.config.loading import plain
+from landcover_pnp.config import plain
 from landcover_pnp.errors import LegendError, RequestError, SettingsError
 from landcover_pnp.evidence.weak_labels import DEFINITIONS
 from landcover_pnp.legend import CLASS_COUNT, NLCD, WORKING

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from landcover_pnp.evaluation.intervals import Interval
-from landcover_pnp.inference.choice import choose_engine
 from landcover_pnp.legend import WORKING
 from landcover_pnp.pipeline.transfer.cities import City
 from landcover_pnp.pipeline.transfer.methods import TITLES
@@ -90,8 +89,7 @@ def warnings_of(results: Results) -> list[str]:
 
 def _conditions(settings: TransferSettings, results: Results) -> list[str]:
     source, *targets = (city.name for city in results.cities)
-    choice = choose_engine(settings.inference, settings.resolution_m)
-    engine = "; ".join([choice.inference.engine_or_default, *choice.notes])
+    engine = settings.inference.engine_or_default
     return [
         f"Labels of {source} only; targets {', '.join(targets)}. Scores at the truth's own "
         f"resolution, matrix source {settings.scores}; classes that the truth does not have are "

@@ -181,6 +181,7 @@ class _MatrixSource:
                 weak_labels=weak,
                 clusters=self.settings.clusters,
                 inference=self.settings.inference,
+                student=None,
                 tiles=self.settings.tiles,
                 workers=self.settings.workers,
             )
