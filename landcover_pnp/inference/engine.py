@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from landcover_pnp.arrays import normalise
 from landcover_pnp.errors import LandcoverError, PriorError, SettingsError
-from landcover_pnp.inference.constraints import Constraint
 from landcover_pnp.inference.observations import Observations
 from landcover_pnp.inference.registry import OURS, engine, package_of
 from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.inference.step import Callback
 from landcover_pnp.inference.task import Task
 from landcover_pnp.legend import CLASS_COUNT
-from landcover_pnp.prior.denoiser import Prior
+
+if TYPE_CHECKING:
+    from landcover_pnp.inference.constraints import Constraint
+    from landcover_pnp.prior.denoiser import Prior
 
 
 def infer(
@@ -88,8 +91,7 @@ def infer_each(
     found = {}
     for name in engines:
         told = callback if name == settings.engine_or_default else None
-        p = task.map_by(name, told)[1:].cpu().numpy()  # channel 0 is the prior's no data
-        found[name] = normalise(np.where(valid, p, 0))
+        found[name] = normalise(np.where(valid, task.classes_by(name, told), np.float32(0)))
     return found
 
 

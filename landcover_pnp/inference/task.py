@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 
 from landcover_pnp.errors import EngineError, LandcoverError
-from landcover_pnp.inference.canvas import CPU, Canvas
-from landcover_pnp.inference.constraints import Constraint, named_constraints
 from landcover_pnp.inference.observations import Observations
 from landcover_pnp.inference.registry import OURS, engine, package_of
 from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.inference.step import Callback
 from landcover_pnp.legend import CLASS_COUNT
-from landcover_pnp.prior.denoiser import Prior
+
+if TYPE_CHECKING:
+    # An engine that works on arrays does not wait for torch, in any process of a run.
+    import torch
+    from torch import Tensor
+
+    from landcover_pnp.inference.canvas import Canvas
+    from landcover_pnp.inference.constraints import Constraint
+    from landcover_pnp.prior.denoiser import Prior
 
 S = TypeVar("S")
 
@@ -43,7 +47,7 @@ class Task(Generic[S]):
         seed: Seed of the run, the same for all its tiles.
         own: Constraints besides the named ones.
         callback: To be called at every step.
-        maps: Maps of engines that have done this canvas, by name: none does it twice.
+        maps: What engines have returned for this canvas, by name: none does it twice.
     """
 
     observations: Observations
@@ -53,21 +57,25 @@ class Task(Generic[S]):
     seed: int
     own: Sequence[Constraint] = ()
     callback: Callback | None = None
-    maps: dict[str, Tensor] = field(default_factory=dict)
+    maps: dict[str, NDArray[np.float32] | Tensor] = field(default_factory=dict)
 
     @property
     def prior(self) -> Prior:
         """The prior, of an engine that needs one: ``require_usable`` has seen that it is there."""
-        return cast(Prior, self.loaded)
+        return cast("Prior", self.loaded)
 
     @property
     def device(self) -> torch.device:
         """Where engines compute: where the prior's weights are."""
+        from landcover_pnp.inference.canvas import CPU
+
         return self.loaded.network.device if self.loaded else CPU
 
     @property
     def canvas(self) -> Canvas:
         """The canvas of a prior."""
+        from landcover_pnp.inference.canvas import Canvas
+
         o, shared = self.observations, self.inference
         view_px = shared.view_px or _VIEW_PX
         return Canvas(o.origin, o.valid.shape, self.seed, view_px, shared.precision, self.device)
@@ -75,6 +83,8 @@ class Task(Generic[S]):
     @property
     def valid(self) -> Tensor:
         """(y, x) bool."""
+        import torch
+
         return torch.from_numpy(self.observations.valid).to(self.device)
 
     @property
@@ -84,6 +94,10 @@ class Task(Generic[S]):
 
     def constraints(self) -> list[Constraint]:
         """The named constraints and the user's own."""
+        import torch
+
+        from landcover_pnp.inference.constraints import named_constraints
+
         clusters = torch.from_numpy(self.observations.clusters).to(self.device)
         terms, origin = self.inference.constraints, self.observations.origin
         named = named_constraints(clusters, self.weak_labels, self.valid, terms, origin)
@@ -94,18 +108,45 @@ class Task(Generic[S]):
 
         Where it is not valid, every class is as likely. The callback sees nothing of this engine.
         """
+        import torch
+
         found = self.weak_labels if name == "weak_labels" else self.map_by(name)
         start = torch.where(self.valid, found, 1 / CLASS_COUNT)
         start[0] = 0  # some of the prior's engines leave a share to no data
         return start / start.sum(0)
 
-    def map_by(self, name: str, callback: Callback | None = None) -> Tensor:
+    def map_by(self, name: str) -> Tensor:
         """(channel 6, y, x) float32 map of an engine: its own work, or what it has done before.
+
+        Raises:
+            EngineError: As ``classes_by``.
+        """
+        import torch
+        from torch.nn import functional
+
+        p = self._returned(name, None)
+        if isinstance(p, np.ndarray):
+            p = torch.from_numpy(np.require(p, requirements=["C", "W"])).to(self.device)
+        return functional.pad(p, (0, 0, 0, 0, 1, 0)) if len(p) == CLASS_COUNT else p
+
+    def classes_by(self, name: str, callback: Callback | None = None) -> NDArray[np.float32]:
+        """(class 5, y, x) float32 map of an engine: its own work, or what it has done before.
 
         Raises:
             EngineError: If what it returns are no probabilities of this canvas, or the engine of
                 another package fails.
         """
+        return _array(self._returned(name, callback))[-CLASS_COUNT:]  # 0 is the prior's no data
+
+    def with_no_data(self, classes: NDArray[np.float32]) -> Tensor:
+        """(class 5, y, x) -> (channel 6, y, x): channel 0, no data, in front."""
+        import torch
+        from torch.nn import functional
+
+        return functional.pad(torch.from_numpy(classes).to(self.device), (0, 0, 0, 0, 1, 0))
+
+    def _returned(self, name: str, callback: Callback | None) -> NDArray[np.float32] | Tensor:
+        """What an engine returns, checked: (5 or 6, y, x) float32, a tensor where it computes."""
         if name not in self.maps:
             task = replace(self, settings=self.inference.of(name), callback=callback)
             try:
@@ -124,12 +165,7 @@ class Task(Generic[S]):
             self.maps[name] = self._checked(returned, name)
         return self.maps[name]
 
-    def with_no_data(self, classes: NDArray[np.float32]) -> Tensor:
-        """(class 5, y, x) -> (channel 6, y, x): channel 0, no data, in front."""
-        return functional.pad(torch.from_numpy(classes).to(self.device), (0, 0, 0, 0, 1, 0))
-
-    def _checked(self, returned: Any, name: str) -> Tensor:
-        """What an engine returned as (channel 6, y, x) float32 on the task's device."""
+    def _checked(self, returned: Any, name: str) -> NDArray[np.float32] | Tensor:
         fault = self._fault(returned)
         if fault:
             height, width = self.observations.valid.shape
@@ -140,38 +176,47 @@ class Task(Generic[S]):
                 "wherever there is data",
                 fix="tell its authors, or take another engine",
             )
-        p = self._tensor(returned)
-        return functional.pad(p, (0, 0, 0, 0, 1, 0)) if len(p) == CLASS_COUNT else p
-
-    def _tensor(self, returned: Tensor | NDArray[Any]) -> Tensor:
-        """An engine's floats as float32 where engines compute."""
-        if not isinstance(returned, Tensor):
-            returned = torch.from_numpy(np.require(returned, np.float32, ["C", "W"]))
-        return returned.detach().to(self.device, torch.float32)
+        if isinstance(returned, np.ndarray):
+            return returned.astype(np.float32, copy=False)
+        tensor: Tensor = returned.detach().to(self.device).float()
+        return tensor
 
     def _fault(self, returned: Any) -> str:
         """What is wrong with what an engine returned, in words; empty if nothing is."""
-        if not isinstance(returned, (Tensor, np.ndarray)):
+        if not (isinstance(returned, np.ndarray) or _is_tensor(returned)):
             return f"{type(returned).__name__}, no array"
         shape = tuple(returned.shape)
         if shape[1:] != self.observations.valid.shape or shape[0] - CLASS_COUNT not in (0, 1):
             return f"an array of shape {shape}"
         floats = (
-            returned.is_floating_point()
-            if isinstance(returned, Tensor)
-            else np.issubdtype(returned.dtype, np.floating)
+            np.issubdtype(returned.dtype, np.floating)
+            if isinstance(returned, np.ndarray)
+            else returned.is_floating_point()
         )
         if not floats:
             return f"values of type {returned.dtype}"
-        p = self._tensor(returned)[:, self.valid]
-        classes = p[-CLASS_COUNT:].sum(0)
-        faults = {
-            "values that are not finite": ~p.isfinite().all(0),
-            "values below 0": (p < -_TOLERANCE).any(0),
-            "nothing for any class": classes <= 0,
-            "values that do not sum to 1": (p.sum(0) - 1).abs() > _TOLERANCE,
-        }
+        p = _array(returned)[:, self.observations.valid]
+        with np.errstate(invalid="ignore"):  # sums of what is not finite are faults too
+            faults = {
+                "values that are not finite": ~np.isfinite(p).all(axis=0),
+                "values below 0": (p < -_TOLERANCE).any(axis=0),
+                "nothing for any class": p[-CLASS_COUNT:].sum(axis=0) <= 0,
+                "values that do not sum to 1": np.abs(p.sum(axis=0) - 1) > _TOLERANCE,
+            }
         for fault, where in faults.items():
             if where.any():
                 return f"{fault} at {int(where.sum())} of {len(where)} pixels with data"
         return ""
+
+
+def _is_tensor(value: Any) -> bool:
+    """Whether it is one of torch's; there is none where nobody has loaded it."""
+    loaded = sys.modules.get("torch")
+    return loaded is not None and isinstance(value, loaded.Tensor)
+
+
+def _array(returned: Any) -> NDArray[np.float32]:
+    """An engine's floats as a float32 array."""
+    if not isinstance(returned, np.ndarray):
+        returned = returned.detach().float().cpu().numpy()
+    return np.asarray(returned, np.float32)

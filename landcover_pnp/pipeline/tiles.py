@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from landcover_pnp.errors import DiskFullError, LandcoverError, TileError
@@ -20,7 +19,6 @@ from landcover_pnp.inference.registry import Engine, register_engine
 from landcover_pnp.inference.settings import BASELINE, InferenceSettings
 from landcover_pnp.legend import NO_DATA
 from landcover_pnp.pipeline.observe import Observer
-from landcover_pnp.prior.denoiser import load_prior
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.storage.geotiff import Band, write_raster
 from landcover_pnp.storage.probabilities import BAND, encode
@@ -113,8 +111,8 @@ def infer_tile(job: TileJob, tile_id: str) -> Record:
     Raises:
         DiskFullError: If there is no room for the tile, and hence for no other.
     """
-    # The order of floating-point sums depends on the number of threads, and with it the bytes.
-    torch.set_num_threads(1)
+    if job.inference.engine_or_default != BASELINE:
+        one_thread()
     for engine in job.engines:
         register_engine(engine)
     tile = job.grid.tile_by_id(tile_id)
@@ -138,6 +136,13 @@ def infer_tile(job: TileJob, tile_id: str) -> Record:
     record = Record("done", made_of, time.monotonic() - start, figures=figures, files=files)
     record.write(job.record(tile))
     return record
+
+
+def one_thread() -> None:
+    """Torch sums in an order that depends on the number of its threads, and with it the bytes."""
+    import torch  # seconds, for which an engine of arrays does not wait
+
+    torch.set_num_threads(1)
 
 
 def give_up(job: Tiled, tile_id: str, reason: str, seconds: float = 0.0) -> Record:
@@ -194,7 +199,11 @@ def _probabilities(
     if not valid.any():
         return dict.fromkeys(METHODS, np.zeros_like(weak)), {"valid_px": 0}
     undecided = valid & (np.ptp(weak, axis=0) == 0)
-    prior = load_prior(job.inference.prior) if job.inference.needs_prior else None
+    prior = None
+    if job.inference.needs_prior:
+        from landcover_pnp.prior.denoiser import load_prior  # torch: seconds in every process
+
+        prior = load_prior(job.inference.prior)
     name = job.inference.engine_or_default
     maps = infer_each((BASELINE, name), observations, job.inference, prior, job.observer.seed)
     results = {"map": maps[name], BASELINE: maps[BASELINE], "weak_labels": weak}

@@ -8,7 +8,7 @@ from pathlib import Path
 import geopandas as gpd
 import pytest
 import shapely
-from inputs import ORIGIN, UTM, two_halves, write_tif
+from inputs import ORIGIN, UTM, two_halves, write_scene, write_tif
 
 from landcover_pnp.products.sample import write_sample
 
@@ -59,6 +59,16 @@ def test_a_finished_run_needs_no_network_and_no_workers(
     if words[0] == "catalog":
         assert loaded(["publish", str(run)])[0] == 0
     assert loaded([str(run) if word == "RUN" else word for word in words]) == (0, [])
+
+
+def test_the_default_map_loads_no_torch(tmp_path: Path) -> None:
+    """It costs seconds in every process of a run, and so does Lightning."""
+    config = write_scene(tmp_path)
+    words = ["--student.forest.sample_px", "500", "--profile", "balanced", "--workers", "0"]
+    code, heavy = loaded(["map", str(config), "--run", str(tmp_path / "run"), *words])
+    assert code == 0
+    assert (tmp_path / "run" / "student" / "model.safetensors").is_file()
+    assert not {"torch", "diffusers"} & set(heavy)
 
 
 @pytest.mark.parametrize("name", ["publish", "evaluate", "status", "verify", "report", "resume"])
