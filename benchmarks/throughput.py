@@ -1,13 +1,13 @@
-"""Processor seconds a km2 by stage of a whole run: 1 m image in, 1 m map out, with a forest student.
+"""Processor seconds a km2 by stage of a whole run: 1 m image in, 1 m map out, by a forest.
 
     python benchmarks/throughput.py --side 3072 --before CHECKOUT_OF_AN_OLDER_VERSION
 
 A synthetic city is drawn once and laid side by side; each version maps it by the engine `evidence`
 and a forest in a process of its own, in one thread without workers. `start` are the imports, once a
 process; all other rows grow with the area. Beside them stands the network that Rolf et al. 2022
-(arXiv 2202.14000) train on weak labels and predict with: five 3 x 3 convolutions of 128 channels and
-one 1 x 1. Scores are those of the map against the city's truth. --profiles maps by each profile of
-this version instead; that of the paper takes minutes a km2, so it maps a window of 256 m.
+(arXiv 2202.14000) train on weak labels and predict with: five 3 x 3 convolutions of 128 channels
+and one 1 x 1. Scores are those of the map against the city's truth. --profiles maps by each profile
+of this version instead; that of the paper takes minutes a km2, so it maps a window of 256 m.
 """
 
 import json
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -77,7 +78,7 @@ def drawn(side: int, folder: Path) -> Path:
     from city_memory import city_of, repeated
 
     from landcover_pnp.config import plain
-    from landcover_pnp.scenes.settings import TruthFile, SceneSettings
+    from landcover_pnp.scenes.settings import SceneSettings, TruthFile
 
     files = city_of(side, folder)
     labels = next(folder.rglob("*h_highres_labels.tif"))
@@ -96,7 +97,7 @@ def qr_seconds(bands: int = 4, channels: int = 128, side: int = 256) -> dict[str
     torch.set_num_threads(1)
     widths = [bands, *[channels] * 5]
     layers: list[nn.Module] = []
-    for before, after in zip(widths, widths[1:], strict=False):
+    for before, after in pairwise(widths):
         layers += [nn.Conv2d(before, after, 3, padding=1), nn.ReLU()]
     net = nn.Sequential(*layers, nn.Conv2d(channels, 5, 1)).to(memory_format=torch.channels_last)
     image = torch.rand(1, bands, side, side).to(memory_format=torch.channels_last)
@@ -164,9 +165,7 @@ def _by_profile(side: int, folder: Path) -> dict[str, dict[str, float]]:
         "paper": drawn(256, folder / "window"),
     }
     return {
-        profile: in_version(
-            ROOT, config, folder / profile, ("--workers=0", f"--profile={profile}")
-        )
+        profile: in_version(ROOT, config, folder / profile, ("--workers=0", f"--profile={profile}"))
         for profile, config in configs.items()
     }
 
