@@ -14,10 +14,10 @@ from landcover_pnp.errors import RasterError, WeakLabelsWarning
 from landcover_pnp.evidence.anchors import NOWHERE, OBJECTS, CityPixels, colours, nlcd_rows, places
 from landcover_pnp.evidence.city_mix import grey_ground
 from landcover_pnp.evidence.matrix_refinement import Refinement, refine_matrix
-from landcover_pnp.evidence.road_reference import some_windows
 from landcover_pnp.evidence.settings import RefinementSettings, WeakLabelSettings
 from landcover_pnp.evidence.spectral_indices import NO_COLOUR, index_values
 from landcover_pnp.evidence.weak_labels import DEFINITIONS, class_given_nlcd, cooccurrence
+from landcover_pnp.evidence.windows import some_windows
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import NLCD, WORKING
 from landcover_pnp.scenes.preparation import prepare_scene

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +13,16 @@ from landcover_pnp.box_filter import box_mean
 from landcover_pnp.errors import WeakLabelsWarning
 from landcover_pnp.evidence.index_borders import Ground, IndexBorders, find_borders
 from landcover_pnp.evidence.index_values import UNUSED
-from landcover_pnp.grid import Box, blocks
+from landcover_pnp.evidence.windows import (
+    WINDOW_PX,
+    WindowLayers,
+    some_windows,
+    windows_in_order,
+)
+from landcover_pnp.grid import Box
 
-_WINDOW_PX = 64
 _ENOUGH_PX = 200_000
-_MOST_WINDOWS = 4 * _ENOUGH_PX // _WINDOW_PX**2
-_SEED = 0
+_MOST_WINDOWS = 4 * _ENOUGH_PX // WINDOW_PX**2
 _EDGE_M = 30.0
 """Forest is so far from any other NLCD class: a pixel of NLCD may be off by as much."""
 
@@ -41,11 +44,9 @@ class IndexSample:
     ground: NDArray[np.uint8]
 
 
-def sample_windows(extent: Box) -> Iterator[Box]:
-    """Windows in random order, the same for the same extent."""
-    windows = list(blocks(extent, _WINDOW_PX))
-    order = np.random.default_rng(_SEED).permutation(len(windows))
-    yield from (windows[number] for number in order[:_MOST_WINDOWS])
+def sample_windows(extent: Box) -> list[Box]:
+    """The windows that a sample is taken of, at most."""
+    return windows_in_order(extent)[:_MOST_WINDOWS]
 
 
 def ground_of(
@@ -82,45 +83,14 @@ def ground_of(
     return ground
 
 
-class WindowLayers(Protocol):
-    """What is read of a window, as ``Scene`` gives it."""
-
-    @property
-    def bands(self) -> tuple[str, ...]:
-        """Names of the image's bands."""
-
-    @property
-    def resolution_m(self) -> float:
-        """Side of a pixel in metres."""
-
-    @property
-    def extent(self) -> Box:
-        """All pixels."""
-
-    def image(self, box: Box) -> NDArray[np.float32]:
-        """(band, y, x) float32 in 0..1."""
-
-    def valid(self, box: Box) -> NDArray[np.bool_]:
-        """(y, x) where there is data."""
-
-    def nlcd(self, box: Box) -> NDArray[np.uint8]:
-        """(y, x) NLCD codes, 0 = no data."""
-
-    def coverage(self, layer: str, box: Box) -> NDArray[np.float32] | None:
-        """(y, x) covered share of a layer, None without it."""
-
-
 def sample_of(scene: WindowLayers) -> IndexSample:
     """A sample of a scene: windows spread over it, until they hold enough pixels with data."""
-    pixels, ground, seen = [], [], 0
-    for box in sample_windows(scene.extent):
+    pixels, ground = [], []
+    for box in some_windows(scene, _ENOUGH_PX, _MOST_WINDOWS):
         valid = scene.valid(box)
         objects = {name: scene.coverage(name, box) for name in ("roads", "buildings", "water")}
         pixels.append(scene.image(box)[:, valid])
         ground.append(ground_of(scene.nlcd(box), objects, scene.resolution_m)[valid])
-        seen += int(valid.sum())
-        if seen >= _ENOUGH_PX:
-            break
     return IndexSample(np.concatenate(pixels, axis=1), scene.bands, np.concatenate(ground))
 
 

@@ -1,9 +1,11 @@
-"""Spectral indices: how green, bright and red a pixel is, against the city's own roads.
+"""What the whole colours of a city look like against its roads, for the refinement of the matrix.
 
-Asphalt is the same grey everywhere, so what differs from city to city, camera, haze and light, is
-told from the mapped roads and taken off. What is left says something about the classes in every
-city: vegetation is green, grass, which throws no shadows, is not dark, and bare soil is redder
-than asphalt.
+Maps and students take borders that follow from each scene, see ``index_borders``; the curves here
+are set by hand, and what they move is held against blocks of ground that were not looked at, see
+``matrix_refinement``. Asphalt is the same grey everywhere, so what differs from city to city,
+camera, haze and light, is told from the mapped roads and taken off. What is left says something
+about the classes in every city: vegetation is green, grass, which throws no shadows, is not dark,
+and bare soil is redder than asphalt.
 """
 
 from __future__ import annotations
@@ -159,12 +161,6 @@ def class_given_colour(indices: NDArray[np.floating], roads: RoadReference) -> N
         bright = indices[1].astype(np.float64) / roads.brightness
         fits[:, _TREES] *= _falls(bright, _LAWN, _LAWN_SLOPE, _GROVE_FLOOR)
     return fits
-
-
-def class_given_image(image: NDArray[np.float32], roads: RoadReference) -> NDArray[np.float32]:
-    """``class_given_indices`` of every pixel: (band, y, x) in 0..1 -> (class, y, x) factors."""
-    fits = class_given_indices(index_values(image).reshape(3, -1), roads)
-    return np.asarray(fits.T.reshape(-1, *image.shape[1:]), np.float32)
 
 
 def _normalised_difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:

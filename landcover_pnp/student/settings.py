@@ -82,10 +82,8 @@ class StudentSettings:
         teacher: What the first round learns: the map, or a baseline of the run.
         rounds: Most rounds.
         settled: The rounds end when one changes the class of less than this share of pixels.
-        spectral_indices: Whether vegetation is expected to be green, grass not to be dark, and
-            soil to
-            be redder than roads: this then counts as evidence, see
-            ``spectral_indices.class_given_indices``.
+        spectral_indices: Whether how green, bright and red a pixel is counts as evidence, as far as
+            the scene tells what that means there, see ``index_borders.class_given_indices``.
         windows: Most windows of 64 working pixels that it learns from, spread over all runs.
         forest: The forest.
         unet: The U-Net.

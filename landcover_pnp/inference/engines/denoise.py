@@ -27,7 +27,7 @@ class DenoiseSettings:
     Attributes:
         start: What is noised, as one-hot labels: the weak labels, or the map of another engine.
         spectral_indices: Whether that is weighed first by how green and red the image is, see
-            ``spectral_indices.class_given_indices``; once, if the engine it starts from does.
+            ``index_borders.class_given_indices``; once, if the engine it starts from does.
         t: Noise level, out of the prior's T; above about 300 of 1000 rare classes go.
         draws: Noise draws that are averaged; each costs one forward pass.
         start_share: Share s of the start in the result, clean^(1 - s) start^s.

@@ -38,7 +38,7 @@ class EvidenceSettings:
         match_radius_px: Radius of the boxes in which the result has the weak labels' shares,
             working pixels.
         spectral_indices: Whether the result is weighed by how green and red the image is, see
-            ``spectral_indices.class_given_indices``.
+            ``index_borders.class_given_indices``.
         smooth_px: Radius of the boxes whose most probable classes have half a say in the result,
             which removes specks; 0 leaves them.
     """
