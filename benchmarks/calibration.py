@@ -9,7 +9,8 @@ given. None of the calibrations changes a class:
   and doubt    the same with the doubt of the pixel
 
 Printed are expected calibration errors over 15 bins, of all pixels and the mean over mapped
-classes by their share, before and after; --diagram draws the reliability diagrams. Scenes and kept
+classes by their share, before and after, and how often ground is wrong that is doubtful, and that
+the map is sure of (90 % and more); --diagram draws the reliability diagrams. Scenes and kept
 maps as for benchmarks/choose.py.
 
 Usage: python benchmarks/calibration.py FOLDER [--words inference.engine=evidence] [--diagram X.png]
@@ -28,6 +29,7 @@ from words import parser
 
 from landcover_pnp.errors import LandcoverWarning
 from landcover_pnp.evaluation.calibration import BINS, fit_temperature, tempered
+from landcover_pnp.evidence.contradictions import DOUBTFUL
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import CLASS_COUNT, WORKING
 from landcover_pnp.pipeline.map import map_city
@@ -38,6 +40,9 @@ from landcover_pnp.storage.run_folder import DOUBT, STUDENT, RunFolder
 
 PIXELS = 40_000
 """Random pixels with truth that are looked at in a scene, for fitting a third of them."""
+
+SURE = 0.9
+"""Confidence of pixels that the map is sure of."""
 
 Floats = NDArray[np.floating]
 
@@ -172,6 +177,7 @@ def main(folder: Path, words: list[str], diagram: Path | None) -> None:
     }
     _print_errors(scenes, found)
     _print_classes(scenes, found)
+    _print_doubt(scenes)
     if diagram is not None:
         _draw(scenes, found, diagram)
 
@@ -200,9 +206,22 @@ def _print_classes(scenes: Mapping[str, Pixels], found: Mapping[str, Mapping[str
         print(f"| {kind} | " + " | ".join(f"{v:.3f}" for v in mean) + " |")
 
 
+def _print_doubt(scenes: Mapping[str, Pixels]) -> None:
+    print(
+        "\n| scene | doubtful | wrong there | wrong elsewhere | wrong of the sure | and doubtful |"
+    )
+    print("|---|" + "---:|" * 5)
+    for name, here in scenes.items():
+        there, sure = here.doubt >= DOUBTFUL, here.confidence >= SURE
+        shares = [there.mean()]
+        shares += [(~here.right)[part].mean() for part in (there, ~there, sure, sure & there)]
+        print(f"| {name} | " + " | ".join(f"{v:.3f}" for v in shares) + " |")
+
+
 def _draw(
     scenes: Mapping[str, Pixels], found: Mapping[str, Mapping[str, Floats]], path: Path
 ) -> None:
+    from matplotlib import colormaps
     from matplotlib.figure import Figure
 
     kinds = ("as it is", "logistic")
@@ -210,14 +229,14 @@ def _draw(
     for number, kind in enumerate(kinds, start=1):
         axis = figure.add_subplot(1, 2, number)
         axis.plot([0.2, 1], [0.2, 1], color="0.7")
-        for name, here in scenes.items():
+        for colour, (name, here) in enumerate(scenes.items()):
             q = found[name][kind]
             bins = np.minimum((q * BINS).astype(int), BINS - 1)
             count = np.bincount(bins, minlength=BINS)
             known = count > PIXELS // 200
             sure = np.bincount(bins, q, BINS)[known] / count[known]
             right = np.bincount(bins, here.right, BINS)[known] / count[known]
-            axis.plot(sure, right, marker=".", label=name)
+            axis.plot(sure, right, marker=".", label=name, color=colormaps["tab20"](colour))
         title = "as it is" if kind == kinds[0] else f"{kind}, fitted on the other scenes"
         axis.set(title=title, xlabel="confidence", ylabel="share that is right")
     axis.legend(fontsize=7)

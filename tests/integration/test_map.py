@@ -56,7 +56,7 @@ def test_any_number_of_workers_gives_the_same_bytes(tmp_path: Path) -> None:
     for workers in ("1", "2"):
         mapped(config, tmp_path / workers, "--workers", workers)
     assert products(tmp_path / "1") == products(tmp_path / "2")
-    assert len(products(tmp_path / "1")) == 5
+    assert len(products(tmp_path / "1")) == 6
 
 
 def test_a_second_run_keeps_tiles_and_a_changed_setting_renews_them(tmp_path: Path) -> None:
