@@ -38,7 +38,8 @@ _FREE = 0.05  # share of a pixel that objects may cover where it counts as free 
 _LEAST_UNPAVED = 0.05
 _UNTOLD = 0.5  # of a share about which nothing is known
 _FOREST = 0.97  # trees of an anchor of trees
-_DOUBT = 0.01  # of the city's pixels: as many say nothing about soil or vegetation
+_UNSURE = 0.01  # of the city's pixels: as many say nothing about soil or vegetation
+_DOUBT = 0.05  # of the estimate, as of the texts of a legend: this share is spread evenly
 _QUANTILES = np.linspace(0.3, 0.97, 68)
 _CONVERGED = 1e-4
 _TINY = 1e-9
@@ -60,9 +61,10 @@ class CityMix:
 
     @property
     def shares(self) -> NDArray[np.float64]:
-        """(3,) of soil, trees and grass; sums to 1."""
+        """(3,) of soil, trees and grass; sums to 1, none of them 0: it is an estimate."""
         vegetation = 1 - self.soil
-        return np.array([self.soil, vegetation * self.trees, vegetation * (1 - self.trees)])
+        told = np.array([self.soil, vegetation * self.trees, vegetation * (1 - self.trees)])
+        return (1 - _DOUBT) * told + _DOUBT / len(told)
 
     def applied(self, given: NDArray[np.float64], ground: GroundRows) -> NDArray[np.float64]:
         """A matrix (nlcd class, class) whose unpaved ground has this mix; rows sum to 1.
@@ -173,7 +175,7 @@ def _dryness(pixels: CityPixels, brown: dict[str, float], ground: GroundRows) ->
     dry = count("barren") + brown["shrub"] * count("shrub")
     green = sum(map(count, ("forest", "cultivated", "wetland")))
     dormant = brown["grass"] * count("grass")
-    unsure = _DOUBT * len(pixels.row)
+    unsure = _UNSURE * len(pixels.row)
     return (dry + unsure / 2) / (dry + green + dormant + unsure)
 
 
