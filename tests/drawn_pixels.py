@@ -44,6 +44,7 @@ def drawn(
     grass: tuple[float, ...] = tuple(COLOURS[4]),
     paved: dict[int, float] | None = None,
     count: int = 6000,
+    labelled: float = 0.0,
     seed: int = 0,
 ) -> CityPixels:
     """Pixels of a city.
@@ -56,6 +57,7 @@ def drawn(
         grass: Colour of its grass.
         paved: Paved share by row; those of the definitions where there is none.
         count: Pixels.
+        labelled: Share of pixels whose class a user has labelled.
         seed: Seed.
     """
     rng = np.random.default_rng(seed)
@@ -81,4 +83,5 @@ def drawn(
         paved=mapped,
         covered=mapped,
         block=rng.integers(0, 40, count),
+        label=np.where(rng.random(count) < labelled, label + 1, 0).astype(np.uint8),
     )

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from landcover_pnp.box_filter import box_mean
 from landcover_pnp.coarse_legend import Role
 from landcover_pnp.evidence.spectral_indices import greenness
-from landcover_pnp.legend import NLCD
+from landcover_pnp.legend import CLASS_COUNT, NLCD
 
 OBJECTS = ("roads", "buildings", "water")
 """The weak layers of objects, in the order in which they override NLCD as places; the first places
@@ -37,6 +37,9 @@ OBJECT_ROWS: NDArray[np.float64] = np.array(
     ]
 )
 """(object, class) class shares of pixels on ``OBJECTS``."""
+
+LABEL_ROWS: NDArray[np.float64] = 0.95 * np.eye(CLASS_COUNT) + 0.05 / CLASS_COUNT
+"""(label, class) class shares of pixels that the user has labelled."""
 
 _RADIUS_PX = 2
 
@@ -82,6 +85,7 @@ class CityPixels:
         paved: (n,) float32 share that mapped roads or buildings cover.
         covered: (n,) float32 share that any mapped object covers.
         block: (n,) number of the block of ground that the pixel lies in.
+        label: (n,) uint8 code of the class that the user has labelled it as, 0 = none.
     """
 
     place: NDArray[np.intp]
@@ -91,6 +95,7 @@ class CityPixels:
     paved: NDArray[np.float32]
     covered: NDArray[np.float32]
     block: NDArray[np.intp]
+    label: NDArray[np.uint8]
 
     def where(self, chosen: NDArray[np.bool_]) -> Self:
         """Some of the pixels."""

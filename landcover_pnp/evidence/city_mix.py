@@ -13,6 +13,10 @@ and brown grassland.
 The tree share of the vegetation is fitted by EM: each place draws classes, and each class draws
 colours (the aspect model of Hofmann 1999, all p(class | place) of which are fixed but for this one
 number), with roads, roofs, water and forests as anchors.
+
+Where a user has labelled places, they are anchors too: what they show of each class counts in the
+EM, trees among the labelled vegetation of developed ground count in the tree share, and what is
+labelled soil against brown ground that is labelled vegetation in a.
 """
 
 from __future__ import annotations
@@ -23,7 +27,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landcover_pnp.arrays import normalise
-from landcover_pnp.evidence.anchors import BUILDINGS, OBJECT_ROWS, ROADS, CityPixels, GroundRows
+from landcover_pnp.evidence.anchors import (
+    BUILDINGS,
+    LABEL_ROWS,
+    OBJECT_ROWS,
+    ROADS,
+    CityPixels,
+    GroundRows,
+)
 from landcover_pnp.evidence.settings import RefinementSettings
 from landcover_pnp.legend import CLASS_COUNT, WORKING
 
@@ -40,6 +51,7 @@ _UNTOLD = 0.5  # of a share about which nothing is known
 _FOREST = 0.97  # trees of an anchor of trees
 _UNSURE = 0.01  # of the city's pixels: as many say nothing about soil or vegetation
 _DOUBT = 0.05  # of the estimate, as of the texts of a legend: this share is spread evenly
+_LABELS = 20  # labelled pixels that count as much as what is told without them
 _QUANTILES = np.linspace(0.3, 0.97, 68)
 _CONVERGED = 1e-4
 _TINY = 1e-9
@@ -111,8 +123,11 @@ def estimate_mix(
     brown = _brown_shares(pixels, given, ground)
     dry = _dryness(pixels, brown, ground)
     soil = dry * brown["developed"]
-    counts = _place_counts(pixels.place, word, (len(OBJECT_ROWS) + len(given), len(fits)))
+    counts = _place_counts(pixels, word, (len(OBJECT_ROWS) + len(given), len(fits)))
     trees = _tree_share(counts, fits, given, ground, soil, settings)
+    labelled = pixels.label[np.isin(pixels.row, ground.developed)]
+    trees_seen, grown = (labelled == _TREES + 1).sum(), (labelled > _SOIL + 1).sum()
+    trees = float((trees_seen + _LABELS * trees) / (grown + _LABELS))
     return CityMix(soil, trees, dry * brown["grass"])
 
 
@@ -141,11 +156,14 @@ def grey_ground(pixels: CityPixels) -> NDArray[np.float32] | None:
 
 
 def _place_counts(
-    place: NDArray[np.intp], word: NDArray[np.intp], shape: tuple[int, int]
+    pixels: CityPixels, word: NDArray[np.intp], shape: tuple[int, int]
 ) -> NDArray[np.float64]:
-    """(place, colour) pixels of each kind of place, objects first, and each kind of colour."""
-    cells = np.bincount(place * shape[1] + word, minlength=shape[0] * shape[1])
-    return cells.reshape(shape).astype(np.float64)
+    """(place, colour) pixels: of objects, of NLCD's classes, and those labelled as each class."""
+    labelled = pixels.label.astype(np.intp)
+    places, colours = shape[0] + len(LABEL_ROWS), shape[1]
+    place = np.where(labelled > 0, shape[0] - 1 + labelled, pixels.place)
+    cells = np.bincount(place * colours + word, minlength=places * colours)
+    return cells.reshape(places, colours).astype(np.float64)
 
 
 def _brown_shares(
@@ -176,7 +194,19 @@ def _dryness(pixels: CityPixels, brown: dict[str, float], ground: GroundRows) ->
     green = sum(map(count, ("forest", "cultivated", "wetland")))
     dormant = brown["grass"] * count("grass")
     unsure = _UNSURE * len(pixels.row)
-    return (dry + unsure / 2) / (dry + green + dormant + unsure)
+    around = (dry + unsure / 2) / (dry + green + dormant + unsure)
+    bare, vegetated = _labelled_brown(pixels)
+    return (bare + _LABELS * around) / (bare + vegetated + _LABELS)
+
+
+def _labelled_brown(pixels: CityPixels) -> tuple[float, float]:
+    """Pixels labelled as soil, and those of brown ground that are labelled as vegetation."""
+    grey = grey_ground(pixels)
+    grown = pixels.label > _SOIL + 1
+    brown = 0.0
+    if grey is not None and grown.any():
+        brown = 1 - green_share(pixels.indices[0, grown], grey)
+    return float((pixels.label == _SOIL + 1).sum()), brown * float(grown.sum())
 
 
 def _tree_share(
@@ -196,7 +226,9 @@ def _tree_share(
     even = settings.keep * developed.sum() / 2
     trees, colour = 0.5, fits
     for _ in range(settings.iterations if developed.any() else 0):
-        rows = np.concatenate([OBJECT_ROWS, CityMix(soil, trees, 0.0).applied(anchored, ground)])
+        rows = np.concatenate(
+            [OBJECT_ROWS, CityMix(soil, trees, 0.0).applied(anchored, ground), LABEL_ROWS]
+        )
         shared = counts[:, :, None] * normalise(rows[:, None] * colour + _TINY, -1)
         seen = shared[rows_of_developed].sum(axis=(0, 1))[_TREES:] + even
         before, trees = trees, float(seen[0] / max(seen.sum(), _TINY))

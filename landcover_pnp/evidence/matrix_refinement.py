@@ -9,7 +9,8 @@ of ground that the mix was not estimated from, by the mean over pixels of
 where p(colour | l) / p(colour) is how well spectral indices fit each class, scaled to a mean of
 1. A gain that is not above its standard error over the blocks moves nothing, so that a small
 scene, or one whose matrix fits, keeps the given one. Forests, barren land, fields and wetlands
-keep their rows, and all rows keep what is paved and what is water.
+keep their rows, and all rows keep what is paved and what is water. Nor does it go so far that a
+user's own labels become less likely than they were, by more than their standard error.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from landcover_pnp.evidence.anchors import OBJECTS, ROADS, CityPixels, GroundRow
 from landcover_pnp.evidence.city_mix import CityMix, estimate_mix
 from landcover_pnp.evidence.settings import RefinementSettings
 from landcover_pnp.evidence.spectral_indices import class_given_colour, road_reference
+from landcover_pnp.legend import CLASS_COUNT
 
 STEPS: NDArray[np.float64] = np.linspace(0, 1, 5)
 """How far a matrix may go from the given one to that of the city's mix."""
@@ -92,8 +94,26 @@ def refine_matrix(
     mix = mix_of(np.ones(word.shape, np.bool_))
     mixed = mix.applied(given, ground)
     likelihood = (fits / np.average(fits, axis=0, weights=np.bincount(word)))[word]
+    labelled = pixels.label > 0
+    likelihood[labelled] = np.eye(CLASS_COUNT)[pixels.label[labelled] - 1]
     step = held_out_step(pixels, given, likelihood, towards, seed)
+    step = _uncontradicted(pixels.where(labelled), given, mixed, step)
     return _refined(pixels, given, given + step * (mixed - given), step, mix)
+
+
+def _uncontradicted(
+    labelled: CityPixels, given: NDArray[np.float64], mixed: NDArray[np.float64], step: float
+) -> float:
+    """The furthest step up to one that a user's labels do not speak against, by more than chance."""
+    known = labelled.place >= len(OBJECTS)
+    row, at = labelled.row[known], labelled.label[known].astype(np.intp) - 1
+
+    def agrees(step: float) -> bool:
+        there = (given + step * (mixed - given))[row, at]
+        gains = np.log(np.maximum(there, _TINY) / np.maximum(given[row, at], _TINY))
+        return gains.size == 0 or bool(gains.sum() >= -gains.std() * np.sqrt(gains.size))
+
+    return max(s for s in STEPS[step >= STEPS].tolist() if agrees(s))
 
 
 def _refined(

@@ -110,6 +110,7 @@ def _pixels(scene: Scene, box: Box) -> CityPixels:
     objects = {name: scene.coverage(name, box) for name in OBJECTS}
     shares = {name: np.zeros(valid.shape, np.float32) for name in OBJECTS}
     shares |= {name: share for name, share in objects.items() if share is not None}
+    labels = scene.labels(box)
     place = places(nlcd, objects, valid)
     known = place != NOWHERE
     y, x = np.nonzero(known)
@@ -123,6 +124,7 @@ def _pixels(scene: Scene, box: Box) -> CityPixels:
         paved=paved[known],
         covered=np.maximum(paved, shares["water"])[known],
         block=block,
+        label=(np.zeros_like(nlcd) if labels is None else labels)[known],
     )
 
 

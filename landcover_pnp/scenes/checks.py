@@ -83,7 +83,7 @@ def read_layers(files: RasterFiles) -> list[LayerReport]:
 
 
 def _read_layer(layer: str, path: Path, files: RasterFiles) -> str:
-    if layer in (*WEAK_LAYERS, "area") and vector_layers(path, layer) is not None:
+    if layer in (*WEAK_LAYERS, "labels", "area") and vector_layers(path, layer) is not None:
         return f"{count_features(path)} features"
     is_image = layer.startswith("image")
     with open_image(path, files.bands) if is_image else open_raster(path, layer) as source:

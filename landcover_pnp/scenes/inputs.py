@@ -26,7 +26,7 @@ def input_files(files: RasterFiles) -> dict[str, Path]:
         RasterError: As ``image_files``.
     """
     named = image_inputs(files)
-    for name in (*WEAK_LAYERS, "nlcd", "truth", "area"):
+    for name in (*WEAK_LAYERS, "nlcd", "truth", "labels", "area"):
         value: Any = getattr(files, name)
         path = getattr(value, "path", value)
         if path is not None:

@@ -27,6 +27,7 @@ from landcover_pnp.scenes.rasters import plan_scene
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.scenes.settings import (
     EnviroAtlasTile,
+    LabelFile,
     LayerFile,
     RasterFiles,
     SyntheticSettings,
@@ -66,6 +67,7 @@ def open_scene(
     buildings: Layer | LayerFile | None = None,
     water: Layer | LayerFile | None = None,
     truth: Layer | TruthFile | None = None,
+    labels: str | Path | LabelFile | None = None,
     area: str | Path | None = None,
     resolution_m: float = 4.0,
     folder: str | Path | None = None,
@@ -82,6 +84,7 @@ def open_scene(
         buildings: Buildings.
         water: Water bodies and streams.
         truth: Truth labels, for scores alone.
+        labels: Places whose class is known: points or polygons with an attribute ``class``.
         area: Polygon file; outside it the map is no data.
         resolution_m: Pixel side of the working grid, metres.
         folder: Where the prepared layers go, a new or empty folder that a map of the scene may
@@ -102,6 +105,7 @@ def open_scene(
             buildings=_layer(buildings, "buildings", home),
             water=_layer(water, "water", home),
             truth=truth if isinstance(truth, TruthFile) else _truth(truth, home),
+            labels=LabelFile(_path(labels, "labels")) if isinstance(labels, str | Path) else labels,
             area=None if area is None else _path(area, "area"),
             **_known(options),
         )

@@ -21,6 +21,7 @@ from landcover_pnp.arrays import block_mean
 from landcover_pnp.errors import CollarWarning, GridError, RasterError
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import LEGENDS, NO_DATA, count_values, nlcd_legend, require_labels
+from landcover_pnp.scenes.class_labels import LABELS, drawn_labels
 from landcover_pnp.scenes.image_windows import ImageryOnGrid
 from landcover_pnp.scenes.inputs import name_inputs
 from landcover_pnp.scenes.rasters import ScenePlan
@@ -166,6 +167,8 @@ def write_layers(plan: ScenePlan, folder: Path, write: Write = write_raster) -> 
         layer: LayerFile | None = getattr(files, name)
         if layer is not None:
             _write_coverage(layer, name, geobox, folder / f"{name}.tif", extent, write)
+    if files.labels is not None:
+        write(folder / "labels.tif", geobox, LABELS, drawn_labels(files.labels, geobox, extent))
     return {
         "grid": {
             "shape": list(geobox.shape),

@@ -12,12 +12,13 @@ from odc.geo.geobox import GeoBox
 from rasterio.io import DatasetReader
 
 from landcover_pnp.errors import AlignmentWarning, ResolutionError, ScaleWarning
+from landcover_pnp.scenes.class_labels import label_notes
 from landcover_pnp.scenes.image_lists import image_files
 from landcover_pnp.scenes.imagery import Imagery, plan_imagery
 from landcover_pnp.scenes.inputs import input_files, input_hashes
 from landcover_pnp.scenes.scene import WEAK_LAYERS
 from landcover_pnp.scenes.settings import LayerFile, RasterFiles
-from landcover_pnp.scenes.vector_files import vector_layers
+from landcover_pnp.scenes.vector_files import require_vector, vector_layers
 from landcover_pnp.scenes.vectors import read_area, require_overlap, width_notes
 from landcover_pnp.storage.georeference import (
     area_scale,
@@ -126,6 +127,10 @@ def plan_scene(files: RasterFiles, resolution_m: float) -> ScenePlan:
             require_overlap(path, drawn.layer, name, geobox)
             notes.append(f"{name} drawn from vectors")
             notes += width_notes(path, drawn.layer, drawn.width_m, geobox, name)
+        elif name == "labels" and files.labels is not None:
+            require_vector(path, name)
+            require_overlap(path, files.labels.layer, name, geobox)
+            notes += label_notes(files.labels, geobox)
         elif name in (*WEAK_LAYERS, "nlcd", "truth"):
             with open_raster(path, name) as source:
                 label_band(source, name)

@@ -165,6 +165,14 @@ class Scene:
             values = read(source, label_band(source, "truth"), box)
         return to_working(values, LEGENDS[self.truth_legend], "truth")
 
+    def labels(self, box: Box) -> NDArray[np.uint8] | None:
+        """The user's own labels: (y, x) uint8 codes of classes, 0 = none; None without any."""
+        path = self.folder / "labels.tif"
+        if not path.exists():
+            return None
+        with open_raster(path, "labels") as source:
+            return np.asarray(read(source, 1, box), np.uint8)
+
     def coordinates(self, box: Box) -> dict[str, Any]:
         """Coordinates of a window in the scene's CRS, for arrays (..., y, x)."""
         from odc.geo.xr import xr_coords

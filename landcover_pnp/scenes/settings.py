@@ -51,6 +51,22 @@ class TruthFile:
 
 
 @dataclass(frozen=True)
+class LabelFile:
+    """Places whose class is known: points, or polygons of one class each.
+
+    Attributes:
+        path: Vector file (GeoPackage, shapefile, GeoJSON, ...), or its address.
+        layer: Layer of a file with several; null means the only one.
+        attribute: Attribute with the names or codes of the map's classes; places in which it is
+            empty are left out.
+    """
+
+    path: Path = file_or_address()
+    layer: str | None = None
+    attribute: str = "class"
+
+
+@dataclass(frozen=True)
 class RasterFiles:
     """A user's own files.
 
@@ -76,6 +92,8 @@ class RasterFiles:
             takes what the file's tags and descriptions say, else the documented order.
         nlcd_values: Whether NLCD is stored as codes or as indices 0..16; null where its values
             can only be one of them.
+        labels: Places whose class the user knows: a refinement of p(class | NLCD) learns from
+            them what classes look like here.
     """
 
     image: Path = file_or_address()
@@ -90,6 +108,7 @@ class RasterFiles:
     image_crs: str | None = None
     bands: list[BandName] | None = None
     nlcd_values: NlcdValues | None = None
+    labels: LabelFile | None = None
 
 
 @dataclass(frozen=True)
