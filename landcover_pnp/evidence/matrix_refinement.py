@@ -104,16 +104,16 @@ def refine_matrix(
 def _uncontradicted(
     labelled: CityPixels, given: NDArray[np.float64], mixed: NDArray[np.float64], step: float
 ) -> float:
-    """The furthest step up to one that a user's labels do not speak against, by more than chance."""
+    """The furthest step up to one that the labels do not speak against by more than chance."""
     known = labelled.place >= len(OBJECTS)
     row, at = labelled.row[known], labelled.label[known].astype(np.intp) - 1
 
-    def agrees(step: float) -> bool:
-        there = (given + step * (mixed - given))[row, at]
+    def agrees(shorter: float) -> bool:
+        there = (given + shorter * (mixed - given))[row, at]
         gains = np.log(np.maximum(there, _TINY) / np.maximum(given[row, at], _TINY))
         return gains.size == 0 or bool(gains.sum() >= -gains.std() * np.sqrt(gains.size))
 
-    return max(s for s in STEPS[step >= STEPS].tolist() if agrees(s))
+    return max(float(s) for s in STEPS if s <= step and agrees(float(s)))
 
 
 def _refined(

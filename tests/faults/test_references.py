@@ -17,7 +17,7 @@ from landcover_pnp.cli import main
 from landcover_pnp.errors import RasterError, RequestError
 from landcover_pnp.scenes.checks import read_layers
 from landcover_pnp.scenes.rasters import plan_scene
-from landcover_pnp.scenes.settings import LayerFile, RasterFiles, TruthFile
+from landcover_pnp.scenes.settings import LabelFile, LayerFile, RasterFiles, TruthFile
 from landcover_pnp.scenes.vector_formats import is_vector
 from landcover_pnp.storage.raster import open_raster
 
@@ -105,6 +105,7 @@ ROLES: dict[str, Callable[[RasterFiles, Path], RasterFiles]] = {
     "roads": lambda f, p: RasterFiles(f.image, f.nlcd, roads=LayerFile(p)),
     "buildings": lambda f, p: RasterFiles(f.image, f.nlcd, buildings=LayerFile(p)),
     "water": lambda f, p: RasterFiles(f.image, f.nlcd, water=LayerFile(p)),
+    "labels": lambda f, p: RasterFiles(f.image, f.nlcd, labels=LabelFile(p)),
     "area": lambda f, p: RasterFiles(f.image, f.nlcd, area=p),
     "image": lambda f, p: RasterFiles(p, f.nlcd),
     "nlcd": lambda f, p: RasterFiles(f.image, p),

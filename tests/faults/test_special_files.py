@@ -57,6 +57,7 @@ ENTRIES = {
     "truth": "image: image.tif, nlcd: nlcd.tif, truth: {path: x.tif}",
     "roads": "image: image.tif, nlcd: nlcd.tif, roads: {path: x.gpkg}",
     "water": "image: image.tif, nlcd: nlcd.tif, water: {path: x.tif}",
+    "labels": "image: image.tif, nlcd: nlcd.tif, labels: {path: x.gpkg}",
     "area": "image: image.tif, nlcd: nlcd.tif, area: x.geojson",
 }
 

@@ -45,6 +45,15 @@ def write_roads(path: Path, layer: str, y: float) -> None:
     frame.to_file(path, layer=layer, driver="GPKG", engine="pyogrio")
 
 
+def write_labels(path: Path, layer: str, code: int) -> None:
+    """Places of two classes; the attribute ``also`` has others."""
+    x, y = ORIGIN
+    places = [shapely.box(x + at, y - 60, x + at + 20, y - 40) for at in (10, SIZE - 40)]
+    labels = {"class": [code, "impervious"], "also": [5, "water"]}
+    frame = gpd.GeoDataFrame({k: list(map(str, v)) for k, v in labels.items()}, geometry=places)
+    frame.set_crs(UTM).to_file(path, layer=layer, driver="GPKG", engine="pyogrio")
+
+
 def write_inputs(folder: Path) -> None:
     """All layers twice: the standard ones, and others in the folder ``other``."""
     for number, place in enumerate((folder, folder / "other")):
@@ -58,6 +67,8 @@ def write_inputs(folder: Path) -> None:
         (place / "list.txt").write_text("image.tif\n")
         write_roads(place / "roads.gpkg", "main", 20.0 + number)
         write_roads(place / "roads.gpkg", "side", 60.0)
+        write_labels(place / "labels.gpkg", "main", 4 + number)
+        write_labels(place / "labels.gpkg", "side", 3)
         x, y = ORIGIN
         area = shapely.box(x, y - 80 - 8 * number, x + 80, y)
         gpd.GeoDataFrame(geometry=[area], crs=UTM).to_file(place / "area.geojson")
@@ -100,6 +111,7 @@ def everything(folder: Path) -> dict[str, Any]:
                 "buildings": {"path": f"{folder}/roofs.tif", "codes": [2]},
                 "water": {"path": f"{folder}/ponds.tif"},
                 "truth": {"path": f"{folder}/truth.tif"},
+                "labels": {"path": f"{folder}/labels.gpkg", "layer": "main"},
                 "area": f"{folder}/area.geojson",
                 "image_root": str(folder),
                 "image_crs": UTM,
@@ -169,6 +181,9 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "scene.rasters.truth.legend": (
         *("working", "--scene.rasters.truth.path", "{folder}/working.tif"),
     ),
+    "scene.rasters.labels.path": ("{folder}/other/labels.gpkg",),
+    "scene.rasters.labels.layer": ("side",),
+    "scene.rasters.labels.attribute": ("also",),
     "scene.rasters.area": ("{folder}/other/area.geojson",),
     "scene.resolution_m": ("6",),
     "weak_labels.matrix_source": ("target",),
