@@ -11,6 +11,7 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from landcover_pnp.errors import SettingsError
@@ -30,6 +31,7 @@ FORMS = "https://HOST/PATH, s3://BUCKET/PATH, gs://BUCKET/PATH or az://CONTAINER
 _ADDRESS = re.compile(rf"({'|'.join(WEB + STORES)}):/+(?=[^/])", re.IGNORECASE)
 _HASHED = "query-"
 _HASH = re.compile(_HASHED + "[0-9a-f]{16}")
+_HASHED_QUERY = re.compile(rf"\?{_HASH.pattern}$")
 _SECRETS = re.compile(r"((?:https?|s3|gs|az):/+)(?:[^\s/?#'\"<>]*@)?([^\s?#'\"<>]*)\?[^\s'\"<>]+")
 _USERS = re.compile(r"(\w+:/+)[^\s/?#'\"<>]*@")
 _BUCKET = re.compile(r"[A-Za-z0-9$][A-Za-z0-9._-]*")
@@ -97,6 +99,14 @@ def shown(path: str | Path) -> str | None:
     """The address that a path stands for as messages and records say it; None for a local path."""
     match = _ADDRESS.match(str(path))
     return f"{match[1]}://{str(path)[match.end() :]}" if match else None
+
+
+def without_query(value: Any) -> Any:
+    """An address as a setting holds it, without the hash of its query; other values as they are.
+
+    A signature that is renewed makes no other request of the same one.
+    """
+    return _HASHED_QUERY.sub("", value) if isinstance(value, str) else value
 
 
 def hidden(text: str) -> str:

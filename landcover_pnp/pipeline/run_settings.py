@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from landcover_pnp.config import plain
+from landcover_pnp.config.addresses import without_query
 from landcover_pnp.errors import RequestError
 from landcover_pnp.inference.registry import engine_names
 from landcover_pnp.inference.settings import BASELINE
@@ -33,7 +34,11 @@ def changed_settings(run: Path, settings: MapSettings) -> list[str]:
         return []
     if not isinstance(before, dict):
         return []
-    names = changed(ingredients(**before), ingredients(**plain(settings)))
+    then, now = (
+        {name: without_query(value) for name, value in ingredients(**given).items()}
+        for given in (before, plain(settings))
+    )
+    names = changed(then, now)
     used = settings.inference.used(BASELINE)
     idle = tuple(f"inference.{name}." for name in engine_names() if name not in used)
     return [name for name in names if name not in WHERE_ONLY and not name.startswith(idle)]

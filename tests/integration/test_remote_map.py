@@ -13,9 +13,12 @@ from file_server import Fault, FileServer, file_server
 from inputs import ORIGIN, UTM, colours, two_halves, write_scene, write_tif
 
 from landcover_pnp.cli import main
+from landcover_pnp.config import load_settings
 from landcover_pnp.config.addresses import as_path
 from landcover_pnp.errors import RasterError
 from landcover_pnp.grid import Box
+from landcover_pnp.pipeline.run_settings import changed_settings
+from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.scenes.image_windows import ImageryOnGrid
 from landcover_pnp.scenes.rasters import plan_scene
 from landcover_pnp.scenes.settings import RasterFiles
@@ -61,7 +64,10 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServ
 
 
 def test_the_map_is_that_of_local_files_and_nothing_secret_is_kept(
-    server: FileServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    server: FileServer,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     server.token = CANARY
     server.faults = [Fault(kind, 2, skip=i) for i, kind in enumerate(("503", "cut", "drop"))]
@@ -94,6 +100,11 @@ def test_the_map_is_that_of_local_files_and_nothing_secret_is_kept(
     said = capsys.readouterr()
     assert "nlcd.tif" in said.out + said.err, "what has changed is named"
     assert CANARY not in said.out + said.err
+    again = config(tmp_path / "again.yaml", server.address, "?sig=renewed")
+    assert changed_settings(run, load_settings(MapSettings, again)) == []
+    monkeypatch.delenv("LANDCOVER_QUERIES")
+    assert main(["resume", str(run)]) == 2
+    assert "is not stored" in capsys.readouterr().err
     kept = [path for path in run.rglob("*") if path.is_file()]
     assert [path.name for path in kept if CANARY.encode() in path.read_bytes()] == []
     settings = json.loads((run / "settings.json").read_text())
