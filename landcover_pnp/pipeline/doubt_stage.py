@@ -102,7 +102,7 @@ def write_doubtful(run: Path, settings: DoubtfulSettings | None = None) -> Doubt
         record, _ = Record.standing(record_path, made_of)
         if record is None:
             notes += make_way(record_path)
-            places = doubtful_places(finished, chosen.count, chosen.apart_m)
+            places = doubtful_places(run, finished.scene, chosen.count, chosen.apart_m)
             with (
                 dated(finished.finished),
                 replaced(owned, paths.name(paths.doubtful)) as folder,
@@ -123,9 +123,6 @@ def write_doubtful(run: Path, settings: DoubtfulSettings | None = None) -> Doubt
 
 def _write(finished: FinishedRun, places: Sequence[Place], folder: Path) -> list[str]:
     """Writes layer and pictures; says where the image's own pixels were not to be had."""
-    left, top = finished.scene.geobox.transform * (0, 0)
-    step = finished.scene.resolution_m
-    middles = [((p.box.y0 + p.box.y1) / 2, (p.box.x0 + p.box.x1) / 2) for p in places]
     chips = [f"chips/{place.rank:04d}.png" for place in places]
     frame = geopandas.GeoDataFrame(
         {
@@ -135,7 +132,7 @@ def _write(finished: FinishedRun, places: Sequence[Place], folder: Path) -> list
             "mapped_class": np.array([p.mapped_class for p in places], object),
             "chip": np.array(chips, object),
         },
-        geometry=shapely.points([(left + x * step, top - y * step) for y, x in middles]),
+        geometry=shapely.points([(p.x, p.y) for p in places]),
         crs=finished.crs.proj,
     )
     path = folder / f"{LAYER}.gpkg"

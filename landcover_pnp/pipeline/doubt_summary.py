@@ -10,8 +10,13 @@ import numpy as np
 from landcover_pnp.evidence.contradictions import DOUBTFUL, KINDS, NO_DOUBT_DATA
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import CLASS_COUNT, WORKING
+from landcover_pnp.pipeline.doubtful_places import Place, doubtful_places
+from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.storage.raster import open_raster, read
 from landcover_pnp.storage.run_folder import DOUBT, RunFolder
+
+PLACES, APART_M = 10, 40.0
+"""How many places a summary names, and how far apart at least; `landcover doubt` lists more."""
 
 
 @dataclass(frozen=True)
@@ -23,19 +28,22 @@ class DoubtSummary:
         hectares: Its area.
         by_class: Share of what is mapped as each class that is doubtful, 0..1.
         by_reason: Share of the doubtful ground by the contradiction that adds most, 0..1.
+        places: The most doubtful places, most first, see ``doubtful_places``.
     """
 
     share: float
     hectares: float
     by_class: dict[str, float]
     by_reason: dict[str, float]
+    places: tuple[Place, ...]
 
 
-def summarise_doubt(run: Path) -> DoubtSummary:
-    """Counts the doubtful ground of a run's map.
+def summarise_doubt(run: Path, scene: Scene) -> DoubtSummary:
+    """Counts the doubtful ground of a run's map, and says where there is most of it.
 
     Args:
         run: Folder of a run with its map and its doubt.
+        scene: Its scene.
 
     Returns:
         Shares, rounded to 4 digits, and hectares.
@@ -69,4 +77,5 @@ def summarise_doubt(run: Path) -> DoubtSummary:
             for name, part, whole in zip(WORKING.names, doubtful[1:], mapped[1:], strict=True)
         },
         {name: share(n, total) for name, n in zip(KINDS, reasons[1:], strict=True) if n},
+        tuple(doubtful_places(run, scene, PLACES, APART_M)),
     )

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.io import DatasetReader
 
 from landcover_pnp.arrays import block_mean
 from landcover_pnp.box_filter import box_sum
 from landcover_pnp.evidence.contradictions import KINDS, NO_DOUBT_DATA
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import CLASS_COUNT, WORKING
-from landcover_pnp.products.finished import FinishedRun
+from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.storage.raster import open_raster, read
 from landcover_pnp.storage.run_folder import DOUBT, RunFolder
 
@@ -32,6 +34,8 @@ class Place:
     Attributes:
         rank: Its place in the list, from 1.
         box: Working pixels of the square.
+        x: Easting of its middle in the map's CRS, metres.
+        y: Northing of its middle.
         doubt: Mean doubt of the square, percent; no data counts as none.
         reason: The contradiction that adds most to it.
         mapped_class: The class that most of it is mapped as.
@@ -39,67 +43,81 @@ class Place:
 
     rank: int
     box: Box
+    x: float
+    y: float
     doubt: float
     reason: str
     mapped_class: str
 
 
-def doubtful_places(run: FinishedRun, count: int, apart_m: float) -> list[Place]:
+def doubtful_places(run: Path, scene: Scene, count: int, apart_m: float) -> list[Place]:
     """The places with most doubt, most first.
 
     Mean doubt of a square, not of a pixel: a contradiction at the edge of an object is seldom
     worth a look, one that fills a square mostly is.
 
     Args:
-        run: The run, which has a doubt.
+        run: Folder of a run with its map and its doubt.
+        scene: Its scene.
         count: Number of places; fewer where there is no more doubt.
         apart_m: Least distance between the middles of two places, metres.
 
     Returns:
         The places; the same for the same map.
     """
-    working_m = run.scene.resolution_m
-    radius = max(0, round(PLACE_M / working_m / 2 - 0.5))
-    score = box_sum(_on_working_grid(run), radius) / np.float32((2 * radius + 1) ** 2)
-    middles = _peaks(score, count, max(1.0, apart_m / working_m))
+    radius = max(0, round(PLACE_M / scene.resolution_m / 2 - 0.5))
     with (
-        open_raster(RunFolder(run.folder).probability(DOUBT), "doubt") as doubt,
-        open_raster(RunFolder(run.folder).landcover, "class map") as classes,
+        open_raster(RunFolder(run).probability(DOUBT), "doubt") as doubt,
+        open_raster(RunFolder(run).landcover, "class map") as classes,
     ):
-        k = classes.width // run.scene.extent.shape[1]
-        places = []
-        for rank, (y, x) in enumerate(middles, start=1):
-            box = Box(y, y + 1, x, x + 1).grow(radius).clip(run.scene.extent)
-            fine = Box(*(v * k for v in box))
-            percent, reason = read(doubt, doubt.indexes, fine)
-            codes = read(classes, 1, fine)
-            known = percent != NO_DOUBT_DATA
-            weights = np.where(known, percent, 0).ravel()
-            most = np.bincount(reason.ravel(), weights, len(KINDS) + 1)[1:].argmax()
-            mapped = np.bincount(codes.ravel(), minlength=CLASS_COUNT + 1)[1:].argmax()
-            places.append(
-                Place(
-                    rank,
-                    box,
-                    round(float(score[y, x]), 1),
-                    KINDS[int(most)],
-                    WORKING.names[int(mapped)],
-                )
-            )
-    return places
+        score = box_sum(_on_working_grid(doubt, scene.extent), radius)
+        score /= np.float32((2 * radius + 1) ** 2)
+        middles = _peaks(score, count, max(1.0, apart_m / scene.resolution_m))
+        return [
+            _place(rank, y, x, float(score[y, x]), radius, scene, doubt, classes)
+            for rank, (y, x) in enumerate(middles, start=1)
+        ]
 
 
-def _on_working_grid(run: FinishedRun) -> Floats:
+def _place(
+    rank: int,
+    y: int,
+    x: int,
+    score: float,
+    radius: int,
+    scene: Scene,
+    doubt: DatasetReader,
+    classes: DatasetReader,
+) -> Place:
+    """What is there around a working pixel."""
+    box = Box(y, y + 1, x, x + 1).grow(radius).clip(scene.extent)
+    k = classes.width // scene.extent.shape[1]
+    fine = Box(*(v * k for v in box))
+    percent, reason = read(doubt, doubt.indexes, fine)
+    weights = np.where(percent == NO_DOUBT_DATA, 0, percent).ravel()
+    most = np.bincount(reason.ravel(), weights, len(KINDS) + 1)[1:].argmax()
+    codes = read(classes, 1, fine)
+    mapped = np.bincount(codes.ravel(), minlength=CLASS_COUNT + 1)[1:].argmax()
+    east, north = scene.geobox.transform * (x + 0.5, y + 0.5)
+    return Place(
+        rank,
+        box,
+        round(float(east), 2),
+        round(float(north), 2),
+        round(score, 1),
+        KINDS[int(most)],
+        WORKING.names[int(mapped)],
+    )
+
+
+def _on_working_grid(source: DatasetReader, extent: Box) -> Floats:
     """Doubt of working pixels, percent, 0 without data: (y, x) float32."""
-    extent = run.scene.extent
     doubt = np.zeros(extent.shape, np.float32)
-    with open_raster(RunFolder(run.folder).probability(DOUBT), "doubt") as source:
-        k = source.width // extent.shape[1]
-        for box in blocks(extent, _BLOCK_PX):
-            percent = read(source, 1, Box(*(v * k for v in box)))
-            doubt[box.within(extent)] = block_mean(
-                np.where(percent == NO_DOUBT_DATA, 0, percent), k
-            )
+    k = source.width // extent.shape[1]
+    for box in blocks(extent, _BLOCK_PX):
+        percent = read(source, 1, Box(*(v * k for v in box)))
+        known = np.where(percent == NO_DOUBT_DATA, 0, percent)
+        doubt[box.within(extent)] = block_mean(known, k)
     return doubt
 
 

@@ -144,7 +144,7 @@ def map_city(
             notes=(*scene.notes, *(borders.notes if borders else ())),
             area_km2=scene.valid_px * scene.resolution_m**2 / 1e6,
             seconds=time.monotonic() - start,
-            doubt=summarise_doubt(run),
+            doubt=summarise_doubt(run, scene),
             scores=scores,
             stages=watch.stages,
         )

@@ -73,7 +73,13 @@ class MapSummary:
             "stages": dict(self.stages),
             "finished": now(),
             "command": command_line(),
-            "doubt": dataclasses.asdict(self.doubt),
+            "doubt": {
+                **dataclasses.asdict(self.doubt),
+                "places": [
+                    {k: v for k, v in dataclasses.asdict(place).items() if k != "box"}
+                    for place in self.doubt.places
+                ],
+            },
             "scores": {
                 name: {"accuracy": s.accuracy, "mean_iou": s.mean_iou}
                 for name, s in self.scores.items()

@@ -65,6 +65,9 @@ from landcover_pnp.storage.replaced_folder import replaced
 from landcover_pnp.storage.run_folder import DOUBT, RunFolder
 from landcover_pnp.version import __version__
 
+SIGHT_M = 100.0
+"""What a bookmark of a doubtful place shows to each side, metres."""
+
 FAILED = OutlineStyle((215, 25, 28), hatched=True)
 """How tiles without a result are drawn."""
 
@@ -169,7 +172,7 @@ def _write_products(
             finished.crs,
             finished.bounds(finished.scene.extent),
             _groups(finished, folder, rasters),
-            {f"no result: {name}": box for name, box in _failed_boxes(finished).items()},
+            _bookmarks(finished),
         )
         write_text(folder / "landcover.qlr", layer_definition(project))
         (folder / "landcover.qgz").write_bytes(zipped("landcover.qgs", project_file(project)))
@@ -203,6 +206,16 @@ def _groups(run: FinishedRun, folder: Path, rasters: Mapping[str, Product]) -> t
         Group("Imagery", (_write_image(run, folder),)),
     )
     return tuple(group for group in groups if group.layers)
+
+
+def _bookmarks(run: FinishedRun) -> dict[str, Bounds]:
+    """Tiles without a result, and the most doubtful places with what is around them."""
+    boxes = {f"no result: {name}": box for name, box in _failed_boxes(run).items()}
+    for place in (run.summary.get("doubt") or {}).get("places", ()):
+        x, y = place["x"], place["y"]
+        around = (x - SIGHT_M, y - SIGHT_M, x + SIGHT_M, y + SIGHT_M)
+        boxes[f"doubtful {place['rank']}: {place['reason']}"] = around
+    return boxes
 
 
 def _failed_boxes(run: FinishedRun) -> dict[str, Bounds]:

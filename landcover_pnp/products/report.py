@@ -117,6 +117,13 @@ def _doubt(run: FinishedRun) -> dict[str, Any] | None:
         "share": f"{doubt['share']:.1%}",
         "hectares": f"{doubt['hectares']:,.2f}",
         "by_class": [(c, f"{doubt['by_class'][c.name]:.1%}") for c in WORKING.classes],
+        "places": [
+            (
+                *(p["rank"], f"{p['x']:.0f}", f"{p['y']:.0f}", f"{p['doubt']:.0f} %"),
+                *(p["mapped_class"], p["reason"]),
+            )
+            for p in doubt.get("places", ())
+        ],
         "by_reason": [
             (name, f"{share:.1%}")
             for name, share in sorted(doubt["by_reason"].items(), key=lambda item: -item[1])

@@ -144,6 +144,12 @@ def test_summary_report_project_and_catalogue_show_the_doubt(run: Path) -> None:
         project = ET.fromstring(zipped.read("landcover.qgs"))  # noqa: S314
     sources = [layer.findtext("datasource") for layer in project.iter("maplayer")]
     assert "./doubt.tif" in sources
+    first = told["places"][0]
+    assert POND.contains(shapely.Point(first["x"], first["y"]))
+    assert len(told["places"]) == 10
+    names = [bookmark.get("name") for bookmark in project.iter("Bookmark")]
+    assert names == [f"doubtful {p['rank']}: {p['reason']}" for p in told["places"]]
+    assert f">{first['x']:.0f}</td>" in report
     item = json.loads((folder / "item.json").read_text())
     assert item["assets"]["doubt"]["bands"][0]["name"] == "doubt, percent"
     assert lc.open_run(run).doubt.shape == classes.shape

@@ -41,7 +41,6 @@ def loaded(words: list[str]) -> tuple[int, list[str]]:
         ["compare", "RUN", "RUN", "--out", "comparison"],
         ["catalog", "."],
         ["doubt", "RUN", "--count", "3"],
-        ["sample", "RUN"],
         ["assess", "RUN", "sample.gpkg"],
     ],
     ids=lambda words: words[0],
