@@ -23,7 +23,7 @@ from landcover_pnp.storage.probabilities import BAND, encode
 from landcover_pnp.storage.raster import open_raster, read
 from landcover_pnp.storage.records import Ingredients, Record, file_hashes, make_way
 from landcover_pnp.storage.run_folder import RunFolder
-from landcover_pnp.student.mapped_scene import WINDOW_PX, MappedScene
+from landcover_pnp.student.mapped_scene import DRAWN_PX, MappedScene
 from landcover_pnp.student.settings import StudentSettings
 from landcover_pnp.student.stored_model import open_student, save_student
 from landcover_pnp.student.training import Student, image_kind, image_model, train
@@ -152,7 +152,7 @@ def student_tile(job: StudentJob, tile_id: str) -> Record:
 
         def parts() -> Iterator[tuple[Box, NDArray[np.uint16]]]:
             predict = student.predict(mapped_scene)
-            for box in blocks(tile.core, 2 * WINDOW_PX):
+            for box in blocks(tile.core, DRAWN_PX):
                 p = mapped_scene.predicted(predict, box, student.model.reach_px)
                 y, x = mapped_scene.fine.fine(box).within(core)
                 yield (

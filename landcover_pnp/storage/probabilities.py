@@ -20,7 +20,9 @@ BAND = Band("uint16", tuple(f"p({name})" for name in WORKING.names), nodata=0)
 
 def encode(p: NDArray[np.float32]) -> NDArray[np.uint16]:
     """(class, y, x) probabilities 0..1 -> stored values, uint16."""
-    return np.rint(p * PROBABILITY_ONE).astype(np.uint16)
+    levels = p * np.float32(PROBABILITY_ONE)
+    stored: NDArray[np.uint16] = np.rint(levels, out=levels).astype(np.uint16)
+    return stored
 
 
 def decode(stored: NDArray[Any]) -> NDArray[np.float32]:

@@ -23,6 +23,12 @@ from landcover_pnp.storage.run_folder import RunFolder
 WINDOW_PX = 64
 """Side of the training windows, working pixels: 256 m, a crop of the prior."""
 
+PART_PX = 32
+"""Side of what is learned of a window of a city that has too many: places count, not their size."""
+
+DRAWN_PX = 128
+"""Side of the windows that a map is drawn by, working pixels: what lies around is seen twice."""
+
 Predict = Callable[[NDArray[np.float32], Box], NDArray[np.float32]]
 """From (band, fine y, fine x) and the working pixels it covers to (class, fine y, fine x)."""
 
@@ -89,14 +95,33 @@ Place = tuple[MappedScene, Box]
 
 
 def chosen_places(mapped_scenes: Sequence[MappedScene], limit: int, seed: int) -> list[Place]:
-    """Windows that are learned from: all of them, or a random choice of a large city's."""
+    """Windows that are learned from: all of them, or a random part of some of a large city's.
+
+    Every window is looked at in every round, so these bound what learning costs a city.
+
+    Args:
+        mapped_scenes: The city's runs.
+        limit: Most windows.
+        seed: Seed of the choice.
+    """
     places = [
         (mapped_scene, box) for mapped_scene in mapped_scenes for box in mapped_scene.windows()
     ]
     if len(places) <= limit:
         return places
-    chosen = np.random.default_rng(seed).choice(len(places), limit, replace=False)
-    return [places[number] for number in sorted(chosen)]
+    rng = np.random.default_rng(seed)
+    chosen = rng.choice(len(places), limit, replace=False)
+    return [_part(places[number], rng) for number in sorted(chosen)]
+
+
+def _part(place: Place, rng: np.random.Generator) -> Place:
+    """A random square of a window; all of it where the square would hold no data."""
+    mapped_scene, box = place
+    spare = [max(side - PART_PX, 0) for side in box.shape]
+    down, across = (int(v) for v in rng.integers(0, spare, endpoint=True))
+    y, x = box.y0 + down, box.x0 + across
+    part = Box(y, y + PART_PX, x, x + PART_PX).clip(box)
+    return mapped_scene, part if mapped_scene.scene.valid(part).any() else box
 
 
 def map_with_model(
@@ -120,7 +145,7 @@ def map_with_model(
     """
 
     def parts() -> Iterator[tuple[Box, NDArray[np.uint16]]]:
-        for box in blocks(mapped_scene.scene.extent, 2 * WINDOW_PX):
+        for box in blocks(mapped_scene.scene.extent, DRAWN_PX):
             p = mapped_scene.predicted(predict, box, reach_px)
             yield mapped_scene.fine.fine(box), encode(p)
 

@@ -24,9 +24,9 @@ class ForestSettings:
         radii_m: Radii of the boxes whose means and deviations it sees, metres.
     """
 
-    trees: int = 6
+    trees: int = 4
     leaf_px: int = 20
-    features_share: float = 0.7
+    features_share: float = 1.0
     sample_px: int = 20_000
     radii_m: list[float] = field(default_factory=lambda: [1.5, 4.0, 10.0])
 
@@ -84,7 +84,8 @@ class StudentSettings:
         settled: The rounds end when one changes the class of less than this share of pixels.
         spectral_indices: Whether how green, bright and red a pixel is counts as evidence, as far as
             the scene tells what that means there, see ``index_borders.class_given_indices``.
-        windows: Most windows of 64 working pixels that it learns from, spread over all runs.
+        windows: Most windows of 64 working pixels that it learns from, spread over all runs; of
+            a city with more, squares of 32 in so many windows.
         forest: The forest.
         unet: The U-Net.
         seed: Seed of everything random.

@@ -16,7 +16,7 @@ from landcover_pnp.pipeline.train_student import train_student
 from landcover_pnp.pipeline.transfer.baselines import truth_windows, weak_windows
 from landcover_pnp.storage.records import file_hash
 from landcover_pnp.student.fusion import fuse
-from landcover_pnp.student.mapped_scene import chosen_places
+from landcover_pnp.student.mapped_scene import PART_PX, chosen_places
 from landcover_pnp.student.settings import ForestSettings, StudentSettings, UNetSettings
 from landcover_pnp.student.training import confidence_weight
 from landcover_pnp.student.unet import UNet, cross_entropy
@@ -136,7 +136,12 @@ def test_tones_do_not_count_where_the_image_has_no_colour(tmp_path: Path) -> Non
 def test_a_large_city_is_sampled(run: Path) -> None:
     mapped_scenes = [open_mapped_scene(run)] * 3
     assert len(chosen_places(mapped_scenes, 100, seed=0)) == 3
-    assert len(chosen_places(mapped_scenes, 2, seed=0)) == 2
+    some = chosen_places(mapped_scenes, 2, seed=0)
+    assert [box.shape for _, box in some] == [(PART_PX, PART_PX)] * 2
+    assert all(box.clip(scene.scene.extent) == box for scene, box in some)
+    assert (
+        some == chosen_places(mapped_scenes, 2, seed=0) != chosen_places(mapped_scenes, 2, seed=1)
+    )
 
 
 @pytest.mark.parametrize(
