@@ -64,8 +64,15 @@ class Program:
         listed = "what to do" if everything else SUPPRESS  # the description lists them
         added = self.parser.add_subcommands(dest="command", description=None, help=listed)
         self.parts = {name: SettingsParser() for name in commands}
+        groups: dict[str, Any] = {}
         for name, command in commands.items():
-            added.add_subcommand(name, self.parts[name], help=command.summary)
+            group, _, own = name.partition(" ")
+            if own and group not in groups:
+                above = ArgumentParser(exit_on_error=False, allow_abbrev=False)
+                added.add_subcommand(group, above, help=f"see `landcover {name} --help`")
+                groups[group] = above.add_subcommands(dest="what", description=None)
+            into = groups[group] if own else added
+            into.add_subcommand(own or name, self.parts[name], help=command.summary)
             if name in needed:
                 _fill(self.parts[name], name, command, everything)
 
@@ -77,7 +84,8 @@ class Program:
             SystemExit: After help or the version, which are printed.
         """
         name = command_of(words, self.commands)
-        for word in words[: words.index(name)] if name else before_dashes(words):
+        first = name.partition(" ")[0] if name in self.commands else name
+        for word in words[: words.index(first)] if name else before_dashes(words):
             if word not in (*FLAGS, *ANSWERS):
                 raise self._misplaced(word, name)
         if name not in self.commands and (name or not set(ANSWERS) & set(words)):
@@ -87,10 +95,13 @@ class Program:
                 fix=nearest(name, self.commands) if name else "see --help",
             )
         parsed = self.parser.parse_args(words, defaults=False, env=False)
-        command, part, given = self.commands[name], self.parts[name], parsed[name]
-        arguments = [value for named in part.arguments for value in _listed(given[named])]
+        command, part, given = self.commands[name], self.parts[name], parsed
+        for word in name.split():
+            given = given[word]
+        named = [value for argument in part.arguments for value in _listed(given.get(argument))]
+        arguments = [value for value in named if value is not None]
         options = {option: given.get(option) for option in command.options}
-        config = command.config(arguments[0]) if command.config else None
+        config = command.config(arguments[0]) if command.config else options.get("config")
         settings = settings_from(command.settings, config, part.values(given))
         strict = "--strict" in before_dashes(words)
         flags = frozenset(flag for flag in command.flags if given.get(flag))
@@ -109,12 +120,37 @@ class Program:
 def command_of(words: Sequence[str], commands: Collection[str]) -> str:
     """The command among the program's words: the first that is no option; empty without one.
 
-    Behind an option that is no flag, which is misplaced there, it is the first known command.
+    Behind an option that is no flag, which is misplaced there, it is the first known command. Of
+    commands of two words, such as ``fetch place``, both are it where the second is there too.
     """
     bare = [word for word in before_dashes(words) if not word.startswith("-")]
     first = next((word for word in words if word not in (*FLAGS, *ANSWERS)), "")
-    known = [word for word in bare if word in commands] if first.startswith("-") else []
-    return next(iter([*known, *bare]), "")
+    heads = {name.partition(" ")[0] for name in commands}
+    known = [word for word in bare if word in heads] if first.startswith("-") else []
+    found = next(iter([*known, *bare]), "")
+    behind = words[words.index(found) + 1 :] if found in heads else []
+    two = f"{found} {behind[0]}" if behind else found
+    return two if two in commands else found
+
+
+def spelled_out(words: Sequence[str], commands: Collection[str]) -> list[str]:
+    """The words with the second one of a command of two, where the user has left it out.
+
+    Of a group of commands such as ``plan``, options follow the first one's name, and a
+    configuration (``.yaml``) that of the one whose argument it is.
+    """
+    two = next((i for i, w in enumerate(words) if " " in w and w in commands), None)
+    if two is not None:  # both in one word
+        words = [*words[:two], *words[two].split(), *words[two + 1 :]]
+    given, first = list(words), command_of(words, commands)
+    group = [name for name in commands if name.startswith(f"{first} ")] if first else []
+    if first in commands or not group:
+        return given
+    at = given.index(first) + 1
+    second = next((word for word in given[at:] if word not in FLAGS), "--help")
+    takes_file = [name for name in group if name.endswith(" map")]
+    meant = takes_file if second.endswith((".yaml", ".yml")) else group * second.startswith("-")
+    return [*given[:at], *(name.split()[1] for name in meant[:1]), *given[at:]]
 
 
 def _fill(parser: SettingsParser, name: str, command: Command, everything: bool) -> None:
@@ -138,7 +174,8 @@ def _fill(parser: SettingsParser, name: str, command: Command, everything: bool)
 
 
 def _overview(commands: Mapping[str, Command]) -> str:
-    lines = [f"  {name:<14}{command.summary}" for name, command in commands.items()]
+    width = max(map(len, commands)) + 2
+    lines = [f"  {name:<{width}}{command.summary}" for name, command in commands.items()]
     about = "Land-cover maps of whole cities from aerial imagery and coarse public labels."
     return "\n".join([about, "", *lines])
 

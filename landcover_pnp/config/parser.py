@@ -45,14 +45,18 @@ class SettingsParser(ArgumentParser):
         self.settings: type[Any] | None = None
         self.arguments: dict[str, Any] = {}
         self.several = False
+        self.needed = 0
         self.keys: dict[str, Key] = {}
 
     def add_positional(self, name: str, meaning: str, kind: Any = Path) -> None:
-        """Adds an argument; ``RUN [RUN ...]`` takes one or more, and must be the last."""
-        first, _, more = name.partition(" ")
+        """Adds an argument; the last may be ``RUN [RUN ...]``, one or more, or ``[PLACE]``."""
+        first, _, more = name.strip("[]").partition(" ")
+        optional = name.startswith("[")
         self.arguments[first] = kind
         self.several = bool(more)
-        self.add_argument(first, type=kind, help=meaning, nargs="+" if more else None)
+        self.needed += not optional
+        several = "+" if more else "?" if optional else None
+        self.add_argument(first, type=kind, help=meaning, nargs=several)
 
     def add_settings(
         self,
@@ -197,7 +201,7 @@ class SettingsParser(ArgumentParser):
         )
 
     def _require_arguments(self, paths: Sequence[str]) -> None:
-        if len(paths) < len(self.arguments) or "" in paths:
+        if len(paths) < self.needed or "" in paths:
             name = "path" if "" in paths else list(self.arguments)[len(paths)]
             raise SettingsError(
                 found=f"no {name}" if "" not in paths else "an empty word instead of a path",
