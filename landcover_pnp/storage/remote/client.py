@@ -80,6 +80,7 @@ def ask(
     take: Callable[[Response], T],
     headers: Callable[[], Mapping[str, str]] = dict,
     patience: Patience | None = None,
+    method: str = "GET",
 ) -> T:
     """Asks a server, again where a fault may pass.
 
@@ -88,6 +89,7 @@ def ask(
         take: What is made of the answer, whose status is 2xx or 416; may raise ``BrokenError``.
         headers: Headers of the request, called before each.
         patience: How long faults are borne with; None is ``PATIENCE``.
+        method: ``HEAD`` asks for what is said of a file alone.
 
     Returns:
         What ``take`` returns.
@@ -102,7 +104,7 @@ def ask(
     while True:
         told_s, progress = None, False
         try:
-            with _answer(address, headers(), patience) as response:
+            with _answer(address, headers(), patience, method) as response:
                 if response.ok or response.status_code == 416:
                     return take(response)
                 if response.status_code not in AGAIN:
@@ -183,7 +185,9 @@ def _session() -> requests.Session:
 
 
 @contextmanager
-def _answer(address: str, headers: Mapping[str, str], patience: Patience) -> Iterator[Response]:
+def _answer(
+    address: str, headers: Mapping[str, str], patience: Patience, method: str
+) -> Iterator[Response]:
     """The answer to a request, wherever the server sends it on to."""
     first, now = urlsplit(address), address
     for _ in range(MOST_REDIRECTS + 1):
@@ -194,7 +198,8 @@ def _answer(address: str, headers: Mapping[str, str], patience: Patience) -> Ite
             raise _unreadable(address, f"it leads to {now}: {error}") from error
         require_public_name(parts.hostname or "", port)
         same = (parts.scheme, parts.netloc) == (first.scheme, first.netloc)
-        response = _session().get(
+        response = _session().request(
+            method,
             now,
             headers={**headers, **(_credentials() if same else {})},
             stream=True,

@@ -118,12 +118,24 @@ class RemoteFile(ABC):
         )
 
     @abstractmethod
+    def peek(self) -> State:
+        """Which version of the file there is, asked for anew, without a byte of it.
+
+        Raises:
+            AddressError, NetworkError: As ``ask``.
+        """
+
+    @abstractmethod
     def _fetch(self, start: int, end: int) -> tuple[bytes, State]:
         """Bytes from ``start`` to before ``end``, or to the file's own, and its version."""
 
 
 class WebFile(RemoteFile):
     """A file on a web server."""
+
+    def peek(self) -> State:
+        """As of every file: a request with HEAD."""
+        return ask(self.address, state_of, method="HEAD")
 
     def _fetch(self, start: int, end: int) -> tuple[bytes, State]:
         def take(response: Response) -> tuple[bytes, State]:
@@ -150,6 +162,10 @@ class WebFile(RemoteFile):
 
 class StoreFile(RemoteFile):
     """A file in an object store, read by GDAL with its own variables for credentials."""
+
+    def peek(self) -> State:
+        """As of every file."""
+        return StoreObject.found(self.address).state
 
     def _fetch(self, start: int, end: int) -> tuple[bytes, State]:
         if self._state is None or self._checked != _generation:
@@ -260,6 +276,18 @@ def remote_file(path: str | Path) -> RemoteFile:
             _files.popitem(last=False)
     _files.move_to_end(address)
     return _files[address]
+
+
+def register(path: str | Path, file: RemoteFile) -> None:
+    """Has an address read by a file of a kind of its own, such as one that signs it.
+
+    Args:
+        path: The path that stands for the address.
+        file: What ``remote_file`` gives for it from now on.
+    """
+    address = address_of(path)
+    if address is not None:
+        _files[address] = file
 
 
 def _runs(numbers: Iterable[int]) -> list[tuple[int, int]]:
