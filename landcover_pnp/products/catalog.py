@@ -102,6 +102,7 @@ def write_item(run: FinishedRun, folder: Path, title: str) -> Path:
             "title": title,
             "processing:software": {"landcover-pnp": __version__},
             "processing:lineage": lineage,
+            **({"attribution": "; ".join(run.attribution)} if run.attribution else {}),
             **{
                 key.lower().replace("_", ":", 1): value
                 for key, value in run.provenance.items()

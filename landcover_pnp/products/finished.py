@@ -125,6 +125,11 @@ class FinishedRun:
         return seconds
 
     @property
+    def attribution(self) -> tuple[str, ...]:
+        """Makers and licence of each layer that the map is made of, as its scene says them."""
+        return tuple(self.settings.get("scene.attribution") or ())
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What was done to the layers, and where nothing was known; one sentence each."""
         uniform = int(sum(r.figures.get("uniform_px", 0) for r in self.records.values()))
@@ -139,6 +144,7 @@ class FinishedRun:
         return {
             **(provenance_tags(made_of) if made_of else {}),
             **({"LANDCOVER_STUDENT": self.settings["student.model"]} if self.student else {}),
+            **({"TIFFTAG_COPYRIGHT": "; ".join(self.attribution)} if self.attribution else {}),
             "LANDCOVER_COMMAND": self.summary["command"],
             "TIFFTAG_DATETIME": self.finished.strftime("%Y:%m:%d %H:%M:%S"),
         }

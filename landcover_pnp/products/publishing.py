@@ -177,6 +177,8 @@ def _write_products(
         write_text(folder / "landcover.qlr", layer_definition(project))
         (folder / "landcover.qgz").write_bytes(zipped("landcover.qgs", project_file(project)))
         write_report(finished, folder, RunFolder(folder).report, title)
+        if finished.attribution:
+            write_text(folder / "attribution.txt", "\n".join(finished.attribution) + "\n")
         write_item(finished, folder, title)
         names = [path.name for path in sorted(folder.iterdir())]
     return polygons, [paths.products / name for name in names]

@@ -74,6 +74,7 @@ def write_report(run: FinishedRun, rasters: Path, path: Path, title: str) -> Pat
         tiles=tiles,
         stages=[(stage, f"{seconds:.1f}") for stage, seconds in run.stages.items()],
         notes=run.notes,
+        attribution=run.attribution,
         settings=[
             (Markup("<code>{}</code>").format(name), "-" if value is None else value)
             for name, value in {**run.settings, **run.provenance}.items()

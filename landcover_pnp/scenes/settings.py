@@ -136,11 +136,13 @@ class SceneSettings:
         rasters: A user's own files.
         enviroatlas: A tile of the EnviroAtlas data set.
         resolution_m: Pixel side of the working grid in metres.
+        attribution: Makers and licence of each layer, a line each; the products carry them.
     """
 
     rasters: RasterFiles | None = None
     enviroatlas: EnviroAtlasTile | None = None
     resolution_m: float = 4.0
+    attribution: list[str] | None = None
 
     def __post_init__(self) -> None:
         """Refuses pixels without size."""

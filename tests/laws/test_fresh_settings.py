@@ -186,6 +186,7 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "scene.rasters.labels.attribute": ("also",),
     "scene.rasters.area": ("{folder}/other/area.geojson",),
     "scene.resolution_m": ("6",),
+    "scene.attribution": ("[imagery of nobody]",),
     "weak_labels.matrix_source": ("target",),
     "weak_labels.source_scenes": ("[{folder}/other/source.yaml]",),
     "inference.prior": ("{folder}/other/prior",),
@@ -214,6 +215,7 @@ own fingerprint, but of what they name."""
 HARMLESS = {
     "workers": "tiles come out the same whoever makes them",
     "scheduler": "as workers",
+    "scene.attribution": "the products carry it, and are published again",
 }
 """Settings on which no result depends, and why."""
 
