@@ -152,6 +152,10 @@ class WeakLabelsWarning(LandcoverWarning):
     """Weak labels say nothing at some pixels, or less than they should."""
 
 
+class CoverageWarning(LandcoverWarning):
+    """A layer that was fetched ends inside the area."""
+
+
 class RenamedWarning(LandcoverWarning):
     """A key or word of an older version was read under its new name."""
 

@@ -20,6 +20,7 @@ ARGUMENTS: dict[str, str] = {
     "FOLDER": "folder that holds run folders",
     "PRIOR": "folder of a prior",
     "SOURCE": "checkpoint or folder",
+    "[PLACE]": "name of a place, such as 'Durham, North Carolina'; or give bbox or area",
     "SHELL": "bash, zsh or tcsh",
 }
 """What the arguments of commands mean, by name."""
@@ -58,7 +59,8 @@ class Command:
         settings: Dataclass of its options.
         arguments: Names of its arguments, see ``ARGUMENTS``.
         summary: One sentence of help.
-        options: Options that are no settings, all of them paths: their help by name.
+        options: Options that are no settings, all of them paths: their help by name. One that is
+            called ``config`` is a file of settings.
         flags: Options of its own without a value: their help by name.
         show: Prints the answer for people.
         config: The settings file, given the first argument; None for commands without one.

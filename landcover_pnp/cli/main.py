@@ -8,15 +8,25 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from landcover_pnp.cli import accuracy, completion, maps, priors, publishing, runs, transfer
+from landcover_pnp.cli import (
+    accuracy,
+    completion,
+    fetching,
+    maps,
+    priors,
+    publishing,
+    runs,
+    transfer,
+)
 from landcover_pnp.cli.command import Command
 from landcover_pnp.cli.output import complain, error_fields, json_of, say_json, stdout_kept_clean
-from landcover_pnp.cli.program import Program, command_of
+from landcover_pnp.cli.program import Program, command_of, spelled_out
 from landcover_pnp.config.parser import HELP, before_dashes
 from landcover_pnp.errors import LandcoverError, LandcoverWarning, RunError, SettingsError
 from landcover_pnp.interruption import ended_by_signals, exit_code, how_to_resume
 
 COMMANDS: dict[str, Command] = {
+    **fetching.COMMANDS,
     **maps.COMMANDS,
     **runs.COMMANDS,
     **publishing.COMMANDS,
@@ -51,7 +61,7 @@ def main(words: Sequence[str] | None = None) -> int:
         Exit code: 0 done, 1 failed, 2 bad request, 3 partly done, 130 interrupted by Ctrl-C, 143 by
         SIGTERM, 129 by SIGHUP.
     """
-    given = list(sys.argv[1:] if words is None else words) or ["--help"]
+    given = spelled_out(sys.argv[1:] if words is None else words, COMMANDS) or ["--help"]
     flags, name = before_dashes(given), command_of(given, COMMANDS)
     as_json = "--json" in flags and not any(map(HELP.fullmatch, flags))
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,22 @@ def _map(request: Request) -> Any:
     run = named or Path("runs") / request.path.stem
     if named is None and "replace" not in request.flags:
         require_same_request(run, request.settings)
-    return with_progress(lambda report: map_city(request.settings, run, report))
+    summary = with_progress(lambda report: map_city(request.settings, run, report))
+    _publish(request, [run] if summary.exit_code in MAPPED else [])
+    return summary
+
+
+MAPPED = (0, 3)
+"""Exit codes of a run with a map."""
+
+
+def _publish(request: Request, runs: Iterable[Path]) -> None:
+    """Makes the products of runs, where the command is asked to."""
+    if "publish" in request.flags:
+        from landcover_pnp.products.publishing import publish_run
+
+        for run in runs:
+            publish_run(run)
 
 
 def with_progress(work: Callable[[Any], Any]) -> Any:
@@ -48,6 +63,7 @@ def with_progress(work: Callable[[Any], Any]) -> Any:
 def show_map(summary: Any) -> None:
     """Prints the summary of a map run."""
     from landcover_pnp.evaluation.scores import short_table
+    from landcover_pnp.storage.run_folder import RunFolder
     from landcover_pnp.storage.run_status import outdated_products
 
     for name, reason in summary.reasons.items():
@@ -65,7 +81,10 @@ def show_map(summary: Any) -> None:
         say(f"{path.stem:<12} {path}")
     say(f"overview     {summary.overview}")
     publish = shlex.join(["landcover", "publish", str(summary.run)])
-    if outdated_products(summary.run):
+    if RunFolder(summary.run).published_record.is_file() and not outdated_products(summary.run):
+        products = RunFolder(summary.run).products
+        say(f"\npublished    {products}: landcover.qgz for QGIS, report.html")
+    elif outdated_products(summary.run):
         say(f"\nproducts/ shows an earlier map; {publish} makes it again")
     else:
         say(f"\nfor QGIS, and a report: {publish}")
@@ -80,7 +99,10 @@ def _batch(request: Request) -> Any:
     from landcover_pnp.pipeline.batch import map_cities
     from landcover_pnp.pipeline.progress import CityProgress
 
-    return map_cities(request.settings, CityProgress(say), strict=request.strict)
+    summary = map_cities(request.settings, CityProgress(say), strict=request.strict)
+    maps = [Path(city.landcover).parent for city in summary.cities if city.landcover]
+    _publish(request, maps)
+    return summary
 
 
 def _show_batch(summary: Any) -> None:
@@ -141,7 +163,10 @@ COMMANDS = {
         ("CONFIG",),
         "Map the scene of a configuration file.",
         {"run": "run folder (default: runs/<name of CONFIG>)"},
-        {"replace": "make a map of other settings in the default run folder again"},
+        {
+            "replace": "make a map of other settings in the default run folder again",
+            "publish": "make the products of the map too",
+        },
         show=show_map,
         config=itself,
     ),
@@ -150,6 +175,7 @@ COMMANDS = {
         BatchSettings,
         ("CONFIG",),
         "Map many cities, one run folder each, one table for all.",
+        flags={"publish": "make the products of each map too"},
         show=_show_batch,
         config=itself,
     ),

@@ -185,6 +185,36 @@ def read_area(path: Path, geobox: GeoBox) -> shapely.Geometry:
         RasterError: If the file is missing, has no polygon or no CRS.
         GridError: If the area is empty, invalid or outside the image.
     """
+    area = area_polygons(path).to_crs(str(geobox.crs)).geometry.union_all()
+    if area.area == 0:
+        raise _no_area(path, "empty")
+    image = shapely.box(*geobox.extent.boundingbox.bbox)
+    if area.intersection(image).area == 0:
+        bounds = gpd.GeoSeries([area, image], crs=str(geobox.crs)).to_crs(4326).bounds
+        listed = [", ".join(f"{v:.5f}" for v in row) for row in bounds.to_numpy()]
+        raise GridError(
+            found=f"the area of interest in {path} does not touch the imagery: its bounds are "
+            f"({listed[0]}), the imagery's ({listed[1]}), both in EPSG:4326",
+            expected="an area that overlaps the imagery",
+            fix="check its CRS, and whether x and y are swapped; coordinates of GeoJSON are "
+            "always degrees",
+        )
+    return area
+
+
+def area_polygons(path: Path) -> gpd.GeoDataFrame:
+    """The polygons of an area of interest, in the CRS of their file.
+
+    Args:
+        path: Polygon file.
+
+    Returns:
+        At least one polygon, all of them valid.
+
+    Raises:
+        RasterError: If the file is missing, has no polygon or no CRS.
+        GridError: If the polygons are invalid, without a surface or across the antimeridian.
+    """
     there = path.exists() or is_elsewhere(str(path))
     if not there or vector_layers(path, AREA) is None:
         raise RasterError(
@@ -206,26 +236,19 @@ def read_area(path: Path, geobox: GeoBox) -> shapely.Geometry:
         *(g.geom_type for g in frame.geometry if shapely.get_dimensions(g) < 2),
         *(shapely.is_valid_reason(g) for g in frame.geometry if not g.is_valid),
     ]
-    area = None if faults else frame.to_crs(str(geobox.crs)).geometry.union_all()
-    if faults or area is None or area.area == 0:
-        raise GridError(
-            found=f"the area of interest in {path} is "
-            + ("not a valid polygon: " + "; ".join(faults[:3]) if faults else "empty"),
-            expected="at least one valid polygon with a surface",
-            fix="draw it anew or repair it, for example with QGIS' Fix geometries",
-        )
-    image = shapely.box(*geobox.extent.boundingbox.bbox)
-    if area.intersection(image).area == 0:
-        bounds = gpd.GeoSeries([area, image], crs=str(geobox.crs)).to_crs(4326).bounds
-        listed = [", ".join(f"{v:.5f}" for v in row) for row in bounds.to_numpy()]
-        raise GridError(
-            found=f"the area of interest in {path} does not touch the imagery: its bounds are "
-            f"({listed[0]}), the imagery's ({listed[1]}), both in EPSG:4326",
-            expected="an area that overlaps the imagery",
-            fix="check its CRS, and whether x and y are swapped; coordinates of GeoJSON are "
-            "always degrees",
-        )
-    return area
+    if faults:
+        raise _no_area(path, "not a valid polygon: " + "; ".join(faults[:3]))
+    if not len(frame) or frame.geometry.union_all().area == 0:
+        raise _no_area(path, "empty")
+    return frame
+
+
+def _no_area(path: Path, what: str) -> GridError:
+    return GridError(
+        found=f"the area of interest in {path} is {what}",
+        expected="at least one valid polygon with a surface",
+        fix="draw it anew or repair it, for example with QGIS' Fix geometries",
+    )
 
 
 def _with_shapes(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:

@@ -45,6 +45,7 @@ STAGES = {
     "transfer": "pipeline.transfer.stage.run_transfer",
     "train-student": "pipeline.train_student.train_student",
     "train-prior": "prior.training.train_prior",
+    "fetch": "fetch.place.fetch_place",
     "sample-prior": "prior.sampling.sample_prior",
 }
 """Commands that take minutes: it is enough that they reach their stage."""
@@ -90,6 +91,9 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     synthetic.write_text(synthetic.read_text().replace("width_m: 1600", "width_m: 256"))
     shutil.copy(ROOT / "configs" / "cities" / "own_files.yaml", desk / "my_city.yaml")
     (desk / "cities.yaml").write_text("cities: [my_city.yaml]")
+    (desk / "sources.yaml").write_text("objects: {osm: north-carolina-latest.osm.pbf}")
+    (desk / "durham").mkdir()
+    shutil.copy(desk / "my_city.yaml", desk / "durham" / "scene.yaml")
     city = desk / "my_city"
     city.mkdir()
     write_tif(city / "naip.tif", colours(4))
@@ -182,14 +186,19 @@ def test_every_script_has_help(script: Path, capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().out.startswith("usage: ")
 
 
+def named_in(overview: str) -> list[str]:
+    """The commands of the program's help, those of two words too."""
+    return re.findall(r"^  ([\w-]+(?: [\w-]+)?)  +\w", overview, re.MULTILINE)
+
+
 def known_options(name: str, capsys: pytest.CaptureFixture[str]) -> set[str]:
     """Options that the help of a command lists, those of its optional blocks too."""
     capsys.readouterr()
-    assert main([name, "--help"]) == 0
+    assert main([*name.split(), "--help"]) == 0
     said = capsys.readouterr().out
     found = set(re.findall(r"--[\w.-]+", said))
     for block in re.findall(r"--([\w.]+)\.help", said):
-        assert main([name, f"--{block}.help"]) == 0
+        assert main([*name.split(), f"--{block}.help"]) == 0
         found |= set(re.findall(r"--[\w.-]+", capsys.readouterr().out))
     return found
 
@@ -199,12 +208,12 @@ def test_every_command_named_in_a_help_or_a_message_exists(
 ) -> None:
     assert main(["--help"]) == 0
     overview = capsys.readouterr().out
-    names = re.findall(r"^  ([\w-]+) ", overview, re.MULTILINE)
+    names = named_in(overview)
     assert {"map", "check", "batch", "train-prior"} <= set(names)
     texts = {"--help": overview}
     options = {name: known_options(name, capsys) for name in names}
     for name in names:
-        main([name, "--help"])
+        main([*name.split(), "--help"])
         texts[f"{name} --help"] = capsys.readouterr().out
     said = [c for where, text in texts.items() for c in in_text(where, text)]
     for path in sorted((ROOT / "landcover_pnp").rglob("*.py")):
@@ -213,6 +222,10 @@ def test_every_command_named_in_a_help_or_a_message_exists(
     assert len(said) > 20
     for command in said:
         name, *words = command.words
+        if words and f"{name} {words[0]}" in names:
+            name, words = f"{name} {words[0]}", words[1:]
+        elif name not in names:  # the first of a group
+            name = next((n for n in names if n.startswith(f"{name} ")), name)
         assert name in names, f"{command}: no such command"
         wrong = set(_options(words)) - options[name] - {"--help"}
         assert not wrong, f"{command}: no such option"
@@ -226,7 +239,7 @@ def test_options_that_stand_alone_in_the_documents_exist(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     main(["--help"])
-    names = re.findall(r"^  ([\w-]+) ", capsys.readouterr().out, re.MULTILINE)
+    names = named_in(capsys.readouterr().out)
     known = set.union(*(known_options(name, capsys) for name in names))
     known |= {"--nthreads", "--student"}  # of dask; of blocks that can be left out
     for script in SCRIPTS:
