@@ -63,7 +63,11 @@ def write_report(run: FinishedRun, rasters: Path, path: Path, title: str) -> Pat
         pictures={name: data_uri(picture) for name, picture in pictures.items()},
         ratio=f"{width} / {height}",
         classes=WORKING.classes,
-        ramp=CONFIDENCE_RAMP.stops,
+        ramps=[
+            (name, ramp.stops)
+            for name, ramp in (("confidence", CONFIDENCE_RAMP), (DOUBT, DOUBT_RAMP))
+            if name in pictures
+        ],
         areas=class_rows(RunFolder(rasters).landcover, RunFolder(rasters).confidence),
         scores=[
             (name, f"{score['accuracy']:.3f}", f"{score['mean_iou']:.3f}")
@@ -115,9 +119,9 @@ def _doubt(run: FinishedRun) -> dict[str, Any] | None:
     if not isinstance(doubt, dict):
         return None
     return {
-        "share": f"{doubt['share']:.1%}",
+        "share": f"{100 * doubt['share']:.1f} %",
         "hectares": f"{doubt['hectares']:,.2f}",
-        "by_class": [(c, f"{doubt['by_class'][c.name]:.1%}") for c in WORKING.classes],
+        "by_class": [(c, f"{100 * doubt['by_class'][c.name]:.1f} %") for c in WORKING.classes],
         "places": [
             (
                 *(p["rank"], f"{p['x']:.0f}", f"{p['y']:.0f}", f"{p['doubt']:.0f} %"),
@@ -126,7 +130,7 @@ def _doubt(run: FinishedRun) -> dict[str, Any] | None:
             for p in doubt.get("places", ())
         ],
         "by_reason": [
-            (name, f"{share:.1%}")
+            (name, f"{100 * share:.1f} %")
             for name, share in sorted(doubt["by_reason"].items(), key=lambda item: -item[1])
         ],
     }

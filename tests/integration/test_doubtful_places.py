@@ -138,7 +138,7 @@ def test_summary_report_project_and_catalogue_show_the_doubt(run: Path) -> None:
     assert told["by_class"]["impervious"] == pytest.approx(impervious, abs=1e-4)
     folder = publish_run(run).folder
     report = (folder / "report.html").read_text()
-    assert f"{told['share']:.1%} of the map" in report
+    assert f"{100 * told['share']:.1f} % of the map" in report
     assert "Doubtful ground" in report
     with ZipFile(folder / "landcover.qgz") as zipped:
         project = ET.fromstring(zipped.read("landcover.qgs"))  # noqa: S314
