@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from landcover_pnp.cli.command import Command, Request
+from landcover_pnp.cli.command import Command, Request, itself
 from landcover_pnp.cli.output import complain, say
 from landcover_pnp.errors import SettingsError
 from landcover_pnp.fetch.settings import FetchSettings
+from landcover_pnp.pipeline.settings import MapSettings
 
 
 def require_extra(command: str) -> None:
@@ -41,6 +43,45 @@ def _fetch_place(request: Request) -> Any:
     return fetch_place(request.settings, place_of(request), yes=yes, report=complain)
 
 
+def _plan_place(request: Request) -> Any:
+    require_extra("plan place")
+    from landcover_pnp.fetch.plan import area_of, plan_fetch
+    from landcover_pnp.pipeline.forecast import forecast, profile_settings, run_bytes
+
+    settings = request.settings
+    plan = plan_fetch(settings, area_of(settings, place_of(request)))
+    wanted = profile_settings(settings.profile, settings.resolution_m)
+    parts = [image.part for images in plan.images.values() for image in images]
+    finest_m = min(part.res_m for part in parts)
+    return forecast(
+        wanted,
+        request.options["runs"] or Path("runs"),
+        area_km2=plan.area.km2,
+        images=len(parts),
+        read_bytes=plan.read_bytes,
+        disk_bytes=plan.written_bytes + run_bytes(wanted, plan.area.km2, finest_m),
+        notes=plan.notes,
+    )
+
+
+def _plan_map(request: Request) -> Any:
+    from landcover_pnp.pipeline.forecast import forecast_map
+
+    return forecast_map(request.settings, request.options["runs"] or Path("runs"))
+
+
+def _show_forecast(found: Any) -> None:
+    for note in found.notes:
+        say(note)
+    several = f"{found.processes} process{'es' * (found.processes != 1)}"
+    say(f"area         {found.area_km2:,.2f} km2, {found.images} images")
+    say(f"to read      {found.read_gb:,.3f} GB")
+    say(f"on disk      {found.disk_gb:,.3f} GB")
+    say(f"to map       {found.hours:,.2f} hours with {several} of this machine")
+    speed = found.throughput
+    say(f"             {speed.seconds_per_km2:,.0f} s a km2 and process, measured {speed.measured}")
+
+
 def _show_fetched(summary: Any) -> None:
     for note in summary.notes:
         say(note)
@@ -57,6 +98,8 @@ def _show_fetched(summary: Any) -> None:
     say(f"next:    {summary.command}")
 
 
+RUNS = {"runs": "folder of finished runs, whose speed tells how long a map takes (default: runs)"}
+
 COMMANDS = {
     "fetch place": Command(
         _fetch_place,
@@ -67,5 +110,23 @@ COMMANDS = {
         {"yes": "fetch more than the limits allow"},
         show=_show_fetched,
         kind=str,
+    ),
+    "plan place": Command(
+        _plan_place,
+        FetchSettings,
+        ("[PLACE]",),
+        "Say what `fetch place` would fetch and its map would take; no pixel is fetched.",
+        {"config": "YAML file of settings for many places; the options win over it", **RUNS},
+        show=_show_forecast,
+        kind=str,
+    ),
+    "plan map": Command(
+        _plan_map,
+        MapSettings,
+        ("CONFIG",),
+        "Say what the map of a configuration would take.",
+        RUNS,
+        show=_show_forecast,
+        config=itself,
     ),
 }

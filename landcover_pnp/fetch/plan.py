@@ -149,7 +149,7 @@ def require_limit(plan: FetchPlan, settings: FetchSettings) -> None:
             found=f"{plan.area.name}: {km2:,.0f} km2, about {gb:,.1f} GB to read and "
             f"{plan.written_bytes / 1e9:,.1f} GB on disk",
             expected=f"at most {limits.most_km2:g} km2 and {limits.most_gb:g} GB without a word",
-            fix="add --yes if it is meant",
+            fix="add --yes if it is meant; `landcover plan place` says what its map takes",
         )
 
 
