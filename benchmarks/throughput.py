@@ -73,19 +73,20 @@ def in_version(checkout: Path, config: Path, run: Path, words: Sequence[str]) ->
 
 def drawn(side: int, folder: Path) -> Path:
     """A city of `side` m as a configuration of plain files with truth."""
-    import dataclasses
-
     from city_memory import city_of, repeated
-
-    from landcover_pnp.config import plain
-    from landcover_pnp.scenes.settings import SceneSettings, TruthFile
 
     files = city_of(side, folder)
     labels = next(folder.rglob("*h_highres_labels.tif"))
     truth = repeated(labels, side, folder / "truth.tif")
-    files = dataclasses.replace(files, truth=TruthFile(truth))
+    layers = {"roads": files.roads, "buildings": files.buildings}
+    rasters = {
+        "image": str(files.image),
+        "nlcd": str(files.nlcd),
+        **{name: {"path": str(layer.path)} for name, layer in layers.items() if layer},
+        "truth": {"path": str(truth)},
+    }  # no more than every version knows
     config = folder / "city.json"  # JSON is YAML
-    config.write_text(json.dumps({"scene": plain(SceneSettings(rasters=files))}))
+    config.write_text(json.dumps({"scene": {"rasters": rasters}}))
     return config
 
 

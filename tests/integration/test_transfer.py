@@ -124,7 +124,8 @@ def test_pixels_without_image_teach_nothing(tmp_path: Path) -> None:
 
 
 def test_an_ablation_of_tones_has_no_teacher_that_counts_them(tmp_path: Path) -> None:
-    plan = settings(tmp_path, methods=["student_no_indices"], inference=InferenceSettings())
+    denoise = InferenceSettings("denoise")
+    plan = settings(tmp_path, methods=["student_no_indices"], inference=denoise)
     with pytest.raises(SettingsError, match="uses spectral indices"):
         run_transfer(plan, tmp_path / "run")
 
