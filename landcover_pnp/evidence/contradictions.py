@@ -32,6 +32,7 @@ WEIGHTS = {
     "new look": 0.6,
     "matrix": 0.5,
     "engine and student": 0.5,
+    "labels and map": 1.0,
 }
 """How much doubt a full contradiction of each kind is, 0..1."""
 
@@ -89,6 +90,21 @@ def anchor_conflicts(
         by_image = np.maximum(by_image, certain * conflict(anchor, looks, shares))
         by_map = np.maximum(by_map, certain * (1 - p[WORKING.index(name)]))
     return by_image, by_map
+
+
+def label_conflict(labels: NDArray[np.integer], p: Floats) -> Floats:
+    """How far a user's own labels contradict the map.
+
+    Args:
+        labels: (y, x) working classes, 0 = none.
+        p: (class, y, x) probabilities of the map.
+
+    Returns:
+        (y, x) float32 in 0..1: what the map leaves to other classes, 0 without a label.
+    """
+    chosen = np.maximum(labels.astype(np.intp) - 1, 0)
+    given = np.take_along_axis(p, chosen[None], axis=0)[0]
+    return np.asarray(np.where(labels == NO_DATA, 0, np.clip(1 - given, 0, 1)), np.float32)
 
 
 def matrix_conflict(

@@ -19,6 +19,7 @@ from landcover_pnp.evidence.contradictions import (
     anchor_conflicts,
     combined,
     conflict,
+    label_conflict,
     matrix_conflict,
     percent,
     strongest,
@@ -161,6 +162,9 @@ def _doubt(
         "new look": new,
         "matrix": matrix_conflict(scene.nlcd(box), NLCD.codes, sources.matrix, DEFINITIONS),
     }
+    labels = scene.labels(box)
+    if labels is not None:
+        found["labels and map"] = label_conflict(labels, p)
     if sources.student:
         found["engine and student"] = np.clip(1 - np.minimum(p, engine).sum(axis=0), 0, 1)
     return percent(combined(found), valid), np.where(valid, strongest(found), np.uint8(0))

@@ -14,6 +14,7 @@ from landcover_pnp.evidence.contradictions import (
     anchor_conflicts,
     combined,
     conflict,
+    label_conflict,
     matrix_conflict,
     percent,
     strongest,
@@ -99,6 +100,18 @@ def test_objects_contradict_what_they_are_not(layer: str) -> None:
         found = anchor_conflicts(coverage, looks, p, UNIFORM)
         assert [part.min() for part in found] == list(expected)
         assert [part.max() for part in found] == list(expected)
+
+
+@given(RAW, arrays(np.uint8, SHAPE, elements=st.integers(0, CLASS_COUNT)))
+def test_a_user_s_labels_contradict_a_map_of_other_classes(
+    raw: np.ndarray, labels: np.ndarray
+) -> None:
+    p = normalise(raw)
+    found = label_conflict(labels, p)
+    for y, x in np.ndindex(SHAPE):
+        code = labels[y, x]
+        expected = 1 - p[code - 1, y, x] if code else 0
+        assert found[y, x] == pytest.approx(expected, abs=1e-6)
 
 
 def test_matrices_contradict_each_other_by_the_rows_that_differ() -> None:
