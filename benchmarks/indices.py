@@ -1,0 +1,117 @@
+"""What a scene tells about its spectral indices, and what they are worth there.
+
+The scenes of benchmarks/choosing_scenes.py that have layers, those with near infrared also without.
+Columns: the borders of vegetation (NDVI, or greenness without near infrared), of redness and of
+brightness, `-` where the index does not count; accuracy / mean IoU of `evidence` on the working
+grid, p(class | NLCD) by the definitions and refined, as it is and weighed by each index and by all.
+
+Usage: python benchmarks/indices.py [SCENE ...]
+"""
+
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from choosing_scenes import truth_scenes
+from numpy.typing import NDArray
+from words import parser
+
+from landcover_pnp.evaluation.scores import score
+from landcover_pnp.evidence.clusters import responsibilities, sample_centres
+from landcover_pnp.evidence.index_borders import Border, IndexBorders, class_given_image
+from landcover_pnp.evidence.matrix_sources import refine_for_scene
+from landcover_pnp.evidence.scene_borders import scene_borders
+from landcover_pnp.evidence.settings import ClusterSettings, RefinementSettings, WeakLabelSettings
+from landcover_pnp.evidence.weak_labels import DEFINITIONS, weak_labels
+from landcover_pnp.inference.engine import infer
+from landcover_pnp.inference.engines.evidence import EvidenceSettings
+from landcover_pnp.inference.observations import Observations
+from landcover_pnp.inference.settings import InferenceSettings
+from landcover_pnp.scenes.preparation import prepare_scene
+from landcover_pnp.scenes.rasters import plan_scene
+from landcover_pnp.scenes.scene import Scene
+
+INDICES = ("vegetation", "redness", "brightness")
+
+
+def scenes(folder: Path) -> Iterator[tuple[str, Scene]]:
+    """The scenes by name, those with near infrared also without."""
+    for name, truth in truth_scenes(folder).items():
+        if truth.files is None or truth.files.rasters is None:
+            continue
+        files, side_m = truth.files.rasters, truth.files.resolution_m
+        scene = prepare_scene(plan_scene(files, side_m), folder / "scenes" / name)
+        yield name, scene
+        if "nir" in scene.bands:
+            files = replace(files, bands=["red", "green", "blue", "other"])
+            name += ", RGB"
+            yield name, prepare_scene(plan_scene(files, side_m), folder / "scenes" / name)
+
+
+def observed(scene: Scene) -> Observations:
+    """What `evidence` is given, without indices."""
+    box, settings = scene.extent, ClusterSettings()
+    valid = scene.valid(box)
+    matrix = refine_for_scene(scene, DEFINITIONS, RefinementSettings()).matrix
+    layers = [scene.coverage(name, box) for name in ("roads", "buildings", "water")]
+    weak = weak_labels(
+        scene.nlcd(box), matrix, *layers, valid, WeakLabelSettings(), scene.resolution_m
+    )
+    centres = sample_centres(scene.sample(settings.sample_px, 0), settings, 0)
+    clusters = responsibilities(scene.image(box), valid, centres, settings, 0)
+    return Observations(clusters, weak.probabilities, valid, (0, 0))
+
+
+def scored(known: Observations, truth: NDArray[np.uint8]) -> str:
+    """Accuracy / mean IoU of `evidence`, weighed by the indices that are known."""
+    own = EvidenceSettings(spectral_indices=True, smooth_px=0)
+    settings = InferenceSettings("evidence", options={"evidence": own})
+    p = infer(known, settings, None, seed=0)
+    s = score(np.where(known.valid, p.argmax(axis=0) + 1, 0), truth, "five_classes")
+    return f"{s.accuracy:.3f} / {s.mean_iou:.3f}"
+
+
+def shown(border: Border | None) -> str:
+    """A border as the table has it."""
+    return "-" if border is None else f"{border.middle:+.3f} +- {border.slope:.3f}"
+
+
+def row(name: str, scene: Scene) -> str:
+    """A row of the table."""
+    borders, known, truth = scene_borders([scene]), observed(scene), scene.truth(scene.extent)
+    assert truth is not None  # noqa: S101
+    image = scene.image(scene.extent)
+    alone = {
+        index: replace(borders, **{i: None for i in INDICES if i != index})
+        for index in INDICES
+        if getattr(borders, index) is not None
+    }
+
+    def cell(some: IndexBorders | None) -> str:
+        if some is None:
+            return "-"
+        return scored(replace(known, spectral_indices=class_given_image(image, some)), truth)
+
+    cells = [shown(getattr(borders, index)) for index in INDICES]
+    cells += [scored(known, truth), *(cell(alone.get(i)) for i in INDICES), cell(borders)]
+    return f"| {name} | " + " | ".join(cells) + " |"
+
+
+def main(wanted: Iterable[str]) -> None:
+    """Prints the table."""
+    warnings.simplefilter("ignore")
+    print("| scene | vegetation | redness | brightness | `evidence` | V | R | B | all |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
+    with TemporaryDirectory() as folder:
+        for name, scene in scenes(Path(folder)):
+            if not wanted or name in wanted:
+                print(row(name, scene), flush=True)
+
+
+if __name__ == "__main__":
+    words = parser(__doc__)
+    words.add_argument("scene", nargs="*")
+    main(words.parse_args().scene)
