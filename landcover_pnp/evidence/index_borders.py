@@ -44,6 +44,9 @@ _TEMPER = 0.5
 """Share of a likelihood ratio that counts: a pixel is not independent of its neighbours, and many
 lie between two kinds of ground."""
 
+_SURELY = 2.0
+"""Slopes above the border from which vegetation is all but certain, where no forest shows trees."""
+
 _FEWEST_PX = 100
 _FEWEST_ANCHORS = 30
 _FIT_PX = 50_000
@@ -167,7 +170,8 @@ def find_borders(
     bare = np.ones_like(roads) if vegetation is None else ~lush
     brightness = _beyond(bright[lush & forest], _LIKE_TREES)
     if brightness is None and vegetation is not None:
-        brightness, _ = _between(bright[lush], bright[:0], bright[:0])
+        surely = green >= vegetation.middle + _SURELY * vegetation.slope
+        brightness, _ = _between(bright[surely & ~roads & ~roofs], bright[:0], bright[:0])
     if brightness is None:
         notes.append("brightness does not tell grass from trees: no NLCD forest shows how dark")
     grey, barren = red[bare & paved], red[bare & (ground == Ground.BARREN)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from landcover_pnp.config import load_settings
@@ -13,7 +12,7 @@ from landcover_pnp.scenes.fine_image import FineImage
 from landcover_pnp.scenes.inputs import image_hashes, name_inputs
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.storage.hashes import HashBook
-from landcover_pnp.storage.records import Record, changed, ingredients
+from landcover_pnp.storage.records import changed, ingredients
 from landcover_pnp.storage.run_folder import RunFolder
 from landcover_pnp.student.mapped_scene import MappedScene
 
@@ -32,12 +31,8 @@ def open_mapped_scene(run: Path) -> MappedScene:
             fix="map the scene first, or correct the path",
         )
     settings = load_settings(MapSettings, paths.settings)
-    record = Record.read(paths.mosaic_record)
-    made_by = record.ingredients.get("inference.engine") if record else None
-    engine = str(made_by or settings.inference.engine_or_default)  # of null, the run has chosen
     scene = Scene.open(paths.scene)
-    fine = FineImage.of(scene_files(settings.scene), scene)
-    return MappedScene(run, scene, fine, replace(settings.inference, engine=engine).uses_indices)
+    return MappedScene(run, scene, FineImage.of(scene_files(settings.scene), scene))
 
 
 def require_same_imagery(run: Path) -> None:

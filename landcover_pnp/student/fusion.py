@@ -39,24 +39,15 @@ def weak_evidence(
     Returns:
         (class, fine y, fine x) float32, sums to 1, or 0 without data.
     """
-    return weighted_by_indices(
-        mapped_scene, mapped_scene.probabilities("weak_labels", box), image, borders
-    )
+    p = mapped_scene.upsampled(mapped_scene.probabilities("weak_labels", box))
+    if borders is None:
+        return p
+    return normalise(p * class_given_image(box_mean(image, mapped_scene.fine.factor), borders))
 
 
 def mapped_water(mapped_scene: MappedScene, box: Box, teacher: str) -> Floats:
     """p(water) of a run's map at the image's resolution: (fine y, fine x) float32."""
     return mapped_scene.upsampled(mapped_scene.probabilities(teacher, box)[_WATER])
-
-
-def weighted_by_indices(
-    mapped_scene: MappedScene, p: Floats, image: Floats, borders: IndexBorders | None
-) -> Floats:
-    """(class, y, x) probabilities of a window, upsampled and weighted by spectral indices."""
-    p = mapped_scene.upsampled(p)
-    if borders is None:
-        return p
-    return normalise(p * class_given_image(box_mean(image, mapped_scene.fine.factor), borders))
 
 
 def fuse(p: Floats, weak: Floats, share: Floats, water: Floats) -> Floats:

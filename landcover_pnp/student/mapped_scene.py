@@ -41,13 +41,11 @@ class MappedScene:
         run: The run folder.
         scene: Its prepared scene.
         fine: The scene's image at its own resolution.
-        uses_indices: Whether the run's map has what spectral indices say in it.
     """
 
     run: Path
     scene: Scene
     fine: FineImage
-    uses_indices: bool
 
     def windows(self) -> list[Box]:
         """Windows of ``WINDOW_PX`` that hold data and partition the scene, in row-major order."""

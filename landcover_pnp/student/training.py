@@ -6,7 +6,8 @@ the weak labels again,
 
     q(l | x) = p(l | image, x) weak(l | x) / p(l),
 
-see ``fusion``. No truth is used.
+see ``fusion``. Spectral indices count there alone: what a teacher's map has learned from them would
+count twice. No truth is used.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ from landcover_pnp.student.fusion import (
     fuse,
     mapped_water,
     weak_evidence,
-    weighted_by_indices,
 )
 from landcover_pnp.student.image_models import Forest, ImageModel, TrainingWindow
 from landcover_pnp.student.mapped_scene import MappedScene, Predict, chosen_places
@@ -152,10 +152,7 @@ def train(
         borders = scene_borders(mapped_scene.scene for mapped_scene in mapped_scenes)
     weak = [weak_evidence(s, b, x, borders) for (s, b), x in zip(chosen, images, strict=True)]
     water = [mapped_water(mapped_scene, box, settings.teacher) for mapped_scene, box in chosen]
-    current = [
-        _training_window(mapped_scene, box, image, settings.teacher, borders)
-        for (mapped_scene, box), image in zip(chosen, images, strict=True)
-    ]
+    current = [mapped_scene.probabilities(settings.teacher, box) for mapped_scene, box in chosen]
     rounds: list[Round] = []
     for number in range(settings.rounds):
         model.fit(
@@ -180,16 +177,6 @@ def train(
             break
     image = image_kind(mapped_scenes)
     return Student(image, kept, kept_share, borders, settings.teacher, tuple(rounds))
-
-
-def _training_window(
-    mapped_scene: MappedScene, box: Box, image: Floats, teacher: str, borders: IndexBorders | None
-) -> Floats:
-    """What the first round learns of a window: the teacher's map, weighted by indices once."""
-    p = mapped_scene.probabilities(teacher, box)
-    if teacher == "map" and mapped_scene.uses_indices:
-        return p
-    return mapped_scene.pooled(weighted_by_indices(mapped_scene, p, image, borders))
 
 
 def confidence_weight(q: Floats) -> Floats:

@@ -15,7 +15,6 @@ from landcover_pnp.config import load_settings
 from landcover_pnp.errors import PriorError, RequestError
 from landcover_pnp.inference.choice import SERVES
 from landcover_pnp.inference.settings import InferenceSettings
-from landcover_pnp.pipeline.mapped_scenes import open_mapped_scene
 from landcover_pnp.pipeline.plan import plan_map
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.pipeline.transfer.cities import require_sensible
@@ -140,7 +139,6 @@ def test_an_engine_that_was_not_named_is_recorded_by_its_name(
     assert json.loads((run / "settings.json").read_text())["inference"]["engine"] is None
     record = json.loads((run / "probabilities" / "record.json").read_text())
     assert record["ingredients"]["inference.engine"] == "evidence"
-    assert not open_mapped_scene(run).uses_indices
     assert main(["report", str(run)]) == 0
     assert "engine evidence" in (run / "report.html").read_text()
     # named or not, the engine that a map was made by is the same
@@ -151,7 +149,6 @@ def test_an_engine_that_was_not_named_is_recorded_by_its_name(
     assert main([*words, "--inference.engine", "denoise"]) == 0
     assert "inference.engine" in capsys.readouterr().out
     assert json.loads((run / "summary.json").read_text())["engine"] == "denoise"
-    assert open_mapped_scene(run).uses_indices
 
 
 def tiny_prior(folder: Path, resolution_m: float) -> Path:

@@ -55,7 +55,7 @@ def test_the_student_learns_from_its_teacher_and_not_from_truth(
     without_truth: MappedScene, teacher: str
 ) -> None:
     model = Listener()
-    settings = StudentSettings(teacher=teacher, rounds=2, settled=0, spectral_indices=False)  # type: ignore[arg-type]
+    settings = StudentSettings(teacher=teacher, rounds=2, settled=0)  # type: ignore[arg-type]
     train([without_truth], model, settings)  # type: ignore[arg-type]
     [window] = model.lessons[0]
     taught = without_truth.probabilities(teacher, without_truth.scene.extent)
