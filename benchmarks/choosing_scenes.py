@@ -105,7 +105,7 @@ def _real(folder: Path) -> Iterator[TruthScene]:
     objects = partial(LayerFile, oem / "roads_buildings.tif")
     files = RasterFiles(
         image=oem / "image.tif",
-        nlcd=oem / "nlcd_from_labels.tif",
+        coarse=oem / "nlcd_from_labels.tif",
         roads=objects([11]),
         buildings=objects([2]),
         truth=TruthFile(oem / "labels.tif"),
@@ -120,7 +120,7 @@ def _window(city: Path) -> RasterFiles:
     objects = partial(LayerFile, city / "osm.tif")
     return RasterFiles(
         image=city / "naip.tif",
-        nlcd=city / "nlcd.tif",
+        coarse=city / "nlcd.tif",
         roads=objects([11]),
         buildings=objects([2]),
         water=objects([1, 12]),
@@ -136,7 +136,7 @@ def _quad(folder: Path) -> RasterFiles:
             _write(truth, _CHESAPEAKE[lc.read()], lc.transform)
     return RasterFiles(
         image=source / f"{_QUAD}_naip-new.tif",
-        nlcd=source / f"{_QUAD}_nlcd.tif",
+        coarse=source / f"{_QUAD}_nlcd.tif",
         buildings=LayerFile(source / f"{_QUAD}_buildings.tif"),
         truth=TruthFile(truth),
     )
@@ -154,7 +154,7 @@ def _patches(folder: Path) -> RasterFiles:
         _write(paths[name], _CHESAPEAKE[mosaic] if layer == "lc" else mosaic, somewhere)
     return RasterFiles(
         image=paths["image"],
-        nlcd=paths["nlcd"],
+        coarse=paths["nlcd"],
         buildings=LayerFile(paths["buildings"]),
         truth=TruthFile(paths["truth"]),
         black_is_no_data=True,

@@ -85,7 +85,7 @@ def city_of(side: int, folder: Path) -> RasterFiles:
     with small_cache():
         return RasterFiles(
             repeated(files.image, side, folder / "image.tif"),
-            repeated(files.nlcd, side, folder / "nlcd.tif"),
+            repeated(files.coarse, side, folder / "nlcd.tif"),
             **{
                 name: LayerFile(repeated(getattr(files, name).path, side, folder / f"{name}.tif"))
                 for name in ("roads", "buildings")

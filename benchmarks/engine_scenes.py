@@ -19,10 +19,10 @@ from scipy.optimize import nnls
 from landcover_pnp.config import load_settings
 from landcover_pnp.evidence.clusters import responsibilities, sample_centres
 from landcover_pnp.evidence.index_borders import Ground, class_given_image, find_borders
-from landcover_pnp.evidence.matrix_sources import matrix_from_source
+from landcover_pnp.evidence.matrix_sources import matrices_from_source
 from landcover_pnp.evidence.scene_borders import scene_borders
+from landcover_pnp.evidence.scene_labels import labels_of
 from landcover_pnp.evidence.settings import ClusterSettings, WeakLabelSettings
-from landcover_pnp.evidence.weak_labels import weak_labels
 from landcover_pnp.inference.observations import Observations
 from landcover_pnp.legend import ENVIROATLAS, WORKING, to_working
 from landcover_pnp.pipeline.settings import MapSettings
@@ -94,9 +94,8 @@ def _case(scene_settings: SceneSettings, folder: Path) -> Case:
     box, options = scene.extent, WeakLabelSettings()
     valid, truth = scene.valid(box), scene.truth(box)
     assert truth is not None  # noqa: S101
-    layers = (scene.coverage(name, box) for name in ("roads", "buildings", "water"))
-    matrix = matrix_from_source(options, scene, {}, folder)
-    weak = weak_labels(scene.nlcd(box), matrix, *layers, valid, options, PIXEL_M).probabilities
+    matrices = matrices_from_source(options, scene, {}, folder)
+    weak = labels_of(scene, box, matrices, options).probabilities
     image = scene.image(box)
     indices = class_given_image(image, scene_borders([scene]))
     return Case(Observations(_clusters(image, valid), weak, valid, (0, 0), indices), truth)

@@ -26,13 +26,9 @@ from landcover_pnp.evidence.anchors import GroundRows
 from landcover_pnp.evidence.city_mix import CityMix
 from landcover_pnp.evidence.clusters import responsibilities, sample_centres
 from landcover_pnp.evidence.matrix_sources import refine_for_scene
+from landcover_pnp.evidence.scene_labels import labels_of
 from landcover_pnp.evidence.settings import ClusterSettings, RefinementSettings, WeakLabelSettings
-from landcover_pnp.evidence.weak_labels import (
-    DEFINITIONS,
-    class_given_nlcd,
-    cooccurrence,
-    weak_labels,
-)
+from landcover_pnp.evidence.weak_labels import class_given_code, cooccurrence
 from landcover_pnp.inference.engines.evidence import EvidenceSettings, evidence_map
 from landcover_pnp.scenes.enviroatlas import scene_files
 from landcover_pnp.scenes.preparation import prepare_scene
@@ -41,7 +37,8 @@ from landcover_pnp.scenes.scene import Scene
 
 Matrix = NDArray[np.float64]
 OTHERS = ("humid_east 53", "desert 83")
-GROUND = GroundRows.of(CoarseLegend.load("nlcd").roles)
+NLCD = CoarseLegend.load("nlcd")
+GROUND = GroundRows.of(NLCD.roles)
 
 
 def scenes(folder: Path) -> dict[str, Scene]:
@@ -57,7 +54,8 @@ def scenes(folder: Path) -> dict[str, Scene]:
 def counts_of(scene: Scene) -> Matrix:
     """(nlcd class, class) pixels of a scene's truth."""
     box = scene.extent
-    return cooccurrence(scene.nlcd(box), np.where(scene.valid(box), scene.truth(box), 0))
+    known = np.where(scene.valid(box), scene.truth(box), 0)
+    return cooccurrence(scene.coarse(box)[0], known, NLCD)
 
 
 def true_mix(scene: Scene) -> CityMix:
@@ -70,9 +68,8 @@ def true_mix(scene: Scene) -> CityMix:
 def evidence_scores(scene: Scene, matrix: Matrix) -> Scores:
     """Scores of the engine `evidence` with a matrix."""
     box, settings = scene.extent, ClusterSettings()
-    valid, side_m = scene.valid(box), scene.resolution_m
-    layers = [scene.coverage(name, box) for name in ("roads", "buildings", "water")]
-    weak = weak_labels(scene.nlcd(box), matrix, *layers, valid, WeakLabelSettings(), side_m)
+    valid = scene.valid(box)
+    weak = labels_of(scene, box, [matrix], WeakLabelSettings())
     centres = sample_centres(scene.sample(settings.sample_px, 0), settings, 0)
     clusters = responsibilities(scene.image(box), valid, centres, settings, 0)
     p = evidence_map(clusters, weak.probabilities, valid, EvidenceSettings())
@@ -101,9 +98,9 @@ def main(wanted: Iterable[str], others: bool, s: RefinementSettings) -> None:
     print("|---|---|---:|---:|---:|---:|---:|---:|---:|")
     with TemporaryDirectory() as folder:
         found = scenes(Path(folder))
-        matrices = {"definitions": DEFINITIONS}
+        matrices = {"definitions": NLCD.definitions}
         if others:
-            matrices |= {name: class_given_nlcd(counts_of(found[name])) for name in OTHERS}
+            matrices |= {name: class_given_code(counts_of(found[name]), NLCD) for name in OTHERS}
         for name, scene in found.items():
             for given, matrix in matrices.items():
                 if name in (wanted or found) and name != given:

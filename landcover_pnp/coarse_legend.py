@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from landcover_pnp.config import load_settings, require_positive, require_within
-from landcover_pnp.errors import LegendError, SettingsError, nearest
+from landcover_pnp.errors import SettingsError, nearest
 from landcover_pnp.legend import CLASS_COUNT, NO_DATA, WORKING, LandClass, Legend
 
 CoarseName = Literal["nlcd", "worldcover", "esri", "dynamic_world", "corine", "ccap"]
@@ -40,8 +41,26 @@ MOST_CLASSES = 255
 LARGEST_CODE = 65535
 """Largest code: rasters of classes have up to 16 bits."""
 
+CoarseValues = Literal["codes", "indices"]
+"""How a raster stores its classes, in the words of ``scene.rasters.coarse_values``."""
+
+_KERNEL = 3.3
+"""Width of a blur's kernel, in its standard deviations."""
+
 _EXACT = 1e-6
 """By how much a sum of shares may differ from 1, for shares with six decimals."""
+
+
+class Blur(NamedTuple):
+    """A Gaussian blur.
+
+    Attributes:
+        sigma_m: Its standard deviation, metres.
+        kernel_m: Width of its kernel, metres.
+    """
+
+    sigma_m: float
+    kernel_m: float
 
 
 @dataclass(frozen=True)
@@ -99,8 +118,9 @@ class CoarseLegend:
     """The legend of a coarse land-cover map, read from a YAML file.
 
     Attributes:
-        name: Short name, named in messages.
-        title: Name of the product in full.
+        name: Short name, as in configurations.
+        title: Name of the map in messages.
+        product: Name of the product in full.
         source: Where the legend's texts stand, an address or a citation.
         classes: The classes; those of rasters that hold indices are counted 1, 2, ... in this
             order.
@@ -108,16 +128,20 @@ class CoarseLegend:
         blur_m: Standard deviation of the Gaussian by which its classes are blurred, metres: an
             edge lies somewhere within a pixel. Null is the side of a pixel.
         kernel_m: Width of that blur's kernel, metres; null is 3.3 times the blur.
+        indices: Whether rasters may hold the numbers 1, 2, ... of the classes in this order
+            instead of their codes.
         doubt: A text is no measurement: this share of every row is spread evenly.
     """
 
     name: str
     title: str
+    product: str
     source: str
     classes: list[CoarseClass]
     resolution_m: float
     blur_m: float | None = None
     kernel_m: float | None = None
+    indices: bool = False
     doubt: float = 0.05
 
     def __post_init__(self) -> None:
@@ -159,6 +183,11 @@ class CoarseLegend:
         return NO_DATA in self.codes
 
     @property
+    def blur(self) -> Blur:
+        """By how much its classes are blurred."""
+        return blur_of(self.resolution_m, self.blur_m, self.kernel_m)
+
+    @property
     def definitions(self) -> NDArray[np.float64]:
         """p(class | code) by the legend's own texts: (code class, class), rows sum to 1."""
         texts = np.array([c.shares for c in self.classes])
@@ -184,26 +213,44 @@ class CoarseLegend:
                 class.
 
         Raises:
-            LegendError: If there is neither a legend nor a file of this name; names the nearest.
-            SettingsError: If the file is no YAML, a key is unknown or missing, or a value is wrong;
-                says in which line.
+            SettingsError: If there is neither a legend nor a file of this name, the nearest is
+                named; if the file is no YAML, or a key or value is wrong, which is said with the
+                line.
         """
         if str(which) in COARSE_NAMES:
             return _loaded(SHIPPED / f"{which}.yaml")
         path = Path(which)
         if not path.exists():
-            raise LegendError(
+            raise SettingsError(
                 found=f"no legend {path.name!r} of coarse maps, and no file {path}",
                 expected="one of " + ", ".join(COARSE_NAMES) + ", or a YAML file",
                 fix=nearest(path.name.lower(), COARSE_NAMES),
             )
-        return load_settings(cls, path)
+        try:
+            return load_settings(cls, path)
+        except SettingsError as error:
+            fix = error.fix if "configs/" not in error.fix else "compare with docs/legends.md"
+            raise SettingsError(error.found, error.expected, fix) from error
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> CoarseLegend:
+        """A legend of its values as JSON, as ``plain`` gives them."""
+        classes = [CoarseClass(**given) for given in values["classes"]]
+        return cls(**{**values, "classes": classes})
 
 
 @cache
 def _loaded(path: Path) -> CoarseLegend:
     """A legend of the package, which stays the same."""
     return load_settings(CoarseLegend, path)
+
+
+def blur_of(
+    resolution_m: float, blur_m: float | None = None, kernel_m: float | None = None
+) -> Blur:
+    """The blur of a map of some resolution, where it is not told otherwise."""
+    sigma_m = resolution_m if blur_m is None else blur_m
+    return Blur(sigma_m, _KERNEL * sigma_m if kernel_m is None else kernel_m)
 
 
 def _is_one(total: float) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -174,37 +173,9 @@ ENVIROATLAS = Legend(
 )
 """US EPA EnviroAtlas one-metre land cover of communities; with 0 unclassified, 11 values."""
 
-NLCD = Legend(
-    "nlcd",
-    (
-        LandClass(11, "open water", (70, 107, 159)),
-        LandClass(12, "perennial ice and snow", (209, 222, 248)),
-        LandClass(21, "developed, open space", (222, 197, 197)),
-        LandClass(22, "developed, low intensity", (217, 146, 130)),
-        LandClass(23, "developed, medium intensity", (235, 0, 0)),
-        LandClass(24, "developed, high intensity", (171, 0, 0)),
-        LandClass(31, "barren land", (179, 172, 159)),
-        LandClass(41, "deciduous forest", (104, 171, 95)),
-        LandClass(42, "evergreen forest", (28, 95, 44)),
-        LandClass(43, "mixed forest", (181, 197, 143)),
-        LandClass(52, "shrub and scrub", (204, 184, 121)),
-        LandClass(71, "grassland and herbaceous", (223, 223, 194)),
-        LandClass(81, "pasture and hay", (220, 217, 57)),
-        LandClass(82, "cultivated crops", (171, 108, 40)),
-        LandClass(90, "woody wetlands", (184, 217, 235)),
-        LandClass(95, "emergent herbaceous wetlands", (108, 159, 184)),
-    ),
-)
-"""US National Land Cover Database, 30 m."""
-
-NLCD_INDEX = Legend(
-    "nlcd_index",
-    tuple(LandClass(i, c.name, c.colour) for i, c in enumerate(NLCD.classes, start=1)),
-)
-"""NLCD as the EnviroAtlas data set stores it: index 0..16 into [0, 11, 12, 21, ...]."""
-
-LEGENDS: dict[str, Legend] = {x.name: x for x in (WORKING, ENVIROATLAS, NLCD, NLCD_INDEX)}
-"""The legends a configuration can name."""
+LEGENDS: dict[str, Legend] = {x.name: x for x in (WORKING, ENVIROATLAS)}
+"""The legends of truth that a configuration can name; for those of coarse maps see
+``coarse_legend``."""
 
 _TO_WORKING: dict[str, dict[int, int]] = {
     "working": {code: code for code in WORKING.codes},
@@ -264,64 +235,3 @@ def remap(
         lookup[old] = new
     translated: NDArray[np.uint8] = lookup[labels]
     return translated
-
-
-NlcdValues = Literal["codes", "indices"]
-"""How an NLCD layer is stored, in the words of ``scene.rasters.nlcd_values``."""
-
-
-def nlcd_legend(counts: Mapping[int, int], where: str, values: NlcdValues | None = None) -> Legend:
-    """Tells whether an NLCD layer holds codes or the EnviroAtlas data set's indices 0..16.
-
-    Only codes are above 16, and of the numbers up to 16 only 11 and 12 are codes. A layer with
-    nothing but these two fits both: open water and ice, or shrub and grassland. It is not
-    guessed.
-
-    Args:
-        counts: Pixel count by value, of the whole layer: a window alone may mislead.
-        where: File or layer named in messages.
-        values: What the user says that they are; None for what they can only be.
-
-    Returns:
-        ``NLCD`` or ``NLCD_INDEX``; ``NLCD`` where there is no value at all.
-
-    Raises:
-        LegendError: If the values fit both readings, neither, or not the one that is named;
-            lists them with their counts.
-    """
-    named = {"codes": NLCD, "indices": NLCD_INDEX}
-    found = {value: count for value, count in counts.items() if value != NO_DATA}
-    if values is not None:
-        named[values].require_known(counts, f"{where} (NLCD, scene.rasters.nlcd_values: {values})")
-        return named[values]
-    fitting = [legend for legend in named.values() if found.keys() <= set(legend.codes)]
-    if len(fitting) == 1:
-        return fitting[0]
-    if not found:
-        return NLCD
-    raise LegendError(
-        found=f"{where} (NLCD) holds {listed_counts(found)}, which are "
-        + ("both codes and indices" if fitting else "neither all codes nor all indices"),
-        expected="NLCD codes 11, 12, 21 to 95, or the EnviroAtlas data set's indices 1 to 16",
-        fix="say which by scene.rasters.nlcd_values: codes or indices"
-        if fitting
-        else "declare a value that means no data, for example with gdal_edit.py -a_nodata 250; or "
-        "name the file that NLCD is in",
-    )
-
-
-def to_nlcd_codes(values: NDArray[np.integer], legend: Legend) -> NDArray[np.uint8]:
-    """NLCD codes of values read as codes or indices.
-
-    Args:
-        values: (y, x) integers in ``legend``.
-        legend: ``NLCD`` or ``NLCD_INDEX``, see ``nlcd_legend``.
-
-    Returns:
-        (y, x) uint8 NLCD codes, 0 = no data.
-
-    Raises:
-        LegendError: On a value that the legend does not have.
-    """
-    table = dict(zip(legend.codes, NLCD.codes, strict=True))
-    return remap(values, legend, table, "NLCD")

@@ -1,6 +1,7 @@
 """Pixels of cities whose mix is known, for tests of what is estimated of it."""
 
 import numpy as np
+from inputs import DEFINITIONS, NLCD
 
 from landcover_pnp.coarse_legend import CoarseLegend
 from landcover_pnp.evidence.anchors import (
@@ -12,8 +13,6 @@ from landcover_pnp.evidence.anchors import (
     GroundRows,
 )
 from landcover_pnp.evidence.spectral_indices import index_values
-from landcover_pnp.evidence.weak_labels import DEFINITIONS
-from landcover_pnp.legend import NLCD
 
 ROLES = CoarseLegend.load("nlcd").roles
 GROUND = GroundRows.of(ROLES)

@@ -8,6 +8,13 @@ import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 
+from landcover_pnp.coarse_legend import CoarseLegend
+from landcover_pnp.scenes.scene import Scene
+
+NLCD = CoarseLegend.load("nlcd")
+DEFINITIONS = NLCD.definitions
+"""p(class | code) of NLCD by its texts: (code class, class)."""
+
 UTM = "EPSG:26917"
 ORIGIN = (586_000.0, 4_476_000.0)
 """Upper left corner, in Pittsburgh."""
@@ -39,6 +46,17 @@ def write_tif(
     ) as target:
         target.write(pixels)
     return path
+
+
+def codes_of(scene: Scene) -> NDArray[np.integer]:
+    """(y, x) codes of the first coarse map of a whole scene, 0 = no data."""
+    codes = np.array([0, *scene.legends[0].codes])
+    return codes[scene.coarse(scene.extent)[0]]
+
+
+def numbered(nlcd: NDArray[np.integer]) -> NDArray[np.uint8]:
+    """(y, x) numbers of the classes of NLCD codes, as scenes have them; 0 = no data."""
+    return np.searchsorted([0, *NLCD.codes], nlcd).astype(np.uint8)
 
 
 def colours(bands: int = 3, size: int = 240, dtype: str = "uint8", seed: int = 0) -> NDArray[Any]:

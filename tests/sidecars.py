@@ -43,7 +43,7 @@ def standard(folder: Path, **other: object) -> RasterFiles:
     """The standard scene: an image and NLCD."""
     write_tif(folder / "image.tif", colours(size=SIZE))
     write_tif(folder / "nlcd.tif", two_halves(41, 24, SIZE))
-    return RasterFiles(**{"image": folder / "image.tif", "nlcd": folder / "nlcd.tif", **other})
+    return RasterFiles(**{"image": folder / "image.tif", "coarse": folder / "nlcd.tif", **other})
 
 
 def bare(path: Path, pixels: NDArray[np.uint8], driver: str = "GTiff") -> Path:
@@ -139,7 +139,7 @@ def placed(layer: str, suffix: str, driver: str = "GTiff") -> Callable[[Path], R
         name = "image.jp2" if driver != "GTiff" else f"{layer}.tif"
         path = bare(folder / name, pixels, driver)
         world(path.with_suffix(suffix))
-        return RasterFiles(**{"image": files.image, "nlcd": files.nlcd, layer: path})
+        return RasterFiles(**{"image": files.image, "coarse": files.coarse, layer: path})
 
     return lay
 
@@ -194,7 +194,7 @@ def listed(*names: str) -> Callable[[Path], RasterFiles]:
         for seed, name in enumerate(("east.tif", "west.tif"), start=1):
             write_tif(folder / name, colours(size=SIZE, seed=seed))
         (folder / "list.txt").write_text("east.tif\nwest.tif\n")
-        return RasterFiles(folder / "list.txt", files.nlcd)
+        return RasterFiles(folder / "list.txt", files.coarse)
 
     return lay
 
@@ -203,7 +203,7 @@ def indexed(folder: Path) -> RasterFiles:
     """The same images by an index that is a shapefile."""
     files = listed()(folder)
     index(folder, "east.tif", "west.tif")
-    return RasterFiles(folder / "index.shp", files.nlcd)
+    return RasterFiles(folder / "index.shp", files.coarse)
 
 
 def index(folder: Path, *names: str) -> None:
@@ -217,7 +217,7 @@ def several(folder: Path) -> RasterFiles:
     files, images = standard(folder), folder / "images"
     images.mkdir()
     write_tif(images / "a.tif", colours(size=SIZE)[:, :, : SIZE // 2])
-    return RasterFiles(images, files.nlcd)
+    return RasterFiles(images, files.coarse)
 
 
 def with_truth(folder: Path) -> RasterFiles:
@@ -266,7 +266,7 @@ CASES: dict[str, Case] = {
         placed("image", ".tifw"), lambda f: world(f / "image.tifw", 8), "image.tifw"
     ),
     "nlcd .tfw corrected": Case(
-        placed("nlcd", ".tfw"), lambda f: world(f / "nlcd.tfw", 8), "nlcd.tfw"
+        placed("coarse", ".tfw"), lambda f: world(f / "coarse.tfw", 8), "coarse.tfw"
     ),
     "jp2 .j2w corrected": Case(
         placed("image", ".j2w", JP2), lambda f: world(f / "image.j2w", 8), "image.j2w"

@@ -18,6 +18,7 @@ from landcover_pnp.config.schema import (
     addressed_fields,
     block_of,
     default_of,
+    is_lasting,
     is_list,
     is_text,
     leaves,
@@ -25,6 +26,7 @@ from landcover_pnp.config.schema import (
     old_names,
     old_words,
     warn_renamed,
+    words_of,
 )
 from landcover_pnp.config.values import COMMAND_LINE, modern, refused, require_plain, typed
 from landcover_pnp.config.yaml_file import (
@@ -152,7 +154,7 @@ def _block(node: MappingNode, settings: type[Any], place: Place, at: str) -> Blo
     for name in sorted(given, key=lambda name: name in renamed):
         key, value = given[name]
         where, new = place.of(key), old[name] if name in renamed else name
-        if name in renamed:
+        if name in renamed and not is_lasting(settings, new):
             warn_renamed(at + name, at + new, f" in {where}")
         inside, _, last = new.rpartition(".")  # a key that was moved into a block
         owner = (block_of(hints[inside]) if inside else None) or settings
@@ -222,9 +224,12 @@ def _leaf(node: Any, kind: Any, place: Place, name: str, where: str, told: _Told
     }
     if Path in leaves(kind):
         folder = place.file.parent if place.file else Path()
+        as_given = {"", *words_of(kind)}
         node = with_texts(
             node,
-            lambda text: plain[text] if not text or is_address(plain[text]) else str(folder / text),
+            lambda text: (
+                plain[text] if text in as_given or is_address(plain[text]) else str(folder / text)
+            ),
         )
     text = modern(text_of(node), told.words, f" in {where}")
     if (

@@ -163,7 +163,9 @@ class SettingsParser(ArgumentParser):
                 continue
             name, equals, value = word.removeprefix("--").partition("=")
             if name in renamed and _dest(name) not in self.keys:
-                warn_renamed(f"--{name}", f"--{renamed[name]}")
+                new = self.keys.get(_dest(renamed[name]))
+                if new is None or not new.lasting:
+                    warn_renamed(f"--{name}", f"--{renamed[name]}")
                 name = renamed[name]
             action = self._option_string_actions.get(f"--{name}")
             if action is None or not word.startswith("--"):

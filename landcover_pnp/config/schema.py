@@ -37,6 +37,7 @@ class Key(NamedTuple):
             None for a plain value.
         hidden: Whether it lies in a block that may be null, whose keys have a help of their own.
         addressed: Whether its value may be an address, see ``file_or_address``.
+        lasting: Whether its old name stays a good one, see ``renamed``.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Key(NamedTuple):
     block: type[Any] | None
     hidden: bool
     addressed: bool
+    lasting: bool
 
     @property
     def is_group(self) -> bool:
@@ -58,15 +60,26 @@ class Key(NamedTuple):
         return types.NoneType in leaves(self.kind)
 
 
-def renamed(was: str, words: Mapping[str, str] | None = None, **options: Any) -> Any:
+def renamed(
+    was: str,
+    words: Mapping[str, str] | None = None,
+    *,
+    lasting: bool = False,
+    addressed: bool = False,
+    **options: Any,
+) -> Any:
     """A field of settings that had another name or other words; old ones are read with a warning.
 
     Args:
         was: The old name; ``../name`` if it stood beside the block that the field is in now.
         words: New words by the old ones, for a field that takes words.
+        lasting: Whether the old name is read without a warning, and stays: it is the right word
+            for most of those who use it.
+        addressed: Whether its value may be an address, see ``file_or_address``.
         **options: As for ``dataclasses.field``.
     """
-    return dataclasses.field(metadata={"was": was, "words": words or {}}, **options)
+    metadata = {"was": was, "words": words or {}, "lasting": lasting, _ADDRESSED: addressed}
+    return dataclasses.field(metadata=metadata, **options)
 
 
 def file_or_address(**options: Any) -> Any:
@@ -111,7 +124,8 @@ def _walk(settings: type[Any], at: str, *, hidden: bool, base: Any) -> Iterator[
         default = default_of(field) if base is None else getattr(base, field.name)
         meaning = meanings.get(field.name) or (title_of(block) if block else meaning_of(field))
         addressed = field.name in addressed_fields(settings)
-        key = Key(at + field.name, kind, meaning, default, block, hidden, addressed)
+        lasting = field.metadata.get("lasting", False)
+        key = Key(at + field.name, kind, meaning, default, block, hidden, addressed, lasting)
         yield key
         if block is not None and key.is_group:
             inner = default if isinstance(default, block) else None
@@ -166,6 +180,12 @@ def old_names(settings: type[Any]) -> dict[str, str]:
         if was and not was.startswith("../"):
             found[was] = field.name
     return found
+
+
+def is_lasting(settings: type[Any], name: str) -> bool:
+    """Whether the old name of a field stays a good one, see ``renamed``."""
+    fields = {field.name: field for field in dataclasses.fields(settings)}
+    return name in fields and bool(fields[name].metadata.get("lasting"))
 
 
 def old_keys(settings: type[Any], old_at: str = "", at: str = "") -> dict[str, str]:

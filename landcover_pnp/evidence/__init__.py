@@ -1,1 +1,1 @@
-"""What image and coarse labels say: weak labels, p(class | NLCD), spectral indices, clusters."""
+"""What image and coarse labels say: weak labels, p(class | code), spectral indices, clusters."""

@@ -2,7 +2,7 @@
 
 They teach what classes look like here, so that little has to be known of how they look elsewhere.
 What kind of ground the classes of a coarse map stand for, their legend says (``roles``); how much
-of it is paved, the given p(class | NLCD).
+of it is paved, the given p(class | code).
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from numpy.typing import NDArray
 from landcover_pnp.box_filter import box_mean
 from landcover_pnp.coarse_legend import Role
 from landcover_pnp.evidence.spectral_indices import greenness
-from landcover_pnp.legend import CLASS_COUNT, NLCD
+from landcover_pnp.legend import CLASS_COUNT
 
 OBJECTS = ("roads", "buildings", "water")
-"""The weak layers of objects, in the order in which they override NLCD as places; the first places
-are theirs, those of NLCD's classes follow."""
+"""The weak layers of objects, in the order in which they override the coarse map as places; the
+first places are theirs, those of the coarse map's classes follow."""
 
 ROADS, BUILDINGS, WATER = range(len(OBJECTS))
 """Places of pixels on mapped roads, buildings and water."""
 
 NOWHERE = -1
-"""Place of pixels without NLCD or without data."""
+"""Place of pixels without a coarse class or without data."""
 
 OBJECT_ROWS: NDArray[np.float64] = np.array(
     [  # water, impervious, soil, trees, grass: what lies where a map shows objects
@@ -46,7 +46,7 @@ _RADIUS_PX = 2
 
 @dataclass(frozen=True)
 class GroundRows:
-    """Rows of matrices (nlcd class, class) by the kind of ground that the classes stand for.
+    """Rows of matrices (code class, class) by the kind of ground that the classes stand for.
 
     Attributes:
         developed: Paved in part; the rest is the city's unpaved ground.
@@ -75,11 +75,11 @@ class GroundRows:
 
 @dataclass(frozen=True, eq=False)
 class CityPixels:
-    """Pixels of a city with data, of which NLCD or a map of objects says something.
+    """Pixels of a city with data, of which a coarse map or a map of objects says something.
 
     Attributes:
         place: (n,) of ``places``.
-        row: (n,) row of the NLCD class, under objects too; ``NOWHERE`` without NLCD.
+        row: (n,) row of the coarse class, under objects too; ``NOWHERE`` without one.
         features: (feature, n) float32 of ``colours``.
         indices: (3, n) float32 of ``spectral_indices.index_values``.
         paved: (n,) float32 share that mapped roads or buildings cover.
@@ -130,28 +130,28 @@ def colours(image: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.
     return np.concatenate([here, box_mean(here, _RADIUS_PX, valid), rough[None]])
 
 
-def nlcd_rows(nlcd: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """Row of each NLCD code (y, x) in matrices (nlcd class, class); ``NOWHERE`` for no data."""
-    return np.where(nlcd > 0, np.searchsorted(NLCD.codes, nlcd), NOWHERE)
+def rows_of(numbers: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """Row of each coarse class (y, x) in matrices (code class, class); ``NOWHERE`` for no data."""
+    return np.where(numbers > 0, numbers.astype(np.intp) - 1, NOWHERE)
 
 
 def places(
-    nlcd: NDArray[np.uint8],
+    numbers: NDArray[np.uint8],
     objects: dict[str, NDArray[np.float32] | None],
     valid: NDArray[np.bool_],
 ) -> NDArray[np.intp]:
-    """Number of the kind of place of each pixel: an NLCD class, or an object that covers it.
+    """Number of the kind of place of each pixel: a coarse class, or an object that covers it.
 
     Args:
-        nlcd: (y, x) NLCD codes, 0 = no data.
+        numbers: (y, x) numbers of the coarse map's classes from 1, 0 = no data.
         objects: (y, x) covered shares of ``OBJECTS``, None where there is no such layer.
         valid: (y, x) pixels with data.
 
     Returns:
-        (y, x) position of the object, or the number of ``OBJECTS`` plus the row of the NLCD
+        (y, x) position of the object, or the number of ``OBJECTS`` plus the row of the coarse
         class; ``NOWHERE`` without data.
     """
-    place = np.where(nlcd > 0, len(OBJECTS) + nlcd_rows(nlcd), NOWHERE)
+    place = np.where(numbers > 0, len(OBJECTS) + rows_of(numbers), NOWHERE)
     for number, name in enumerate(OBJECTS):
         share = objects.get(name)
         if share is not None:

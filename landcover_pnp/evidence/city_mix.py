@@ -1,13 +1,14 @@
 """The mix of soil, trees and grass that a city's unpaved ground is made of, without labels.
 
-Counted in truth, the paved share of NLCD's developed classes is nearly the same in every city, and
-what their rest is made of is one mix a city, the same in all of them. Two numbers make it:
+Counted in truth, the paved share of a coarse map's developed classes is nearly the same in every
+city, and what their rest is made of is one mix a city, the same in all of them. Two numbers make
+it:
 
 The soil share is a x b. b is the share of the unpaved ground that is not green: the greenness of
 roads says how green grey ground looks here, and a mixture of which one component is known has at
 most min_q F(q) / F_grey(q) of it (Blanchard, Lee & Scott 2010, Semi-supervised novelty detection);
 what the given matrix says is paved and no map shows is taken off. a is the chance that such ground
-is bare and not dormant lawn: NLCD's barren land and brown shrubland around, against forest, fields
+is bare and not dormant lawn: its barren land and brown shrubland around, against forest, fields
 and brown grassland.
 
 The tree share of the vegetation is fitted by EM: each place draws classes, and each class draws
@@ -79,13 +80,13 @@ class CityMix:
         return (1 - _DOUBT) * told + _DOUBT / len(told)
 
     def applied(self, given: NDArray[np.float64], ground: GroundRows) -> NDArray[np.float64]:
-        """A matrix (nlcd class, class) whose unpaved ground has this mix; rows sum to 1.
+        """A matrix (code class, class) whose unpaved ground has this mix; rows sum to 1.
 
         Developed classes keep what is paved and water. Shrubland has as much soil as the city's
         unpaved ground, and keeps its trees against grass, as grassland does. Others stay.
 
         Args:
-            given: (nlcd class, class) the matrix to start from.
+            given: (code class, class) the matrix to start from.
             ground: Rows by kind of ground.
         """
         matrix = given.copy()
@@ -113,7 +114,7 @@ def estimate_mix(
         pixels: Pixels of the city.
         word: (n,) number of each pixel's kind of colour.
         fits: (colour, class) how well each kind of colour fits each class, up to a factor.
-        given: (nlcd class, class) p(class | NLCD): how much of its classes is paved.
+        given: (code class, class) p(class | code): how much of its classes is paved.
         ground: Rows of the matrix by kind of ground.
         settings: Weight of an even mix of trees and grass, iterations.
 
@@ -185,7 +186,7 @@ def _brown_shares(
 
 
 def _dryness(pixels: CityPixels, brown: dict[str, float], ground: GroundRows) -> float:
-    """Chance that brown ground is bare, by the NLCD classes around, 0..1."""
+    """Chance that brown ground is bare, by the coarse classes around, 0..1."""
 
     def count(kind: str) -> int:
         return int(np.isin(pixels.row, getattr(ground, kind)).sum())

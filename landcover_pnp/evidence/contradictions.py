@@ -108,26 +108,23 @@ def label_conflict(labels: NDArray[np.integer], p: Floats) -> Floats:
 
 
 def matrix_conflict(
-    nlcd: NDArray[np.integer],
-    codes: tuple[int, ...],
+    numbers: NDArray[np.integer],
     one: NDArray[np.floating],
     other: NDArray[np.floating],
 ) -> Floats:
-    """How far two sources of p(class | NLCD) contradict each other.
+    """How far two sources of p(class | code) contradict each other.
 
     Args:
-        nlcd: (y, x) NLCD codes, 0 = no data.
-        codes: Codes of the matrices' rows.
-        one: (nlcd class, class) rows sum to 1.
+        numbers: (y, x) numbers of a coarse map's classes from 1, 0 = no data.
+        one: (code class, class) rows sum to 1.
         other: The same by another source.
 
     Returns:
         (y, x) float32 in 0..1: half the sum of absolute differences of the rows.
     """
-    table = np.zeros(256, np.float32)
-    table[list(codes)] = np.abs(np.asarray(one) - other).sum(axis=1) / 2
-    table[NO_DATA] = 0
-    return np.asarray(table[nlcd])
+    by_class = np.abs(np.asarray(one) - other).sum(axis=1) / 2
+    table = np.concatenate([[0], by_class]).astype(np.float32)
+    return np.asarray(table[numbers])
 
 
 def combined(parts: Mapping[str, Floats]) -> Floats:

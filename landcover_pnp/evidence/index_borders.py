@@ -4,7 +4,7 @@ A fixed threshold holds in the season, light and soil that it was chosen in. Her
 from the scene's own distribution of the index, and from ground of which the class is all but
 certain, its anchors:
 
-- *vegetation*: mapped roads (or roofs, where there are too few) below, the inside of NLCD forest
+- *vegetation*: mapped roads (or roofs, where there are too few) below, the inside of mapped forest
   above. Two normal distributions of one variance are fitted to the index; the border lies half-way
   between their means, and its slope is that of their likelihood ratio. Where they do not separate,
   or do not have the anchors on their sides, as in a leaf-off forest, the index does not count.
@@ -173,7 +173,7 @@ def find_borders(
         surely = green >= vegetation.middle + _SURELY * vegetation.slope
         brightness, _ = _between(bright[surely & ~roads & ~roofs], bright[:0], bright[:0])
     if brightness is None:
-        notes.append("brightness does not tell grass from trees: no NLCD forest shows how dark")
+        notes.append("brightness does not tell grass from trees: no mapped forest shows how dark")
     grey, barren = red[bare & paved], red[bare & (ground == Ground.BARREN)]
     redness = None
     if len(grey) >= _FEWEST_PX:
@@ -247,7 +247,7 @@ def _between(x: Floats, below: Floats, above: Floats) -> tuple[Border | None, st
         if len(values) >= _FEWEST_ANCHORS
     ]
     if astray and np.mean(astray) > _MOST_ASTRAY:
-        anchors = "mapped roads and roofs, or of NLCD forest,"
+        anchors = "mapped roads and roofs, or of mapped forest,"
         return None, f"{np.mean(astray):.0%} of {anchors} look like the other"
     if len(below) >= _FEWEST_ANCHORS:  # among pasture, what is not forest is not all bare
         middle = min(middle, float(np.percentile(below, 100 - _TAIL)))

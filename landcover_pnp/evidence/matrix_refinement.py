@@ -1,4 +1,4 @@
-"""Refinement of p(class | NLCD) without labels: as far as the city's image speaks for it.
+"""Refinement of p(class | code) without labels: as far as the city's image speaks for it.
 
 What there is to win is nearly all in two numbers a city, see ``city_mix``. The matrix goes from
 the given one towards the one with the city's mix as far as it explains the image better in blocks
@@ -42,10 +42,10 @@ class Refinement:
     """A refined matrix and how far it went.
 
     Attributes:
-        matrix: (nlcd class, class) p(class | NLCD), rows sum to 1.
-        moved: (nlcd class,) total variation distance of each row from the given one, 0..1; 0 of
+        matrix: (code class, class) p(class | code), rows sum to 1.
+        moved: (code class,) total variation distance of each row from the given one, 0..1; 0 of
             classes that do not occur.
-        change: Mean of ``moved``, weighted by how often each NLCD class occurs: how much the
+        change: Mean of ``moved``, weighted by how often each coarse class occurs: how much the
             image contradicts the given matrix.
         step: How far it went towards the matrix of the mix, one of ``STEPS``.
         mix: The city's mix; None where the image has no colour, or there is no pixel.
@@ -65,12 +65,12 @@ def refine_matrix(
     settings: RefinementSettings,
     seed: int,
 ) -> Refinement:
-    """Re-estimates p(class | NLCD) from the colours of a city without labels.
+    """Re-estimates p(class | code) from the colours of a city without labels.
 
     Args:
         pixels: Pixels of the city.
-        given: (nlcd class, class) the matrix to start from.
-        roles: What kind of ground each NLCD class is.
+        given: (code class, class) the matrix to start from.
+        roles: What kind of ground each coarse class is.
         settings: Number of colours, and how the mix is fitted.
         seed: Seed of the colours' clusters and of the held-out blocks.
 
@@ -152,7 +152,7 @@ def held_out_step(
 
     Args:
         pixels: Pixels of the city.
-        given: (nlcd class, class) the given matrix.
+        given: (code class, class) the given matrix.
         likelihood: (n, class) p(colour | class) / p(colour) of the pixels.
         towards: Matrix of the mix by some of the pixels (n,).
         seed: Seed of the halves.

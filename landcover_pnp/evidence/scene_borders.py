@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landcover_pnp.box_filter import box_mean
+from landcover_pnp.coarse_legend import CoarseLegend
 from landcover_pnp.errors import WeakLabelsWarning
 from landcover_pnp.evidence.index_borders import Ground, IndexBorders, find_borders
 from landcover_pnp.evidence.index_values import UNUSED
@@ -23,10 +24,6 @@ from landcover_pnp.grid import Box
 
 _ENOUGH_PX = 200_000
 _MOST_WINDOWS = 4 * _ENOUGH_PX // WINDOW_PX**2
-_EDGE_M = 30.0
-"""Forest is so far from any other NLCD class: a pixel of NLCD may be off by as much."""
-
-_FOREST, _BARREN, _OPEN_WATER = (41, 42, 43), 31, 11
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,28 +47,33 @@ def sample_windows(extent: Box) -> list[Box]:
 
 
 def ground_of(
-    nlcd: NDArray[np.uint8],
+    numbers: NDArray[np.uint8],
+    legend: CoarseLegend,
     objects: dict[str, NDArray[np.float32] | None],
     resolution_m: float,
 ) -> NDArray[np.uint8]:
     """What is all but certain about the pixels of a window.
 
     Args:
-        nlcd: (y, x) NLCD codes, 0 = no data.
+        numbers: (y, x) numbers of the coarse map's classes from 1, 0 = no data.
+        legend: Its legend. The inside of a forest lies a pixel of the map from any other class: it
+            may be off by as much.
         objects: (y, x) covered shares of roads, buildings and water; None without such a layer.
         resolution_m: Side of a pixel in metres.
 
     Returns:
         (y, x) uint8 of ``Ground``.
     """
-    ground = np.full(nlcd.shape, Ground.UNKNOWN, np.uint8)
-    forest = np.isin(nlcd, _FOREST)
-    whole = np.ones(nlcd.shape, np.bool_)
-    inside = box_mean(forest.astype(np.float32), round(_EDGE_M / resolution_m), whole) > 1 - 1e-4
+    roles = np.array(["none", *legend.roles])[numbers]
+    ground = np.full(numbers.shape, Ground.UNKNOWN, np.uint8)
+    forest = roles == "forest"
+    whole = np.ones(numbers.shape, np.bool_)
+    edge_px = round(legend.resolution_m / resolution_m)
+    inside = box_mean(forest.astype(np.float32), edge_px, whole) > 1 - 1e-4
     ground[forest] = Ground.FOREST_EDGE
     ground[inside] = Ground.FOREST
-    ground[nlcd == _BARREN] = Ground.BARREN
-    ground[nlcd == _OPEN_WATER] = Ground.WATER
+    ground[roles == "barren"] = Ground.BARREN
+    ground[roles == "water"] = Ground.WATER
     for name, kind in (
         ("roads", Ground.ROAD),
         ("buildings", Ground.ROOF),
@@ -90,7 +92,8 @@ def sample_of(scene: WindowLayers) -> IndexSample:
         valid = scene.valid(box)
         objects = {name: scene.coverage(name, box) for name in ("roads", "buildings", "water")}
         pixels.append(scene.image(box)[:, valid])
-        ground.append(ground_of(scene.nlcd(box), objects, scene.resolution_m)[valid])
+        numbers, legend = scene.coarse(box)[0], scene.legends[0]
+        ground.append(ground_of(numbers, legend, objects, scene.resolution_m)[valid])
     return IndexSample(np.concatenate(pixels, axis=1), scene.bands, np.concatenate(ground))
 
 

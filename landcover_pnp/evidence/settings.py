@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from landcover_pnp.coarse_legend import Blur, CoarseName
 from landcover_pnp.config import renamed, require_positive, require_within
 
 _ANY = float("inf")
@@ -16,7 +17,7 @@ _FAR_M = 1e6
 
 @dataclass(frozen=True)
 class RefinementSettings:
-    """Re-estimation of p(class | NLCD) from the image, without labels.
+    """Re-estimation of p(class | code) from the image, without labels.
 
     Attributes:
         colours: Kinds of colour and texture that are told apart.
@@ -39,19 +40,22 @@ class RefinementSettings:
 
 @dataclass(frozen=True)
 class WeakLabelSettings:
-    """Weak labels from NLCD and vectors.
+    """Weak labels from coarse maps and vectors.
 
     Attributes:
-        matrix_source: Where p(class | NLCD) comes from: ``target`` (the scene's own truth, as
-            published), ``source`` (truth of other cities) or ``definitions`` (the NLCD
-            legend's own texts, no labels at all).
+        matrix_source: Where p(class | code) of the coarse maps comes from: ``target`` (the scene's
+            own truth, as published), ``source`` (truth of other cities) or ``definitions`` (the
+            legends' own texts, no labels at all).
         source_scenes: Configuration files of the source cities, for ``source``.
         refinement: Re-estimation of that matrix from the scene's colours; null takes it as it is.
-        nlcd_blur_m: Standard deviation of the Gaussian blur of one-hot NLCD, metres.
-        nlcd_kernel_m: Width of that blur's kernel, metres.
+        blur_m: Standard deviation of the Gaussian blur of the coarse maps' classes, metres; null is
+            what each legend says.
+        kernel_m: Width of that blur's kernel, metres; null is what each legend says.
         road_radius_m: Box radius of the roads' blur, metres.
         building_radius_m: Box radius of the buildings' blur, metres.
         water_radius_m: Box radius of the water's blur, metres.
+        legend: Legend of ``scene.rasters.coarse``, the name of one that is known or a YAML file;
+            null is what ``scene.rasters.legend`` says.
     """
 
     matrix_source: Literal["target", "source", "definitions"] = renamed(
@@ -59,16 +63,22 @@ class WeakLabelSettings:
     )
     source_scenes: list[Path] = field(default_factory=list)
     refinement: RefinementSettings | None = renamed("repair", default=None)
-    nlcd_blur_m: float = 31.0
-    nlcd_kernel_m: float = 101.0
+    blur_m: float | None = renamed("nlcd_blur_m", default=None)
+    kernel_m: float | None = renamed("nlcd_kernel_m", default=None)
     road_radius_m: float = 4.0
     building_radius_m: float = 4.0
     water_radius_m: float = 2.0
+    legend: CoarseName | Path | None = None
 
     def __post_init__(self) -> None:
         """Refuses distances below 0."""
-        require_within(self, 0, _FAR_M, "nlcd_blur_m", "nlcd_kernel_m")
+        require_within(self, 0, _FAR_M, "blur_m", "kernel_m")
         require_within(self, 0, _FAR_M, "road_radius_m", "building_radius_m", "water_radius_m")
+
+    def blur(self, legends: Blur) -> Blur:
+        """The blur of a coarse map whose legend asks for another."""
+        sigma_m = legends.sigma_m if self.blur_m is None else self.blur_m
+        return Blur(sigma_m, legends.kernel_m if self.kernel_m is None else self.kernel_m)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from landcover_pnp.coarse_legend import CoarseLegend
 from landcover_pnp.grid import Box, blocks
 
 WINDOW_PX = 64
@@ -37,8 +38,12 @@ class WindowLayers(Protocol):
     def valid(self, box: Box) -> NDArray[np.bool_]:
         """(y, x) where there is data."""
 
-    def nlcd(self, box: Box) -> NDArray[np.uint8]:
-        """(y, x) NLCD codes, 0 = no data."""
+    @property
+    def legends(self) -> tuple[CoarseLegend, ...]:
+        """Legends of the coarse maps."""
+
+    def coarse(self, box: Box) -> NDArray[np.uint8]:
+        """(map, y, x) numbers of the coarse maps' classes, 0 = no data."""
 
     def coverage(self, layer: str, box: Box) -> NDArray[np.float32] | None:
         """(y, x) covered share of a layer, None without it."""

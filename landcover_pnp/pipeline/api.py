@@ -63,7 +63,7 @@ def map_scene(
         student: Image model that draws the map at the image's resolution; False leaves the
             engine's map on the working grid, None is the profile's choice.
         prior: Folder of the prior; None is the shipped one.
-        matrix_source: Where p(class | NLCD) comes from.
+        matrix_source: Where p(class | code) of the coarse maps comes from.
         workers: Worker processes of one thread; 0 works in this process.
         seed: Seed of everything random.
         run: Run folder, a new or empty one or that of the same map; None is the scene's own, which
@@ -110,7 +110,7 @@ def map_scene(
 def weak_labels(scene: Scene, box: Box | None = None) -> xr.DataArray:
     """What the coarse map, roads, buildings and water say of a scene.
 
-    p(class | NLCD) comes from the definitions of NLCD's legend.
+    p(class | code) of each coarse map comes from the definitions of its legend.
 
     Args:
         scene: The scene.
@@ -249,14 +249,12 @@ def _log(progress: Progress) -> None:
 
 def _observer(scene: Scene, seed: int = 0) -> Observer:
     from landcover_pnp.evidence.scene_borders import scene_borders
-    from landcover_pnp.evidence.weak_labels import DEFINITIONS
     from landcover_pnp.pipeline.observe import Observer as ObserverClass
 
     defaults = _settings({})
     borders = scene_borders([scene])
-    return ObserverClass.of(
-        scene, DEFINITIONS, defaults.weak_labels, defaults.clusters, seed, borders
-    )
+    matrices = tuple(legend.definitions for legend in scene.legends)
+    return ObserverClass.of(scene, matrices, defaults.weak_labels, defaults.clusters, seed, borders)
 
 
 def _settings(keys: Mapping[str, Any]) -> MapSettings:

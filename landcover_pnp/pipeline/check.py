@@ -8,10 +8,9 @@ from landcover_pnp.errors import LandcoverError
 from landcover_pnp.evidence.local_mixture import require_enough
 from landcover_pnp.evidence.matrix_sources import require_pairs
 from landcover_pnp.evidence.scene_borders import sample_windows, scene_borders
-from landcover_pnp.pipeline.plan import MapPlan, plan_map
+from landcover_pnp.pipeline.plan import MapPlan, files_of, plan_map
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.scenes.checks import LayerReport, read_layers
-from landcover_pnp.scenes.enviroatlas import scene_files
 from landcover_pnp.scenes.survey import Survey, survey_scene
 
 BESIDES = ("truth",)
@@ -80,7 +79,7 @@ def check_map(settings: MapSettings) -> MapCheck:
 
 def _layers(settings: MapSettings) -> list[LayerReport]:
     try:
-        return read_layers(scene_files(settings.scene))
+        return read_layers(files_of(settings))
     except LandcoverError:
         return []  # the plan has said why
 

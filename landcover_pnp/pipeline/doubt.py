@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,7 @@ from landcover_pnp.evidence.contradictions import (
     strongest,
 )
 from landcover_pnp.evidence.looks import ClassesByLook, Floats, Looks, look_features
-from landcover_pnp.evidence.weak_labels import DEFINITIONS
 from landcover_pnp.grid import Box, blocks
-from landcover_pnp.legend import NLCD
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.storage.geotiff import Band, write_raster
 from landcover_pnp.storage.probabilities import decode
@@ -51,13 +49,13 @@ class DoubtSources:
     Attributes:
         run: The run folder, whose probabilities are blended.
         scene: Its prepared scene.
-        matrix: p(class | NLCD) of the run, (nlcd class, class).
+        matrices: p(class | code) of the run's coarse maps, (code class, class) each.
         student: Whether a student has drawn the map.
     """
 
     run: Path
     scene: Scene
-    matrix: NDArray[np.float64]
+    matrices: Sequence[NDArray[np.float64]]
     student: bool
 
     def probabilities(self, method: str, box: Box) -> Floats:
@@ -160,7 +158,7 @@ def _doubt(
         "objects and image": objects_image,
         "objects and map": objects_map,
         "new look": new,
-        "matrix": matrix_conflict(scene.nlcd(box), NLCD.codes, sources.matrix, DEFINITIONS),
+        "matrix": _matrices(sources, box),
     }
     labels = scene.labels(box)
     if labels is not None:
@@ -168,3 +166,11 @@ def _doubt(
     if sources.student:
         found["engine and student"] = np.clip(1 - np.minimum(p, engine).sum(axis=0), 0, 1)
     return percent(combined(found), valid), np.where(valid, strongest(found), np.uint8(0))
+
+
+def _matrices(sources: DoubtSources, box: Box) -> Floats:
+    """How far p(class | code) of the run contradicts the legends' texts, for the worst map."""
+    scene = sources.scene
+    maps = zip(scene.coarse(box), sources.matrices, scene.legends, strict=True)
+    found = [matrix_conflict(numbers, m, legend.definitions) for numbers, m, legend in maps]
+    return np.asarray(np.max(found, axis=0))

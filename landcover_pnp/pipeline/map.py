@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from landcover_pnp.config import plain
 from landcover_pnp.errors import WeakLabelsWarning
-from landcover_pnp.evidence.matrix_sources import matrix_from_source
+from landcover_pnp.evidence.matrix_sources import matrices_from_source
 from landcover_pnp.evidence.scene_borders import scene_borders
 from landcover_pnp.inference.registry import registered_here
 from landcover_pnp.inference.settings import BASELINE
@@ -100,15 +100,15 @@ def map_city(
         small.write(paths.settings, told)
         scene = prepare_scene(plan.scene, paths.scene, watch.work, owned)
         watch.stage("scene", time.monotonic() - start)
-        matrix = matrix_from_source(
+        matrices = matrices_from_source(
             settings.weak_labels, scene, plan.sources, paths.sources, owned, watch.work
         )
         borders = scene_borders([scene]) if plan.uses_indices else None
-        job = _job(settings, plan, scene, matrix, run)
+        job = _job(settings, plan, scene, matrices, run)
         observe = partial(
             Observer.of,
             scene,
-            matrix,
+            matrices,
             settings.weak_labels,
             settings.clusters,
             settings.seed,
@@ -127,7 +127,7 @@ def map_city(
             if student:  # where nothing is known there is nothing to learn from
                 mosaic = draw_map(mosaic, student, borders, tiles, job, task_pool, owned, watch)
         drawn = student is not None
-        doubt = doubt_map(mosaic, scene, matrix, run, watch, student=drawn)
+        doubt = doubt_map(mosaic, scene, matrices, run, watch, student=drawn)
         products = write_map(job, scene, mosaic, doubt, drawn, run, watch)
         remove_leftovers(owned, plan.sources, student=student is not None)
         truth = plan.scene.files.truth
@@ -153,7 +153,11 @@ def map_city(
 
 
 def _job(
-    settings: MapSettings, plan: MapPlan, scene: Scene, matrix: NDArray[np.float64], run: Path
+    settings: MapSettings,
+    plan: MapPlan,
+    scene: Scene,
+    matrices: Sequence[NDArray[np.float64]],
+    run: Path,
 ) -> TileJob:
     inference, prior = plan.engine.inference, plan.engine.prior
     return TileJob(
@@ -165,7 +169,7 @@ def _job(
             version=__version__,
             scene=scene.fingerprint,
             weak_labels=settings.weak_labels,
-            matrix=matrix.round(9).ravel().tolist(),
+            matrix=np.concatenate(matrices).round(9).ravel().tolist(),
             clusters=settings.clusters,
             inference=inference.made_of(BASELINE),
             prior=prior.fingerprint if prior else None,
@@ -203,8 +207,8 @@ def _infer(
     watch.stage("tiles", time.monotonic() - start)
     if tiles.uniform_px:
         warnings.warn(
-            f"nothing is known of {tiles.uniform_px} pixels: neither NLCD nor roads, buildings or "
-            "water reach them; their weak labels are uniform",
+            f"nothing is known of {tiles.uniform_px} pixels: neither a coarse map nor roads, "
+            "buildings or water reach them; their weak labels are uniform",
             WeakLabelsWarning,
             stacklevel=2,
         )

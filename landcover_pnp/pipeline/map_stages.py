@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +94,7 @@ def draw_map(
 def doubt_map(
     mosaic: Ingredients,
     scene: Scene,
-    matrix: NDArray[np.float64],
+    matrices: Sequence[NDArray[np.float64]],
     run: Path,
     watch: Watch,
     *,
@@ -105,7 +105,7 @@ def doubt_map(
     Args:
         mosaic: What the map is made of.
         scene: The scene.
-        matrix: p(class | NLCD) of the run.
+        matrices: p(class | code) of the run's coarse maps.
         run: The run folder.
         watch: Told when there is work.
         student: Whether a student has drawn the map.
@@ -113,7 +113,7 @@ def doubt_map(
     made_of = {"mosaic": fingerprint(mosaic), "scene": scene.fingerprint}
 
     def doubt() -> Iterator[Path]:
-        yield write_doubt(DoubtSources(run, scene, matrix, student))
+        yield write_doubt(DoubtSources(run, scene, matrices, student))
 
     _stage("doubt", RunFolder(run).doubt_record, made_of, doubt, watch)
     return made_of

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Self
 
@@ -11,8 +10,8 @@ from numpy.typing import NDArray
 
 from landcover_pnp.evidence.clusters import responsibilities, sample_centres
 from landcover_pnp.evidence.index_borders import IndexBorders, class_given_image
+from landcover_pnp.evidence.scene_labels import labels_of
 from landcover_pnp.evidence.settings import ClusterSettings, WeakLabelSettings
-from landcover_pnp.evidence.weak_labels import weak_labels
 from landcover_pnp.grid import Box
 from landcover_pnp.inference.observations import Observations
 from landcover_pnp.legend import CLASS_COUNT
@@ -25,7 +24,7 @@ class Observer:
 
     Attributes:
         weak_labels: Weak label settings.
-        matrix: p(class | NLCD), (nlcd class, class).
+        matrices: p(class | code) of each coarse map, (code class, class).
         clusters: Cluster settings.
         centres: Start centres of the whole scene, (cluster, band).
         borders: Borders of the whole scene's spectral indices; None where they do not count.
@@ -33,7 +32,7 @@ class Observer:
     """
 
     weak_labels: WeakLabelSettings
-    matrix: NDArray[np.float64]
+    matrices: tuple[NDArray[np.float64], ...]
     clusters: ClusterSettings
     centres: NDArray[np.float32]
     borders: IndexBorders | None
@@ -43,7 +42,7 @@ class Observer:
     def of(
         cls,
         scene: Scene,
-        matrix: NDArray[np.float64],
+        matrices: tuple[NDArray[np.float64], ...],
         labels: WeakLabelSettings,
         clusters: ClusterSettings,
         seed: int,
@@ -53,30 +52,18 @@ class Observer:
 
         Args:
             scene: The scene.
-            matrix: p(class | NLCD), (nlcd class, class).
+            matrices: p(class | code) of each coarse map, (code class, class).
             labels: Weak label settings.
             clusters: Cluster settings.
             seed: Seed of the run.
             borders: Borders of its spectral indices; None where they do not count.
         """
         centres = sample_centres(scene.sample(clusters.sample_px, seed), clusters, seed)
-        return cls(labels, matrix, clusters, centres, borders, seed)
+        return cls(labels, matrices, clusters, centres, borders, seed)
 
     def weak_labels_in(self, scene: Scene, box: Box) -> NDArray[np.float32]:
         """Weak labels of a window: (class, y, x) float32, sum to 1 where there is data."""
-        reach = math.ceil(self.weak_labels.nlcd_kernel_m / 2 / scene.resolution_m)
-        around = box.grow(reach).clip(scene.extent)
-        found = weak_labels(
-            scene.nlcd(around),
-            self.matrix,
-            scene.coverage("roads", around),
-            scene.coverage("buildings", around),
-            scene.coverage("water", around),
-            scene.valid(around),
-            self.weak_labels,
-            scene.resolution_m,
-        )
-        return found.probabilities[:, *box.within(around)]
+        return labels_of(scene, box, self.matrices, self.weak_labels).probabilities
 
     def observe(self, scene: Scene, box: Box) -> Observations:
         """The observations of a window.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from landcover_pnp.coarse_legend import CoarseLegend
 from landcover_pnp.config import load_settings, paths_in
 from landcover_pnp.errors import ResolutionError, SettingsError
 from landcover_pnp.evidence.local_mixture import require_enough
@@ -16,6 +19,7 @@ from landcover_pnp.pipeline.advice import advised
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.scenes.enviroatlas import scene_files
 from landcover_pnp.scenes.rasters import ScenePlan, plan_scene
+from landcover_pnp.scenes.settings import RasterFiles
 from landcover_pnp.storage.georeference import system_name
 
 BYTES_PER_PX = 80
@@ -32,7 +36,7 @@ class MapPlan:
     Attributes:
         scene: The scene's files, checked, and the working grid.
         grid: The tiles.
-        sources: Source cities of p(class | NLCD) by name.
+        sources: Source cities of p(class | code) by name.
         engine: The engine, its settings, and the prior where it needs one.
         student: Whether a student draws the map at the image's resolution.
         uses_indices: Whether the engine or the student takes spectral indices.
@@ -95,13 +99,14 @@ def plan_map(settings: MapSettings) -> MapPlan:
 
 
 def _planned(settings: MapSettings) -> MapPlan:
-    scene = _plan_scene(settings)
+    scene, sources = _plan_scene(settings), plan_sources(settings.weak_labels)
+    _require_legends(scene, sources)
     engine = choose_engine(settings.inference, settings.scene.resolution_m)
     student = settings.student
     plan = MapPlan(
         scene,
         TileGrid(scene.geobox, settings.tiles.core_px, settings.tiles.halo_px),
-        plan_sources(settings.weak_labels),
+        sources,
         engine,
         student is not None,
         engine.inference.needs_indices or (student is not None and student.spectral_indices),
@@ -124,12 +129,22 @@ def _require_pixels(scene: ScenePlan, clusters: ClusterSettings) -> None:
     require_enough(clusters.sample_px, clusters.clusters)
 
 
+def files_of(settings: MapSettings) -> RasterFiles:
+    """The files of a map's scene, its coarse map with the legend that the settings name.
+
+    Raises:
+        RequestError: As ``scene_files``.
+    """
+    files, legend = scene_files(settings.scene), settings.weak_labels.legend
+    return files if legend is None else dataclasses.replace(files, legend=legend)
+
+
 def _plan_scene(settings: MapSettings) -> ScenePlan:
-    files = scene_files(settings.scene)
+    files = files_of(settings)
     if settings.weak_labels.matrix_source == "target" and files.truth is None:
         raise SettingsError(
             found="weak_labels.matrix_source is target, but the scene has no truth",
-            expected="truth of the scene, from which p(class | NLCD) is counted",
+            expected="truth of the scene, in which p(class | code) is counted",
             fix="give scene.rasters.truth, or choose the matrix source source or definitions",
         )
     return plan_scene(files, settings.scene.resolution_m)
@@ -165,13 +180,30 @@ def plan_sources(settings: WeakLabelSettings) -> dict[str, ScenePlan]:
         )
     plans = {}
     for config in settings.source_scenes:
-        city = load_settings(MapSettings, config).scene
-        files = scene_files(city)
+        city = load_settings(MapSettings, config)
+        files = files_of(city)
         if files.truth is None:
             raise SettingsError(
                 found=f"the source city of {config} has no truth",
-                expected="truth, from which p(class | NLCD) is counted",
+                expected="truth, in which p(class | code) is counted",
                 fix="give its scene.rasters.truth",
             )
-        plans[config.stem] = plan_scene(files, city.resolution_m)
+        plans[config.stem] = plan_scene(files, city.scene.resolution_m)
     return plans
+
+
+def _require_legends(scene: ScenePlan, sources: Mapping[str, ScenePlan]) -> None:
+    """Refuses source cities none of which has a coarse map of the scene's legend."""
+
+    def legends(plan: ScenePlan) -> list[CoarseLegend]:
+        return [CoarseLegend.load(file.legend) for file in plan.files.coarse_maps]
+
+    there = [legend for plan in sources.values() for legend in legends(plan)]
+    missing = [legend.name for legend in legends(scene) if legend not in there]
+    if sources and missing:
+        raise SettingsError(
+            found=f"no source city with a coarse map of the legend {', '.join(missing)}; they have "
+            + ", ".join(sorted({legend.name for legend in there})),
+            expected="in one of weak_labels.source_scenes, the same legend as in the scene",
+            fix="name a city with such a map, or choose the matrix source definitions",
+        )

@@ -117,7 +117,7 @@ class NoSettings:
 class DemoSettings:
     """The demo: a synthetic city drawn, mapped by every profile and scored.
 
-    p(class | NLCD) comes from a second city of the same look: the matrix source ``source``.
+    p(class | code) comes from a second city of the same look: the matrix source ``source``.
 
     Attributes:
         out: Folder of the city and of the run.

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from rasterio.io import DatasetReader
 
+from landcover_pnp.coarse_legend import CoarseLegend
 from landcover_pnp.config.addresses import is_address
 from landcover_pnp.errors import LandcoverError, LegendError
 from landcover_pnp.grid import Box, blocks
-from landcover_pnp.legend import (
-    ENVIROATLAS,
-    LEGENDS,
-    NO_DATA,
-    Legend,
-    count_values,
-    nlcd_legend,
-    require_labels,
-)
-from landcover_pnp.scenes.inputs import input_files
-from landcover_pnp.scenes.scene import WEAK_LAYERS
-from landcover_pnp.scenes.settings import RasterFiles
+from landcover_pnp.legend import LEGENDS, NO_DATA, count_values, require_labels
+from landcover_pnp.scenes.coarse_maps import count_known, require_percent_band
+from landcover_pnp.scenes.coarse_values import reading
+from landcover_pnp.scenes.inputs import LEGEND, coarse_file, input_files
+from landcover_pnp.scenes.scene import PERCENTAGES, WEAK_LAYERS
+from landcover_pnp.scenes.settings import CoarseFile, RasterFiles
 from landcover_pnp.scenes.vector_files import count_features, vector_layers
 from landcover_pnp.storage.georeference import sides
 from landcover_pnp.storage.raster import (
@@ -60,8 +56,8 @@ class LayerReport:
 def read_layers(files: RasterFiles) -> list[LayerReport]:
     """Reads every pixel and every object of a scene's files, of those at addresses the headers.
 
-    Whether the layers fit each other and the map that is wanted, a plan and a survey tell: NLCD
-    that fits no legend far from the imagery does no harm.
+    Whether the layers fit each other and the map that is wanted, a plan and a survey tell: a coarse
+    map that fits no legend far from the imagery does no harm.
 
     Args:
         files: The files.
@@ -85,13 +81,19 @@ def read_layers(files: RasterFiles) -> list[LayerReport]:
 def _read_layer(layer: str, path: Path, files: RasterFiles) -> str:
     if layer in (*WEAK_LAYERS, "labels", "area") and vector_layers(path, layer) is not None:
         return f"{count_features(path)} features"
+    if layer.partition(" ")[0] == LEGEND:
+        return f"{len(CoarseLegend.load(path).classes)} classes"
     is_image = layer.startswith("image")
     with open_image(path, files.bands) if is_image else open_raster(path, layer) as source:
         extent = Box(0, source.height, 0, source.width)
         size = f"{source.width} x {source.height} px of {sides(source)}"
         bands = read_bands(source, files.bands) if is_image else None
+        if layer in PERCENTAGES:
+            require_percent_band(source, layer)
+        elif not is_image:
+            label_band(source, layer)
         if is_address(path):
-            kind = f"{bands}" if bands else f"{source.dtypes[label_band(source, layer) - 1]}"
+            kind = f"{bands}" if bands else f"{source.dtypes[0]}"
             return f"{size}, {kind}; its pixels are read where the map needs them"
         if bands:
             valid, darkest, brightest = 0, np.inf, -np.inf
@@ -104,31 +106,41 @@ def _read_layer(layer: str, path: Path, files: RasterFiles) -> str:
                 f"{size}, {len(bands.names)} bands of {source.dtypes[bands.indexes[0] - 1]}, "
                 f"{darkest} to {brightest}, {share:.1%} with data; {bands}"
             )
-        label_band(source, layer)
+        if layer in PERCENTAGES:
+            return f"{size}, percentages"
+        coarse = coarse_file(layer, files)
+        if coarse is not None:
+            return f"{size}, " + _coarse(source, extent, coarse)
         counts: Counter[int] = Counter()
         for box in blocks(extent):
             counts.update(count_values(read_labels(source, box)))
-    return f"{size}, " + _listed(counts, _legend(layer, path, counts, files))
+    if layer != "truth" or files.truth is None:
+        return f"{size}, values " + _listed(counts, {})
+    legend = LEGENDS[files.truth.legend]
+    legend.require_known(counts, str(path))
+    require_labels(counts, f"{path} (truth)")
+    names = {c.code: f"{c.code} {c.name}" for c in legend.classes}
+    return f"{size}, legend {legend.name}: " + _listed(counts, names)
 
 
-def _legend(layer: str, path: Path, counts: Counter[int], files: RasterFiles) -> Legend | None:
-    if layer == "nlcd":
-        with suppress(LegendError):  # of the whole file; the survey looks at what is mapped
-            return nlcd_legend(counts, str(path), files.nlcd_values)
-    if layer == "truth":
-        legend = LEGENDS[files.truth.legend] if files.truth else ENVIROATLAS
-        legend.require_known(counts, str(path))
-        require_labels(counts, f"{path} (truth)")
-        return legend
-    return None
+def _coarse(source: DatasetReader, extent: Box, coarse: CoarseFile) -> str:
+    legend = CoarseLegend.load(coarse.legend)
+    counts, missing = count_known(source, extent)
+    missing += 0 if legend.has_zero else counts.pop(NO_DATA, 0)
+    try:
+        _, table = reading(legend, counts, str(coarse.path), coarse.values)
+    except LegendError:  # of the whole file; the survey looks at what is mapped
+        return "values " + _listed(counts + Counter({NO_DATA: missing}), {})
+    numbered = Counter({table[value]: count for value, count in counts.items()})
+    names = {number: f"{c.code} {c.name}" for number, c in enumerate(legend.classes, start=1)}
+    return f"legend {legend.name}: " + _listed(numbered + Counter({NO_DATA: missing}), names)
 
 
-def _listed(counts: Counter[int], legend: Legend | None) -> str:
-    classes = {c.code: f"{c.code} {c.name}" for c in legend.classes} if legend else {}
-    names = {NO_DATA: f"{NO_DATA} no data", **classes} if legend else {}
+def _listed(counts: Counter[int], names: Mapping[int, str]) -> str:
+    """Values and their shares, by names if there are any."""
+    said = {NO_DATA: f"{NO_DATA} no data", **names} if names else {}
     total = sum(counts.values())
     frequent = sorted(counts.most_common(MOST_VALUES))
-    kind = f"legend {legend.name}: " if legend else "values "
-    shares = ", ".join(f"{names.get(v, v)} {n / total:.1%}" for v, n in frequent)
+    shares = ", ".join(f"{said.get(v, v)} {n / total:.1%}" for v, n in frequent)
     others = len(counts) - len(frequent)
-    return kind + shares + (f" and {others} others" if others else "")
+    return shares + (f" and {others} others" if others else "")

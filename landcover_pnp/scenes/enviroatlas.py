@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
+from landcover_pnp.coarse_legend import CoarseLegend, CoarseValues
 from landcover_pnp.errors import RasterError, SettingsError, nearest
 from landcover_pnp.grid import BLOCK_PX, Box
-from landcover_pnp.legend import NLCD_INDEX, NlcdValues
 from landcover_pnp.scenes.settings import (
     EnviroAtlasTile,
     LayerFile,
@@ -72,21 +72,21 @@ def tile_files(tile: EnviroAtlasTile) -> RasterFiles:
     truth = path("h_highres_labels")
     return RasterFiles(
         image=path("a_naip"),
-        nlcd=path("b_nlcd"),
+        coarse=path("b_nlcd"),
         roads=LayerFile(path("c_roads")),
         buildings=LayerFile(path("e_buildings")),
         water=LayerFile(path("d_water")),
         truth=TruthFile(truth, "enviroatlas") if truth.exists() else None,
-        nlcd_values=_nlcd_values(path("b_nlcd")),
+        coarse_values=_nlcd_values(path("b_nlcd")),
     )
 
 
-def _nlcd_values(path: Path) -> NlcdValues | None:
+def _nlcd_values(path: Path) -> CoarseValues | None:
     """Indices, as the data set has them; None where the middle shows that these are codes."""
-    with suppress(RasterError), open_raster(path, "nlcd") as source:
+    with suppress(RasterError), open_raster(path, "NLCD") as source:
         y, x = source.height // 2, source.width // 2
         middle = Box(y, y, x, x).grow(BLOCK_PX // 2).clip(Box(0, source.height, 0, source.width))
-        if read_labels(source, middle).max() > max(NLCD_INDEX.codes):
+        if read_labels(source, middle).max() > len(CoarseLegend.load("nlcd").classes):
             return None
     return "indices"
 

@@ -10,10 +10,13 @@ from typing import Any
 
 from landcover_pnp.config.addresses import is_address
 from landcover_pnp.scenes.image_lists import image_files
-from landcover_pnp.scenes.scene import WEAK_LAYERS
-from landcover_pnp.scenes.settings import RasterFiles
+from landcover_pnp.scenes.scene import PERCENTAGES, WEAK_LAYERS
+from landcover_pnp.scenes.settings import CoarseFile, RasterFiles
 from landcover_pnp.storage.files import text_hash
 from landcover_pnp.storage.sidecars import part_hashes
+
+COARSE, LEGEND = "coarse", "legend"
+"""Names of the first coarse map and of its legend's file; those of others have a number behind."""
 
 MOST_NAMES = 20
 """Inputs that a message names, of a folder of thousands of images."""
@@ -25,13 +28,20 @@ def input_files(files: RasterFiles) -> dict[str, Path]:
     Raises:
         RasterError: As ``image_files``.
     """
-    named = image_inputs(files)
-    for name in (*WEAK_LAYERS, "nlcd", "truth", "labels", "area"):
-        value: Any = getattr(files, name)
-        path = getattr(value, "path", value)
-        if path is not None:
-            named[name] = path
-    return named
+    others = {name: getattr(files, name) for name in (*PERCENTAGES, "truth", "labels", "area")}
+    layers: dict[str, Any] = {name: getattr(files, name) for name in WEAK_LAYERS}
+    for number, file in enumerate(files.coarse_maps, start=1):
+        which = f" {number}" if number > 1 else ""
+        layers[f"{COARSE}{which}"] = file
+        layers[f"{LEGEND}{which}"] = file.legend if isinstance(file.legend, Path) else None
+    paths = {name: getattr(given, "path", given) for name, given in {**layers, **others}.items()}
+    return image_inputs(files) | {name: path for name, path in paths.items() if path is not None}
+
+
+def coarse_file(layer: str, files: RasterFiles) -> CoarseFile | None:
+    """The coarse map of a layer's name in ``input_files``; None for any other layer."""
+    name, _, number = layer.partition(" ")
+    return files.coarse_maps[int(number or 1) - 1] if name == COARSE else None
 
 
 def image_inputs(files: RasterFiles) -> dict[str, Path]:
@@ -55,7 +65,7 @@ def input_hashes(files: RasterFiles, hash_of: Callable[[Path], str]) -> dict[str
         hash_of: SHA-256 of a file; may remember it as long as the file stays the same.
 
     Returns:
-        Hash by the name of the input and what ``part_hashes`` adds to it: ``nlcd``,
+        Hash by the name of the input and what ``part_hashes`` adds to it: ``coarse``,
         ``image.tfw``.
 
     Raises:

@@ -19,13 +19,16 @@ import rasterio
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
+from landcover_pnp.coarse_legend import COARSE_NAMES, CoarseLegend, CoarseValues
 from landcover_pnp.config.addresses import as_path, is_address
+from landcover_pnp.config.schema import old_names
 from landcover_pnp.errors import RasterError, SettingsError, nearest
 from landcover_pnp.scenes.enviroatlas import tile_files
 from landcover_pnp.scenes.preparation import prepare_scene
 from landcover_pnp.scenes.rasters import plan_scene
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.scenes.settings import (
+    CoarseFile,
     EnviroAtlasTile,
     LabelFile,
     LayerFile,
@@ -41,9 +44,6 @@ from landcover_pnp.storage.run_folder import RunFolder
 Layer = str | Path | xr.DataArray
 """A raster or vector file, or an array with CRS and coordinates."""
 
-COARSE_LEGENDS = ("nlcd",)
-"""Legends of coarse maps that are known."""
-
 
 @dataclass(frozen=True)
 class CoarseMap:
@@ -51,23 +51,28 @@ class CoarseMap:
 
     Attributes:
         source: Raster file, or array with CRS and coordinates.
-        legend: Its legend.
+        legend: Its legend: the name of one that is known, see ``COARSE_NAMES``, or a YAML file.
+        values: Whether it holds the legend's codes or indices 1, 2, ... into it; None where its
+            values can only be one of them.
     """
 
     source: Layer
-    legend: str = "nlcd"
+    legend: str | Path = "nlcd"
+    values: CoarseValues | None = None
 
 
 def open_scene(
     image: Layer,
     *,
-    coarse: Layer | CoarseMap | Sequence[CoarseMap] | None = None,
+    coarse: Layer | CoarseMap | Sequence[Layer | CoarseMap] | None = None,
     nlcd: Layer | None = None,
     roads: Layer | LayerFile | None = None,
     buildings: Layer | LayerFile | None = None,
     water: Layer | LayerFile | None = None,
     truth: Layer | TruthFile | None = None,
     labels: str | Path | LabelFile | None = None,
+    impervious: Layer | None = None,
+    canopy: Layer | None = None,
     area: str | Path | None = None,
     resolution_m: float = 4.0,
     folder: str | Path | None = None,
@@ -78,13 +83,16 @@ def open_scene(
     Args:
         image: Aerial image, 3 (R,G,B) or 4 bands (R,G,B,NIR), uint8 or uint16, projected CRS; a
             file, or what else ``RasterFiles.image`` takes, or an array (band, y, x).
-        coarse: Coarse land-cover map with its legend.
+        coarse: Coarse land-cover map with its legend, or several, which are combined; NLCD where
+            no legend is named.
         nlcd: Short for a ``coarse`` map of the NLCD legend.
         roads: Roads, vector or raster.
         buildings: Buildings.
         water: Water bodies and streams.
         truth: Truth labels, for scores alone.
         labels: Places whose class is known: points or polygons with an attribute ``class``.
+        impervious: Percentages of impervious ground, 0 to 100.
+        canopy: Percentages of tree canopy, as well.
         area: Polygon file; outside it the map is no data.
         resolution_m: Pixel side of the working grid, metres.
         folder: Where the prepared layers go, a new or empty folder that a map of the scene may
@@ -97,17 +105,23 @@ def open_scene(
     Raises:
         RequestError: If a layer cannot be used; each says how to mend it.
     """
+    maps = _coarse(coarse, nlcd)
     with _home(folder) as home:
+        names = ["coarse", *(f"coarse_{number}" for number in range(2, len(maps) + 1))]
+        first, *more = (_coarse_file(m, name, home) for m, name in zip(maps, names, strict=True))
         files = RasterFiles(
             image=_file(image, "image", home),
-            nlcd=_file(_coarse(coarse, nlcd), "coarse", home),
+            coarse=first.path,
+            more_coarse=more,
+            impervious=None if impervious is None else _file(impervious, "impervious", home),
+            canopy=None if canopy is None else _file(canopy, "canopy", home),
             roads=_layer(roads, "roads", home),
             buildings=_layer(buildings, "buildings", home),
             water=_layer(water, "water", home),
             truth=truth if isinstance(truth, TruthFile) else _truth(truth, home),
             labels=LabelFile(_path(labels, "labels")) if isinstance(labels, str | Path) else labels,
             area=None if area is None else _path(area, "area"),
-            **_known(options),
+            **{"legend": first.legend, "coarse_values": first.values, **_known(options)},
         )
         return _prepared(files, resolution_m, home, temporary=folder is None)
 
@@ -180,36 +194,28 @@ def _prepared(
 _RUN = "run"
 
 
-def _coarse(coarse: Layer | CoarseMap | Sequence[CoarseMap] | None, nlcd: Layer | None) -> Layer:
-    if (coarse is None) == (nlcd is None):
+def _coarse(
+    coarse: Layer | CoarseMap | Sequence[Layer | CoarseMap] | None, nlcd: Layer | None
+) -> list[CoarseMap]:
+    """The coarse maps; those without a legend are NLCD."""
+    given: Any = nlcd if coarse is None else coarse
+    several = isinstance(given, Sequence) and not isinstance(given, str)
+    maps = list(given) if several else [given]
+    if not maps or (coarse is None) == (nlcd is None):
         raise SettingsError(
-            found="no coarse map" if coarse is None else "both coarse and nlcd",
-            expected="one coarse land-cover map",
+            found="both coarse and nlcd" if nlcd is not None else "no coarse map",
+            expected="one coarse land-cover map, or a list of them",
             fix="give coarse=CoarseMap(path, legend), or nlcd=path for NLCD",
         )
-    if nlcd is not None:
-        return nlcd
-    maps: list[Layer | CoarseMap]
-    if coarse is None or isinstance(coarse, (str, Path, xr.DataArray, CoarseMap)):
-        maps = [] if coarse is None else [coarse]
-    else:
-        maps = list(coarse)
-    if len(maps) != 1:
-        raise SettingsError(
-            found=f"{len(maps)} coarse maps",
-            expected="one: several cannot be combined yet",
-            fix="choose the one that fits the image's date and place best",
-        )
-    (only,) = maps
-    if not isinstance(only, CoarseMap):
-        return only
-    if only.legend not in COARSE_LEGENDS:
-        raise SettingsError(
-            found=f"a coarse map of the legend {only.legend!r}",
-            expected="one of " + ", ".join(COARSE_LEGENDS),
-            fix=nearest(only.legend, COARSE_LEGENDS),
-        )
-    return only.source
+    found = [map_ if isinstance(map_, CoarseMap) else CoarseMap(map_) for map_ in maps]
+    for map_ in found:
+        CoarseLegend.load(map_.legend)  # refused before a file is written
+    return found
+
+
+def _coarse_file(map_: CoarseMap, name: str, home: Path) -> CoarseFile:
+    legend: Any = map_.legend if map_.legend in COARSE_NAMES else Path(map_.legend)
+    return CoarseFile(_file(map_.source, name, home), legend, map_.values)
 
 
 def _layer(layer: Layer | LayerFile | None, name: str, home: Path) -> LayerFile | None:
@@ -302,6 +308,8 @@ _INTERPRETED = rasterio.enums.ColorInterp.undefined
 
 def _known(options: Mapping[str, Any]) -> dict[str, Any]:
     fields = [field.name for field in dataclasses.fields(RasterFiles)]
+    old = old_names(RasterFiles)
+    options = {old.get(name, name): value for name, value in options.items()}
     for name in options:
         if name not in fields:
             raise SettingsError(

@@ -15,18 +15,19 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.enums import Resampling
 from rasterio.features import geometry_mask
-from rasterio.io import DatasetReader
 
 from landcover_pnp.arrays import block_mean
-from landcover_pnp.errors import CollarWarning, GridError, RasterError
+from landcover_pnp.config import plain
+from landcover_pnp.errors import CollarWarning, RasterError
 from landcover_pnp.grid import Box, blocks
-from landcover_pnp.legend import LEGENDS, NO_DATA, count_values, nlcd_legend, require_labels
+from landcover_pnp.legend import LEGENDS, NO_DATA, count_values, require_labels
 from landcover_pnp.scenes.class_labels import LABELS, drawn_labels
+from landcover_pnp.scenes.coarse_maps import CoarseOnGrid, percentages
 from landcover_pnp.scenes.image_windows import ImageryOnGrid
 from landcover_pnp.scenes.inputs import name_inputs
 from landcover_pnp.scenes.rasters import ScenePlan
-from landcover_pnp.scenes.scene import WEAK_LAYERS, Scene
-from landcover_pnp.scenes.settings import LayerFile
+from landcover_pnp.scenes.scene import NO_PERCENT, PERCENTAGES, WEAK_LAYERS, Scene
+from landcover_pnp.scenes.settings import LayerFile, TruthFile
 from landcover_pnp.scenes.vector_files import vector_layers
 from landcover_pnp.scenes.vectors import read_objects
 from landcover_pnp.storage import raster
@@ -67,8 +68,8 @@ def prepare_scene(
 ) -> Scene:
     """Brings every layer onto the working grid, once, in windows.
 
-    The image is averaged, classes of NLCD are taken by nearest neighbour and truth by the most
-    frequent value, objects become the share of a pixel they cover.
+    The image is averaged, classes of coarse maps and percentages are taken by nearest neighbour and
+    truth by the most frequent value, objects become the share of a pixel they cover.
 
     Args:
         plan: From ``plan_scene``.
@@ -82,8 +83,8 @@ def prepare_scene(
 
     Raises:
         RasterError: If a file's pixels cannot be read or the image has no data at all.
-        LegendError: If NLCD or truth hold unknown codes; lists them with counts.
-        GridError: If NLCD has no data on the image.
+        LegendError: If a coarse map or truth hold unknown codes; lists them with counts.
+        GridError: If a coarse map has no data on the image.
         RequestError: If something that is not ours has the name of one of its files.
     """
     start = time.monotonic()
@@ -138,31 +139,11 @@ def write_layers(plan: ScenePlan, folder: Path, write: Write = write_raster) -> 
         collars = imagery.collars
         for collar in collars:
             warnings.warn(collar, CollarWarning, stacklevel=2)
-    with open_raster(files.nlcd, "NLCD") as source:
-        path = folder / "nlcd.tif"
-        counts = _write_labels(source, geobox, Resampling.nearest, path, extent, write)
-    legend = nlcd_legend(counts, str(files.nlcd), files.nlcd_values)
-    if counts.keys() <= {NO_DATA}:
-        raise GridError(
-            found=f"{files.nlcd} (NLCD) has no data anywhere on the imagery {files.image}",
-            expected="NLCD that covers the imagery",
-            fix="fetch NLCD for this area; check both files' coordinate reference systems",
-        )
-    missing = counts[NO_DATA] / (extent.y1 * extent.x1)
-    notes = [
-        *plan.notes,
-        *collars,
-        f"NLCD read as {'codes' if legend.name == 'nlcd' else 'indices'}",
-    ]
-    if missing > 0:
-        notes.append(f"NLCD has no data on {missing:.1%} of the grid")
+    coarse = _write_coarse(plan, folder, extent, write)
+    notes = [*plan.notes, *collars, *coarse.notes]
+    percent_m = _write_percentages(plan, folder, extent, write)
     if files.truth is not None:
-        truth_legend = LEGENDS[files.truth.legend]
-        with open_raster(files.truth.path, "truth") as source:
-            path = folder / "truth.tif"
-            counts = _write_labels(source, geobox, Resampling.mode, path, extent, write)
-        truth_legend.require_known(counts, str(files.truth.path))
-        require_labels(counts, f"{files.truth.path} (truth), on the grid of the map,")
+        _write_truth(files.truth, geobox, folder / "truth.tif", extent, write)
     for name in WEAK_LAYERS:
         layer: LayerFile | None = getattr(files, name)
         if layer is not None:
@@ -178,12 +159,36 @@ def write_layers(plan: ScenePlan, folder: Path, write: Write = write_raster) -> 
         "image_bands": len(plan.imagery.bands),
         "bands": list(plan.imagery.bands),
         "image_scale": scale,
-        "nlcd_legend": legend.name,
+        "legends": [plain(legend) for legend in coarse.legends],
+        "percent_m": percent_m,
         "truth_legend": files.truth.legend if files.truth else None,
         "valid_px": valid_px,
         "notes": notes,
         "damaged": [(list(box), reason) for box, reason in imagery.damaged.items()],
     }
+
+
+def _write_coarse(plan: ScenePlan, folder: Path, extent: Box, write: Write) -> CoarseOnGrid:
+    maps = plan.files.coarse_maps
+    with CoarseOnGrid.opened(maps, plan.geobox, extent, plan.files.image) as coarse:
+        names = tuple(f"class of {legend.title}" for legend in coarse.legends)
+        parts = ((box, coarse.numbers(box)) for box in blocks(extent))
+        write(folder / "coarse.tif", plan.geobox, Band("uint8", names, nodata=NO_DATA), parts)
+    return coarse
+
+
+def _write_percentages(
+    plan: ScenePlan, folder: Path, extent: Box, write: Write
+) -> dict[str, float]:
+    percent_m = {}
+    for name in PERCENTAGES:
+        path: Path | None = getattr(plan.files, name)
+        if path is not None:
+            parts = percentages(path, name, plan.geobox, extent, plan.files.image)
+            band = Band("uint8", (f"percentage of {name}",), nodata=NO_PERCENT)
+            write(folder / f"{name}.tif", plan.geobox, band, parts)
+            percent_m[name] = plan.files.percent_resolution_m
+    return percent_m
 
 
 def _write_image(
@@ -254,16 +259,12 @@ def _image_scale(dtype: str, counts: NDArray[np.int64]) -> float:
     return float(max(1, np.searchsorted(np.cumsum(counts), 0.995 * counts.sum())))
 
 
-def _write_labels(
-    source: DatasetReader,
-    geobox: GeoBox,
-    resampling: Resampling,
-    path: Path,
-    extent: Box,
-    write: Write,
-) -> Counter[int]:
+def _write_truth(truth: TruthFile, geobox: GeoBox, path: Path, extent: Box, write: Write) -> None:
     counts: Counter[int] = Counter()
-    with on_grid(source, geobox, resampling) as view:
+    with (
+        open_raster(truth.path, "truth") as source,
+        on_grid(source, geobox, Resampling.mode) as view,
+    ):
 
         def parts() -> Iterator[tuple[Box, NDArray[Any]]]:
             for box in blocks(extent):
@@ -272,9 +273,9 @@ def _write_labels(
                 yield box, labels[None]
 
         # The view's type, not the file's: int8 is seen as int16.
-        band = Band(view.dtypes[0], (path.stem,), nodata=0)
-        write(path, geobox, band, parts())
-    return counts
+        write(path, geobox, Band(view.dtypes[0], (path.stem,), nodata=NO_DATA), parts())
+    LEGENDS[truth.legend].require_known(counts, str(truth.path))
+    require_labels(counts, f"{truth.path} (truth), on the grid of the map,")
 
 
 def _write_coverage(

@@ -11,12 +11,14 @@ import shapely
 from odc.geo.geobox import GeoBox
 from rasterio.io import DatasetReader
 
+from landcover_pnp.coarse_legend import CoarseLegend
 from landcover_pnp.errors import AlignmentWarning, ResolutionError, ScaleWarning
 from landcover_pnp.scenes.class_labels import label_notes
+from landcover_pnp.scenes.coarse_maps import require_percent_band
 from landcover_pnp.scenes.image_lists import image_files
 from landcover_pnp.scenes.imagery import Imagery, plan_imagery
-from landcover_pnp.scenes.inputs import input_files, input_hashes
-from landcover_pnp.scenes.scene import WEAK_LAYERS
+from landcover_pnp.scenes.inputs import coarse_file, input_files, input_hashes
+from landcover_pnp.scenes.scene import PERCENTAGES, WEAK_LAYERS
 from landcover_pnp.scenes.settings import LayerFile, RasterFiles
 from landcover_pnp.scenes.vector_files import require_vector, vector_layers
 from landcover_pnp.scenes.vectors import read_area, require_overlap, width_notes
@@ -84,6 +86,7 @@ def plan_scene(files: RasterFiles, resolution_m: float) -> ScenePlan:
 
     Raises:
         RasterError: If a file is missing or not what its layer needs.
+        LegendError: If a coarse map has a legend that there is not.
         GridError: If layers or area do not overlap.
         ResolutionError: If pixels are finer than the image's, or there is no room for one.
     """
@@ -131,7 +134,16 @@ def plan_scene(files: RasterFiles, resolution_m: float) -> ScenePlan:
             require_vector(path, name)
             require_overlap(path, files.labels.layer, name, geobox)
             notes += label_notes(files.labels, geobox)
-        elif name in (*WEAK_LAYERS, "nlcd", "truth"):
+        elif name in PERCENTAGES:
+            with open_raster(path, name) as source:
+                require_percent_band(source, name)
+                notes.append(_overlap_note(source, f"percentages of {name}", image, geobox))
+        elif coarse := coarse_file(name, files):
+            title = CoarseLegend.load(coarse.legend).title
+            with open_raster(path, title) as source:
+                label_band(source, title)
+                notes.append(_overlap_note(source, title, image, geobox))
+        elif name in (*WEAK_LAYERS, "truth"):
             with open_raster(path, name) as source:
                 label_band(source, name)
                 notes.append(_overlap_note(source, name, image, geobox))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.transform import Affine
 
+from landcover_pnp.coarse_legend import CoarseLegend
 from landcover_pnp.errors import DamagedError
 from landcover_pnp.grid import Box, blocks
-from landcover_pnp.legend import LEGENDS, to_nlcd_codes, to_working
+from landcover_pnp.legend import LEGENDS, to_working
 from landcover_pnp.scenes.settings import RasterFiles
 from landcover_pnp.storage.bands import ORDER
 from landcover_pnp.storage.checked_json import read_regular
@@ -23,6 +25,12 @@ from landcover_pnp.storage.records import RECORD, Ingredients, Record
 
 WEAK_LAYERS = ("roads", "buildings", "water")
 """Optional layers of objects, stored as the share of a pixel they cover."""
+
+PERCENTAGES = ("impervious", "canopy")
+"""Optional layers of percentages, whose pixels have tens of metres."""
+
+NO_PERCENT = 255
+"""Stored percentage of pixels without one."""
 
 
 def scaled_image(values: NDArray[Any], scale: float) -> NDArray[np.float32]:
@@ -44,7 +52,8 @@ class Scene:
         geobox: The working grid.
         image_bands: Number of image bands, 3 or 4.
         image_scale: Image value that becomes 1.0.
-        nlcd_legend: Legend the NLCD layer is stored in, ``nlcd`` or ``nlcd_index``.
+        legends: Legends of its coarse maps, the first one first.
+        percent_m: Pixel side in metres of each of ``PERCENTAGES`` that there is.
         truth_legend: Legend of the truth layer, None where there is none.
         valid_px: Number of pixels with data.
         notes: What was done to the layers, one sentence each.
@@ -59,7 +68,8 @@ class Scene:
     geobox: GeoBox
     image_bands: int
     image_scale: float
-    nlcd_legend: str
+    legends: tuple[CoarseLegend, ...]
+    percent_m: Mapping[str, float]
     truth_legend: str | None
     valid_px: int
     notes: tuple[str, ...]
@@ -82,10 +92,21 @@ class Scene:
             geobox = GeoBox(tuple(grid["shape"]), Affine(*grid["transform"]), grid["crs"])
             notes = tuple(content.pop("notes"))
             damaged = tuple((Box(*box), reason) for box, reason in content.pop("damaged"))
-            # Scenes of version 0.1 had these bands and do not say so.
+            # Scenes of version 0.1 had NLCD alone.
+            content.pop("nlcd_legend", None)
+            legends = tuple(map(CoarseLegend.of, content.pop("legends", ())))
+            percent_m = content.pop("percent_m", {})
+            # They had these bands and do not say so.
             bands = tuple(content.pop("bands", ORDER[: content["image_bands"]]))
             return cls(
-                folder=folder, geobox=geobox, notes=notes, damaged=damaged, bands=bands, **content
+                folder=folder,
+                geobox=geobox,
+                notes=notes,
+                damaged=damaged,
+                bands=bands,
+                legends=legends,
+                percent_m=percent_m,
+                **content,
             )
         except Exception as error:  # wrong values make the libraries raise almost anything
             what = " ".join(str(error).split()) or type(error).__name__
@@ -135,11 +156,31 @@ class Scene:
         with open_raster(self.folder / "valid.tif", "valid") as source:
             return np.asarray(read(source, 1, box) == 1)
 
-    def nlcd(self, box: Box) -> NDArray[np.uint8]:
-        """NLCD codes: (y, x) uint8, 0 = no data."""
-        with open_raster(self.folder / "nlcd.tif", "NLCD") as source:
-            values = read(source, label_band(source, "NLCD"), box)
-        return to_nlcd_codes(values, LEGENDS[self.nlcd_legend])
+    def coarse(self, box: Box) -> NDArray[np.uint8]:
+        """Classes of the coarse maps by their numbers in ``legends``.
+
+        Args:
+            box: Pixels to read.
+
+        Returns:
+            (map, y, x) uint8 from 1, 0 = no data.
+        """
+        with open_raster(self.folder / "coarse.tif", "coarse maps") as source:
+            return np.asarray(read(source, source.indexes, box))
+
+    def percent(self, name: str, box: Box) -> NDArray[np.float32]:
+        """Share of a class by percentages of tens of metres.
+
+        Args:
+            name: One of ``percent_m``.
+            box: Pixels to read.
+
+        Returns:
+            (y, x) float32 in 0..1, nan where there is none.
+        """
+        with open_raster(self.folder / f"{name}.tif", name) as source:
+            stored = read(source, 1, box)
+        return np.where(stored == NO_PERCENT, np.nan, stored / np.float32(100)).astype(np.float32)
 
     def coverage(self, layer: str, box: Box) -> NDArray[np.float32] | None:
         """Share of each pixel that roads, buildings or water cover.

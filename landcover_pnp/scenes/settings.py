@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from landcover_pnp.config import file_or_address, require_positive, require_within
-from landcover_pnp.legend import NlcdValues
+from landcover_pnp.coarse_legend import CoarseName, CoarseValues
+from landcover_pnp.config import file_or_address, renamed, require_positive, require_within
 from landcover_pnp.storage.bands import BandName
 
 LARGEST_SEED = 2**31 - 1
@@ -35,6 +35,22 @@ class LayerFile:
     def __post_init__(self) -> None:
         """Refuses a line without width."""
         require_positive(self, "width_m")
+
+
+@dataclass(frozen=True)
+class CoarseFile:
+    """One more coarse land-cover map.
+
+    Attributes:
+        path: Raster of one band of classes, any CRS.
+        legend: Its legend: the name of one that is known, or a YAML file.
+        values: Whether it holds the legend's codes or indices 1, 2, ... into it; null where its
+            values can only be one of them.
+    """
+
+    path: Path = file_or_address()
+    legend: CoarseName | Path = "nlcd"
+    values: CoarseValues | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +92,8 @@ class RasterFiles:
             several as one area: a folder of them, a list (.txt, a path a line) or an index
             (GeoPackage, GeoJSON, STAC item collection) that names them. Or an address: of an
             image, a list, a STAC item, item collection or search.
-        nlcd: NLCD raster, codes or data-set indices 0..16, any CRS.
+        coarse: Coarse land-cover map, such as NLCD or WorldCover: raster of one band of classes,
+            any CRS.
         roads: Roads.
         buildings: Buildings.
         water: Water bodies and streams.
@@ -90,14 +107,20 @@ class RasterFiles:
         bands: What the image's bands are, in the order of the file, such as [nir, red, green]:
             red, green, blue, nir, alpha for a mask, other for one that is not to be used; null
             takes what the file's tags and descriptions say, else the documented order.
-        nlcd_values: Whether NLCD is stored as codes or as indices 0..16; null where its values
-            can only be one of them.
-        labels: Places whose class the user knows: a refinement of p(class | NLCD) learns from
+        labels: Places whose class the user knows: a refinement of p(class | code) learns from
             them what classes look like here.
+        legend: Legend of the coarse map: the name of one that is known, or a YAML file.
+        coarse_values: Whether the coarse map holds its legend's codes or indices 1, 2, ... into
+            it; null where its values can only be one of them.
+        more_coarse: Further coarse maps, each with its legend, which are combined with the first.
+        impervious: Percentages of impervious ground: raster of one band from 0 to 100, any CRS.
+        canopy: Percentages of tree canopy, as well.
+        percent_resolution_m: Pixel side in metres of the products that percentages come from, by
+            which they are blurred.
     """
 
     image: Path = file_or_address()
-    nlcd: Path = file_or_address()
+    coarse: Path = renamed("nlcd", lasting=True, addressed=True)
     roads: LayerFile | None = None
     buildings: LayerFile | None = None
     water: LayerFile | None = None
@@ -107,8 +130,22 @@ class RasterFiles:
     image_root: Path | None = file_or_address(default=None)
     image_crs: str | None = None
     bands: list[BandName] | None = None
-    nlcd_values: NlcdValues | None = None
+    coarse_values: CoarseValues | None = renamed("nlcd_values", lasting=True, default=None)
     labels: LabelFile | None = None
+    legend: CoarseName | Path = "nlcd"
+    more_coarse: list[CoarseFile] = field(default_factory=list)
+    impervious: Path | None = file_or_address(default=None)
+    canopy: Path | None = file_or_address(default=None)
+    percent_resolution_m: float = 30.0
+
+    def __post_init__(self) -> None:
+        """Refuses pixels without size."""
+        require_positive(self, "percent_resolution_m")
+
+    @property
+    def coarse_maps(self) -> list[CoarseFile]:
+        """All coarse maps, the first one first."""
+        return [CoarseFile(self.coarse, self.legend, self.coarse_values), *self.more_coarse]
 
 
 @dataclass(frozen=True)

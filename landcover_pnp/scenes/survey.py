@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
+from landcover_pnp.coarse_legend import CoarseLegend
 from landcover_pnp.grid import Box
-from landcover_pnp.legend import LEGENDS, to_nlcd_codes
 from landcover_pnp.scenes.preparation import write_layers
 from landcover_pnp.scenes.rasters import ScenePlan
 from landcover_pnp.scenes.scene import covered_share, scaled_image
@@ -25,8 +25,8 @@ class Survey:
 
     Attributes:
         valid_px: Working pixels with imagery, in the area of interest.
-        labelled_px: Those of them with NLCD and a class of truth, where p(class | NLCD) can be
-            counted; 0 without truth.
+        labelled_px: Those of them with a coarse map and a class of truth, where p(class | code) can
+            be counted, for the map with the fewest; 0 without truth.
         notes: What would be done to the layers, one sentence each.
         windows: The windows that were asked for.
     """
@@ -46,7 +46,7 @@ class SeenWindows:
         resolution_m: Side of a pixel in metres.
         bands: Names of the image's bands.
         image_scale: Image value that becomes 1.0.
-        nlcd_legend: Legend of the NLCD layer.
+        legends: Legends of the coarse maps.
         layers: (band, y, x) pixels by layer and window.
     """
 
@@ -54,7 +54,7 @@ class SeenWindows:
     resolution_m: float
     bands: tuple[str, ...]
     image_scale: float
-    nlcd_legend: str
+    legends: tuple[CoarseLegend, ...]
     layers: Mapping[str, Mapping[Box, NDArray[Any]]]
 
     def image(self, box: Box) -> NDArray[np.float32]:
@@ -65,9 +65,9 @@ class SeenWindows:
         """Where a window has data: (y, x) bool."""
         return np.asarray(self.layers["valid"][box][0] == 1)
 
-    def nlcd(self, box: Box) -> NDArray[np.uint8]:
-        """NLCD codes of a window: (y, x) uint8, 0 = no data."""
-        return to_nlcd_codes(self.layers["nlcd"][box][0], LEGENDS[self.nlcd_legend])
+    def coarse(self, box: Box) -> NDArray[np.uint8]:
+        """Numbers of the coarse maps' classes in a window: (map, y, x) uint8, 0 = no data."""
+        return np.asarray(self.layers["coarse"][box])
 
     def coverage(self, layer: str, box: Box) -> NDArray[np.float32] | None:
         """Share of each pixel that a weak layer covers: (y, x) float32; None without it."""
@@ -96,7 +96,7 @@ def survey_scene(plan: ScenePlan, windows: Iterable[Box] = ()) -> Survey:
         float(abs(plan.geobox.resolution.x)),
         tuple(content["bands"]),
         content["image_scale"],
-        content["nlcd_legend"],
+        tuple(map(CoarseLegend.of, content["legends"])),
         known.layers,
     )
     return Survey(content["valid_px"], known.labelled_px, tuple(content["notes"]), seen)
@@ -112,7 +112,11 @@ class _Known:
     def __init__(self, windows: list[Box]) -> None:
         self._windows = windows
         self.layers: dict[str, dict[Box, NDArray[Any]]] = {}
-        self._bits: dict[str, dict[Box, NDArray[np.uint8]]] = {"valid": {}, "nlcd": {}, "truth": {}}
+        self._bits: dict[str, dict[Box, NDArray[np.uint8]]] = {
+            "valid": {},
+            "coarse": {},
+            "truth": {},
+        }
 
     def note(
         self, path: Path, _grid: GeoBox, _band: Band, parts: Iterable[tuple[Box, NDArray[Any]]]
@@ -127,11 +131,13 @@ class _Known:
                     there = kept.setdefault(window, blank)
                     there[:, *both.within(window)] = pixels[:, *both.within(box)]
             if bits is not None:
-                bits[box] = np.packbits(pixels[0] != 0)  # a bit a pixel: a city is large
+                known = (pixels != 0).reshape(len(pixels), -1)
+                bits[box] = np.packbits(known, axis=1)  # a bit a pixel: a city is large
 
     @property
     def labelled_px(self) -> int:
         """Pixels with a value in all three; 0 where there is no truth."""
-        valid, nlcd, truth = self._bits.values()
-        both = (valid[box] & nlcd[box] & bits for box, bits in truth.items())
-        return sum(int(np.unpackbits(bits).sum()) for bits in both)
+        valid, coarse, truth = self._bits.values()
+        all_three = (valid[box] & coarse[box] & bits for box, bits in truth.items())
+        by_map = sum(np.unpackbits(bits, axis=1).sum(axis=1) for bits in all_three)
+        return int(np.min(by_map))

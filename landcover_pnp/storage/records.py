@@ -45,6 +45,9 @@ def ingredients(**parts: Any) -> Ingredients:
         if isinstance(value, Mapping):
             for key, inner in value.items():
                 add(f"{name}.{key}", inner)
+        elif isinstance(value, (list, tuple)) and any(map(dataclasses.is_dataclass, value)):
+            for number, inner in enumerate(value):
+                add(f"{name}.{number}", inner)
         elif isinstance(value, (list, tuple)):
             kept = [v for v in value if not isinstance(v, Path)]
             flat[name] = [v if isinstance(v, (int, float)) else str(v) for v in kept]

@@ -31,7 +31,8 @@ RASTERS = ("landcover", "confidence", "entropy", DOUBT, "evidence", "weak_labels
 """Class and percent rasters of a finished map."""
 
 _SCENE = (
-    *(f"{n}.tif" for n in ("image", "valid", "nlcd", "truth", "roads", "buildings", "water")),
+    *(f"{n}.tif" for n in ("image", "valid", "coarse", "truth", "roads", "buildings", "water")),
+    *(f"{n}.tif" for n in ("impervious", "canopy", "nlcd")),  # the last was that of version 0.2
     "scene.json",
     RECORD,
 )
@@ -116,7 +117,7 @@ class RunFolder:
 
     @property
     def sources(self) -> Path:
-        """Prepared scenes of the source cities, in which p(class | NLCD) is counted."""
+        """Prepared scenes of the source cities, in which p(class | code) is counted."""
         return self.path / "sources"
 
     @property

@@ -177,7 +177,7 @@ def test_images_of_one_name_in_several_folders_are_all_known(tmp_path: Path) -> 
         write_tif(tmp_path / folder / "x.tif", pixels, origin=(ORIGIN[0] + 120 * i, ORIGIN[1]))
     (tmp_path / "all.txt").write_text("east/x.tif\nwest/x.tif\n")
     files = RasterFiles(tmp_path / "all.txt", nlcd(tmp_path))
-    assert list(input_files(files)) == ["image east/x.tif", "image west/x.tif", "nlcd"]
+    assert list(input_files(files)) == ["image east/x.tif", "image west/x.tif", "coarse"]
     before = plan_scene(files, 4.0).made_of()
     write_tif(tmp_path / "east" / "x.tif", 255 - WHOLE[:, :, :120])
     assert plan_scene(files, 4.0).made_of() != before

@@ -17,7 +17,13 @@ from landcover_pnp.cli import main
 from landcover_pnp.errors import RasterError, RequestError
 from landcover_pnp.scenes.checks import read_layers
 from landcover_pnp.scenes.rasters import plan_scene
-from landcover_pnp.scenes.settings import LabelFile, LayerFile, RasterFiles, TruthFile
+from landcover_pnp.scenes.settings import (
+    CoarseFile,
+    LabelFile,
+    LayerFile,
+    RasterFiles,
+    TruthFile,
+)
 from landcover_pnp.scenes.vector_formats import is_vector
 from landcover_pnp.storage.raster import open_raster
 
@@ -102,14 +108,19 @@ def test_vectors_that_refer_elsewhere_are_refused_whatever_they_are_called(
 
 
 ROLES: dict[str, Callable[[RasterFiles, Path], RasterFiles]] = {
-    "roads": lambda f, p: RasterFiles(f.image, f.nlcd, roads=LayerFile(p)),
-    "buildings": lambda f, p: RasterFiles(f.image, f.nlcd, buildings=LayerFile(p)),
-    "water": lambda f, p: RasterFiles(f.image, f.nlcd, water=LayerFile(p)),
-    "labels": lambda f, p: RasterFiles(f.image, f.nlcd, labels=LabelFile(p)),
-    "area": lambda f, p: RasterFiles(f.image, f.nlcd, area=p),
-    "image": lambda f, p: RasterFiles(p, f.nlcd),
-    "nlcd": lambda f, p: RasterFiles(f.image, p),
-    "truth": lambda f, p: RasterFiles(f.image, f.nlcd, truth=TruthFile(p)),
+    "roads": lambda f, p: RasterFiles(f.image, f.coarse, roads=LayerFile(p)),
+    "buildings": lambda f, p: RasterFiles(f.image, f.coarse, buildings=LayerFile(p)),
+    "water": lambda f, p: RasterFiles(f.image, f.coarse, water=LayerFile(p)),
+    "labels": lambda f, p: RasterFiles(f.image, f.coarse, labels=LabelFile(p)),
+    "area": lambda f, p: RasterFiles(f.image, f.coarse, area=p),
+    "image": lambda f, p: RasterFiles(p, f.coarse),
+    "coarse": lambda f, p: RasterFiles(f.image, p),
+    "more_coarse": lambda f, p: RasterFiles(
+        f.image, f.coarse, more_coarse=[CoarseFile(p, "worldcover")]
+    ),
+    "legend": lambda f, p: RasterFiles(f.image, f.coarse, legend=p),
+    "canopy": lambda f, p: RasterFiles(f.image, f.coarse, canopy=p),
+    "truth": lambda f, p: RasterFiles(f.image, f.coarse, truth=TruthFile(p)),
 }
 
 
@@ -117,7 +128,7 @@ ROLES: dict[str, Callable[[RasterFiles, Path], RasterFiles]] = {
 def files(tmp_path: Path) -> RasterFiles:
     return RasterFiles(
         image=write_tif(tmp_path / "image.tif", colours()),
-        nlcd=write_tif(tmp_path / "nlcd.tif", two_halves(41, 24)),
+        coarse=write_tif(tmp_path / "nlcd.tif", two_halves(41, 24)),
     )
 
 
@@ -173,7 +184,7 @@ BESIDE_RASTERS: dict[str, Callable[[Path, str], object]] = {
 
 
 @pytest.mark.parametrize("kind", BESIDE_RASTERS)
-@pytest.mark.parametrize("role", ["image", "nlcd"])
+@pytest.mark.parametrize("role", ["image", "coarse"])
 def test_rasters_whose_overviews_or_masks_lie_elsewhere_are_refused(
     role: str, kind: str, files: RasterFiles, tmp_path: Path, server: CountingServer
 ) -> None:

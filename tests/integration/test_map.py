@@ -230,10 +230,10 @@ def test_a_map_of_other_settings_is_replaced_only_on_word(
     monkeypatch.chdir(tmp_path)
     assert main(["map", str(config)]) == 0
     before = (tmp_path / "runs" / "scene" / "landcover.tif").read_bytes()
-    other = ["map", str(config), "--weak_labels.nlcd_blur_m", "5"]
+    other = ["map", str(config), "--weak_labels.blur_m", "5"]
     assert main(other) == 2
     said = capsys.readouterr().err
-    assert "weak_labels.nlcd_blur_m" in said
+    assert "weak_labels.blur_m" in said
     assert "--run" in said
     assert "--replace" in said
     assert (tmp_path / "runs" / "scene" / "landcover.tif").read_bytes() == before

@@ -172,8 +172,8 @@ def test_a_stac_item_or_search_is_an_image(server: FileServer) -> None:
         assert np.array_equal(pixels(files), wanted)
     local_list = server.folder / "list.txt"  # of a folder at an address
     with pytest.raises(RasterError, match="image_root"):
-        plan_scene(RasterFiles(local_list, local.nlcd), 4.0)
-    trusted = RasterFiles(local_list, local.nlcd, image_root=as_path(server.address))
+        plan_scene(RasterFiles(local_list, local.coarse), 4.0)
+    trusted = RasterFiles(local_list, local.coarse, image_root=as_path(server.address))
     assert np.array_equal(pixels(trusted), wanted)
 
 

@@ -103,7 +103,7 @@ def drawn(case: int, shelf: Path) -> list[str]:
 
     image = one(tuple(IMAGES)) or ""
     words = ["--scene.rasters.image", str(shelf / f"image {image}.tif")]
-    words += ["--scene.rasters.nlcd", str(shelf / f"nlcd {one(NLCD)}.tif")]
+    words += ["--scene.rasters.coarse", str(shelf / f"nlcd {one(NLCD)}.tif")]
     truth, area, roads = one(TRUTH, 0.3), one(AREAS, 0.6), one(ROADS, 0.5)
     if truth != "none":
         path = shelf / f"truth {truth} {IMAGES[image]:.0f}.tif"

@@ -54,12 +54,23 @@ def write_labels(path: Path, layer: str, code: int) -> None:
     frame.set_crs(UTM).to_file(path, layer=layer, driver="GPKG", engine="pyogrio")
 
 
+OWN_LEGEND = """
+{name: own, title: Own, product: a map, source: nobody, resolution_m: 20, classes: [
+  {code: 41, name: wood, colour: [0, 99, 0], role: forest, cover: {trees and forest: 1}},
+  {code: 42, name: park, colour: [0, 255, 0], role: grass, cover: {grass and herbaceous: 1}},
+  {code: 24, name: town, colour: [255, 0, 0], role: developed, cover: {impervious: 1}}]}
+"""
+
+
 def write_inputs(folder: Path) -> None:
     """All layers twice: the standard ones, and others in the folder ``other``."""
     for number, place in enumerate((folder, folder / "other")):
         place.mkdir(exist_ok=True)
         write_tif(place / "image.tif", colours(4, SIZE, seed=number))
         write_tif(place / "nlcd.tif", two_halves(41 + number, 24, SIZE))
+        write_tif(place / "worldcover.tif", two_halves(10, 50, SIZE))
+        write_tif(place / "percent.tif", two_halves(20, 70, SIZE))
+        (place / "own.yaml").write_text(OWN_LEGEND)
         write_tif(place / "truth.tif", two_halves(40, 20 + 10 * number, SIZE))
         write_tif(place / "working.tif", two_halves(4, 2, SIZE))
         write_tif(place / "roofs.tif", two_halves(1 + number, 2, SIZE))
@@ -106,7 +117,7 @@ def everything(folder: Path) -> dict[str, Any]:
         "scene": {
             "rasters": {
                 "image": f"{folder}/list.txt",
-                "nlcd": f"{folder}/nlcd.tif",
+                "coarse": f"{folder}/nlcd.tif",
                 "roads": {"path": f"{folder}/roads.gpkg", "layer": "main"},
                 "buildings": {"path": f"{folder}/roofs.tif", "codes": [2]},
                 "water": {"path": f"{folder}/ponds.tif"},
@@ -134,6 +145,7 @@ BASES: dict[str, tuple[str, ...]] = {
         *("--scene.rasters", "null", "--scene.enviroatlas.root", "{folder}/atlas"),
         *("--scene.enviroatlas.city", "a", "--scene.enviroatlas.tile", "1", *NO_STUDENT),
     ),
+    "scene.rasters.percent_resolution_m": ("--scene.rasters.impervious", "{folder}/percent.tif"),
     "weak_labels.source_scenes": (
         *("--weak_labels.matrix_source", "source", *NO_STUDENT),
         *("--weak_labels.source_scenes", "[{folder}/source.yaml]"),
@@ -166,7 +178,11 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "scene.rasters.image_root": ("{folder}/other",),
     "scene.rasters.image_crs": ("null",),
     "scene.rasters.bands": ("[green, red, blue, nir]",),
-    "scene.rasters.nlcd": ("{folder}/other/nlcd.tif",),
+    "scene.rasters.coarse": ("{folder}/other/nlcd.tif",),
+    "scene.rasters.legend": ("{folder}/own.yaml",),
+    "scene.rasters.more_coarse": ("[{path: {folder}/worldcover.tif, legend: worldcover}]",),
+    "scene.rasters.impervious": ("{folder}/percent.tif",),
+    "scene.rasters.canopy": ("{folder}/percent.tif",),
     "scene.rasters.roads.path": ("{folder}/other/roads.gpkg",),
     "scene.rasters.roads.layer": ("side",),
     "scene.rasters.roads.codes": ("[1]",),
@@ -188,6 +204,7 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "scene.resolution_m": ("6",),
     "scene.attribution": ("[imagery of nobody]",),
     "weak_labels.matrix_source": ("target",),
+    "weak_labels.legend": ("{folder}/own.yaml",),
     "weak_labels.source_scenes": ("[{folder}/other/source.yaml]",),
     "inference.prior": ("{folder}/other/prior",),
     "inference.view_px": ("16",),

@@ -52,7 +52,7 @@ SAMPLE = (
     ("tiles/r0001c0000.json", "deleted"),
     ("student/model.safetensors", "bit flipped"),
     ("probabilities/student.tif", "garbage"),
-    ("scene/nlcd.tif", "emptied"),
+    ("scene/coarse.tif", "emptied"),
     ("scene/scene.json", "garbage"),
     ("landcover.qml", "bit flipped"),
     ("summary.json", "garbage"),

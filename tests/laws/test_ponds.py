@@ -42,7 +42,7 @@ def painted(files: RasterFiles, colour: tuple[int, ...], folder: Path) -> Raster
         pond = _ellipse(source)
         for band, value in zip(pixels, (*colour, 25), strict=False):
             band[pond] = np.clip(value + rng.normal(0, 3, pond.sum()), 1, 255)
-    with rasterio.open(files.nlcd) as source:
+    with rasterio.open(files.coarse) as source:
         codes, nlcd = source.read(), source.profile
         codes[0][_ellipse(source, 1.5)] = DEVELOPED
     for name, values, kept in (("image", pixels, profile), ("nlcd", codes, nlcd)):

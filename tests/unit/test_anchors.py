@@ -1,5 +1,6 @@
 import numpy as np
 from drawn_pixels import GREEN, GROUND, drawn
+from inputs import NLCD, numbered
 
 from landcover_pnp.coarse_legend import COARSE_NAMES, CoarseLegend
 from landcover_pnp.evidence.anchors import (
@@ -12,15 +13,14 @@ from landcover_pnp.evidence.anchors import (
     colours,
     places,
 )
-from landcover_pnp.legend import NLCD
 
 
-def test_places_are_nlcd_classes_unless_an_object_covers_them() -> None:
-    nlcd = np.array([[21, 52, 0, 0, 41]], np.uint8)
+def test_places_are_coarse_classes_unless_an_object_covers_them() -> None:
+    numbers = numbered(np.array([[21, 52, 0, 0, 41]]))
     roads = np.array([[0, 1, 0, 0, 0]], np.float32)
     water = np.array([[0, 0, 0, 0.6, 0]], np.float32)
     valid = np.array([[True, True, True, True, False]])
-    found = places(nlcd, {"roads": roads, "buildings": None, "water": water}, valid)
+    found = places(numbers, {"roads": roads, "buildings": None, "water": water}, valid)
     lawn = len(OBJECTS) + NLCD.codes.index(21)
     assert found.tolist() == [[lawn, ROADS, NOWHERE, WATER, NOWHERE]]
 

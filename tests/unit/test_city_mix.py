@@ -18,6 +18,7 @@ from drawn_pixels import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from inputs import DEFINITIONS, NLCD
 
 from landcover_pnp.evidence.anchors import ROADS, CityPixels
 from landcover_pnp.evidence.city_mix import (
@@ -29,8 +30,6 @@ from landcover_pnp.evidence.city_mix import (
 )
 from landcover_pnp.evidence.settings import RefinementSettings
 from landcover_pnp.evidence.spectral_indices import class_given_colour, road_reference
-from landcover_pnp.evidence.weak_labels import DEFINITIONS
-from landcover_pnp.legend import NLCD
 
 SHARES = st.floats(0, 1)
 

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 import shapely
 from drawn_pixels import DORMANT, DRY, GREEN, LOW, ROLES, drawn
-from inputs import ORIGIN, UTM, colours, two_halves, write_tif
+from inputs import DEFINITIONS, ORIGIN, UTM, colours, two_halves, write_tif
 
 import landcover_pnp as lc
 from landcover_pnp.errors import GridError, LegendError, RasterError
 from landcover_pnp.evidence.matrix_refinement import refine_matrix
 from landcover_pnp.evidence.settings import RefinementSettings
-from landcover_pnp.evidence.weak_labels import DEFINITIONS
 from landcover_pnp.legend import WORKING
 from landcover_pnp.scenes.checks import read_layers
 from landcover_pnp.scenes.rasters import plan_scene
@@ -28,7 +27,7 @@ X, Y = ORIGIN
 def files(tmp_path: Path) -> RasterFiles:
     return RasterFiles(
         image=write_tif(tmp_path / "image.tif", colours(size=SIZE)),
-        nlcd=write_tif(tmp_path / "nlcd.tif", two_halves(41, 24, SIZE)),
+        coarse=write_tif(tmp_path / "nlcd.tif", two_halves(41, 24, SIZE)),
     )
 
 
@@ -41,7 +40,7 @@ def labelled(
 
 
 def pixels(files: RasterFiles, labels: LabelFile) -> np.ndarray:
-    scene = lc.open_scene(files.image, nlcd=files.nlcd, labels=labels)
+    scene = lc.open_scene(files.image, nlcd=files.coarse, labels=labels)
     found = scene.labels(scene.extent)
     assert found is not None
     return found
@@ -103,7 +102,7 @@ def test_what_is_no_class_is_refused_with_the_nearest(
 ) -> None:
     labels = labelled(tmp_path, [label], [at(1, 1)])
     with pytest.raises(LegendError, match=f"{label}") as caught:
-        plan_scene(RasterFiles(files.image, files.nlcd, labels=labels), SIDE)
+        plan_scene(RasterFiles(files.image, files.coarse, labels=labels), SIDE)
     assert near in caught.value.fix
     assert "5 grass and herbaceous" in caught.value.expected
 
@@ -112,7 +111,7 @@ def test_labels_that_cannot_be_used_are_refused_before_any_work(
     files: RasterFiles, tmp_path: Path
 ) -> None:
     def plan(labels: LabelFile) -> None:
-        plan_scene(RasterFiles(files.image, files.nlcd, labels=labels), SIDE)
+        plan_scene(RasterFiles(files.image, files.coarse, labels=labels), SIDE)
 
     labels = labelled(tmp_path, ["water"], [at(1, 1)], attribute="clas")
     with pytest.raises(RasterError, match="no attribute 'clas'") as caught:
@@ -123,14 +122,14 @@ def test_labels_that_cannot_be_used_are_refused_before_any_work(
     with pytest.raises(GridError, match="do not overlap"):
         plan(labelled(tmp_path, ["water"], [at(5000, 1)]))
     with pytest.raises(RasterError, match="labels"):
-        plan(LabelFile(files.nlcd))
+        plan(LabelFile(files.coarse))
     with pytest.raises(RasterError, match="labels"):
         plan(LabelFile(tmp_path / "gone.gpkg"))
 
 
 def test_the_plan_and_the_check_say_how_many_there_are(files: RasterFiles, tmp_path: Path) -> None:
     labels = labelled(tmp_path, ["water", 1, 4], [at(1, 1), at(2, 2), at(3, 3)])
-    wanted = RasterFiles(files.image, files.nlcd, labels=labels)
+    wanted = RasterFiles(files.image, files.coarse, labels=labels)
     notes = plan_scene(wanted, SIDE).notes
     assert "labels of 3 places: water 2, trees and forest 1" in notes
     assert [r.found for r in read_layers(wanted) if r.layer == "labels"] == ["3 features"]

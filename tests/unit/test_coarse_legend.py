@@ -1,3 +1,4 @@
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landcover_pnp.coarse_legend import COARSE_NAMES, SHIPPED, CoarseLegend
-from landcover_pnp.config import plain
-from landcover_pnp.errors import LegendError, RequestError, SettingsError
-from landcover_pnp.evidence.weak_labels import DEFINITIONS
-from landcover_pnp.legend import CLASS_COUNT, NLCD, WORKING
+from landcover_pnp.config import load_settings, plain
+from landcover_pnp.errors import RequestError, SettingsError
+from landcover_pnp.legend import CLASS_COUNT, WORKING
+from landcover_pnp.pipeline.plan import files_of
+from landcover_pnp.pipeline.settings import MapSettings
 
 TEXTS = {  # water, impervious, soil, trees, grass, as version 0.2.0 had them
     11: (0.875, 0.0, 0.0625, 0.0, 0.0625),
@@ -51,12 +53,10 @@ PUBLISHED = {
 
 def test_nlcd_is_what_it_was_to_the_byte() -> None:
     legend = CoarseLegend.load("nlcd")
-    before = 0.95 * np.array([TEXTS[code] for code in NLCD.codes]) + 0.05 / CLASS_COUNT
-    assert legend.definitions.tobytes() == before.tobytes() == DEFINITIONS.tobytes()
-    assert legend.codes == NLCD.codes
-    assert legend.numbered.names == NLCD.names
-    assert [c.colour for c in legend.numbered.classes] == [c.colour for c in NLCD.classes]
-    assert (legend.resolution_m, legend.blur_m, legend.kernel_m) == (30, 31, 101)
+    before = 0.95 * np.array([TEXTS[code] for code in TEXTS]) + 0.05 / CLASS_COUNT
+    assert legend.definitions.tobytes() == before.tobytes()
+    assert legend.codes == tuple(TEXTS)
+    assert legend.blur == (31, 101)
 
 
 def test_every_shipped_legend_has_a_name_and_every_name_a_legend() -> None:
@@ -92,7 +92,7 @@ def small(**changes: Any) -> dict[str, Any]:
     ]
     classes[0]["cover"] = {"trees and forest": 0.4, "grass and herbaceous": 0.6}
     classes[1]["cover"] = {"impervious": 1.0}
-    tree = {"name": "own", "title": "My map", "source": "me", "resolution_m": 20}
+    tree = {"name": "own", "title": "Own", "product": "My map", "source": "me", "resolution_m": 20}
     return {**tree, "classes": classes, **changes}
 
 
@@ -105,11 +105,13 @@ def stored(tree: dict[str, Any], folder: Path) -> Path:
 def test_a_users_own_legend_is_read(tmp_path: Path) -> None:
     legend = CoarseLegend.load(stored(small(doubt=0.1), tmp_path))
     assert legend.codes == (7, 300)
+    assert legend.blur == (20, 66)
     np.testing.assert_allclose(legend.definitions[0], [0.02, 0.02, 0.02, 0.38, 0.56])
     assert plain(legend) == {
         **small(doubt=0.1, resolution_m=20.0),
         "blur_m": None,
         "kernel_m": None,
+        "indices": False,
     }
 
 
@@ -182,5 +184,31 @@ def test_numbers_outside_their_range_are_refused(changes: dict[str, Any], tmp_pa
     ("wrong", "right"), [("wordcover", "worldcover"), ("NLCD", "nlcd"), ("dynamicworld", "dynamic")]
 )
 def test_an_unknown_legend_names_the_nearest(wrong: str, right: str) -> None:
-    with pytest.raises(LegendError, match=rf"no legend '{wrong}'.*[\s\S]*did you mean '{right}"):
+    with pytest.raises(SettingsError, match=rf"no legend '{wrong}'.*[\s\S]*did you mean '{right}"):
         CoarseLegend.load(wrong)
+
+
+@pytest.mark.parametrize("text", ["", "- 1", "name: [", "a: {b: !!python/name:os.system }"])
+def test_what_is_no_legend_is_refused(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match=r"own\.yaml") as refusal:
+        CoarseLegend.load(path)
+    assert "configs" not in refusal.value.fix
+
+
+def test_a_pipe_is_no_legend(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "own.yaml")
+    with pytest.raises(SettingsError, match="special file"):
+        CoarseLegend.load(tmp_path / "own.yaml")
+
+
+def test_the_legend_in_the_documents_can_be_read(tmp_path: Path) -> None:
+    text = (SHIPPED.parents[1] / "docs" / "legends.md").read_text(encoding="utf-8")
+    scene, legend = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "own.yaml").write_text(legend)
+    assert CoarseLegend.load(tmp_path / "own.yaml").codes == (100, 200)
+    (tmp_path / "city.yaml").write_text(scene)
+    settings = load_settings(MapSettings, tmp_path / "city.yaml")
+    assert [file.legend for file in files_of(settings).coarse_maps] == ["worldcover", "corine"]
+    assert set(re.findall(r"^\| `(\w+)`", text, re.MULTILINE)) == set(COARSE_NAMES)

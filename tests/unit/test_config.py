@@ -24,7 +24,7 @@ def test_paths_count_from_the_files_folder(tmp_path: Path) -> None:
     assert rasters is not None
     assert rasters.roads is not None
     assert rasters.image == tmp_path / "a.tif"
-    assert rasters.nlcd == tmp_path / "../b.tif"
+    assert rasters.coarse == tmp_path / "../b.tif"
     assert rasters.roads.path == Path("/r.tif")
     assert rasters.roads.codes == [1, 2]
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from inputs import NLCD, numbered
 
 from landcover_pnp.arrays import normalise
 from landcover_pnp.evidence.contradictions import (
@@ -21,7 +22,7 @@ from landcover_pnp.evidence.contradictions import (
 )
 from landcover_pnp.evidence.looks import LOOKS, ClassesByLook, Looks, look_features
 from landcover_pnp.grid import Box, blocks
-from landcover_pnp.legend import CLASS_COUNT, NLCD, WORKING
+from landcover_pnp.legend import CLASS_COUNT, WORKING
 
 SHAPE = (4, 5)
 RAW = arrays(np.float32, (CLASS_COUNT, *SHAPE), elements=st.floats(0.0625, 1, width=32))
@@ -119,7 +120,7 @@ def test_matrices_contradict_each_other_by_the_rows_that_differ() -> None:
     other = one.copy()
     other[NLCD.codes.index(22)] = np.eye(CLASS_COUNT)[0]
     codes = np.array([[22, 41, 0]])
-    found = matrix_conflict(codes, NLCD.codes, one, other)
+    found = matrix_conflict(numbered(codes), one, other)
     np.testing.assert_allclose(found, [[0.8, 0, 0]], atol=1e-6)
 
 

@@ -10,9 +10,11 @@ from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 from scipy.ndimage import gaussian_filter
 
+from landcover_pnp.coarse_legend import CoarseLegend
 from landcover_pnp.evidence.clusters import responsibilities, sample_centres
+from landcover_pnp.evidence.coarse_classes import CoarseClasses, coarse_probabilities
 from landcover_pnp.evidence.settings import ClusterSettings, WeakLabelSettings
-from landcover_pnp.evidence.weak_labels import class_given_nlcd, cooccurrence, weak_labels
+from landcover_pnp.evidence.weak_labels import class_given_code, cooccurrence, weak_labels
 from landcover_pnp.inference.engines.evidence import (
     EvidenceSettings,
     evidence_map,
@@ -231,8 +233,12 @@ def test_maps_pittsburgh(shared: Path) -> None:
     roads, buildings, water = (
         np.isin(objects, values).astype(np.float32) for values in ([11], [2], [1, 12])
     )
-    matrix = class_given_nlcd(cooccurrence(nlcd, truth))
-    weak = weak_labels(nlcd, matrix, roads, buildings, water, valid, WeakLabelSettings(), 4.0)
+    legend = CoarseLegend.load("nlcd")
+    numbers = np.searchsorted([0, *legend.codes], nlcd).astype(np.uint8)
+    matrix = class_given_code(cooccurrence(numbers, truth, legend), legend)
+    maps = [CoarseClasses(numbers, matrix, legend.blur)]
+    coarse = coarse_probabilities(maps, {}, valid, 4.0)
+    weak = weak_labels(coarse, roads, buildings, water, valid, WeakLabelSettings(), 4.0)
     option = ClusterSettings()
     centres = sample_centres(image.reshape(3, -1).T, option, 0)
     clusters = responsibilities(image, valid, centres, option, 0)

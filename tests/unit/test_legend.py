@@ -4,20 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from landcover_pnp import legend as legend_module
 from landcover_pnp.errors import LegendError
 from landcover_pnp.legend import (
     ENVIROATLAS,
     LEGENDS,
-    NLCD,
-    NLCD_INDEX,
     WORKING,
     Legend,
-    nlcd_legend,
-    to_nlcd_codes,
     to_working,
 )
 
@@ -44,57 +38,6 @@ def test_every_byte_is_translated_or_refused(code: int) -> None:
 def test_values_beyond_a_byte_are_refused(value: int) -> None:
     with pytest.raises(LegendError, match=rf"{value} \(1 px\)"):
         to_working(np.array([[value]]), ENVIROATLAS)
-
-
-FITS_BOTH = {11, 12}
-
-
-@given(st.dictionaries(st.integers(-2, 100), st.integers(1, 9), max_size=5))
-def test_values_are_read_as_what_they_can_only_be(counts: dict[int, int]) -> None:
-    found = counts.keys() - {0}
-    codes, indices = found <= set(NLCD.codes), found <= set(NLCD_INDEX.codes)
-    if not found or (codes and not indices):
-        assert nlcd_legend(counts, "f") is NLCD
-    elif indices and not codes:
-        assert nlcd_legend(counts, "f") is NLCD_INDEX
-    else:
-        with pytest.raises(LegendError) as refused:
-            nlcd_legend(counts, "f")
-        assert ("nlcd_values" in refused.value.fix) == codes
-        assert all(
-            f"{value} ({n} px)" in refused.value.found for value, n in counts.items() if value
-        )
-
-
-@given(st.dictionaries(st.sampled_from(sorted(FITS_BOTH)), st.integers(1, 9), min_size=1))
-def test_values_that_fit_both_are_what_the_setting_says(counts: dict[int, int]) -> None:
-    for values in (counts, {**counts, 0: 5}):
-        with pytest.raises(LegendError, match="both codes and indices"):
-            nlcd_legend(values, "f")
-        assert nlcd_legend(values, "f", "codes") is NLCD
-        assert nlcd_legend(values, "f", "indices") is NLCD_INDEX
-
-
-@pytest.mark.parametrize("value", range(1, 256))
-def test_a_setting_that_the_values_contradict_is_refused(value: int) -> None:
-    for word, legend in (("codes", NLCD), ("indices", NLCD_INDEX)):
-        if value in legend.codes:
-            assert nlcd_legend({value: 3}, "f", word) is legend
-        else:
-            with pytest.raises(LegendError, match=rf"nlcd_values: {word}.*{value} \(3 px\)"):
-                nlcd_legend({value: 3}, "f", word)
-
-
-def test_codes_mixed_with_indices_are_refused_with_counts() -> None:
-    with pytest.raises(LegendError, match=r"3 \(7 px\), 9 \(1 px\)"):
-        nlcd_legend({21: 5, 3: 7, 9: 1, 0: 2}, "f")
-
-
-def test_indices_become_codes() -> None:
-    indices = np.arange(17).reshape(1, 17)
-    codes = to_nlcd_codes(indices, NLCD_INDEX)
-    assert codes.tolist() == [[0, *NLCD.codes]]
-    assert (to_nlcd_codes(codes, NLCD) == codes).all()
 
 
 @pytest.mark.parametrize("legend", LEGENDS.values(), ids=LEGENDS)

@@ -3,11 +3,11 @@ import dataclasses
 import numpy as np
 import pytest
 from drawn_pixels import DRY, FOREST, GREEN, GROUND, LOW, OPEN, ROLES, SHRUB, drawn
+from inputs import DEFINITIONS
 
 from landcover_pnp.evidence.anchors import CityPixels
 from landcover_pnp.evidence.matrix_refinement import Refinement, held_out_step, refine_matrix
 from landcover_pnp.evidence.settings import RefinementSettings
-from landcover_pnp.evidence.weak_labels import DEFINITIONS
 
 DESERT, GREEN_CITY = (0.9, 0.05, 0.05), (0.0, 0.7, 0.3)
 

@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from inputs import DEFINITIONS, NLCD, codes_of
 
 from landcover_pnp.errors import WeakLabelsWarning
 from landcover_pnp.evidence.matrix_refinement import Refinement
-from landcover_pnp.evidence.matrix_sources import matrix_from_source, refine_for_scene
+from landcover_pnp.evidence.matrix_sources import matrices_from_source, refine_for_scene
 from landcover_pnp.evidence.settings import RefinementSettings, WeakLabelSettings
-from landcover_pnp.evidence.weak_labels import DEFINITIONS
-from landcover_pnp.legend import NLCD
 from landcover_pnp.scenes.enviroatlas import tile_files
 from landcover_pnp.scenes.preparation import prepare_scene
 from landcover_pnp.scenes.rasters import plan_scene
@@ -50,7 +49,7 @@ def told(scene: Scene) -> tuple[np.ndarray, list[str]]:
     """The matrix of a scene, and what was warned of."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        matrix = matrix_from_source(SETTINGS, scene, {}, scene.folder)
+        (matrix,) = matrices_from_source(SETTINGS, scene, {}, scene.folder)
     assert all(w.category is WeakLabelsWarning for w in caught)
     return matrix, [str(w.message) for w in caught]
 
@@ -59,11 +58,11 @@ def test_rows_that_move_are_named_with_their_classes(desert: RasterFiles, tmp_pa
     scene = prepared(desert, tmp_path)
     matrix, (said,) = told(scene)
     moved = np.abs(matrix - DEFINITIONS).sum(axis=1) / 2
-    there = np.unique(scene.nlcd(scene.extent))
+    there = np.unique(codes_of(scene))
     assert sum(moved[NLCD.codes.index(code)] > 0.2 for code in there if code) >= 3
     for row, code in enumerate(NLCD.codes):
         moved[row] *= code in there
-        assert (f"{code} {NLCD.names[row]} (" in said) == (moved[row] > 0.2)
+        assert (f"{code} {NLCD.classes[row].name} (" in said) == (moved[row] > 0.2)
     assert matrix[NLCD.codes.index(22), SOIL] > 0.3
     assert "soil and barren 0.01 -> 0." in said
 
@@ -106,8 +105,8 @@ def test_without_shrubland_and_forest_around_it_still_runs(
 ) -> None:
     developed = [0, *(list(NLCD.codes).index(code) + 1 for code in (21, 22, 23, 24))]
     nlcd = rewritten(
-        desert.nlcd, tmp_path / "nlcd.tif", lambda p: np.where(np.isin(p, developed), p, 3)
+        desert.coarse, tmp_path / "nlcd.tif", lambda p: np.where(np.isin(p, developed), p, 3)
     )
-    matrix, _ = told(prepared(replace(desert, nlcd=nlcd), tmp_path))
+    matrix, _ = told(prepared(replace(desert, coarse=nlcd), tmp_path))
     np.testing.assert_allclose(matrix.sum(axis=1), 1)
     assert matrix[NLCD.codes.index(22), SOIL] < matrix[NLCD.codes.index(22), SOIL:].sum()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import rioxarray
 import xarray as xr
-from inputs import write_scene
+from inputs import codes_of, write_scene
 
 from landcover_pnp.errors import RasterError, SettingsError
 from landcover_pnp.scenes.opening import CoarseMap, open_scene
@@ -25,7 +25,7 @@ def array(path: Path) -> xr.DataArray:
 
 
 def layers(scene: Scene) -> list[np.ndarray]:
-    return [scene.image(scene.extent), scene.nlcd(scene.extent), scene.valid(scene.extent)]
+    return [scene.image(scene.extent), codes_of(scene), scene.valid(scene.extent)]
 
 
 def test_paths_and_arrays_give_the_same_scene(inputs: Path) -> None:
@@ -72,8 +72,8 @@ def test_requests_that_make_no_sense(inputs: Path) -> None:
         open_scene(image)
     with pytest.raises(SettingsError, match="both coarse and nlcd"):
         open_scene(image, nlcd=nlcd, coarse=nlcd)
-    with pytest.raises(SettingsError, match="2 coarse maps"):
-        open_scene(image, coarse=[CoarseMap(nlcd), CoarseMap(nlcd)])
+    with pytest.raises(SettingsError, match="no coarse map"):
+        open_scene(image, coarse=[])
     with pytest.raises(SettingsError, match="did you mean 'nlcd'"):
         open_scene(image, coarse=CoarseMap(nlcd, legend="nlcds"))
     with pytest.raises(SettingsError, match="did you mean 'image_crs'"):

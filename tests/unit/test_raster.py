@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from inputs import ORIGIN, UTM, colours, two_halves, write_tif
+from inputs import ORIGIN, UTM, codes_of, colours, two_halves, write_tif
 from numpy.typing import NDArray
 from odc.geo.crs import CRS
 from rasterio.enums import ColorInterp
@@ -69,7 +69,7 @@ def test_what_is_stored_south_up_lies_as_north_up(tmp_path: Path) -> None:
     assert other.geobox == usual.geobox
     both = (other.image(other.extent), usual.image(usual.extent))
     np.testing.assert_allclose(*both, atol=1.01 / 255)  # means that end in .5 round either way
-    np.testing.assert_array_equal(other.nlcd(other.extent), usual.nlcd(usual.extent))
+    np.testing.assert_array_equal(codes_of(other), codes_of(usual))
 
 
 def _pair(folder: Path, write: Any) -> tuple[Path, Path]:
@@ -107,7 +107,7 @@ def test_classes_of_any_integer_type_are_read(dtype: str, tmp_path: Path) -> Non
     nlcd[:40] = 127
     path = write_tif(tmp_path / "nlcd.tif", nlcd, nodata=127)
     scene = scene_of(tmp_path, nlcd=path)
-    codes = scene.nlcd(scene.extent)
+    codes = codes_of(scene)
     assert (codes[:10] == 0).all()
     assert (codes[10:, :30] == 41).all()
 
@@ -120,8 +120,8 @@ def test_check_knows_declared_no_data(tmp_path: Path) -> None:
         write_tif(tmp_path / "nlcd.tif", nlcd, nodata=127),
     )
     reports = {report.layer: report for report in read_layers(files)}
-    assert reports["nlcd"].error is None
-    assert "0 no data 25.0%" in reports["nlcd"].found
+    assert reports["coarse"].error is None
+    assert "0 no data 25.0%" in reports["coarse"].found
 
 
 def test_a_list_of_unknown_codes_stays_short(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_a_crs_without_a_code_is_called_by_its_name(tmp_path: Path) -> None:
     place = {"crs": ALBERS, "origin": (1_335_000, 2_054_000), "resolution_m": 500.0}
     nlcd = write_tif(tmp_path / "nlcd.tif", pixels, nodata=250, **place)
     files = RasterFiles(write_tif(tmp_path / "image.tif", colours()), nlcd)
-    assert "nlcd warped from 'AEA WGS84' at 500 m" in plan_scene(files, 4.0).notes
+    assert "NLCD warped from 'AEA WGS84' at 500 m" in plan_scene(files, 4.0).notes
     [_, report] = read_layers(files)
     assert report.found.endswith("legend nlcd: 0 no data 5.0%, 41 deciduous forest 95.0%")
     assert system_name(CRS(UTM)) == system_name(rasterio.CRS.from_string(UTM)) == UTM

@@ -8,7 +8,7 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import shapely
-from inputs import ORIGIN, UTM, colours, two_halves, write_tif
+from inputs import ORIGIN, UTM, codes_of, colours, two_halves, write_tif
 from pyproj import Transformer
 
 from landcover_pnp.errors import AlignmentWarning, ScaleWarning, WeakLabelsWarning
@@ -23,7 +23,7 @@ from landcover_pnp.scenes.settings import LayerFile, RasterFiles, TruthFile
 def files(tmp_path: Path) -> RasterFiles:
     return RasterFiles(
         image=write_tif(tmp_path / "image.tif", colours()),
-        nlcd=write_tif(tmp_path / "nlcd.tif", two_halves(41, 24)),
+        coarse=write_tif(tmp_path / "nlcd.tif", two_halves(41, 24)),
     )
 
 
@@ -58,11 +58,11 @@ def test_windows_agree_with_the_whole(files: RasterFiles, tmp_path: Path) -> Non
 def test_the_grid_holds_the_pixels_whose_centre_has_an_image(tmp_path: Path) -> None:
     files = RasterFiles(
         image=write_tif(tmp_path / "image.tif", colours(size=365), resolution_m=1.36),
-        nlcd=write_tif(tmp_path / "nlcd.tif", two_halves(41, 24, 365), resolution_m=1.36),
+        coarse=write_tif(tmp_path / "nlcd.tif", two_halves(41, 24, 365), resolution_m=1.36),
     )
     scene = scene_of(files, tmp_path)
     assert scene.geobox.shape == (124, 124)  # 496.4 m
-    assert (scene.nlcd(scene.extent) > 0).all()
+    assert (codes_of(scene) > 0).all()
 
 
 def test_nlcd_in_another_crs_lies_right_to_a_tenth_of_a_pixel(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_nlcd_in_another_crs_lies_right_to_a_tenth_of_a_pixel(tmp_path: Path) ->
     nlcd = two_halves(41, 24, 60)
     files = RasterFiles(
         image=write_tif(tmp_path / "image.tif", colours()),
-        nlcd=write_tif(tmp_path / "nlcd.tif", nlcd, 30.0, albers, (west, north)),
+        coarse=write_tif(tmp_path / "nlcd.tif", nlcd, 30.0, albers, (west, north)),
     )
     edge = west + 30 * 30
     scene = scene_of(files, tmp_path)
@@ -81,7 +81,7 @@ def test_nlcd_in_another_crs_lies_right_to_a_tenth_of_a_pixel(tmp_path: Path) ->
     assert (x < edge).any()
     assert (x > edge).any()
     expected = np.where(x < edge, 41, 24)
-    wrong = scene.nlcd(scene.extent) != expected
+    wrong = codes_of(scene) != expected
     assert (np.abs(x - edge)[wrong] < 0.1 * scene.resolution_m).all()
     assert any("warped from EPSG:5070" in note for note in scene.notes)
 
@@ -92,7 +92,7 @@ def test_vectors_in_degrees_lie_right(files: RasterFiles, tmp_path: Path) -> Non
     frame = gpd.GeoDataFrame(geometry=[footprint], crs=UTM).to_crs(4326)
     frame.to_file(tmp_path / "buildings.gpkg")
     scene = scene_of(
-        RasterFiles(files.image, files.nlcd, buildings=LayerFile(tmp_path / "buildings.gpkg")),
+        RasterFiles(files.image, files.coarse, buildings=LayerFile(tmp_path / "buildings.gpkg")),
         tmp_path,
     )
     covered = scene.coverage("buildings", scene.extent)
@@ -109,7 +109,7 @@ def test_lines_get_their_width(files: RasterFiles, tmp_path: Path) -> None:
     for name, columns in {"plain": {}, "given": {"width_m": [20.0]}}.items():
         gpd.GeoDataFrame(columns, geometry=[line], crs=UTM).to_file(tmp_path / f"{name}.gpkg")
         roads = LayerFile(tmp_path / f"{name}.gpkg", width_m=10.0)
-        scene = scene_of(RasterFiles(files.image, files.nlcd, roads=roads), tmp_path / name)
+        scene = scene_of(RasterFiles(files.image, files.coarse, roads=roads), tmp_path / name)
         covered = scene.coverage("roads", scene.extent)
         assert covered is not None
         width_m = 10.0 if name == "plain" else 20.0
@@ -123,9 +123,9 @@ def test_objects_are_drawn_the_same_part_by_part(
     shapes = [shapely.LineString([(x, y - 3), (x + 240, y - 211)]), shapely.Point(x + 81, y - 80)]
     gpd.GeoDataFrame(geometry=shapes, crs=UTM).to_crs(4326).to_file(tmp_path / "roads.gpkg")
     roads = LayerFile(tmp_path / "roads.gpkg", width_m=30.0)
-    whole = scene_of(RasterFiles(files.image, files.nlcd, roads=roads), tmp_path / "whole")
+    whole = scene_of(RasterFiles(files.image, files.coarse, roads=roads), tmp_path / "whole")
     monkeypatch.setattr("landcover_pnp.scenes.preparation.OBJECTS_PX", 20)
-    parts = scene_of(RasterFiles(files.image, files.nlcd, roads=roads), tmp_path / "parts")
+    parts = scene_of(RasterFiles(files.image, files.coarse, roads=roads), tmp_path / "parts")
     before, after = whole.coverage("roads", whole.extent), parts.coverage("roads", whole.extent)
     assert before is not None
     assert after is not None
@@ -136,7 +136,7 @@ def test_objects_are_drawn_the_same_part_by_part(
 def test_a_raster_layer_counts_only_the_codes_named(files: RasterFiles, tmp_path: Path) -> None:
     osm = write_tif(tmp_path / "osm.tif", two_halves(11, 2))
     scene = scene_of(
-        RasterFiles(files.image, files.nlcd, roads=LayerFile(osm, codes=[11])), tmp_path
+        RasterFiles(files.image, files.coarse, roads=LayerFile(osm, codes=[11])), tmp_path
     )
     covered = scene.coverage("roads", scene.extent)
     assert covered is not None
@@ -147,7 +147,7 @@ def test_no_data_in_is_no_data_out(tmp_path: Path, files: RasterFiles) -> None:
     pixels = colours()
     pixels[:, :, 200:] = 0
     image = write_tif(tmp_path / "holes.tif", pixels, nodata=0)
-    scene = scene_of(RasterFiles(image, files.nlcd), tmp_path)
+    scene = scene_of(RasterFiles(image, files.coarse), tmp_path)
     np.testing.assert_array_equal(scene.valid(scene.extent), np.tile(np.arange(60) < 50, (60, 1)))
 
 
@@ -158,7 +158,7 @@ def test_a_black_border_is_no_data_only_if_asked(
     pixels = colours()
     pixels[:, :40] = 0
     image = write_tif(tmp_path / "border.tif", pixels)
-    scene = scene_of(RasterFiles(image, files.nlcd, black_is_no_data=asked), tmp_path)
+    scene = scene_of(RasterFiles(image, files.coarse, black_is_no_data=asked), tmp_path)
     assert scene.valid(scene.extent).mean() == (50 / 60 if asked else 1)
 
 
@@ -166,7 +166,7 @@ def test_near_infrared_tagged_alpha_is_a_colour(tmp_path: Path, files: RasterFil
     pixels = colours(bands=4)
     pixels[3, :, :120] = 0  # as over dark water
     image = write_tif(tmp_path / "naip.tif", pixels, photometric="rgb")
-    scene = scene_of(RasterFiles(image, files.nlcd), tmp_path)
+    scene = scene_of(RasterFiles(image, files.coarse), tmp_path)
     assert scene.image_bands == 4
     assert scene.valid(scene.extent).all()
     assert scene.image(scene.extent)[0, :, :30].min() > 0.1
@@ -176,7 +176,7 @@ def test_a_true_alpha_band_masks(tmp_path: Path, files: RasterFiles) -> None:
     pixels = colours(bands=4)
     pixels[3] = np.where(np.arange(240) < 40, 0, 255)
     image = write_tif(tmp_path / "rgba.tif", pixels, photometric="rgb", alpha="yes")
-    scene = scene_of(RasterFiles(image, files.nlcd), tmp_path)
+    scene = scene_of(RasterFiles(image, files.coarse), tmp_path)
     assert scene.image_bands == 3
     assert scene.valid(scene.extent).mean() == 50 / 60
 
@@ -185,7 +185,7 @@ def test_sixteen_bit_images_are_scaled_by_what_they_hold(
     tmp_path: Path, files: RasterFiles
 ) -> None:
     image = write_tif(tmp_path / "uint16.tif", colours(dtype="uint16") // 16)  # a 12 bit sensor
-    scene = scene_of(RasterFiles(image, files.nlcd), tmp_path)
+    scene = scene_of(RasterFiles(image, files.coarse), tmp_path)
     seen = scene.image(scene.extent)
     assert 0.9 < np.quantile(seen, 0.99) <= 1
     assert (
@@ -198,7 +198,7 @@ def test_truth_takes_the_most_frequent_class(tmp_path: Path, files: RasterFiles)
     truth = two_halves(40, 92)
     truth[::2, ::2] = 10  # a quarter of every working pixel
     path = write_tif(tmp_path / "truth.tif", truth)
-    scene = scene_of(RasterFiles(files.image, files.nlcd, truth=TruthFile(path)), tmp_path)
+    scene = scene_of(RasterFiles(files.image, files.coarse, truth=TruthFile(path)), tmp_path)
     labels = scene.truth(scene.extent)
     assert labels is not None
     assert (labels == 4).all()  # 92, emergent wetlands, counts as trees
@@ -207,7 +207,9 @@ def test_truth_takes_the_most_frequent_class(tmp_path: Path, files: RasterFiles)
 def test_an_area_cuts_grid_and_map(tmp_path: Path, files: RasterFiles) -> None:
     area = shapely.Point(ORIGIN[0] + 120, ORIGIN[1] - 120).buffer(60)
     gpd.GeoDataFrame(geometry=[area], crs=UTM).to_crs(4326).to_file(tmp_path / "area.geojson")
-    scene = scene_of(RasterFiles(files.image, files.nlcd, area=tmp_path / "area.geojson"), tmp_path)
+    scene = scene_of(
+        RasterFiles(files.image, files.coarse, area=tmp_path / "area.geojson"), tmp_path
+    )
     assert scene.geobox.shape == (30, 30)
     assert scene.valid_px * 16 == pytest.approx(area.area, rel=0.03)
 
@@ -273,7 +275,7 @@ def test_real_naip_and_nlcd(shared: Path, tmp_path: Path) -> None:
     scene = scene_of(files, tmp_path, resolution_m=24.0)
     assert scene.image_bands == 4
     assert scene.valid(scene.extent).mean() > 0.9
-    assert set(np.unique(scene.nlcd(scene.extent))) > {21, 22, 41}
+    assert set(np.unique(codes_of(scene))) > {21, 22, 41}
 
 
 @pytest.mark.parametrize("reach", [179.0, 60.0, 1.0])

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from inputs import two_halves, write_tif
+from inputs import NLCD, numbered, two_halves, write_tif
 from numpy.typing import NDArray
 
+from landcover_pnp.coarse_legend import COARSE_NAMES, CoarseLegend
 from landcover_pnp.errors import WeakLabelsWarning
 from landcover_pnp.evidence.index_borders import Ground
 from landcover_pnp.evidence.index_values import UNUSED
@@ -31,7 +32,7 @@ def files_of(folder: Path, image: NDArray[np.uint8], roads: bool = True) -> Rast
     path = write_tif(folder / "roads.tif", two_halves(1, 0))
     return RasterFiles(
         image=write_tif(folder / "image.tif", image),
-        nlcd=write_tif(folder / "nlcd.tif", two_halves(24, 41)),
+        coarse=write_tif(folder / "nlcd.tif", two_halves(24, 41)),
         roads=LayerFile(path) if roads else None,
     )
 
@@ -93,7 +94,7 @@ def test_mapped_objects_lie_on_top_of_nlcd(layers: tuple[str, ...]) -> None:
     covered = np.zeros((30, 30), np.float32)
     covered[:5] = 0.6
     objects |= dict.fromkeys(layers, covered)
-    ground = ground_of(nlcd, objects, 4.0)
+    ground = ground_of(numbered(nlcd), NLCD, objects, 4.0)
     kinds = {"roads": Ground.ROAD, "buildings": Ground.ROOF, "water": Ground.WATER}
     top = kinds[layers[-1]] if layers else None
     assert set(ground[:5].ravel()) == (
@@ -102,7 +103,7 @@ def test_mapped_objects_lie_on_top_of_nlcd(layers: tuple[str, ...]) -> None:
     assert (ground[5:, :10] == Ground.BARREN).all()
     assert (ground[5:, 20:] == Ground.WATER).all()
     assert (ground[5:, 10:20] == Ground.FOREST_EDGE).all()  # 40 m wide, 30 m from either side
-    inside = ground_of(np.full((30, 30), 42, np.uint8), objects, 4.0)[5:]
+    inside = ground_of(numbered(np.full((30, 30), 42)), NLCD, objects, 4.0)[5:]
     assert (inside == Ground.FOREST).all()
 
 
@@ -114,3 +115,20 @@ def test_windows_are_the_same_each_time_and_lie_apart() -> None:
     for box in windows:
         seen[box.within(extent)] += 1
     assert (seen == 1).all()
+
+
+@pytest.mark.parametrize("name", COARSE_NAMES)
+def test_every_legend_has_anchors_inside_of_its_own_pixels(name: str) -> None:
+    legend = CoarseLegend.load(name)
+    side = 90
+    kinds = {"forest": Ground.FOREST, "barren": Ground.BARREN, "water": Ground.WATER}
+    for role, kind in kinds.items():
+        number = 1 + legend.roles.index(role)
+        numbers = np.full((side, side), number, np.uint8)
+        numbers[:, :30] = 1 + legend.roles.index("developed")
+        ground = ground_of(numbers, legend, {}, 4.0)
+        assert (ground[:, :30] == Ground.UNKNOWN).all()
+        edge_px = round(legend.resolution_m / 4.0) if role == "forest" else 0
+        assert (ground[:, 30 + edge_px + 1 :] == kind).all()
+        if role == "forest":
+            assert (ground[:, 30 : 30 + edge_px] == Ground.FOREST_EDGE).all()

@@ -204,7 +204,7 @@ def test_a_file_geodatabase_is_a_layer_like_any_other(tmp_path: Path) -> None:
     path = write(tmp_path / "roads.gdb", [HOUSE], driver="OpenFileGDB")
     files = RasterFiles(
         image=write_tif(tmp_path / "image.tif", colours()),
-        nlcd=write_tif(tmp_path / "nlcd.tif", two_halves(41, 24)),
+        coarse=write_tif(tmp_path / "nlcd.tif", two_halves(41, 24)),
         roads=LayerFile(path),
     )
     made_of = plan_scene(files, 4.0).made_of()

@@ -6,26 +6,50 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from landcover_pnp.coarse_legend import CoarseLegend
 from landcover_pnp.errors import GridError, LegendError
+from landcover_pnp.evidence.coarse_classes import CoarseClasses, coarse_probabilities
 from landcover_pnp.evidence.settings import WeakLabelSettings
 from landcover_pnp.evidence.weak_labels import (
-    DEFINITIONS,
-    class_given_nlcd,
+    WeakLabels,
+    class_given_code,
     cooccurrence,
     weak_labels,
 )
-from landcover_pnp.legend import CLASS_COUNT, NLCD
+from landcover_pnp.legend import CLASS_COUNT
 
 SEEDS = st.integers(0, 2**32 - 1)
 SETTINGS = WeakLabelSettings()
-CODES = np.array([0, *NLCD.codes], np.uint8)
+NLCD = CoarseLegend.load("nlcd")
+DEFINITIONS = NLCD.definitions
+NUMBERS = np.arange(len(NLCD.codes) + 1, dtype=np.uint8)
 ROW = {code: row for row, code in enumerate(NLCD.codes)}
+NUMBER = {code: row + 1 for code, row in ROW.items()}
+
+
+def labelled(
+    nlcd: NDArray[np.integer],
+    matrix: NDArray[np.float64],
+    roads: NDArray[np.float32] | None,
+    buildings: NDArray[np.float32] | None,
+    water: NDArray[np.float32] | None,
+    valid: NDArray[np.bool_],
+    settings: WeakLabelSettings,
+    resolution_m: float,
+) -> WeakLabels:
+    """Weak labels by NLCD codes alone."""
+    numbers = np.zeros(nlcd.shape, np.uint8)
+    for code, number in NUMBER.items():
+        numbers[nlcd == code] = number
+    maps = [CoarseClasses(numbers, matrix, settings.blur(NLCD.blur))]
+    coarse = coarse_probabilities(maps, {}, valid, resolution_m)
+    return weak_labels(coarse, roads, buildings, water, valid, settings, resolution_m)
 
 
 def random_nlcd(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.uint8]:
     """Blocks of 7 px, as 30 m pixels are at 4 m."""
-    coarse = rng.choice(CODES, size=tuple(-(-n // 7) for n in shape))
-    return np.kron(coarse, np.ones((7, 7), np.uint8))[: shape[0], : shape[1]]
+    coarse = rng.choice([0, *NLCD.codes], size=tuple(-(-n // 7) for n in shape))
+    return np.kron(coarse.astype(np.uint8), np.ones((7, 7), np.uint8))[: shape[0], : shape[1]]
 
 
 @given(SEEDS, st.sampled_from([1.0, 4.0, 10.0]), st.floats(0, 1))
@@ -35,7 +59,7 @@ def test_probabilities_sum_to_one(seed: int, resolution_m: float, known: float) 
     layers = [rng.random(shape, np.float32) * (rng.random(shape) < 0.2) for _ in range(3)]
     valid = rng.random(shape) < known
     matrix = np.eye(CLASS_COUNT)[rng.integers(0, CLASS_COUNT, len(NLCD.codes))]
-    weak = weak_labels(random_nlcd(rng, shape), matrix, *layers, valid, SETTINGS, resolution_m)
+    weak = labelled(random_nlcd(rng, shape), matrix, *layers, valid, SETTINGS, resolution_m)
     assert weak.probabilities.dtype == np.float32
     assert weak.probabilities.shape == (CLASS_COUNT, *shape)
     assert (weak.probabilities >= 0).all()
@@ -49,9 +73,9 @@ def test_blurring_expected_classes_is_blurring_one_hot_nlcd(seed: int) -> None:
     rng = np.random.default_rng(seed)
     nlcd, valid = random_nlcd(rng, (24, 31)), rng.random((24, 31)) < 0.9
     identity = np.eye(len(NLCD.codes))
-    one_hot = weak_labels(nlcd, identity, None, None, None, valid, SETTINGS, 4.0)
+    one_hot = labelled(nlcd, identity, None, None, None, valid, SETTINGS, 4.0)
     expected = np.einsum("nc,nyx->cyx", DEFINITIONS, one_hot.probabilities)
-    weak = weak_labels(nlcd, DEFINITIONS, None, None, None, valid, SETTINGS, 4.0)
+    weak = labelled(nlcd, DEFINITIONS, None, None, None, valid, SETTINGS, 4.0)
     np.testing.assert_allclose(weak.probabilities[:, valid], expected[:, valid], atol=1e-5)
 
 
@@ -61,7 +85,7 @@ def test_one_nlcd_class_everywhere_gives_its_row(seed: int, code: int) -> None:
     valid = np.random.default_rng(seed).random((30, 20)) < 0.6
     nlcd = np.full(valid.shape, code, np.uint8)
     nlcd[5:9, 3:8] = 0
-    weak = weak_labels(nlcd, DEFINITIONS, None, None, None, valid, SETTINGS, 4.0)
+    weak = labelled(nlcd, DEFINITIONS, None, None, None, valid, SETTINGS, 4.0)
     rows = np.broadcast_to(DEFINITIONS[ROW[code], :, None], (CLASS_COUNT, valid.sum()))
     np.testing.assert_allclose(weak.probabilities[:, valid], rows, atol=1e-5)
 
@@ -70,7 +94,7 @@ def test_invalid_pixels_do_not_shine_through() -> None:
     nlcd = np.full((30, 30), 42, np.uint8)
     nlcd[:, 15:] = 11
     valid = nlcd == 42
-    weak = weak_labels(nlcd, DEFINITIONS, None, None, None, valid, SETTINGS, 4.0)
+    weak = labelled(nlcd, DEFINITIONS, None, None, None, valid, SETTINGS, 4.0)
     forest = np.broadcast_to(DEFINITIONS[ROW[42], :, None], (CLASS_COUNT, valid.sum()))
     np.testing.assert_allclose(weak.probabilities[:, valid], forest, atol=1e-5)
 
@@ -86,7 +110,7 @@ def test_objects_are_added_to_their_class(layer: str, position: int) -> None:
     box = replace(SETTINGS, road_radius_m=4, building_radius_m=4, water_radius_m=4)
     expected = DEFINITIONS[ROW[71]].copy()
     for settings, share, reach in ((point, 0.9, 0), (box, 0.1, 1)):
-        weak = weak_labels(
+        weak = labelled(
             nlcd, DEFINITIONS, **layers, valid=valid, settings=settings, resolution_m=4.0
         )
         p = weak.probabilities
@@ -104,7 +128,7 @@ def test_where_nothing_is_known_labels_are_uniform_and_counted() -> None:
     valid[:, 90:] = False
     roads = np.zeros(nlcd.shape, np.float32)
     roads[:, 60:81] = np.random.default_rng(0).random((40, 21)) + 0.1
-    weak = weak_labels(nlcd, DEFINITIONS, roads, None, None, valid, SETTINGS, 4.0)
+    weak = labelled(nlcd, DEFINITIONS, roads, None, None, valid, SETTINGS, 4.0)
     reach = 13  # half of 101 m at 4 m; roads reach 1 px
     nothing = valid.copy()
     nothing[:, : 10 + reach] = nothing[:, 59:82] = False
@@ -116,17 +140,18 @@ def test_where_nothing_is_known_labels_are_uniform_and_counted() -> None:
 @given(SEEDS)
 def test_cooccurrence_counts_and_normalises(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    nlcd = rng.choice(CODES, (13, 17))
-    labels = rng.integers(0, CLASS_COUNT + 1, nlcd.shape)
-    counts = cooccurrence(nlcd, labels)
+    numbers = rng.choice(NUMBERS, (13, 17))
+    labels = rng.integers(0, CLASS_COUNT + 1, numbers.shape)
+    counts = cooccurrence(numbers, labels, NLCD)
     assert counts.shape == (len(NLCD.codes), CLASS_COUNT)
-    for code, row in ROW.items():
+    for number in NUMBERS[1:]:
         for label in range(1, CLASS_COUNT + 1):
-            assert counts[row, label - 1] == ((nlcd == code) & (labels == label)).sum()
-    assert counts.sum() == ((nlcd > 0) & (labels > 0)).sum()
-    halves = cooccurrence(nlcd[:5], labels[:5]) + cooccurrence(nlcd[5:], labels[5:])
+            both = (numbers == number) & (labels == label)
+            assert counts[number - 1, label - 1] == both.sum()
+    assert counts.sum() == ((numbers > 0) & (labels > 0)).sum()
+    halves = sum(cooccurrence(numbers[p], labels[p], NLCD) for p in (slice(5), slice(5, None)))
     np.testing.assert_array_equal(halves, counts)
-    matrix = class_given_nlcd(counts)
+    matrix = class_given_code(counts, NLCD)
     np.testing.assert_allclose(matrix.sum(1), 1)
     seen = counts.sum(1) > 0
     np.testing.assert_allclose(matrix[seen] * counts[seen].sum(1, keepdims=True), counts[seen])
@@ -144,15 +169,12 @@ def test_definitions_say_what_the_legend_says() -> None:
         assert DEFINITIONS[ROW[code]].argmax() == position
 
 
-def test_unknown_codes_and_shapes_are_refused() -> None:
-    nlcd = np.full((4, 4), 11, np.uint8)
-    valid = np.ones(nlcd.shape, np.bool_)
-    nlcd[0, 0] = 13
-    with pytest.raises(LegendError, match=r"13 \(1 px\)"):
-        weak_labels(nlcd, DEFINITIONS, None, None, None, valid, SETTINGS, 4.0)
-    with pytest.raises(LegendError, match=r"13 \(1 px\)"):
-        cooccurrence(nlcd, np.ones_like(nlcd))
+def test_unknown_classes_and_shapes_are_refused() -> None:
+    numbers = np.full((4, 4), 11, np.uint8)
+    numbers[0, 0] = 17
+    with pytest.raises(LegendError, match=r"17 \(1 px\)"):
+        cooccurrence(numbers, np.ones_like(numbers), NLCD)
     with pytest.raises(LegendError, match=r"7 \(16 px\)"):
-        cooccurrence(np.full_like(nlcd, 11), np.full_like(nlcd, 7))
+        cooccurrence(np.full_like(numbers, 11), np.full_like(numbers, 7), NLCD)
     with pytest.raises(GridError, match="same grid"):
-        cooccurrence(nlcd, np.ones((4, 5), np.uint8))
+        cooccurrence(numbers, np.ones((4, 5), np.uint8), NLCD)

@@ -90,7 +90,7 @@ def open_city(city: TransferCity, owned: OwnedFolder) -> City:
 
 
 def label_configs(city: City, resolution_m: float, owned: OwnedFolder) -> list[Path]:
-    """Writes configuration files of a city's tiles, in whose truth p(class | NLCD) is counted.
+    """Writes configuration files of a city's tiles, in whose truth p(class | code) is counted.
 
     Args:
         city: The city.

@@ -28,7 +28,7 @@ class MethodMap:
 
     Attributes:
         city: Name of the city.
-        matrix_source: Where p(class | NLCD) comes from, ``any`` where it does not matter.
+        matrix_source: Where p(class | code) comes from, ``any`` where it does not matter.
         method: The method.
         seed: Its seed.
         maps: Class map by tile.

@@ -38,7 +38,7 @@ FROM_RUN = ("weak_labels", "evidence", "map")
 """Methods that the map stage has carried out already."""
 
 WITHOUT_MATRIX = ("majority", "source_forest", "source_unet", "half_city")
-"""Methods that do not use p(class | NLCD): the same under every matrix source, so made once."""
+"""Methods that do not use p(class | code): the same under every matrix source, so made once."""
 
 LEARNS = tuple(m for m in get_args(TransferMethod) if m not in (*FROM_RUN, "majority"))
 """Methods whose result depends on the seed."""

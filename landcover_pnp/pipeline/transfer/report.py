@@ -81,7 +81,7 @@ def warnings_of(results: Results) -> list[str]:
             if method in ("evidence", "student") and share > DOUBTFUL_DISAGREEMENT:
                 found.append(
                     f"{city}, {TITLES[method]}: {a} and {b} disagree on "  # type: ignore[index]
-                    f"{share:.0%} of the pixels, so at least one p(class | NLCD) is wrong here. "
+                    f"{share:.0%} of the pixels, so at least one p(class | code) is wrong here. "
                     "Look at both."
                 )
     return found
@@ -100,8 +100,8 @@ def _conditions(settings: TransferSettings, results: Results) -> list[str]:
         f"the whole process so far. Engine of the map: {engine}; students learn "
         f"from {settings.student.teacher.replace('_', ' ')}; seeds "
         f"{', '.join(map(str, settings.seeds))}.",
-        "Matrix sources, where p(class | NLCD) comes from: source, the source city's labels; "
-        "definitions, the NLCD legend's texts; target, the city's own truth (a leak, as "
+        "Matrix sources, where p(class | code) comes from: source, the source city's labels; "
+        "definitions, the legends' own texts; target, the city's own truth (a leak, as "
         "published); refined, re-estimated from the city's own colours, no labels; any: not used.",
     ]
 

@@ -13,7 +13,7 @@ from landcover_pnp.scenes.settings import EnviroAtlasTile, RasterFiles, Syntheti
 from landcover_pnp.student.settings import StudentSettings
 
 MatrixSource = Literal["source", "source_refined", "definitions", "definitions_refined", "target"]
-"""Where p(class | NLCD) comes from; ``_refined``: re-estimated from each city's colours."""
+"""Where p(class | code) comes from; ``_refined``: re-estimated from each city's colours."""
 
 TransferMethod = Literal[
     "majority",
@@ -60,7 +60,7 @@ class TransferSettings:
         source: The city whose labels may be used.
         targets: Cities whose truth, where there is any, is read by evaluation alone, and by the
             matrix source ``target`` and the method ``half_city``, which say so.
-        matrix_sources: Where p(class | NLCD) comes from.
+        matrix_sources: Where p(class | code) comes from.
         methods: Methods in the order of the table.
         seeds: Seeds of the methods that learn; an interval over seeds needs two.
         interval_over_seeds: Whether to give one.
@@ -69,7 +69,7 @@ class TransferSettings:
         clusters: Clusters.
         tiles: Tiles.
         student: Student; its model is that of the method ``student``.
-        refinement: How the ``_refined`` matrix sources re-estimate p(class | NLCD).
+        refinement: How the ``_refined`` matrix sources re-estimate p(class | code).
         resolution_m: Pixel side of the working grid.
         workers: Worker processes of the map stage; null is one a core.
     """

@@ -40,7 +40,7 @@ from landcover_pnp.storage.records import write_json
 from landcover_pnp.student.mapped_scene import MappedScene
 
 NO_MATRIX = "any"
-"""Folder, in the matrix source's place, of methods that do not use p(class | NLCD)."""
+"""Folder, in the matrix source's place, of methods that do not use p(class | code)."""
 
 Say = Callable[[str], None]
 
@@ -107,7 +107,7 @@ def run_transfer(settings: TransferSettings, run: Path, say: Say | None = None) 
         for matrix_source in settings.matrix_sources:
             work = _MatrixSource(settings, run, matrix_source, cities, tell, owned)
             for made in work.maps():
-                # A method without p(class | NLCD) comes again, kept, under the next matrix source.
+                # A method without p(class | code) comes again, kept, under the next matrix source.
                 once.setdefault((made.city, made.matrix_source, made.method, str(made.seed)), made)
             incomplete += work.incomplete
         results = score_maps(list(once.values()), cities, settings)

@@ -15,9 +15,10 @@ from rasterio.enums import Resampling
 from rasterio.features import rasterize
 from rasterio.warp import reproject
 
+from landcover_pnp.coarse_legend import CoarseLegend
 from landcover_pnp.errors import SettingsError
 from landcover_pnp.grid import Box
-from landcover_pnp.legend import ENVIROATLAS, NLCD
+from landcover_pnp.legend import ENVIROATLAS
 from landcover_pnp.scenes.settings import SyntheticSettings
 from landcover_pnp.scenes.synthetic.look import photograph
 from landcover_pnp.scenes.synthetic.nlcd import draw_nlcd
@@ -166,8 +167,9 @@ def _presence(areas: gpd.GeoSeries, geobox: GeoBox) -> NDArray[np.uint8]:
 
 def _nlcd_indices(codes: NDArray[np.uint8], cells: GeoBox, city: GeoBox) -> NDArray[np.uint8]:
     """(y, x) indices 1..16 of the NLCD codes of the cells on the city's grid, by nearest."""
+    of_nlcd = CoarseLegend.load("nlcd").codes
     index_of_code = np.zeros(256, np.uint8)
-    index_of_code[list(NLCD.codes)] = np.arange(1, len(NLCD.codes) + 1)
+    index_of_code[list(of_nlcd)] = np.arange(1, len(of_nlcd) + 1)
     indices = np.zeros(city.shape, np.uint8)
     reproject(
         index_of_code[codes],
