@@ -83,6 +83,7 @@ class Program:
             SettingsError: If a word, a key or a value is wrong.
             SystemExit: After help or the version, which are printed.
         """
+        words = spelled_out(words, self.commands)
         name = command_of(words, self.commands)
         first = name.partition(" ")[0] if name in self.commands else name
         for word in words[: words.index(first)] if name else before_dashes(words):
@@ -139,9 +140,9 @@ def spelled_out(words: Sequence[str], commands: Collection[str]) -> list[str]:
     Of a group of commands such as ``plan``, options follow the first one's name, and a
     configuration (``.yaml``) that of the one whose argument it is.
     """
-    two = next((i for i, w in enumerate(words) if " " in w and w in commands), None)
-    if two is not None:  # both in one word
-        words = [*words[:two], *words[two].split(), *words[two + 1 :]]
+    at = next((i for i, word in enumerate(words) if not word.startswith("-")), None)
+    if at is not None and words[at] in commands:  # both may be in one word
+        words = [*words[:at], *words[at].split(), *words[at + 1 :]]
     given, first = list(words), command_of(words, commands)
     group = [name for name in commands if name.startswith(f"{first} ")] if first else []
     if first in commands or not group:
