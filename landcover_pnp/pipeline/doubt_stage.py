@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from landcover_pnp.products.tables import write_features
 from landcover_pnp.products.vectors import dated
 from landcover_pnp.scenes.enviroatlas import scene_files
 from landcover_pnp.scenes.fine_image import FineImage
+from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.scenes.vector_files import require_plain_name
 from landcover_pnp.storage.atomic import write_text
 from landcover_pnp.storage.bands import shown
@@ -45,6 +46,9 @@ CHIP_PX = 256
 
 LAYER = "places"
 """Layer of the places."""
+
+ReadImage = Callable[[Box], NDArray[np.float32]]
+"""From working pixels to (band, y, x) of the image there, at any resolution."""
 
 _MARK = (215, 25, 28)
 _STYLE = PointStyle(_MARK, size_mm=5)
@@ -139,40 +143,57 @@ def _write(finished: FinishedRun, places: Sequence[Place], folder: Path) -> list
     write_features(frame, path, LAYER)
     write_text(path.with_suffix(".qml"), qml(_STYLE))
     (folder / "chips").mkdir()
-    fine, notes = _fine_image(finished)
+    coarse: ReadImage = finished.scene.image
+    image, notes = _fine_image(finished)
     for place, chip in zip(places, chips, strict=True):
-        _picture(finished, fine, place).save(folder / chip)
+        try:
+            picture = _picture(finished, image or coarse, place)
+        except LandcoverError as error:  # of an image that is there, but not all of it
+            if image is None:
+                raise
+            image, notes = None, [_in_working_pixels(error)]
+            picture = _picture(finished, coarse, place)
+        picture.save(folder / chip)
     return notes
 
 
-def _fine_image(finished: FinishedRun) -> tuple[FineImage | None, list[str]]:
+def _fine_image(finished: FinishedRun) -> tuple[ReadImage | None, list[str]]:
     """The image at its own resolution, where its files are still there."""
     try:
         settings = load_settings(MapSettings, RunFolder(finished.folder).settings)
-        fine = FineImage.of(scene_files(settings.scene), finished.scene)
-        fine.image(Box(0, 1, 0, 1))
-        return fine, []
+        return FineImage.of(scene_files(settings.scene), finished.scene).image, []
     except LandcoverError as error:
-        return None, [f"pictures in working pixels, since the image is not there: {error.found}"]
+        return None, [_in_working_pixels(error)]
 
 
-def _picture(finished: FinishedRun, fine: FineImage | None, place: Place) -> Image.Image:
+def _in_working_pixels(error: LandcoverError) -> str:
+    return f"pictures in working pixels, since the image is not there: {error.found}"
+
+
+def _picture(finished: FinishedRun, image: ReadImage, place: Place) -> Image.Image:
     """The image and the map around a place, side by side, the place framed in both."""
     scene = finished.scene
-    reach = round((CHIP_M / scene.resolution_m - place.box.shape[0]) / 2)
-    around = place.box.grow(max(reach, 1)).clip(scene.extent)
-    pixels = scene.image(around) if fine is None else fine.image(around)
-    colours = np.moveaxis(pixels[list(shown(scene.bands))], 0, -1)
-    image = np.rint(255 * np.clip(colours, 0, 1)).astype(np.uint8)
+    around = _around(place.box, scene)
+    colours = np.moveaxis(image(around)[list(shown(scene.bands))], 0, -1)
+    pixels = np.rint(255 * np.clip(colours, 0, 1)).astype(np.uint8)
     with open_raster(RunFolder(finished.folder).landcover, "class map") as source:
         k = source.width // scene.extent.shape[1]
         codes = read(source, 1, Box(*(v * k for v in around)))
     both = Image.new("RGB", (2 * CHIP_PX, CHIP_PX), (255, 255, 255))
     scale = CHIP_PX / max(around.shape)
-    for number, half in enumerate((image, class_picture(codes, WORKING)[..., :3])):
-        shown_half = _framed(half, around, place.box, scale)
-        both.paste(shown_half, (number * CHIP_PX, 0))
+    for number, half in enumerate((pixels, class_picture(codes, WORKING)[..., :3])):
+        both.paste(_framed(half, around, place.box, scale), (number * CHIP_PX, 0))
     return both
+
+
+def _around(box: Box, scene: Scene) -> Box:
+    """Working pixels of a picture: the place in the middle, or moved in from the map's edge."""
+    reach = max(1, round((CHIP_M / scene.resolution_m - box.shape[0]) / 2))
+    y0, y1, x0, x1 = box.grow(reach)
+    (height, width), (rows, columns) = scene.extent.shape, (y1 - y0, x1 - x0)
+    y0 = min(max(y0, 0), max(height - rows, 0))
+    x0 = min(max(x0, 0), max(width - columns, 0))
+    return Box(y0, y0 + rows, x0, x0 + columns).clip(scene.extent)
 
 
 def _framed(pixels: NDArray[np.uint8], around: Box, box: Box, scale: float) -> Image.Image:
