@@ -11,6 +11,7 @@ from typing import Any
 from landcover_pnp.cli import (
     accuracy,
     completion,
+    enviroatlas,
     fetching,
     maps,
     priors,
@@ -27,6 +28,7 @@ from landcover_pnp.interruption import ended_by_signals, exit_code, how_to_resum
 
 COMMANDS: dict[str, Command] = {
     **fetching.COMMANDS,
+    **enviroatlas.COMMANDS,
     **maps.COMMANDS,
     **runs.COMMANDS,
     **publishing.COMMANDS,

@@ -1,1 +1,1 @@
-"""A place becomes a scene: imagery, coarse map and objects fetched, with where they are from."""
+"""A place becomes a scene, with where its layers are from; the data set of the paper is fetched."""

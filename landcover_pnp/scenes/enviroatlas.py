@@ -31,6 +31,12 @@ def list_tiles(root: Path, city: str, split: str) -> list[str]:
     Raises:
         RasterError: If the folder or its tiles are missing; names the cities there.
     """
+    if root.is_file():
+        raise RasterError(
+            found=f"{root} is a file",
+            expected="the folder that the data set was unpacked to",
+            fix="unpack it: `landcover fetch enviroatlas --archive ARCHIVE --out FOLDER`",
+        )
     folder = root / f"{city}-{split}_tiles-debuffered"
     names = sorted(path.name.removesuffix(_IMAGE) for path in folder.glob(f"*{_IMAGE}"))
     if not names:
@@ -38,7 +44,8 @@ def list_tiles(root: Path, city: str, split: str) -> list[str]:
         raise RasterError(
             found=f"no tiles *{_IMAGE} in {folder}; the root holds: {there or 'nothing'}",
             expected="the data set's folders <city>-<split>_tiles-debuffered",
-            fix="unpack enviroatlas_lotp.zip and set root to its folder enviroatlas_lotp",
+            fix="fetch it with `landcover fetch enviroatlas`, and set root to the folder "
+            "enviroatlas_lotp",
         )
     return names
 

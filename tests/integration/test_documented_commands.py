@@ -47,6 +47,7 @@ STAGES = {
     "train-prior": "prior.training.train_prior",
     "fetch": "fetch.place.fetch_place",
     "plan": "fetch.plan.area_of",
+    "fetch enviroatlas": "fetch.enviroatlas.fetch_enviroatlas",
     "sample-prior": "prior.sampling.sample_prior",
 }
 """Commands that take minutes: it is enough that they reach their stage."""
@@ -136,7 +137,7 @@ def landcover(words: list[str], patch: pytest.MonkeyPatch) -> None:
     elif name == "plan" and rest[0].endswith(".yaml"):
         stage = ""  # seconds
     else:
-        stage = STAGES.get(name, "")
+        stage = STAGES.get(" ".join(words[:2]), STAGES.get(name, ""))
     if not stage or "--help" in rest:
         assert main([*words, *FEW.get(name, [])]) == 0
         return
