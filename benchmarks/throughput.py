@@ -131,24 +131,15 @@ def table(found: Mapping[str, Figures]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    """Draws the city, maps it by each version and prints the table."""
-    if sys.argv[1:2] == ["--child"]:
-        config, run, *words = sys.argv[2:]
-        print(json.dumps(mapped(Path(config), Path(run), words)))
-        return
-    options = parser(__doc__)
-    options.add_argument("--side", type=int, default=1536, help="side of the city, m")
-    options.add_argument("--before", type=Path, help="checkout of an older version")
-    options.add_argument("--profiles", action="store_true", help="map by each profile instead")
-    given = options.parse_args()
+def main(side: int, before: Path | None, profiles: bool) -> None:
+    """Draws the city, maps it by each version or profile and prints the table."""
     with TemporaryDirectory() as name:
         folder = Path(name)
-        if given.profiles:
-            print(table(_by_profile(given.side, folder)))
+        if profiles:
+            print(table(_by_profile(side, folder)))
             return
-        config = drawn(given.side, folder)
-        versions = {"before": given.before} if given.before else {}
+        config = drawn(side, folder)
+        versions = {"before": before} if before else {}
         found = {
             version: in_version(checkout.absolute(), config, folder / version, WORDS)
             for version, checkout in {**versions, "now": ROOT}.items()
@@ -171,5 +162,19 @@ def _by_profile(side: int, folder: Path) -> dict[str, dict[str, float]]:
     }
 
 
+def child(words: Sequence[str]) -> None:
+    """Maps in a process of one version; prints what `mapped` finds as JSON."""
+    config, run, *rest = words
+    print(json.dumps(mapped(Path(config), Path(run), rest)))
+
+
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--child"]:
+        child(sys.argv[2:])
+    else:
+        options = parser(__doc__)
+        options.add_argument("--side", type=int, default=1536, help="side of the city, m")
+        options.add_argument("--before", type=Path, help="checkout of an older version")
+        options.add_argument("--profiles", action="store_true", help="map by each profile instead")
+        given = options.parse_args()
+        main(given.side, given.before, given.profiles)
