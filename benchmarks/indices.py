@@ -4,8 +4,10 @@ The scenes of benchmarks/choosing_scenes.py that have layers, those with near in
 Columns: the borders of vegetation (NDVI, or greenness without near infrared), of redness and of
 brightness, `-` where the index does not count; accuracy / mean IoU of `evidence` on the working
 grid, p(class | NLCD) by the definitions and refined, as it is and weighed by each index and by all.
+With --student, instead: `evidence`, and the default student of its map without and with indices, at
+the image's resolution.
 
-Usage: python benchmarks/indices.py [SCENE ...]
+Usage: python benchmarks/indices.py [--student] [SCENE ...]
 """
 
 import warnings
@@ -15,8 +17,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import rasterio
 from choosing_scenes import truth_scenes
 from numpy.typing import NDArray
+from student_scenes import REFINED, evidence_of
+from student_scenes import scored as scores_of
 from words import parser
 
 from landcover_pnp.evaluation.scores import score
@@ -30,25 +35,32 @@ from landcover_pnp.inference.engine import infer
 from landcover_pnp.inference.engines.evidence import EvidenceSettings
 from landcover_pnp.inference.observations import Observations
 from landcover_pnp.inference.settings import InferenceSettings
+from landcover_pnp.pipeline.map import map_city
+from landcover_pnp.pipeline.mapped_scenes import open_mapped_scene
+from landcover_pnp.pipeline.settings import MapSettings
+from landcover_pnp.scenes.enviroatlas import scene_files
 from landcover_pnp.scenes.preparation import prepare_scene
 from landcover_pnp.scenes.rasters import plan_scene
 from landcover_pnp.scenes.scene import Scene
+from landcover_pnp.scenes.settings import SceneSettings
+from landcover_pnp.storage.bands import BandName
+from landcover_pnp.student.settings import StudentSettings
+from landcover_pnp.student.training import image_kind, image_model, train
 
 INDICES = ("vegetation", "redness", "brightness")
+RGB: list[BandName] = ["red", "green", "blue", "other"]
 
 
-def scenes(folder: Path) -> Iterator[tuple[str, Scene]]:
-    """The scenes by name, those with near infrared also without."""
+def scenes(folder: Path) -> Iterator[tuple[str, SceneSettings]]:
+    """The scenes' files by name, those with near infrared also without."""
     for name, truth in truth_scenes(folder).items():
-        if truth.files is None or truth.files.rasters is None:
+        if truth.files is None:
             continue
-        files, side_m = truth.files.rasters, truth.files.resolution_m
-        scene = prepare_scene(plan_scene(files, side_m), folder / "scenes" / name)
-        yield name, scene
-        if "nir" in scene.bands:
-            files = replace(files, bands=["red", "green", "blue", "other"])
-            name += ", RGB"
-            yield name, prepare_scene(plan_scene(files, side_m), folder / "scenes" / name)
+        yield name, truth.files
+        files = scene_files(truth.files)
+        with rasterio.open(files.image) as image:
+            if image.count == len(RGB) and files.bands is None:
+                yield f"{name}, RGB", replace(truth.files, rasters=replace(files, bands=RGB))
 
 
 def observed(scene: Scene) -> Observations:
@@ -79,8 +91,10 @@ def shown(border: Border | None) -> str:
     return "-" if border is None else f"{border.middle:+.3f} +- {border.slope:.3f}"
 
 
-def row(name: str, scene: Scene) -> str:
-    """A row of the table."""
+def row(name: str, files: SceneSettings, folder: Path) -> str:
+    """A row of the table of borders."""
+    plan = plan_scene(scene_files(files), files.resolution_m)
+    scene = prepare_scene(plan, folder / "scenes" / name)
     borders, known, truth = scene_borders([scene]), observed(scene), scene.truth(scene.extent)
     assert truth is not None  # noqa: S101
     image = scene.image(scene.extent)
@@ -100,18 +114,36 @@ def row(name: str, scene: Scene) -> str:
     return f"| {name} | " + " | ".join(cells) + " |"
 
 
-def main(wanted: Iterable[str]) -> None:
-    """Prints the table."""
+def student_row(name: str, files: SceneSettings, folder: Path) -> str:
+    """A row of the table of students."""
+    engine = InferenceSettings("evidence")
+    map_city(MapSettings(files, weak_labels=REFINED, inference=engine, workers=0), folder / name)
+    mapped = open_mapped_scene(folder / name)
+    found = [scores_of(mapped, evidence_of(mapped), 0)]
+    for indices in (False, True):
+        settings = StudentSettings(teacher="evidence", spectral_indices=indices)
+        student = train([mapped], image_model(settings, image_kind([mapped])), settings)
+        found.append(scores_of(mapped, student.predict(mapped), student.model.reach_px))
+    return f"| {name} | " + " | ".join(f"{s.accuracy:.3f} / {s.mean_iou:.3f}" for s in found) + " |"
+
+
+def main(wanted: Iterable[str], *, student: bool) -> None:
+    """Prints a table."""
     warnings.simplefilter("ignore")
-    print("| scene | vegetation | redness | brightness | `evidence` | V | R | B | all |")
-    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
+    if student:
+        print("| scene | `evidence` | student without indices | student |\n|---|---:|---:|---:|")
+    else:
+        print("| scene | vegetation | redness | brightness | `evidence` | V | R | B | all |")
+        print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
     with TemporaryDirectory() as folder:
-        for name, scene in scenes(Path(folder)):
+        for name, files in scenes(Path(folder)):
             if not wanted or name in wanted:
-                print(row(name, scene), flush=True)
+                print((student_row if student else row)(name, files, Path(folder)), flush=True)
 
 
 if __name__ == "__main__":
     words = parser(__doc__)
     words.add_argument("scene", nargs="*")
-    main(words.parse_args().scene)
+    words.add_argument("--student", action="store_true")
+    options = words.parse_args()
+    main(options.scene, student=options.student)

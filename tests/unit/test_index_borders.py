@@ -106,6 +106,18 @@ def test_roofs_of_tiles_do_not_make_the_border_of_soil() -> None:
     assert with_tiles.middle == pytest.approx(without.middle, abs=0.01)
 
 
+def test_pale_paving_near_the_border_does_not_say_how_bright_grass_is() -> None:
+    """Without forest, the few pixels of it that look green are far brighter than any lawn."""
+    pale, trees, lawn = (0.78, 0.8, 0.75, 0.6), (0.15, 0.25, 0.12, 0.6), (0.3, 0.42, 0.2, 0.7)
+    kinds = {Ground.ROAD: ROAD_GREY, Ground.UNKNOWN: pale, 9: trees, 10: lawn}
+    pixels, ground = sample(kinds, 2000)
+    borders = find_borders(pixels[:3], BANDS[:3], ground)
+    assert borders.brightness
+    assert 0.18 < borders.brightness.middle < 0.3
+    fits = classes(pixels[:3], borders)
+    assert fits[GRASS][ground == 10].mean() > 2 * fits[GRASS][ground == 9].mean()
+
+
 def pixels_of(kinds: dict[Any, tuple[float, ...]]) -> tuple[Any, Any, Any]:
     pixels, ground = sample(kinds)
     return pixels, BANDS, ground
