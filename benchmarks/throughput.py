@@ -81,7 +81,7 @@ def drawn(side: int, folder: Path) -> Path:
     layers = {"roads": files.roads, "buildings": files.buildings}
     rasters = {
         "image": str(files.image),
-        "nlcd": str(files.nlcd),
+        "nlcd": str(files.coarse),
         **{name: {"path": str(layer.path)} for name, layer in layers.items() if layer},
         "truth": {"path": str(truth)},
     }  # no more than every version knows
