@@ -20,7 +20,7 @@ from landcover_pnp.fetch.images import fetch_part
 from landcover_pnp.fetch.memory import NAME
 from landcover_pnp.fetch.object_sources import EXTRACT, ObjectsPlan
 from landcover_pnp.fetch.objects import LAYERS, Objects, read_written, write_layer
-from landcover_pnp.fetch.plan import FetchPlan, area_of, plan_fetch, require_limit
+from landcover_pnp.fetch.plan import FetchPlan, area_of, legend_of, plan_fetch, require_limit
 from landcover_pnp.fetch.preview import write_preview
 from landcover_pnp.fetch.scene_file import batch_text, scene_text, zone_name
 from landcover_pnp.fetch.settings import FetchSettings
@@ -121,7 +121,8 @@ class _Work:
         objects = self._objects()
         if not self.area.box:
             self._area()
-        layers: dict[str, Any] = {"nlcd": "coarse.tif"}
+        legend = str(legend_of(self.settings.coarse))
+        layers: dict[str, Any] = {"coarse": "coarse.tif", "legend": legend}
         layers |= {name: {"path": f"{name}.gpkg"} for name in (LAYERS if objects else ())}
         layers |= {} if self.area.box else {"area": "area.gpkg"}
         configs, previews = [], []

@@ -22,7 +22,7 @@ from landcover_pnp.fetch.images import ImagePart, part_json, plan_part
 from landcover_pnp.fetch.memory import Memory
 from landcover_pnp.fetch.object_sources import ObjectsPlan, plan_objects
 from landcover_pnp.fetch.reader import CatalogueReader, size_of
-from landcover_pnp.fetch.settings import CoarseSource, FetchSettings, ImageSource
+from landcover_pnp.fetch.settings import COLLECTIONS, CoarseSource, FetchSettings, ImageSource
 from landcover_pnp.grid import Box
 
 PRODUCTS_FACTOR = 2.0
@@ -191,18 +191,30 @@ def _plan_coarse(source: CoarseSource, area: Area, memory: Memory) -> tuple[Coar
         name = hidden(shown(source.file) or source.file.name)
         said = source.attribution or f"coarse map: {name}, licence not stated"
         return _remembered([source.file], area, memory), said
-    if source.collection is None:
-        raise SettingsError(
-            found="no coarse map",
-            expected="NLCD: a file of the country, or the collection of a STAC catalogue",
-            fix="name it by --coarse.file, such as Annual_NLCD_LndCov_2023.tif, once for all "
-            "places in the file of --config, or by --coarse.collection",
-        )
+    legend_of(source)
     reader = CatalogueReader(source.catalogue, source.sign)
     listing = _listing(source, (source.asset, "data", "map"), area, reader, "coarse map")
     chosen = choose_images(listing.items, area, mixed_years=True)
     said = source.attribution or listing.attribution
     return _remembered([reader.file(item.address) for item in chosen.images], area, memory), said
+
+
+def legend_of(source: CoarseSource) -> str | Path:
+    """The legend of a coarse map, as a scene's configuration names it.
+
+    Raises:
+        SettingsError: If it is a collection whose legend nobody knows.
+    """
+    if source.legend is not None:
+        return source.legend.absolute() if isinstance(source.legend, Path) else source.legend
+    legend = "nlcd" if source.file is not None else COLLECTIONS.get(source.collection)
+    if legend is None:
+        raise SettingsError(
+            found=f"the collection {source.collection!r} of coarse maps, whose legend is not known",
+            expected="coarse.legend: nlcd, worldcover, esri, dynamic_world, corine, ccap or a file",
+            fix="name it by --coarse.legend",
+        )
+    return legend
 
 
 def _remembered(paths: Sequence[Path], area: Area, memory: Memory) -> CoarsePart:

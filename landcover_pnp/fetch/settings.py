@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from landcover_pnp.coarse_legend import CoarseName
 from landcover_pnp.config import file_or_address, require_positive
 
 PLANETARY = "https://planetarycomputer.microsoft.com/api"
@@ -44,18 +45,30 @@ class CoarseSource:
         file: Raster, a path or an address; what is needed of it is read.
         catalogue: Address of a STAC API, or address or file of a static catalogue, where there is
             no file.
-        collection: Its collection; needed where there is no file.
+        collection: Its collection.
         asset: Asset of an item that holds the classes.
+        legend: Its legend: the name of one that is known, or a YAML file; null is NLCD's of a file,
+            and that of the collection where it is known.
         sign: Address of a service that signs the assets' addresses, as that of the images.
         attribution: Whose map it is and its licence; null takes what the collection says.
     """
 
     file: Path | None = file_or_address(default=None)
     catalogue: str = f"{PLANETARY}/stac/v1"
-    collection: str | None = None
+    collection: str = "esa-worldcover"
     asset: str = "map"
+    legend: CoarseName | Path | None = None
     sign: str | None = SIGNING
     attribution: str | None = None
+
+
+COLLECTIONS: dict[str, CoarseName] = {
+    "esa-worldcover": "worldcover",
+    "io-lulc": "esri",
+    "io-lulc-annual-v02": "esri",
+    "noaa-c-cap": "ccap",
+}
+"""Legends of the collections of coarse maps that the Planetary Computer has."""
 
 
 @dataclass(frozen=True)

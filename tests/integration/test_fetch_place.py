@@ -14,7 +14,7 @@ import pytest
 import rasterio
 import shapely
 import yaml
-from fetched import bytes_sent, contents, fetch, half_written, served_place, words_of
+from fetched import AREA, bytes_sent, contents, fetch, half_written, served_place, words_of
 from file_server import FileServer
 from inputs import colours, write_tif
 from PIL import Image
@@ -248,6 +248,37 @@ def test_layers_that_end_inside_the_area_are_said(
     share = re.search(r"the coarse map has data on (\d\d\.\d)%", capsys.readouterr().err)
     assert share
     assert 30 < float(share[1]) < 70
+
+
+def test_a_coarse_map_of_a_catalogue_brings_its_legend(
+    server: FileServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """WorldCover in two files, whose border runs through the area."""
+    folder = server.folder / "worldcover"
+    folder.mkdir()
+    for name, code, left in (("west", 10, LEFT - 2000), ("east", 50, LEFT + 160)):
+        pixels = np.full((400, 216), code, np.uint8)
+        origin = (left, TOP + 2000)
+        write_cog(folder / f"{name}.tif", pixels, resolution_m=10.0, crs=CRS, origin=origin)
+        item(folder / f"{name}.json", "map", f"{name}.tif", "2021-01-01")
+    paths = [folder / "east.json", folder / "west.json"]
+    naip = server.folder / "naip" / "collection.json"
+    worldcover = write_collection(folder, "esa-worldcover", "WorldCover", paths)
+    write_catalogue(server.folder, [naip, worldcover])
+    words = ["fetch", "place", f"--bbox={AREA}", "--out", str(tmp_path / "out")]
+    words += ["--images.catalogue", server.url("catalog.json"), "--objects.overture", "null"]
+    words += ["--coarse.catalogue", server.url("catalog.json"), "--profile", "fast"]
+    assert main(words) == 0
+    assert "coarse map: WorldCover" in capsys.readouterr().out
+    with rasterio.open(tmp_path / "out" / "coarse.tif") as coarse:
+        values, counts = np.unique(coarse.read(), return_counts=True)
+        assert list(values) == [10, 50]
+        assert counts.min() > 100
+    plan = plan_map(load_settings(MapSettings, tmp_path / "out" / "scene.yaml"))
+    assert plan.scene.files.legend == "worldcover"
+    other = ["--coarse.collection", "esa-other"]
+    assert main([*words, *other]) == 2
+    assert "--coarse.legend" in capsys.readouterr().err
 
 
 def test_larger_areas_need_a_word(
