@@ -29,8 +29,8 @@ from landcover_pnp.evidence.clusters import responsibilities, sample_centres
 from landcover_pnp.evidence.index_borders import Border, IndexBorders, class_given_image
 from landcover_pnp.evidence.matrix_sources import refine_for_scene
 from landcover_pnp.evidence.scene_borders import scene_borders
+from landcover_pnp.evidence.scene_labels import labels_of
 from landcover_pnp.evidence.settings import ClusterSettings, RefinementSettings, WeakLabelSettings
-from landcover_pnp.evidence.weak_labels import DEFINITIONS, weak_labels
 from landcover_pnp.inference.engine import infer
 from landcover_pnp.inference.engines.evidence import EvidenceSettings
 from landcover_pnp.inference.observations import Observations
@@ -67,11 +67,12 @@ def observed(scene: Scene) -> Observations:
     """What `evidence` is given, without indices."""
     box, settings = scene.extent, ClusterSettings()
     valid = scene.valid(box)
-    matrix = refine_for_scene(scene, DEFINITIONS, RefinementSettings()).matrix
-    layers = [scene.coverage(name, box) for name in ("roads", "buildings", "water")]
-    weak = weak_labels(
-        scene.nlcd(box), matrix, *layers, valid, WeakLabelSettings(), scene.resolution_m
-    )
+    given = [legend.definitions for legend in scene.legends]
+    matrices = [
+        refine_for_scene(scene, matrix, RefinementSettings(), number).matrix
+        for number, matrix in enumerate(given)
+    ]
+    weak = labels_of(scene, box, matrices, WeakLabelSettings())
     centres = sample_centres(scene.sample(settings.sample_px, 0), settings, 0)
     clusters = responsibilities(scene.image(box), valid, centres, settings, 0)
     return Observations(clusters, weak.probabilities, valid, (0, 0))
@@ -99,7 +100,7 @@ def row(name: str, files: SceneSettings, folder: Path) -> str:
     assert truth is not None  # noqa: S101
     image = scene.image(scene.extent)
     alone = {
-        index: replace(borders, **{i: None for i in INDICES if i != index})
+        index: replace(borders, **{i: None for i in INDICES if i != index})  # type: ignore[arg-type]
         for index in INDICES
         if getattr(borders, index) is not None
     }
