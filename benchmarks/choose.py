@@ -47,32 +47,24 @@ PLAIN = Variant(
     ),
 )
 
-_BEFORE = (
-    "inference.engine=denoise",
-    "inference.evidence.spectral_indices=false",
-    "inference.evidence.smooth_px=0",
-    "inference.denoise.spectral_indices=true",
-    "weak_labels.refinement.keep=0.5",
-    "student.spectral_indices=true",
-)
-
 NAMED = {
     v.name: v
     for v in (
         Variant("default", ()),
-        Variant("version 0.1", _BEFORE),
         Variant(
-            "version 0.1, no indices",
-            (
-                *_BEFORE,
-                "inference.denoise.spectral_indices=false",
-                "student.spectral_indices=false",
-            ),
+            "no indices",
+            ("inference.evidence.spectral_indices=false", "student.spectral_indices=false"),
         ),
-        Variant("version 0.1, no refinement", (*_BEFORE, "weak_labels.refinement=null")),
+        Variant("no refinement", ("weak_labels.refinement=null",)),
+        Variant(
+            "all indices",
+            ("inference.evidence.spectral_indices=true", "student.spectral_indices=true"),
+        ),
+        Variant("denoise", ("inference.engine=denoise",)),
     )
 }
-"""Variants that --named knows; `default` is the newcomer's configuration as it stands."""
+"""Variants that --named knows; `default` is the newcomer's configuration as it stands, the
+others differ from it in what they are called by."""
 
 Found = dict[str, dict[str, Scores]]
 """Scores by cell by variant and scene."""

@@ -75,8 +75,8 @@ def two_halves(left: int, right: int, size: int = 240) -> NDArray[np.uint8]:
 def write_scene(folder: Path, **layers: NDArray[Any]) -> Path:
     """A small scene's files and its configuration; ``layers`` replace the standard pixels.
 
-    Left half forest (dark), right half developed (bright); truth agrees. The profile ``fast``:
-    what needs a student asks for one.
+    Left half forest (dark), right half developed (bright); truth agrees. Without a student, a
+    refinement or spectral indices: what needs one asks for it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_tif(folder / "image.tif", layers.get("image", colours()))
@@ -85,6 +85,7 @@ def write_scene(folder: Path, **layers: NDArray[Any]) -> Path:
     config = folder / "scene.yaml"
     config.write_text(
         "scene:\n  rasters: {image: image.tif, nlcd: nlcd.tif, truth: {path: truth.tif}}\n"
-        "profile: fast\ninference: {engine: evidence}\nworkers: 1\n"
+        "profile: fast\nweak_labels: {refinement: null}\n"
+        "inference: {engine: evidence, evidence: {spectral_indices: false}}\nworkers: 1\n"
     )
     return config

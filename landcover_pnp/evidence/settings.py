@@ -62,7 +62,7 @@ class WeakLabelSettings:
         "protocol", default="definitions"
     )
     source_scenes: list[Path] = field(default_factory=list)
-    refinement: RefinementSettings | None = renamed("repair", default=None)
+    refinement: RefinementSettings | None = renamed("repair", default_factory=RefinementSettings)
     blur_m: float | None = renamed("nlcd_blur_m", default=None)
     kernel_m: float | None = renamed("nlcd_kernel_m", default=None)
     road_radius_m: float = 4.0

@@ -12,13 +12,18 @@ from inputs import ORIGIN, UTM, colours, two_halves, write_tif
 
 from landcover_pnp.cli import main
 from landcover_pnp.config import load_settings
-from landcover_pnp.errors import PriorError, RequestError
+from landcover_pnp.errors import PriorError, RequestError, SettingsError
 from landcover_pnp.inference.choice import SERVES
+from landcover_pnp.inference.engines.evidence import EvidenceSettings
 from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.pipeline.plan import plan_map
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.pipeline.transfer.cities import require_sensible
-from landcover_pnp.pipeline.transfer.settings import TransferCity, TransferSettings
+from landcover_pnp.pipeline.transfer.settings import (
+    TransferCity,
+    TransferMethod,
+    TransferSettings,
+)
 from landcover_pnp.prior.denoiser import Prior, build_network
 from landcover_pnp.prior.noise import NoiseSchedule
 from landcover_pnp.prior.settings import DenoiserSettings
@@ -179,8 +184,11 @@ def test_a_prior_of_another_resolution_that_is_named(
 
 def test_a_transfer_asks_before_it_draws_a_city(tmp_path: Path) -> None:
     city = TransferCity("a")
-    plain = TransferSettings(city, [], resolution_m=8.0, methods=["student_no_indices"])
-    require_sensible(plain)  # by evidence, which uses no indices
+    deaf = InferenceSettings(options={"evidence": EvidenceSettings(spectral_indices=False)})
+    methods: list[TransferMethod] = ["student_no_indices"]
+    require_sensible(TransferSettings(city, [], resolution_m=8.0, methods=methods, inference=deaf))
+    with pytest.raises(SettingsError, match="it would hand them on"):
+        require_sensible(TransferSettings(city, [], resolution_m=8.0, methods=methods))
     named = TransferSettings(city, [], resolution_m=8.0, inference=InferenceSettings("denoise"))
     with pytest.raises(RequestError, match="label maps at 4 m for a working grid of 8 m"):
         require_sensible(named)

@@ -19,6 +19,7 @@ from landcover_pnp.errors import (
     SettingsError,
     TileError,
 )
+from landcover_pnp.inference.engines.evidence import EvidenceSettings
 from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.pipeline import tiles
 from landcover_pnp.pipeline.settings import TileSettings
@@ -40,6 +41,9 @@ def files(folder: Path, **layers: Any) -> RasterFiles:
     return RasterFiles(folder / "image.tif", folder / "nlcd.tif", truth=truth)
 
 
+DEAF = EvidenceSettings(spectral_indices=False)
+
+
 def settings(folder: Path, target: RasterFiles | None = None, **changes: Any) -> TransferSettings:
     """Two small cities, quick methods."""
     source = TransferCity("source", rasters=files(folder / "source"))
@@ -49,7 +53,7 @@ def settings(folder: Path, target: RasterFiles | None = None, **changes: Any) ->
         [TransferCity("target", rasters=target)],
         matrix_sources=["source"],
         methods=METHODS,
-        inference=InferenceSettings(engine="evidence"),
+        inference=InferenceSettings("evidence", options={"evidence": DEAF}),
         student=STUDENT,
         workers=0,
     )

@@ -30,7 +30,7 @@ SETTINGS = InferenceSettings(
     engine="algorithm1",
     constraints=ConstraintSettings(radius_px=3),
     options={
-        "evidence": EvidenceSettings(iterations=3, radius_px=3),
+        "evidence": EvidenceSettings(iterations=3, radius_px=3, smooth_px=0),
         "denoise": DenoiseSettings(draws=2),
         "guided": GuidedSettings(steps=3, constraint_steps=2),
         "algorithm1": Algorithm1Settings(steps=4, clean_up_t=2),

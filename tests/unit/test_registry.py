@@ -24,6 +24,7 @@ from landcover_pnp.errors import SettingsError
 from landcover_pnp.inference import registry
 from landcover_pnp.inference.checks import engine_class
 from landcover_pnp.inference.engine import infer, require_usable
+from landcover_pnp.inference.engines.evidence import EvidenceSettings
 from landcover_pnp.inference.registry import engine, engine_names, package_of, register_engine
 from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.pipeline import map as map_stage
@@ -79,7 +80,11 @@ def test_an_engine_of_another_package_maps_a_scene(
     assert not np.array_equal(maps["evidence"], maps["map"])
 
     their = importlib.import_module("their_package")
-    inference = InferenceSettings("sharp", options={"sharp": their.SharpSettings(power=3)})
+    options = {
+        "sharp": their.SharpSettings(power=3),
+        "evidence": EvidenceSettings(spectral_indices=False),
+    }
+    inference = InferenceSettings("sharp", options=options)
     settings = load_settings(MapSettings, config, [*WORDS, "--inference.engine", "sharp"])
     assert settings.inference == inference
     assert map_city(settings, tmp_path / "cli").progress.kept == 1

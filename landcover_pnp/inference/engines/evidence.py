@@ -47,7 +47,7 @@ class EvidenceSettings:
     radius_px: int = 64
     weak_share: float = 0.3
     match_radius_px: int = 10
-    spectral_indices: bool = False
+    spectral_indices: bool = True
     smooth_px: int = 0
 
 

@@ -12,6 +12,7 @@ from landcover_pnp import __version__
 from landcover_pnp.config import plain
 from landcover_pnp.errors import SettingsError
 from landcover_pnp.inference.choice import choose_engine
+from landcover_pnp.inference.settings import BASELINE
 from landcover_pnp.pipeline.transfer.settings import TransferCity, TransferMethod, TransferSettings
 from landcover_pnp.scenes.enviroatlas import list_tiles, tile_files
 from landcover_pnp.scenes.fine_image import fine_factor
@@ -131,12 +132,16 @@ def require_sensible(settings: TransferSettings) -> None:
             fix="name several, such as --seeds '[0, 1]', or set interval_over_seeds to false",
         )
     inference = choose_engine(settings.inference, settings.resolution_m).inference
-    learns_indices = settings.student.teacher == "map" and inference.uses_indices
+    teacher = settings.student.teacher
+    by_teacher = {"map": inference, BASELINE: dataclasses.replace(inference, engine=BASELINE)}
+    learns_indices = teacher in by_teacher and by_teacher[teacher].uses_indices
     if "student_no_indices" in settings.methods and learns_indices:
         raise SettingsError(
-            found="the method student_no_indices with a teacher (map) that uses spectral indices",
+            found=f"the method student_no_indices with a teacher ({teacher}) that uses spectral "
+            "indices",
             expected="a teacher without spectral indices: it would hand them on",
-            fix="set student.teacher to evidence, or spectral_indices of the engine to false",
+            fix="set spectral_indices of the engine, and of inference.evidence, to false, or "
+            "student.teacher to weak_labels",
         )
     for name in ("matrix_sources", "methods", "seeds"):
         if not getattr(settings, name):
