@@ -14,7 +14,7 @@ from landcover_pnp.pipeline.profiles import DEFAULT_PROFILE, PROFILES
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.student.settings import StudentSettings
 
-SCENE = {"scene.rasters.image": "a.tif", "scene.rasters.nlcd": "b.tif"}
+SCENE = {"scene.rasters.image": "a.tif", "scene.rasters.coarse": "b.tif"}
 WORDS = [f"--{key}={text}" for key, text in SCENE.items()]
 FILLED = [(word, name) for word, profile in PROFILES.items() for name in profile.values]
 
