@@ -8,7 +8,7 @@ demo: .venv/installed
 	$(BIN)/landcover demo
 
 test: check
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 laws: .venv/installed
 	$(BIN)/pytest -m laws -s -o faulthandler_timeout=0

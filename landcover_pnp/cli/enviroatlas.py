@@ -6,7 +6,7 @@ from typing import Any
 
 from landcover_pnp.cli.command import Command, Request
 from landcover_pnp.cli.output import complain, say
-from landcover_pnp.fetch.enviroatlas import EnviroAtlasSettings
+from landcover_pnp.fetch.enviroatlas_settings import EnviroAtlasSettings
 
 
 def _fetch(request: Request) -> Any:

@@ -219,18 +219,22 @@ WRONG_SETTINGS = {
     "no source": ("rasters:", "enviroatlas: null #", "a scene with no source"),
     "wide ring": ("workers: 1", "tiles: {core_px: 10, halo_px: 6}", "halo of 0 to half a core"),
     "truth wanted": (
-        ", truth: {path: truth.tif}}",
+        ", truth: {path: truth.tif}}\nprofile: fast\nweak_labels: {refinement: null}",
         "}\nweak_labels: {protocol: target}",
         "the scene has no truth",
     ),
-    "no source scenes": ("workers: 1", "weak_labels: {protocol: source}", "source_scenes is empty"),
+    "no source scenes": (
+        "weak_labels: {refinement: null}",
+        "weak_labels: {protocol: source}",
+        "source_scenes is empty",
+    ),
     "source scenes of one name": (
-        "workers: 1",
+        "weak_labels: {refinement: null}",
         "weak_labels: {protocol: source, source_scenes: [a/map.yaml, b/map.yaml]}",
         "source cities of the same name: map",
     ),
     "another resolution": (
-        "inference: {engine: evidence}",
+        "inference: {engine: evidence, evidence: {spectral_indices: false}}",
         "inference: {engine: algorithm1}\n",
         "label maps at 4 m for a working grid of 2 m",
     ),

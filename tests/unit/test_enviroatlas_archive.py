@@ -13,7 +13,8 @@ from file_server import Fault, FileServer, file_server
 
 from landcover_pnp.config.addresses import as_path
 from landcover_pnp.errors import LandcoverError, NetworkError, RequestError
-from landcover_pnp.fetch.enviroatlas import EnviroAtlasSettings, fetch_enviroatlas
+from landcover_pnp.fetch.enviroatlas import fetch_enviroatlas
+from landcover_pnp.fetch.enviroatlas_settings import EnviroAtlasSettings
 from landcover_pnp.scenes.enviroatlas import EnviroAtlasTile, tile_files
 from landcover_pnp.scenes.rasters import plan_scene
 from landcover_pnp.storage.archives import Archive, HostileError

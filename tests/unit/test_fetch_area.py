@@ -1,5 +1,6 @@
 """Areas and images of a fetch: which ground is meant, and the fewest newest images of it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -75,6 +76,13 @@ def test_the_newest_year_that_covers_the_area_is_chosen() -> None:
     mixed = choose_images(items, AREA, mixed_years=True)
     assert [i.name for i in mixed.images] == ["half", "east"]
     assert mixed.years == (2024, 2022)
+
+
+def test_of_two_images_that_show_as_much_the_newer_is_chosen() -> None:
+    first = image("first", 2022, 0, 0, 4, 4)
+    later = replace(image("again", 2022, 0, 0, 4, 4), date=datetime(2022, 9, 1, tzinfo=UTC))
+    for items in ([first, later], [later, first]):
+        assert [i.name for i in choose_images(items, AREA).images] == ["again"]
 
 
 def test_years_are_mixed_only_where_that_is_allowed() -> None:

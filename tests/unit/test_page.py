@@ -116,7 +116,7 @@ PAGES: dict[str, dict[str, object]] = {
         "changes": ROWS,
     },
     "report.html": {
-        **{key: [HOSTILE] for key in ("facts", "warnings", "notes")},
+        **{key: [HOSTILE] for key in ("facts", "warnings", "notes", "attribution")},
         "pictures": {HOSTILE: data_uri(PIXELS), "land cover": data_uri(PIXELS)},
         "ratio": "1 / 1",
         "classes": [ROWS[0][0]],
