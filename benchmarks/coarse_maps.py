@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 from words import parser
 
 import landcover_pnp as lc
-from landcover_pnp.coarse_legend import CoarseLegend
 from landcover_pnp.evaluation.scores import Scores, score
 from landcover_pnp.evidence import coarse_classes
 from landcover_pnp.legend import ENVIROATLAS
+from landcover_pnp.legends.coarse_legend import CoarseLegend
 from landcover_pnp.scenes.opening import CoarseMap
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.scenes.settings import RasterFiles

@@ -20,7 +20,6 @@ from choosing_scenes import truth_scenes
 from numpy.typing import NDArray
 from words import parser
 
-from landcover_pnp.coarse_legend import CoarseLegend
 from landcover_pnp.evaluation.scores import Scores, score
 from landcover_pnp.evidence.anchors import GroundRows
 from landcover_pnp.evidence.city_mix import CityMix
@@ -30,6 +29,7 @@ from landcover_pnp.evidence.scene_labels import labels_of
 from landcover_pnp.evidence.settings import ClusterSettings, RefinementSettings, WeakLabelSettings
 from landcover_pnp.evidence.weak_labels import class_given_code, cooccurrence
 from landcover_pnp.inference.engines.evidence import EvidenceSettings, evidence_map
+from landcover_pnp.legends.coarse_legend import CoarseLegend
 from landcover_pnp.scenes.enviroatlas import scene_files
 from landcover_pnp.scenes.preparation import prepare_scene
 from landcover_pnp.scenes.rasters import plan_scene

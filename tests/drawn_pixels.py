@@ -3,7 +3,6 @@
 import numpy as np
 from inputs import DEFINITIONS, NLCD
 
-from landcover_pnp.coarse_legend import CoarseLegend
 from landcover_pnp.evidence.anchors import (
     BUILDINGS,
     NOWHERE,
@@ -13,6 +12,7 @@ from landcover_pnp.evidence.anchors import (
     GroundRows,
 )
 from landcover_pnp.evidence.spectral_indices import index_values
+from landcover_pnp.legends.coarse_legend import CoarseLegend
 
 ROLES = CoarseLegend.load("nlcd").roles
 GROUND = GroundRows.of(ROLES)

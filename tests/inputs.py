@@ -8,7 +8,7 @@ import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 
-from landcover_pnp.coarse_legend import CoarseLegend
+from landcover_pnp.legends.coarse_legend import CoarseLegend
 from landcover_pnp.scenes.scene import Scene
 
 NLCD = CoarseLegend.load("nlcd")

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landcover_pnp.box_filter import box_mean
-from landcover_pnp.coarse_legend import Role
 from landcover_pnp.evidence.spectral_indices import greenness
 from landcover_pnp.legend import CLASS_COUNT
+from landcover_pnp.legends.coarse_legend import Role
 
 OBJECTS = ("roads", "buildings", "water")
 """The weak layers of objects, in the order in which they override the coarse map as places; the

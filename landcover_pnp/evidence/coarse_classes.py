@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from landcover_pnp.arrays import normalise
-from landcover_pnp.coarse_legend import Blur
 from landcover_pnp.legend import CLASS_COUNT, NO_DATA, WORKING
+from landcover_pnp.legends.coarse_legend import Blur
 
 SHARE_OF = {
     "impervious": WORKING.index("impervious"),

@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 from sklearn.cluster import MiniBatchKMeans
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from landcover_pnp.coarse_legend import Role
 from landcover_pnp.evidence.anchors import OBJECTS, ROADS, CityPixels, GroundRows
 from landcover_pnp.evidence.city_mix import CityMix, estimate_mix
 from landcover_pnp.evidence.settings import RefinementSettings
 from landcover_pnp.evidence.spectral_indices import class_given_colour, road_reference
 from landcover_pnp.legend import CLASS_COUNT
+from landcover_pnp.legends.coarse_legend import Role
 
 STEPS: NDArray[np.float64] = np.linspace(0, 1, 5)
 """How far a matrix may go from the given one to that of the city's mix."""

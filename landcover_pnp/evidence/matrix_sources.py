@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landcover_pnp.coarse_legend import CoarseLegend
 from landcover_pnp.errors import RasterError, WeakLabelsWarning
 from landcover_pnp.evidence.anchors import NOWHERE, OBJECTS, CityPixels, colours, places, rows_of
 from landcover_pnp.evidence.city_mix import grey_ground
@@ -20,6 +19,7 @@ from landcover_pnp.evidence.weak_labels import class_given_code, cooccurrence
 from landcover_pnp.evidence.windows import some_windows
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import CLASS_COUNT, WORKING
+from landcover_pnp.legends.coarse_legend import CoarseLegend
 from landcover_pnp.scenes.preparation import prepare_scene
 from landcover_pnp.scenes.rasters import ScenePlan
 from landcover_pnp.scenes.scene import Scene

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landcover_pnp.box_filter import box_mean
-from landcover_pnp.coarse_legend import CoarseLegend
 from landcover_pnp.errors import WeakLabelsWarning
 from landcover_pnp.evidence.index_borders import Ground, IndexBorders, find_borders
 from landcover_pnp.evidence.index_values import UNUSED
@@ -21,6 +20,7 @@ from landcover_pnp.evidence.windows import (
     windows_in_order,
 )
 from landcover_pnp.grid import Box
+from landcover_pnp.legends.coarse_legend import CoarseLegend
 
 _ENOUGH_PX = 200_000
 _MOST_WINDOWS = 4 * _ENOUGH_PX // WINDOW_PX**2

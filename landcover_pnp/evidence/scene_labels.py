@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from landcover_pnp.coarse_legend import blur_of
 from landcover_pnp.evidence.coarse_classes import (
     CoarseClasses,
     Percentage,
@@ -17,6 +16,7 @@ from landcover_pnp.evidence.coarse_classes import (
 from landcover_pnp.evidence.settings import WeakLabelSettings
 from landcover_pnp.evidence.weak_labels import WeakLabels, weak_labels
 from landcover_pnp.grid import Box
+from landcover_pnp.legends.coarse_legend import blur_of
 from landcover_pnp.scenes.scene import WEAK_LAYERS, Scene
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from landcover_pnp.coarse_legend import Blur, CoarseName
 from landcover_pnp.config import renamed, require_positive, require_within
+from landcover_pnp.legends.coarse_legend import Blur, CoarseName
 
 _ANY = float("inf")
 

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from landcover_pnp.arrays import normalise
 from landcover_pnp.box_filter import box_mean
-from landcover_pnp.coarse_legend import CoarseLegend
 from landcover_pnp.errors import GridError
 from landcover_pnp.evidence.settings import WeakLabelSettings
 from landcover_pnp.legend import CLASS_COUNT, WORKING, count_values
+from landcover_pnp.legends.coarse_legend import CoarseLegend
 
 _WATER, _IMPERVIOUS = WORKING.index("water"), WORKING.index("impervious")
 

@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from landcover_pnp.coarse_legend import CoarseLegend
 from landcover_pnp.grid import Box, blocks
+from landcover_pnp.legends.coarse_legend import CoarseLegend
 
 WINDOW_PX = 64
 """Side of the windows, working pixels."""

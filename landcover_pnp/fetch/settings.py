@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from landcover_pnp.coarse_legend import CoarseName
 from landcover_pnp.config import file_or_address, require_positive
+from landcover_pnp.legends.coarse_legend import CoarseName
 
 PLANETARY = "https://planetarycomputer.microsoft.com/api"
 SIGNING = f"{PLANETARY}/sas/v1/sign"

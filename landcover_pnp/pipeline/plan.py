@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from landcover_pnp.coarse_legend import CoarseLegend
 from landcover_pnp.config import load_settings, paths_in
 from landcover_pnp.errors import ResolutionError, SettingsError
 from landcover_pnp.evidence.local_mixture import require_enough
 from landcover_pnp.evidence.settings import ClusterSettings, WeakLabelSettings
 from landcover_pnp.grid import TileGrid
 from landcover_pnp.inference.choice import EngineChoice, choose_engine
+from landcover_pnp.legends.coarse_legend import CoarseLegend
 from landcover_pnp.pipeline.advice import advised
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.scenes.enviroatlas import scene_files

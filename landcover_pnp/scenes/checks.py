@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from rasterio.io import DatasetReader
 
-from landcover_pnp.coarse_legend import CoarseLegend
 from landcover_pnp.config.addresses import is_address
 from landcover_pnp.errors import LandcoverError, LegendError
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import LEGENDS, NO_DATA, count_values, require_labels
+from landcover_pnp.legends.coarse_legend import CoarseLegend
 from landcover_pnp.scenes.coarse_maps import count_known, require_percent_band
 from landcover_pnp.scenes.coarse_values import reading
 from landcover_pnp.scenes.inputs import LEGEND, coarse_file, input_files

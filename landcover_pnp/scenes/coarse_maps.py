@@ -16,10 +16,10 @@ from rasterio.enums import Resampling
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 
-from landcover_pnp.coarse_legend import CoarseLegend
 from landcover_pnp.errors import GridError, LegendError, RasterError
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import NO_DATA, count_values, listed_counts
+from landcover_pnp.legends.coarse_legend import CoarseLegend
 from landcover_pnp.scenes.coarse_values import Table, numbers, reading
 from landcover_pnp.scenes.scene import NO_PERCENT
 from landcover_pnp.scenes.settings import CoarseFile

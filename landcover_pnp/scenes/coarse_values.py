@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from landcover_pnp.coarse_legend import COARSE_NAMES, CoarseLegend, CoarseValues
 from landcover_pnp.errors import LegendError
 from landcover_pnp.legend import NO_DATA, listed_counts
+from landcover_pnp.legends.coarse_legend import COARSE_NAMES, CoarseLegend, CoarseValues
 
 Table = dict[int, int]
 """Number of a class, from 1, by the value that stands for it."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from landcover_pnp.coarse_legend import CoarseLegend, CoarseValues
 from landcover_pnp.errors import RasterError, SettingsError, nearest
 from landcover_pnp.grid import BLOCK_PX, Box
+from landcover_pnp.legends.coarse_legend import CoarseLegend, CoarseValues
 from landcover_pnp.scenes.settings import (
     EnviroAtlasTile,
     LayerFile,

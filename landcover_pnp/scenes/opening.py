@@ -19,10 +19,10 @@ import rasterio
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
-from landcover_pnp.coarse_legend import COARSE_NAMES, CoarseLegend, CoarseValues
 from landcover_pnp.config.addresses import as_path, is_address
 from landcover_pnp.config.schema import old_names
 from landcover_pnp.errors import RasterError, SettingsError, nearest
+from landcover_pnp.legends.coarse_legend import COARSE_NAMES, CoarseLegend, CoarseValues
 from landcover_pnp.scenes.enviroatlas import tile_files
 from landcover_pnp.scenes.preparation import prepare_scene
 from landcover_pnp.scenes.rasters import plan_scene

@@ -11,8 +11,8 @@ import shapely
 from odc.geo.geobox import GeoBox
 from rasterio.io import DatasetReader
 
-from landcover_pnp.coarse_legend import CoarseLegend
 from landcover_pnp.errors import AlignmentWarning, ResolutionError, ScaleWarning
+from landcover_pnp.legends.coarse_legend import CoarseLegend
 from landcover_pnp.scenes.class_labels import label_notes
 from landcover_pnp.scenes.coarse_maps import require_percent_band
 from landcover_pnp.scenes.image_lists import image_files

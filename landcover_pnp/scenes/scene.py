@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.transform import Affine
 
-from landcover_pnp.coarse_legend import CoarseLegend
 from landcover_pnp.errors import DamagedError
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import LEGENDS, to_working
+from landcover_pnp.legends.coarse_legend import CoarseLegend
 from landcover_pnp.scenes.settings import RasterFiles
 from landcover_pnp.storage.bands import ORDER
 from landcover_pnp.storage.checked_json import read_regular

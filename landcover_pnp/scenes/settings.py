@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from landcover_pnp.coarse_legend import CoarseName, CoarseValues
 from landcover_pnp.config import file_or_address, renamed, require_positive, require_within
+from landcover_pnp.legends.coarse_legend import CoarseName, CoarseValues
 from landcover_pnp.storage.bands import BandName
 
 LARGEST_SEED = 2**31 - 1

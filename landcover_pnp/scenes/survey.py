@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
-from landcover_pnp.coarse_legend import CoarseLegend
 from landcover_pnp.grid import Box
+from landcover_pnp.legends.coarse_legend import CoarseLegend
 from landcover_pnp.scenes.preparation import write_layers
 from landcover_pnp.scenes.rasters import ScenePlan
 from landcover_pnp.scenes.scene import covered_share, scaled_image

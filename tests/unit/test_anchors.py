@@ -2,7 +2,6 @@ import numpy as np
 from drawn_pixels import GREEN, GROUND, drawn
 from inputs import NLCD, numbered
 
-from landcover_pnp.coarse_legend import COARSE_NAMES, CoarseLegend
 from landcover_pnp.evidence.anchors import (
     NOWHERE,
     OBJECTS,
@@ -13,6 +12,7 @@ from landcover_pnp.evidence.anchors import (
     colours,
     places,
 )
+from landcover_pnp.legends.coarse_legend import COARSE_NAMES, CoarseLegend
 
 
 def test_places_are_coarse_classes_unless_an_object_covers_them() -> None:

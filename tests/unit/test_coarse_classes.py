@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from landcover_pnp.coarse_legend import COARSE_NAMES, Blur, CoarseLegend
 from landcover_pnp.evidence.coarse_classes import (
     DOUBT,
     SHARE_OF,
@@ -13,6 +12,7 @@ from landcover_pnp.evidence.coarse_classes import (
     coarse_probabilities,
 )
 from landcover_pnp.legend import CLASS_COUNT
+from landcover_pnp.legends.coarse_legend import COARSE_NAMES, Blur, CoarseLegend
 
 SEEDS = st.integers(0, 2**32 - 1)
 LEGENDS = [CoarseLegend.load(name) for name in COARSE_NAMES]

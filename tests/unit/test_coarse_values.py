@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landcover_pnp.coarse_legend import COARSE_NAMES, CoarseLegend
 from landcover_pnp.errors import LegendError
+from landcover_pnp.legends.coarse_legend import COARSE_NAMES, CoarseLegend
 from landcover_pnp.scenes.coarse_values import numbers, reading
 
 LEGENDS = [CoarseLegend.load(name) for name in COARSE_NAMES]

@@ -10,7 +10,6 @@ from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 from scipy.ndimage import gaussian_filter
 
-from landcover_pnp.coarse_legend import CoarseLegend
 from landcover_pnp.evidence.clusters import responsibilities, sample_centres
 from landcover_pnp.evidence.coarse_classes import CoarseClasses, coarse_probabilities
 from landcover_pnp.evidence.settings import ClusterSettings, WeakLabelSettings
@@ -22,6 +21,7 @@ from landcover_pnp.inference.engines.evidence import (
     smoothed,
 )
 from landcover_pnp.legend import CLASS_COUNT, ENVIROATLAS, to_working
+from landcover_pnp.legends.coarse_legend import CoarseLegend
 
 SEEDS = st.integers(0, 2**32 - 1)
 SETTINGS = EvidenceSettings(radius_px=3)

@@ -8,7 +8,6 @@ import pytest
 from inputs import NLCD, numbered, two_halves, write_tif
 from numpy.typing import NDArray
 
-from landcover_pnp.coarse_legend import COARSE_NAMES, CoarseLegend
 from landcover_pnp.errors import WeakLabelsWarning
 from landcover_pnp.evidence.index_borders import Ground
 from landcover_pnp.evidence.index_values import UNUSED
@@ -19,6 +18,7 @@ from landcover_pnp.evidence.scene_borders import (
     scene_borders,
 )
 from landcover_pnp.grid import Box
+from landcover_pnp.legends.coarse_legend import COARSE_NAMES, CoarseLegend
 from landcover_pnp.scenes.preparation import prepare_scene
 from landcover_pnp.scenes.rasters import plan_scene
 from landcover_pnp.scenes.settings import LayerFile, RasterFiles

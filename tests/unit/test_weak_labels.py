@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from landcover_pnp.coarse_legend import CoarseLegend
 from landcover_pnp.errors import GridError, LegendError
 from landcover_pnp.evidence.coarse_classes import CoarseClasses, coarse_probabilities
 from landcover_pnp.evidence.settings import WeakLabelSettings
@@ -17,6 +16,7 @@ from landcover_pnp.evidence.weak_labels import (
     weak_labels,
 )
 from landcover_pnp.legend import CLASS_COUNT
+from landcover_pnp.legends.coarse_legend import CoarseLegend
 
 SEEDS = st.integers(0, 2**32 - 1)
 SETTINGS = WeakLabelSettings()

@@ -15,10 +15,10 @@ from rasterio.enums import Resampling
 from rasterio.features import rasterize
 from rasterio.warp import reproject
 
-from landcover_pnp.coarse_legend import CoarseLegend
 from landcover_pnp.errors import SettingsError
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import ENVIROATLAS
+from landcover_pnp.legends.coarse_legend import CoarseLegend
 from landcover_pnp.scenes.settings import SyntheticSettings
 from landcover_pnp.scenes.synthetic.look import photograph
 from landcover_pnp.scenes.synthetic.nlcd import draw_nlcd

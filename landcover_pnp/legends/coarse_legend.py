@@ -23,7 +23,7 @@ CoarseName = Literal["nlcd", "worldcover", "esri", "dynamic_world", "corine", "c
 COARSE_NAMES: tuple[CoarseName, ...] = get_args(CoarseName)
 """The same, to be listed."""
 
-SHIPPED = Path(__file__).parent / "legends"
+SHIPPED = Path(__file__).parent
 """Folder of their files, ``<name>.yaml``."""
 
 Role = Literal[

@@ -1,0 +1,1 @@
+"""Legends of coarse maps, as data."""
