@@ -35,6 +35,9 @@ LEAVE_S = 10.0
 LOOK_S = 0.05
 """Time between looks whether an import is done that a signal waits for."""
 
+HAS_TIMER = hasattr(signal, "setitimer")
+"""Whether the system can look again; Windows cannot, and there a signal ends imports at once."""
+
 
 class Interrupted(KeyboardInterrupt):
     """A signal has asked this process to end.
@@ -123,7 +126,8 @@ def ended_by_signals(signals: Sequence[int] = SIGNALS) -> Iterator[None]:
     _STATE = _State(installed=True)
     heard = [n for n in signals if signal.getsignal(n) not in (signal.SIG_IGN, None)]
     before = {number: signal.signal(number, _hear) for number in heard}
-    before[signal.SIGALRM] = signal.signal(signal.SIGALRM, _look_again)
+    if HAS_TIMER:
+        before[signal.SIGALRM] = signal.signal(signal.SIGALRM, _look_again)
     try:
         yield
     except Exception as error:
@@ -133,7 +137,8 @@ def ended_by_signals(signals: Sequence[int] = SIGNALS) -> Iterator[None]:
             raise
         raise Interrupted(number) from error
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        if HAS_TIMER:
+            signal.setitimer(signal.ITIMER_REAL, 0)
         for heard_before, handler in before.items():
             signal.signal(heard_before, handler)
         _STATE = _State()
@@ -232,7 +237,7 @@ def _hear(number: int, frame: FrameType | None) -> None:
         _STATE.waiting = number
         return
     again = _STATE.waiting is not None and time.monotonic() - _STATE.waiting_s > TWICE_S
-    if _importing(frame) and not again:
+    if HAS_TIMER and _importing(frame) and not again:
         _STATE.waiting_s = _STATE.waiting_s or time.monotonic()
         _STATE.waiting = number
         signal.setitimer(signal.ITIMER_REAL, LOOK_S)
@@ -263,6 +268,8 @@ def _importing(frame: FrameType | None) -> bool:
 
 def _leave_closed_terminal() -> None:
     """Keeps what is still to be said from failing where nobody can read it any more."""
+    if not hasattr(select, "poll"):  # Windows: a closed console ends its processes itself
+        return
     poll = select.poll()
     for descriptor in (1, 2):
         poll.register(descriptor, 0)

@@ -43,7 +43,7 @@ def completed(path: Path) -> Iterator[Path]:
             beside.unlink(missing_ok=True)  # what it says is about the older file
         for written, final in ((sidecar, beside), (partial, path)):
             if written.exists() or written == partial:
-                with written.open("rb") as file:
+                with written.open("r+b") as file:  # Windows synchronises only what may be written
                     os.fsync(file.fileno())
                 written.replace(final)
         failpoint("after-rename", path.name)

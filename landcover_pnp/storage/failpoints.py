@@ -31,4 +31,5 @@ def failpoint(name: str, file: str) -> None:
             Path(once).touch(exist_ok=False)
         except FileExistsError:
             return
-    os.kill(os.getpid(), signal.SIGKILL)
+    # Windows has no SIGKILL; there SIGTERM ends a process without a word to it.
+    os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))

@@ -8,7 +8,6 @@ container that was killed and started again.
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import json
 import os
 import socket
@@ -19,6 +18,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from landcover_pnp.errors import RunLockedError
 from landcover_pnp.interruption import uninterrupted
 from landcover_pnp.storage.atomic import PARTIAL, make_folder
@@ -28,6 +29,13 @@ from landcover_pnp.storage.files import set_aside
 from landcover_pnp.storage.presence import LOCK, WORKED_IN, worked_in
 from landcover_pnp.storage.records import now
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    HAS_FLOCK = False
+else:
+    HAS_FLOCK = True
+
 TAKE_S = 30.0
 """Time for which another process may be judging a folder's lock, which takes a moment."""
 
@@ -36,11 +44,14 @@ TAKE_S = 30.0
 def one_at_a_time(folder: Path) -> Iterator[None]:
     """Keeps others from a folder's lock while one judges it stale and takes it over.
 
-    Of no effect on file systems that cannot lock a folder, such as NFS.
+    Of no effect on systems and file systems that cannot lock a folder, such as Windows and NFS.
 
     Raises:
         RunLockedError: If another process takes too long over it.
     """
+    if not HAS_FLOCK:
+        yield
+        return
     descriptor, start = os.open(folder, os.O_RDONLY), time.monotonic()
     try:
         while not _alone(descriptor):
@@ -172,7 +183,7 @@ def owner(folder: Path) -> Owner | None:
     # A container that is started again keeps its name and counts its processes anew: the lock of
     # the one that was killed then bears our own number.
     mine = holder.pid == os.getpid() and folder.absolute() not in WORKED_IN
-    return None if mine or not _lives(holder.pid) else holder
+    return None if mine or not psutil.pid_exists(holder.pid) else holder
 
 
 def _told(lock: Path) -> Owner | None:
@@ -206,13 +217,3 @@ def _boot() -> str:
     with suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     return ""
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import resource
 import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from landcover_pnp.pipeline.transfer.methods import FROM_RUN, TITLES, Predictor, Work, predictor
 from landcover_pnp.pipeline.transfer.settings import TransferMethod
@@ -98,12 +99,21 @@ def made_or_kept(
     start = time.process_time()
     paths = list(_write(work, folder, name, trained))
     seconds = time.process_time() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    figures = {"memory_mb": peak / (1e6 if sys.platform == "darwin" else 1e3)}
+    figures = {"memory_mb": _peak_memory_mb()}
     files = file_hashes(folder, paths)
     record = Record("done", made_of, seconds, figures=figures, files=files)
     record.write(folder / f"{name}.json")
     return record, False
+
+
+def _peak_memory_mb() -> float:
+    """Peak memory of this process so far, megabytes."""
+    if sys.platform == "win32":
+        return float(psutil.Process().memory_info().peak_wset / 1e6)
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)
 
 
 def _files(folder: Path, name: str) -> tuple[Path, Path]:

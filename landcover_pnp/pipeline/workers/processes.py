@@ -134,6 +134,9 @@ def _deaf_to_signals() -> Iterator[None]:
     are to finish what they have in hand, or to be ended by this process. It hears of them itself
     when the block ends. Workers end with this process, whatever ends it: dask sees to that.
     """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows: Ctrl-C reaches the workers too
+        yield
+        return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
         # As it starts, Python's resource tracker has its thread hear all but SIGHUP again.
