@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test laws mutants check clean
+.PHONY: demo test laws mutants check docs dist clean
 
 demo: .venv/installed
 	$(BIN)/landcover demo
@@ -22,10 +22,16 @@ check: .venv/installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: .venv/installed
+	$(BIN)/mkdocs build
+
+dist: .venv/installed
+	$(BIN)/python -m build --outdir dist .
+
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
 clean:
-	rm -rf .venv demo runs
+	rm -rf .venv demo runs dist site

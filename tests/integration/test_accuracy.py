@@ -1,6 +1,7 @@
 """Samples labelled by hand: drawn, kept, read back, refused where they are not as drawn."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -264,3 +265,14 @@ def test_who_labels_is_not_led(run: Path) -> None:
     strata = draw_sample(run / "landcover.tif", FEW).strata
     runs = 1 + np.count_nonzero(np.diff(strata))  # neighbours of one class: 20 in a random order
     assert runs > 8
+
+
+def test_the_python_of_the_document_runs(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "accuracy.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    before, after = program.replace("runs/my_city", str(run)).split("# ... the points are labelled")
+    names: dict[str, Any] = {}
+    exec(compile(before, "accuracy.md", "exec"), names)  # noqa: S102
+    filled(names["path"], truth_at(run, names["path"]))
+    exec(compile("#" + after, "accuracy.md", "exec"), names)  # noqa: S102
+    assert 0 < names["found"].overall_accuracy.value <= 1

@@ -118,9 +118,12 @@ def test_a_run_s_scene_cannot_be_mapped_anew(result: lc.LandCover) -> None:
         lc.map_scene(lc.Scene.open(Path(result.attrs["run"]) / "scene"))
 
 
-def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    (program,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+@pytest.mark.parametrize("document", ["README.md", "docs/python.md"])
+def test_the_python_of_the_documents_runs(
+    document: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (Path(__file__).parents[2] / document).read_text(encoding="utf-8")
+    (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     image = colours()
     image[1, :, :120] += 30  # the forest is green
     write_scene(tmp_path, image=image)
@@ -130,5 +133,5 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
         geopandas.GeoDataFrame(geometry=[shape], crs=26917).to_file(tmp_path / name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "agg")
-    exec(compile(program, "README", "exec"), {})  # noqa: S102
+    exec(compile(program, document, "exec"), {})  # noqa: S102
     assert (tmp_path / "runs" / "my_city" / "products" / "landcover.qgz").is_file()

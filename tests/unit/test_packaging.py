@@ -1,0 +1,102 @@
+"""What is handed on: the wheel, the container, the citation, the workflows."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+from build import ProjectBuilder
+from pyproject_hooks import quiet_subprocess_runner
+
+import landcover_pnp as lc
+from landcover_pnp.version import __version__
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, made of a copy so that nothing is left in this folder."""
+    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("dist")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    shutil.copytree(
+        ROOT / "landcover_pnp",
+        source / "landcover_pnp",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    # Outside of git, so without tags.
+    return Path(ProjectBuilder(source, runner=quiet_subprocess_runner).build("wheel", out))
+
+
+def test_the_wheel_holds_all_that_the_package_reads(wheel: Path) -> None:
+    held = set(zipfile.ZipFile(wheel).namelist())
+    there = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "landcover_pnp").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert there <= held
+    assert {name for name in held if not name.startswith("landcover_pnp")} == set()
+
+
+def test_without_tags_the_version_is_the_next_one(wheel: Path) -> None:
+    fallback = PROJECT["tool"]["hatch"]["version"]["raw-options"]["fallback_version"]
+    assert wheel.name.split("-")[1] == fallback
+    assert fallback in (ROOT / "landcover_pnp" / "version.py").read_text(encoding="utf-8")
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == fallback
+    assert lc.__version__ == __version__
+
+
+@pytest.mark.laws
+def test_the_wheel_alone_draws_maps_and_publishes_the_demo(wheel: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "installed")
+    program = (
+        "import sys; sys.path.insert(0, 'installed'); import landcover_pnp; "
+        "assert 'installed' in landcover_pnp.__file__; "
+        "from landcover_pnp.cli import main; sys.exit(main(['demo', '--out', 'demo']))"
+    )
+    subprocess.run([sys.executable, "-I", "-c", program], cwd=tmp_path, check=True)
+    assert list((tmp_path / "demo").rglob("products/landcover.qgz"))
+
+
+def test_the_container_is_well_written() -> None:
+    hadolint = Path(sys.executable).with_name("hadolint")
+    done = subprocess.run([hadolint, ROOT / "Dockerfile"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_container_copies_what_its_context_lets_through() -> None:
+    let = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
+    recipe = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    for words in re.findall(r"^COPY (?!--)(.*)$", recipe, re.MULTILINE):
+        for name in words.split()[:-1]:
+            assert f"!{name}" in let
+            assert (ROOT / name).exists()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ".github/workflows").glob("*.yml")), ids=str)
+def test_workflows_call_targets_that_there_are(path: Path) -> None:
+    workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert workflow["permissions"] == {"contents": "read"}, "the least; a job asks for more"
+    targets = re.findall(r"^([\w./]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+    called = [word for s in steps for word in re.findall(r"make (\w+)", s.get("run", ""))]
+    assert set(called) <= set(targets)
+    assert all(
+        job.get("timeout-minutes") for job in workflow["jobs"].values() if "needs" not in job
+    )
+
+
+def test_every_requirement_has_its_reason() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    for line in re.findall(r'^    "[a-z][\w.-]*(?:\[\w+\])?>=.*$', text, re.MULTILINE):
+        assert re.search(r'", # [\w`]|"hatchling>=', line), f"no reason: {line}"
