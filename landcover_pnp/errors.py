@@ -88,6 +88,14 @@ class PriorError(RequestError):
     """A prior is damaged or does not fit the request."""
 
 
+class SamplerError(RequestError):
+    """What a sampler is given does not fit: shapes, channels, noise levels, operators."""
+
+
+class ConstraintError(RequestError):
+    """A constraint is none: without gradient, of a wrong shape, or not callable on this map."""
+
+
 class UnservedError(ResolutionError, PriorError):
     """A prior that was asked for does not serve the pixels of the working grid."""
 

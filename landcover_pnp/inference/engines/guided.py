@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from landcover_pnp.inference.checks import require_noise_level, require_within
 from landcover_pnp.inference.registry import register_engine, start_from
 from landcover_pnp.inference.relaxation import as_probabilities, one_hot, probabilities, sigma_at
+from landcover_pnp.inference.samplers.levels import levels
 from landcover_pnp.inference.step import Callback, Step, described, require_finite
 
 if TYPE_CHECKING:
@@ -66,11 +65,6 @@ class Guided:
         s = task.settings
         start = None if s.start == "noise" else task.start(s.start)
         return guided(start, task.constraints(), task.prior, task.canvas, s, task.callback)
-
-
-def levels(t: int, steps: int) -> list[int]:
-    """Noise levels from t down to 0 in equal parts: strictly falling, at most ``steps`` + 1."""
-    return sorted({int(level) for level in np.linspace(0, t, steps + 1).round()}, reverse=True)
 
 
 def guided(
