@@ -30,6 +30,8 @@ if TYPE_CHECKING:
         weak_labels,
     )
     from landcover_pnp.prior.denoiser import Prior
+    from landcover_pnp.prior.loading import load_prior
+    from landcover_pnp.prior.masked_prior import MaskedPrior
     from landcover_pnp.products.dataset import LandCover, open_run
     from landcover_pnp.scenes.opening import CoarseMap, open_scene, synthetic_scene
     from landcover_pnp.scenes.scene import Scene
@@ -48,6 +50,8 @@ _HOME = {
     "register_engine": "inference.registry",
     "Constraint": "inference.constraints",
     "Prior": "prior.denoiser",
+    "MaskedPrior": "prior.masked_prior",
+    "load_prior": "prior.loading",
     "evaluate": "pipeline.api",
     "LandCover": "products.dataset",
     "open_run": "products.dataset",
@@ -74,6 +78,8 @@ __all__ = [
     "register_engine",
     "Constraint",
     "Prior",
+    "MaskedPrior",
+    "load_prior",
     "evaluate",
     "LandCover",
     "open_run",

@@ -11,6 +11,26 @@ from landcover_pnp.errors import SettingsError
 if TYPE_CHECKING:
     from landcover_pnp.inference.registry import Engine
     from landcover_pnp.prior.denoiser import Prior
+    from landcover_pnp.prior.folder import PriorKind
+
+_KINDS = ("gaussian", "masked")
+"""Kinds of prior, as ``prior.folder.PriorKind``: importing that takes what --help does not need."""
+
+
+def prior_kinds(engine: Engine[Any]) -> tuple[PriorKind, ...]:
+    """Kinds of prior that an engine takes; the first is loaded where no prior is named.
+
+    Args:
+        engine: The engine; one that needs a prior and does not say of which kind takes a
+            Gaussian one.
+
+    Returns:
+        The kinds, none for an engine without a prior.
+    """
+    if not engine.needs_prior:
+        return ()
+    kinds = getattr(engine, "prior_kind", None) or "gaussian"
+    return (kinds,) if isinstance(kinds, str) else tuple(kinds)  # type: ignore[return-value]
 
 
 def require_within(engine: str, settings: Any, low: float, high: float, *names: str) -> None:
@@ -69,6 +89,7 @@ def made_engine(engine: Any, package: str) -> Engine[Any]:
         f"name is {name!r}": not re.fullmatch("[a-z][a-z0-9_]*", str(name)),
         f"name {name!r} is a key of inference already": name in taken,
         "needs_prior is no bool": not isinstance(getattr(made, "needs_prior", None), bool),
+        f"prior_kind is {getattr(made, 'prior_kind', None)!r}": not _is_kind(made),
         "Settings is no frozen dataclass": not _is_frozen(kind),
         "no method check": not callable(getattr(made, "check", None)),
         "no method run": not callable(getattr(made, "run", None)),
@@ -87,6 +108,14 @@ def made_engine(engine: Any, package: str) -> Engine[Any]:
         )
     checked: Engine[Any] = made
     return checked
+
+
+def _is_kind(made: Any) -> bool:
+    """Whether what an engine says of its priors, if anything, is a kind or several in order."""
+    kinds = getattr(made, "prior_kind", None)
+    if kinds is None or isinstance(kinds, str):
+        return kinds in (None, *_KINDS)
+    return isinstance(kinds, tuple | list) and bool(kinds) and set(kinds) <= set(_KINDS)
 
 
 def _is_frozen(kind: Any) -> bool:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from landcover_pnp.errors import PriorError, UnservedError
-from landcover_pnp.inference.engine import require_usable
+from landcover_pnp.inference.engine import require_prior, require_usable
 from landcover_pnp.inference.settings import BASELINE, InferenceSettings
 
 if TYPE_CHECKING:
-    from landcover_pnp.prior.denoiser import Prior
+    from landcover_pnp.prior.loading import AnyPrior
 
 SERVES = 0.1
 """Share by which working pixels may be larger or smaller than those a prior has learned from."""
@@ -28,7 +28,7 @@ class EngineChoice:
     """
 
     inference: InferenceSettings
-    prior: Prior | None
+    prior: AnyPrior | None
 
 
 @dataclass(frozen=True)
@@ -71,20 +71,33 @@ def choose_engine(inference: InferenceSettings, resolution_m: float) -> EngineCh
         The engine asked for, or else the default one.
 
     Raises:
-        PriorError: If the engine needs a prior that is missing, damaged, or does not serve the
-            grid.
+        PriorError: If the engine needs a prior that is missing, damaged, of another kind, or does
+            not serve the grid.
         SettingsError: If the engine cannot be used with its settings.
     """
-    prior = None
-    if inference.needs_prior:
-        from landcover_pnp.prior.denoiser import load_prior  # seconds, where none is needed
-
-        prior = load_prior(inference.prior)
+    prior = prior_of(inference)
+    if prior is not None:
+        require_prior(inference, prior)
         if resolution_m not in (served := Served(prior.resolution_m)):
             raise _unserved(inference, served, resolution_m)
     inference = replace(inference, engine=inference.engine_or_default)
     require_usable(inference, prior, BASELINE)
     return EngineChoice(inference, prior)
+
+
+def prior_of(inference: InferenceSettings) -> AnyPrior | None:
+    """The prior that settings ask for, loaded once a process; None where their engine needs none.
+
+    Raises:
+        PriorError: As ``load_prior``.
+        SettingsError: If the engine and what it starts from take no kind of prior in common.
+    """
+    kinds = inference.prior_kinds
+    if not kinds:
+        return None
+    from landcover_pnp.prior.loading import load_prior  # torch: seconds, where none is needed
+
+    return load_prior(inference.prior, kinds[0])
 
 
 def _unserved(inference: InferenceSettings, served: Served, resolution_m: float) -> PriorError:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from landcover_pnp.arrays import normalise
 from landcover_pnp.errors import LandcoverError, PriorError, SettingsError
+from landcover_pnp.inference.checks import prior_kinds
 from landcover_pnp.inference.observations import Observations
-from landcover_pnp.inference.registry import OURS, engine, package_of
+from landcover_pnp.inference.registry import OURS, engine, engine_names, package_of
 from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.inference.step import Callback
 from landcover_pnp.inference.task import Task
@@ -19,13 +20,14 @@ from landcover_pnp.legend import CLASS_COUNT
 
 if TYPE_CHECKING:
     from landcover_pnp.inference.constraints import Constraint
-    from landcover_pnp.prior.denoiser import Prior
+    from landcover_pnp.prior.folder import PriorKind
+    from landcover_pnp.prior.loading import AnyPrior
 
 
 def infer(
     observations: Observations,
     settings: InferenceSettings,
-    prior: Prior | None,
+    prior: AnyPrior | None,
     seed: int,
     callback: Callback | None = None,
     constraints: Sequence[Constraint] = (),
@@ -59,7 +61,7 @@ def infer_each(
     engines: Sequence[str],
     observations: Observations,
     settings: InferenceSettings,
-    prior: Prior | None,
+    prior: AnyPrior | None,
     seed: int,
     callback: Callback | None = None,
     constraints: Sequence[Constraint] = (),
@@ -95,7 +97,7 @@ def infer_each(
     return found
 
 
-def require_usable(settings: InferenceSettings, prior: Prior | None, *also: str) -> None:
+def require_usable(settings: InferenceSettings, prior: AnyPrior | None, *also: str) -> None:
     """Refuses settings that no tile could be inferred with.
 
     Only the engine itself is asked, and those that it starts from.
@@ -108,15 +110,11 @@ def require_usable(settings: InferenceSettings, prior: Prior | None, *also: str)
     Raises:
         SettingsError: On settings that an engine refuses, such as a noise level that the prior
             has not.
-        PriorError: If an engine needs a prior and there is none.
+        PriorError: If an engine needs a prior and there is none, or one of a kind that it does not
+            take.
     """
+    require_prior(settings, prior, *also)
     for name, own in settings.used(*also).items():
-        if engine(name).needs_prior and prior is None:
-            raise PriorError(
-                found=f"the engine {name!r} without a prior",
-                expected="a prior, such as the shipped one, Prior.load()",
-                fix="load a prior, or take the engine 'evidence', which needs none",
-            )
         try:
             engine(name).check(own, prior)
         except LandcoverError:
@@ -129,3 +127,40 @@ def require_usable(settings: InferenceSettings, prior: Prior | None, *also: str)
                 expected="settings that it takes",
                 fix=f"correct those of inference.{name}, see --help",
             ) from error
+
+
+def require_prior(settings: InferenceSettings, prior: AnyPrior | None, *also: str) -> None:
+    """Refuses a prior that the engine, or one that it starts from, does not take.
+
+    Args:
+        settings: Engine and its settings.
+        prior: The prior; None for an engine that needs none.
+        *also: Names of other engines whose maps are wanted.
+
+    Raises:
+        PriorError: If one needs a prior and there is none, or one of a kind that it does not take.
+    """
+    for name in settings.used(*also):
+        _require_kind(name, prior_kinds(engine(name)), prior)
+
+
+def _require_kind(name: str, kinds: Sequence[PriorKind], prior: AnyPrior | None) -> None:
+    """Refuses to go on without a prior that an engine needs, or with one of another kind."""
+    if not kinds:
+        return
+    wanted = " or a ".join(kinds)
+    if prior is None:
+        raise PriorError(
+            found=f"the engine {name!r} without a prior",
+            expected=f"a {wanted} prior, such as the shipped one",
+            fix="load a prior, or take the engine 'evidence', which needs none",
+        )
+    if prior.kind not in kinds:
+        others = [other for other in engine_names() if prior.kind in prior_kinds(engine(other))]
+        raise PriorError(
+            found=f"a {prior.kind} prior for the engine {name!r}",
+            expected=f"a {wanted} prior: this engine works with no other kind",
+            fix=f"leave inference.prior out, which takes a shipped {kinds[0]} prior, or name the "
+            "folder of such a one"
+            + (f", or take an engine for it: {', '.join(others)}" if others else ""),
+        )

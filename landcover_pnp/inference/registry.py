@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from landcover_pnp.inference.task import Task
-    from landcover_pnp.prior.denoiser import Prior
 
 GROUP = "landcover_pnp.engines"
 """Group of the entry points that other packages register their engines by."""
@@ -49,7 +48,9 @@ class Engine(Protocol[S]):
 
     Attributes:
         name: Its name in ``inference.engine``, and of its block of settings.
-        needs_prior: Whether ``run`` asks for ``task.prior``.
+        needs_prior: Whether ``run`` asks for a prior. One that does may have ``prior_kind`` too:
+            ``gaussian``, which is assumed otherwise, ``masked``, or a tuple of those it takes,
+            the one that is loaded unless another is named first.
         Settings: Frozen dataclass of its own settings; all have defaults. Two kinds of field have
             a meaning for the whole program: one made by ``start_from`` names another engine, whose
             settings then count too, and ``spectral_indices: bool`` says whether
@@ -60,12 +61,12 @@ class Engine(Protocol[S]):
     needs_prior: bool
     Settings: type[S]
 
-    def check(self, settings: S, prior: Prior | None) -> None:
+    def check(self, settings: S, prior: Any) -> None:
         """Refuses settings that no tile could be inferred with, before any work.
 
         Args:
             settings: The engine's own settings.
-            prior: The prior; None if it needs none.
+            prior: The prior, of a kind that it takes; None if it needs none.
 
         Raises:
             SettingsError: On such settings; a ValueError becomes one.

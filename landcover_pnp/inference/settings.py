@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from landcover_pnp.config import require_within
 from landcover_pnp.errors import SettingsError, nearest
+from landcover_pnp.inference.checks import prior_kinds
 from landcover_pnp.inference.registry import (
     OURS,
     engine,
@@ -20,6 +21,9 @@ from landcover_pnp.inference.registry import (
     starts,
 )
 from landcover_pnp.plugin_settings import blocks_of, one_of
+
+if TYPE_CHECKING:
+    from landcover_pnp.prior.folder import PriorKind
 
 _ANY = float("inf")
 
@@ -78,8 +82,8 @@ class InferenceSettings:
 
     Attributes:
         engine: Name of the engine; null is ``evidence``, or ``denoise`` where ``prior`` is given.
-        prior: Folder of the prior; null is the shipped one. Its label maps' pixels must be within
-            10 % of those of the working grid.
+        prior: Folder of the prior; null is the shipped one of the kind that the engine takes. Its
+            label maps' pixels must be within 10 % of those of the working grid.
         view_px: Side of the crops the prior sees of a larger canvas, working pixels; smaller
             ones need less memory and more time. Null is what the engine takes, 256 for most.
         precision: Arithmetic of the prior's network. ``bfloat16`` takes a third of the time on
@@ -161,6 +165,30 @@ class InferenceSettings:
     def needs_prior(self) -> bool:
         """Whether the engine, or one that it starts from, needs a prior."""
         return any(engine(name).needs_prior for name in self.used())
+
+    @property
+    def prior_kinds(self) -> tuple[PriorKind, ...]:
+        """Kinds of prior that the engine takes, and all those that it starts from.
+
+        The first is loaded where no prior is named; there is none where none is needed.
+
+        Raises:
+            SettingsError: If two of them take no kind in common: a run has one prior.
+        """
+        asked = {name: prior_kinds(engine(name)) for name in self.used()}
+        asked = {name: kinds for name, kinds in asked.items() if kinds}
+        common = [k for k in next(iter(asked.values()), ()) if all(k in a for a in asked.values())]
+        if asked and not common:
+            takes = (
+                f"{name} takes a {' or a '.join(kinds)} prior" for name, kinds in asked.items()
+            )
+            raise SettingsError(
+                found="engines of one run that need unlike priors: " + ", ".join(takes),
+                expected="engines that take the same kind: a run has one prior",
+                fix=f"set inference.{next(iter(asked))}.start to an engine of the same kind, or to "
+                f"{BASELINE}",
+            )
+        return tuple(common)
 
     @property
     def uses_indices(self) -> bool:

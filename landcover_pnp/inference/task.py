@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from landcover_pnp.inference.canvas import Canvas
     from landcover_pnp.inference.constraints import Constraint
     from landcover_pnp.prior.denoiser import Prior
+    from landcover_pnp.prior.loading import AnyPrior
 
 S = TypeVar("S")
 
@@ -43,7 +44,7 @@ class Task(Generic[S]):
         observations: What is known of the canvas, 0 where not valid.
         settings: The engine's own settings.
         inference: What all engines share, and the settings of those it may start from.
-        loaded: The prior; None only for an engine that needs none.
+        loaded: The prior, of a kind that the engine takes; None only for one that needs none.
         seed: Seed of the run, the same for all its tiles.
         own: Constraints besides the named ones.
         callback: To be called at every step.
@@ -53,7 +54,7 @@ class Task(Generic[S]):
     observations: Observations
     settings: S
     inference: InferenceSettings
-    loaded: Prior | None
+    loaded: AnyPrior | None
     seed: int
     own: Sequence[Constraint] = ()
     callback: Callback | None = None
@@ -61,7 +62,7 @@ class Task(Generic[S]):
 
     @property
     def prior(self) -> Prior:
-        """The prior, of an engine that needs one: ``require_usable`` has seen that it is there."""
+        """The Gaussian prior of an engine that needs one: ``require_usable`` has seen it."""
         return cast("Prior", self.loaded)
 
     @property
@@ -69,7 +70,7 @@ class Task(Generic[S]):
         """Where engines compute: where the prior's weights are."""
         from landcover_pnp.inference.canvas import CPU
 
-        return self.loaded.network.device if self.loaded else CPU
+        return self.loaded.device if self.loaded else CPU
 
     @property
     def canvas(self) -> Canvas:

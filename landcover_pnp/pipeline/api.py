@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from landcover_pnp.inference.step import Step
     from landcover_pnp.pipeline.observe import Observer
     from landcover_pnp.pipeline.progress import Progress
-    from landcover_pnp.prior.denoiser import Prior
+    from landcover_pnp.prior.loading import AnyPrior
 
 LOG = logging.getLogger("landcover_pnp")
 """What a run has to say of itself; silent unless the program sets up logging."""
@@ -146,7 +146,7 @@ def infer(
     observations: Observations,
     engine: str = "evidence",
     *,
-    prior: Prior | None = None,
+    prior: AnyPrior | None = None,
     seed: int = 0,
     constraints: Sequence[Constraint] = (),
     callback: Callable[[Step], None] | None = None,
@@ -157,7 +157,8 @@ def infer(
     Args:
         observations: Of ``observe``, or made by hand.
         engine: Name of the engine.
-        prior: The prior; None is the shipped one, where the engine needs one.
+        prior: The prior; None is the shipped one of the kind that the engine takes, where it
+            needs one.
         seed: Seed of everything random.
         constraints: Constraints of one's own, for engines that weigh constraints.
         callback: Called at every step with the paper's quantities.
@@ -170,13 +171,13 @@ def infer(
         SettingsError: On an engine or an option that is not known; names the nearest.
         TileError: If a term of the inference is not finite.
     """
+    from landcover_pnp.inference.choice import prior_of
     from landcover_pnp.inference.engine import infer as infer_canvas
-    from landcover_pnp.prior.denoiser import Prior as PriorClass
 
     words = {f"inference.{engine}.{key}": value for key, value in options.items()}
     settings = _settings({"inference.engine": engine, **words}).inference
-    if settings.needs_prior and prior is None:
-        prior = PriorClass.load()
+    if prior is None:
+        prior = prior_of(settings)
     return infer_canvas(observations, settings, prior, seed, callback, constraints)
 
 

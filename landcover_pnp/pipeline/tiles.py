@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from landcover_pnp.errors import DiskFullError, LandcoverError, TileError
 from landcover_pnp.grid import Box, Tile, TileGrid
+from landcover_pnp.inference.choice import prior_of
 from landcover_pnp.inference.engine import infer_each
 from landcover_pnp.inference.registry import Engine, register_engine
 from landcover_pnp.inference.settings import BASELINE, InferenceSettings
@@ -199,11 +200,7 @@ def _probabilities(
     if not valid.any():
         return dict.fromkeys(METHODS, np.zeros_like(weak)), {"valid_px": 0}
     undecided = valid & (np.ptp(weak, axis=0) == 0)
-    prior = None
-    if job.inference.needs_prior:
-        from landcover_pnp.prior.denoiser import load_prior  # torch: seconds in every process
-
-        prior = load_prior(job.inference.prior)
+    prior = prior_of(job.inference)
     name = job.inference.engine_or_default
     maps = infer_each((BASELINE, name), observations, job.inference, prior, job.observer.seed)
     results = {"map": maps[name], BASELINE: maps[BASELINE], "weak_labels": weak}

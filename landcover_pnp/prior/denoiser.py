@@ -1,4 +1,4 @@
-"""The prior: a U-Net that tells the noise in label maps."""
+"""The Gaussian prior: a U-Net that tells the noise in label maps."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cached_property, lru_cache
-from importlib import resources
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import safetensors.torch
 import torch
@@ -18,12 +17,18 @@ from torch.nn import functional
 
 from landcover_pnp.errors import PriorError, SettingsError
 from landcover_pnp.legend import WORKING, Legend
-from landcover_pnp.prior.folder import CARD, CONFIG, FILES, KIND, WEIGHTS, Prediction, read_folder
+from landcover_pnp.prior.folder import (
+    CARD,
+    CONFIG,
+    Prediction,
+    PriorKind,
+    legend_facts,
+    read_folder,
+    shipped,
+    write_folder,
+)
 from landcover_pnp.prior.noise import NoiseSchedule
 from landcover_pnp.prior.settings import DenoiserSettings, NoiseSettings
-from landcover_pnp.storage.atomic import completed
-from landcover_pnp.storage.files import file_state
-from landcover_pnp.storage.owned_folder import make_owned
 
 if TYPE_CHECKING:
     # Importing diffusers takes seconds: engines without a prior do not wait for it.
@@ -77,9 +82,10 @@ def build_network(settings: DenoiserSettings, seed: int) -> UNet2DModel:
 
 @dataclass(frozen=True, eq=False)
 class Prior:
-    """A diffusion model over one-hot label maps, and what it was trained for.
+    """A Gaussian diffusion model over one-hot label maps, and what it was trained for.
 
     Attributes:
+        kind: How it corrupts maps, always ``gaussian``; ``MaskedPrior`` is the other kind.
         network: The U-Net. It is taken over: weights frozen, evaluation mode.
         schedule: Forward process; the network is given t as 1..T.
         resolution_m: Ground resolution of the label maps, metres.
@@ -91,6 +97,8 @@ class Prior:
             convention, -1 for that of diffusers, which counts 0..T-1.
         licence: Licence of the weights.
     """
+
+    kind: ClassVar[PriorKind] = "gaussian"
 
     network: UNet2DModel
     schedule: NoiseSchedule
@@ -114,6 +122,11 @@ class Prior:
     def channels(self) -> int:
         """Number of channels: one a class, and channel 0 for no data."""
         return len(self.legend.classes) + 1
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.network.device
 
     @cached_property
     def fingerprint(self) -> str:
@@ -157,21 +170,8 @@ class Prior:
         Raises:
             RequestError: If the folder holds something else than a prior.
         """
-        make_owned(folder, KIND, *FILES, signs=(CARD,))
-        weights = self._weights(dtype)
-        card = {
-            **self._facts(),
-            "licence": self.licence,
-            "training": self.training,
-            "sha256": hashlib.sha256(weights).hexdigest(),
-        }
-        for name, content in (
-            (WEIGHTS, weights),
-            (CONFIG, self._architecture().encode()),
-            (CARD, (json.dumps(card, indent=2) + "\n").encode()),
-        ):
-            with completed(folder / name) as partial:
-                partial.write_bytes(content)
+        card = {**self._facts(), "licence": self.licence, "training": self.training}
+        write_folder(folder, card, self._architecture(), self._weights(dtype))
 
     @classmethod
     def load(cls, folder: Path | None = None) -> Prior:
@@ -185,15 +185,14 @@ class Prior:
 
         Raises:
             PriorError: If a file is missing or damaged, if the folder holds another kind of
-                checkpoint, or if legend or channels are not this package's.
+                checkpoint or a masked prior, or if legend or channels are not this package's.
         """
         from diffusers.models.unets.unet_2d import UNet2DModel
 
         if folder is None:
-            shipped = resources.files("landcover_pnp.prior").joinpath("shipped")
-            with resources.as_file(shipped) as path:
+            with shipped(cls.kind) as path:
                 return cls.load(path)
-        files = read_folder(folder)
+        files = read_folder(folder, cls.kind)
         card = files.card
         try:
             # On the meta device no weights are drawn only to be overwritten.
@@ -232,7 +231,7 @@ class Prior:
     def _facts(self) -> dict[str, Any]:
         """What ``prior.json`` says about how the network is to be used."""
         return {
-            "legend": {"name": self.legend.name, "classes": ["no data", *self.legend.names]},
+            "legend": legend_facts(),
             "resolution_m": self.resolution_m,
             "crop_px": self.crop_px,
             "prediction": self.prediction,
@@ -240,17 +239,3 @@ class Prior:
             "time": "the network is given t + time_offset for t = 1..T; t = 0 is the clean map",
             "time_offset": self.time_offset,
         }
-
-
-def load_prior(folder: Path | None) -> Prior:
-    """Loads a prior once a process, and again when its files have changed.
-
-    A notebook that trains a prior anew, and workers that outlive a run, would go on with the old.
-    """
-    files = [folder / name for name in (CARD, CONFIG, WEIGHTS)] if folder else []
-    return _loaded(folder, tuple(tuple(file_state(file)) for file in files if file.is_file()))
-
-
-@lru_cache(maxsize=1)
-def _loaded(folder: Path | None, _state: tuple[tuple[int, ...], ...]) -> Prior:
-    return Prior.load(folder)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 from landcover_pnp.errors import PriorError
 from landcover_pnp.legend import WORKING
+from landcover_pnp.storage.atomic import completed
+from landcover_pnp.storage.owned_folder import make_owned
 
 WEIGHTS, CONFIG, CARD = "diffusion_pytorch_model.safetensors", "config.json", "prior.json"
 """The files of a prior: weights and architecture as diffusers names them, and the rest."""
@@ -22,6 +26,12 @@ KIND = "prior"
 
 Prediction = Literal["epsilon", "velocity"]
 """What a network puts out: the noise (Ho et al. 2020) or v (Salimans & Ho 2022)."""
+
+PriorKind = Literal["gaussian", "masked"]
+"""How a prior corrupts a map: by Gaussian noise on its channels (Ho et al. 2020), or by hiding
+pixels (absorbing-state diffusion, Austin et al. 2021). A card without ``kind`` is Gaussian."""
+
+_SHIPPED: dict[PriorKind, str] = {"gaussian": "shipped", "masked": "shipped_masked"}
 
 
 class PriorFiles(NamedTuple):
@@ -38,21 +48,56 @@ class PriorFiles(NamedTuple):
     weights: bytes
 
 
-def read_folder(folder: Path) -> PriorFiles:
+@contextmanager
+def shipped(kind: PriorKind) -> Iterator[Path]:
+    """The folder of the prior of a kind that is part of the package.
+
+    Raises:
+        PriorError: If this package has none of that kind.
+    """
+    found = resources.files("landcover_pnp.prior").joinpath(_SHIPPED[kind])
+    if not found.joinpath(CARD).is_file():
+        raise PriorError(
+            found=f"no {kind} prior in this installation of landcover_pnp",
+            expected=f"one that is shipped, or the folder of a {kind} prior",
+            fix="train one with `landcover train-prior` and name its folder as the prior",
+        )
+    with resources.as_file(found) as path:
+        yield path
+
+
+def kind_of(folder: Path) -> PriorKind:
+    """The kind of the prior in a folder, by its card.
+
+    Raises:
+        PriorError: If the folder is no prior's, or its card damaged or of a kind not known.
+    """
+    _require_files(folder)
+    return _kind(folder, _read_json(folder / CARD))
+
+
+def read_folder(folder: Path, kind: PriorKind) -> PriorFiles:
     """Reads a folder; nothing in it is executed.
 
     Args:
-        folder: Folder that ``Prior.save`` wrote.
+        folder: Folder that ``save`` of a prior wrote.
+        kind: The kind that is wanted.
 
     Returns:
         Its three files.
 
     Raises:
         PriorError: If a file is missing or damaged, if the folder holds another kind of
-            checkpoint, or if legend, channels or prediction are not this package's.
+            checkpoint or of prior, or if legend, channels or prediction are not this package's.
     """
     _require_files(folder)
     card, config = _read_json(folder / CARD), _read_json(folder / CONFIG)
+    if (there := _kind(folder, card)) != kind:
+        raise PriorError(
+            found=f"{folder} is a {there} prior",
+            expected=f"a {kind} one",
+            fix=f"name the folder of a {kind} prior; landcover_pnp.load_prior opens either kind",
+        )
     weights = (folder / WEIGHTS).read_bytes()
     found = hashlib.sha256(weights).hexdigest()
     if found != card.get("sha256"):
@@ -61,8 +106,52 @@ def read_folder(folder: Path) -> PriorFiles:
             expected=f"sha256 {card.get('sha256')}, as {CARD} says",
             fix="copy or fetch the whole folder again",
         )
-    _require_fit(folder, card, config)
+    _require_legend(folder, card)
+    if kind == "gaussian":
+        _require_fit(folder, card, config)
     return PriorFiles(card, config, weights)
+
+
+def write_folder(folder: Path, card: Mapping[str, Any], config: str, weights: bytes) -> None:
+    """Writes the files of a prior; ``prior.json`` comes last and makes the rest valid.
+
+    Args:
+        folder: Made where it does not exist; an older prior in it is replaced.
+        card: All of ``prior.json`` but the checksum of the weights.
+        config: ``config.json``.
+        weights: Safetensors.
+
+    Raises:
+        RequestError: If the folder holds something else than a prior.
+    """
+    make_owned(folder, KIND, *FILES, signs=(CARD,))
+    told = {**card, "sha256": hashlib.sha256(weights).hexdigest()}
+    for name, content in (
+        (WEIGHTS, weights),
+        (CONFIG, config.encode()),
+        (CARD, (json.dumps(told, indent=2) + "\n").encode()),
+    ):
+        with completed(folder / name) as partial:
+            partial.write_bytes(content)
+
+
+def legend_facts() -> dict[str, Any]:
+    """What a card says of the legend."""
+    return {"name": WORKING.name, "classes": ["no data", *WORKING.names]}
+
+
+def _kind(folder: Path, card: Mapping[str, Any]) -> PriorKind:
+    """The kind that a card tells."""
+    told = card.get("kind", "gaussian")
+    for kind in get_args(PriorKind):
+        if told == kind:
+            known: PriorKind = kind
+            return known
+    raise PriorError(
+        found=f"{folder / CARD} is of a prior of the kind {told!r}",
+        expected="one of " + ", ".join(get_args(PriorKind)),
+        fix="use a prior that `landcover train-prior` wrote, or a newer version of this package",
+    )
 
 
 def _require_files(folder: Path) -> None:
@@ -99,16 +188,20 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _require_fit(folder: Path, card: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    """Refuses a prior of another legend, number of channels or kind of output."""
-    classes = ["no data", *WORKING.names]
+def _require_legend(folder: Path, card: Mapping[str, Any]) -> None:
+    """Refuses a prior of another legend."""
     legend = card.get("legend")
-    if legend != {"name": WORKING.name, "classes": classes}:
+    if legend != legend_facts():
         raise PriorError(
             found=f"{folder} is a prior of the legend {legend}",
-            expected=f"the legend {WORKING.name!r}: {classes}",
+            expected=f"the legend {WORKING.name!r}: {legend_facts()['classes']}",
             fix="train a prior for this legend with `landcover train-prior`",
         )
+
+
+def _require_fit(folder: Path, card: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    """Refuses a Gaussian prior of another number of channels or kind of output."""
+    classes = legend_facts()["classes"]
     sides = (config.get("in_channels"), config.get("out_channels"))
     if sides != (len(classes), len(classes)):
         raise PriorError(

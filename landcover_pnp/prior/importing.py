@@ -17,7 +17,7 @@ from landcover_pnp.errors import PriorError, SettingsError
 from landcover_pnp.legend import CLASS_COUNT, NO_DATA, WORKING
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.prior.diffusers_folder import SCHEDULER, read_model, scheduler_config
-from landcover_pnp.prior.folder import CARD, KIND, Prediction
+from landcover_pnp.prior.folder import CARD, KIND, Prediction, kind_of
 from landcover_pnp.prior.guided_diffusion import convert
 from landcover_pnp.prior.noise import NoiseSchedule
 from landcover_pnp.prior.settings import ExportPriorSettings, ImportPriorSettings
@@ -76,8 +76,15 @@ def export_prior(settings: ExportPriorSettings) -> ImportPriorSummary:
         What was exported.
 
     Raises:
-        PriorError: If the prior cannot be read.
+        PriorError: If the prior cannot be read, or is a masked one.
     """
+    if settings.prior is not None and kind_of(settings.prior) == "masked":
+        raise PriorError(
+            found=f"{settings.prior} is a masked prior: its network is none of diffusers'",
+            expected="a Gaussian prior, which is a UNet2DModel with a DDPMScheduler",
+            fix="copy the folder as it is; MaskedPrior.load opens it, and its weights are "
+            "safetensors of landcover_pnp.prior.masked_network.MaskedUNet",
+        )
     prior = Prior.load(settings.prior)
     prior.save(settings.out, torch.float32)
     make_owned(settings.out, KIND, SCHEDULER)

@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from landcover_pnp.errors import SettingsError
-from landcover_pnp.legend import WORKING
+from landcover_pnp.legend import NO_DATA, WORKING
 from landcover_pnp.prior.crops import LabelCrops, LabelSource
 from landcover_pnp.prior.datamodule import split_sources
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.prior.label_maps import draw_label_maps, one_hot, read_label_maps
 from landcover_pnp.prior.landscape import describe, distances, nearest_agreement
+from landcover_pnp.prior.likelihood import likelihood
+from landcover_pnp.prior.loading import AnyPrior, load_prior
+from landcover_pnp.prior.masked_prior import MaskedPrior
 from landcover_pnp.prior.report import UNIFORM, Judgement, Restored, figures, report
 from landcover_pnp.prior.sampling import sample_maps, samples_picture
 from landcover_pnp.prior.settings import (
@@ -47,7 +50,8 @@ class JudgePriorSummary:
     Attributes:
         out: Folder of the report.
         fingerprint: Fingerprint of the prior.
-        loss: Mean squared error of the noise, mean over the levels.
+        loss: Of a Gaussian prior the mean squared error of the noise, mean over the levels; of a
+            masked one the bound on the negative log-likelihood, bits a pixel.
         distance: Distance of the samples from the held-out maps, 0 to 1.
         floor: The same distance between two halves of the held-out crops.
         copies: Largest agreement of a sample with a training crop; 0 where none were searched.
@@ -79,12 +83,16 @@ def judge_prior(
     Raises:
         LandcoverError: If prior or label maps cannot be read, or no held-out maps are named.
     """
-    prior = Prior.load(prior_folder)
+    prior = load_prior(prior_folder)
     train, held_out = _sources(prior, settings, training)
     crops = _crops(prior, held_out, settings.crops, settings.seed)
     make_owned(settings.out, "judgement", *FILES)  # refused now rather than after the work
     real = crops.labels
-    restored = restore(prior, real, crops.labelled, settings.seed)
+    restored = (
+        likelihood(prior, np.where(crops.labelled, real, np.uint8(NO_DATA)), settings.seed)
+        if isinstance(prior, MaskedPrior)
+        else restore(prior, real, crops.labelled, settings.seed)
+    )
     samples = sample_maps(prior, settings.samples, settings.steps, settings.seed)
     sampled, true, *halves = (
         describe(maps, prior.resolution_m) for maps in (samples, real, real[::2], real[1::2])
@@ -109,7 +117,7 @@ def judge_prior(
     return JudgePriorSummary(
         settings.out,
         prior.fingerprint,
-        float(np.mean(restored.mse)),
+        restored.loss,
         apart["all"],
         floor["all"],
         float(agreement["samples"].max(initial=0)) if agreement else 0.0,
@@ -157,7 +165,7 @@ class _Crops:
 
 
 def _sources(
-    prior: Prior, settings: JudgePriorSettings, training: TrainPriorSettings | None
+    prior: AnyPrior, settings: JudgePriorSettings, training: TrainPriorSettings | None
 ) -> tuple[list[LabelSource], list[LabelSource]]:
     """Label maps to search for copies, and held-out ones."""
     train: list[LabelSource] = []
@@ -190,7 +198,7 @@ def _sources(
     return train, held_out
 
 
-def _crops(prior: Prior, sources: Sequence[LabelSource], count: int, seed: int) -> _Crops:
+def _crops(prior: AnyPrior, sources: Sequence[LabelSource], count: int, seed: int) -> _Crops:
     crops = LabelCrops(
         sources, prior.crop_px, prior.resolution_m, count, seed, CropSettings(class_balance=0.5)
     )

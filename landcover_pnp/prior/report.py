@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from landcover_pnp.legend import WORKING
-from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.prior.landscape import Landscape
+from landcover_pnp.prior.likelihood import Likelihood
+from landcover_pnp.prior.loading import AnyPrior
 from landcover_pnp.prior.settings import JudgePriorSettings
 
 UNIFORM = 0.9
@@ -37,6 +38,11 @@ class Restored:
     restored: tuple[float, ...]
     visible: tuple[float, ...]
 
+    @property
+    def loss(self) -> float:
+        """Mean squared error of the noise, mean over the levels."""
+        return float(np.mean(self.mse))
+
 
 @dataclass(frozen=True, eq=False)
 class Judgement:
@@ -44,7 +50,7 @@ class Judgement:
 
     Attributes:
         held_out: Names of the held-out maps it was judged by.
-        restored: How well it tells noise from map.
+        restored: How well it tells noise from map, or, of a masked prior, hidden pixels.
         samples: How its samples look.
         real: How the held-out crops look.
         apart: Distances between the two, by name.
@@ -54,7 +60,7 @@ class Judgement:
     """
 
     held_out: Sequence[str]
-    restored: Restored
+    restored: Restored | Likelihood
     samples: Landscape
     real: Landscape
     apart: Mapping[str, float]
@@ -62,7 +68,7 @@ class Judgement:
     agreement: Mapping[str, NDArray[np.float64]]
 
 
-def report(prior: Prior, name: str, settings: JudgePriorSettings, judgement: Judgement) -> str:
+def report(prior: AnyPrior, name: str, settings: JudgePriorSettings, judgement: Judgement) -> str:
     """The report in Markdown, beside ``samples.png`` and ``figures.png``.
 
     Args:
@@ -84,8 +90,7 @@ def report(prior: Prior, name: str, settings: JudgePriorSettings, judgement: Jud
             "(rare classes drawn more often: by the square root of their share) and "
             f"{settings.samples} samples of {settings.steps} steps, seed {settings.seed}.",
             "",
-            f"- Noise: mean squared error {np.mean(judgement.restored.mse):.4f} over the levels; a "
-            f"guess from class shares alone has {np.mean(judgement.restored.blind):.4f}.",
+            _restored_line(judgement.restored),
             f"- Samples: distance {judgement.apart['all']:.3f} from the held-out crops; two halves "
             f"of these are {judgement.floor['all']:.3f} apart.",
             *_copies_line(judgement.agreement),
@@ -94,7 +99,11 @@ def report(prior: Prior, name: str, settings: JudgePriorSettings, judgement: Jud
             "learned are far from the samples of any prior; compare priors by the same maps only.",
             "",
             f"Held out ({len(judgement.held_out)}): " + ", ".join(judgement.held_out) + ".",
-            *_noise(judgement.restored),
+            *(
+                _hidden(judgement.restored)
+                if isinstance(judgement.restored, Likelihood)
+                else _noise(judgement.restored)
+            ),
             *_looks(judgement),
             *_copies(judgement.agreement, settings.training_crops),
             "",
@@ -104,6 +113,37 @@ def report(prior: Prior, name: str, settings: JudgePriorSettings, judgement: Jud
             "",
         ]
     )
+
+
+def _restored_line(restored: Restored | Likelihood) -> str:
+    """How well the prior undoes its own corruption, in a line."""
+    if isinstance(restored, Likelihood):
+        return (
+            f"- Likelihood: {restored.bits_per_pixel:.4f} bits a pixel at most, standard error "
+            f"{restored.standard_error:.4f}; a guess from class shares alone has "
+            f"{restored.blind:.4f}."
+        )
+    return (
+        f"- Noise: mean squared error {restored.loss:.4f} over the levels; a "
+        f"guess from class shares alone has {np.mean(restored.blind):.4f}."
+    )
+
+
+def _hidden(restored: Likelihood) -> list[str]:
+    """Bits and restored shares by share of hidden pixels."""
+    rows = zip(restored.hidden, restored.bits, restored.restored, strict=True)
+    return [
+        "",
+        "## Likelihood",
+        "",
+        "Pixels of the held-out crops are hidden at random, each by itself. The mean over the "
+        "shares bounds the negative log-likelihood of a crop (any-order autoregressive models, "
+        "Hoogeboom et al. 2022).",
+        "",
+        "| hidden | bits a hidden pixel | hidden pixels restored |",
+        "|---:|---:|---:|",
+        *(f"| {share:.0%} | {bits:.4f} | {hit:.3f} |" for share, bits, hit in rows),
+    ]
 
 
 def _noise(restored: Restored) -> list[str]:
@@ -215,9 +255,13 @@ def figures(judgement: Judgement) -> Figure:
     figure = Figure(figsize=(13, 7.4), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     (top, sizes), (edges, pairs) = figure.subplots(2, 2)
-    top.plot(restored.t, restored.restored, marker="o", label="by the prior")
-    top.plot(restored.t, restored.visible, marker="o", label="in the noisy map")
-    top.set(xlabel="noise level t", ylabel="pixels restored", ylim=(0, 1.02))
+    if isinstance(restored, Likelihood):
+        top.plot(restored.hidden, restored.restored, marker="o", label="by the prior")
+        top.set(xlabel="share of hidden pixels", ylabel="pixels restored", ylim=(0, 1.02))
+    else:
+        top.plot(restored.t, restored.restored, marker="o", label="by the prior")
+        top.plot(restored.t, restored.visible, marker="o", label="in the noisy map")
+        top.set(xlabel="noise level t", ylabel="pixels restored", ylim=(0, 1.02))
     rows, columns = np.triu_indices(len(WORKING.names), 1)
     for name, look in looks.items():
         for axes, values in ((sizes, look.patch_size), (edges, look.patch_edge)):

@@ -21,10 +21,12 @@ from torch import Tensor
 from landcover_pnp.errors import RequestError
 from landcover_pnp.legend import NO_DATA, WORKING
 from landcover_pnp.prior.crops import LabelCrops, LabelSource
-from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.prior.label_maps import draw_label_maps, read_label_maps
+from landcover_pnp.prior.loading import AnyPrior, load_prior
+from landcover_pnp.prior.masked_prior import MaskedPrior
 from landcover_pnp.prior.noise import noise_field
 from landcover_pnp.prior.settings import SamplePriorSettings
+from landcover_pnp.prior.unmasking import UnmaskSettings, unmask
 from landcover_pnp.storage.atomic import completed, make_folder
 
 _NO_DATA_COLOUR = (255, 255, 255)
@@ -52,13 +54,14 @@ class SamplePriorSummary:
     real_shares: dict[str, float]
 
 
-def sample_maps(prior: Prior, count: int, steps: int, seed: int) -> NDArray[np.uint8]:
-    """Draws label maps from the prior in a few random steps, clean maps kept in [0, 1].
+def sample_maps(prior: AnyPrior, count: int, steps: int, seed: int) -> NDArray[np.uint8]:
+    """Draws label maps from a prior in a few random steps.
 
     Args:
-        prior: The prior.
+        prior: The prior, of either kind.
         count: Number of maps.
-        steps: Denoising steps, spread evenly over t = T..0.
+        steps: Steps: of denoising, spread evenly over t = T..0, clean maps kept in [0, 1], or of
+            revealing hidden pixels.
         seed: Seed of the noise; a map does not depend on how many are drawn with it.
 
     Returns:
@@ -69,8 +72,12 @@ def sample_maps(prior: Prior, count: int, steps: int, seed: int) -> NDArray[np.u
     def noise(step: int) -> Tensor:
         field = noise_field(seed, step, prior.channels, ((0, side), (0, count * side)))
         maps = torch.from_numpy(field.reshape(-1, side, count, side)).permute(2, 0, 1, 3)
-        return maps.to(prior.network.device)
+        return maps.to(prior.device)
 
+    if isinstance(prior, MaskedPrior):
+        hidden = torch.zeros(count, side, side, dtype=torch.int64, device=prior.device)
+        drawn = unmask(prior, hidden, UnmaskSettings(steps), noise)
+        return drawn.cpu().numpy().astype(np.uint8)
     levels = np.linspace(prior.schedule.steps, 0, steps + 1).round().astype(int).tolist()
     x_t = noise(0)
     with torch.no_grad():
@@ -93,7 +100,7 @@ def sample_prior(settings: SamplePriorSettings) -> SamplePriorSummary:
         LandcoverError: If the prior or the label maps cannot be read.
     """
     _require_ours(settings.out)
-    prior = Prior.load(settings.prior)
+    prior = load_prior(settings.prior, settings.kind)
     if settings.labels is None:
         maps = list(draw_label_maps(_SYNTHETIC_MAPS, _SYNTHETIC_WIDTH_M, settings.seed))
     else:

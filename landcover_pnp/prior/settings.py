@@ -200,7 +200,7 @@ class JudgePriorSettings:
         resolution_m: Pixel side of files that do not say where they lie, metres.
         crops: Crops of the held-out maps.
         samples: Samples of the prior.
-        steps: Denoising steps of a sample.
+        steps: Steps of a sample: of denoising, or of revealing hidden pixels.
         training_crops: Training crops searched for copies.
         seed: Seed of crops, noise and samples.
     """
@@ -263,7 +263,7 @@ class ExportPriorSettings:
 
     Attributes:
         out: Folder that is written.
-        prior: Folder of the prior; null is the shipped one.
+        prior: Folder of a Gaussian prior; null is the shipped one.
     """
 
     out: Path
@@ -276,15 +276,17 @@ class SamplePriorSettings:
 
     Attributes:
         out: PNG file.
-        prior: Folder of the prior; null is the shipped one.
+        prior: Folder of the prior, of either kind; null is a shipped one.
+        kind: Which of the shipped ones.
         labels: Label maps for the real crops; null draws synthetic ones.
         samples: Number of samples, and of real crops.
-        steps: Denoising steps of a sample.
+        steps: Steps of a sample: of denoising, or of revealing hidden pixels.
         seed: Seed of samples and crops.
     """
 
     out: Path = Path("prior_samples.png")
     prior: Path | None = None
+    kind: Literal["gaussian", "masked"] = "gaussian"
     labels: LabelFolder | None = None
     samples: int = 16
     steps: int = 100

@@ -35,11 +35,13 @@ def write_prior_item(prior: Path, path: Path) -> Path:
         The file.
 
     Raises:
-        PriorError: As ``Prior.load``.
+        PriorError: As ``load_prior``.
     """
-    from landcover_pnp.prior.denoiser import Prior  # loads torch; catalogues of maps do not
+    # They load torch, which catalogues of maps do not need.
+    from landcover_pnp.prior.loading import load_prior
+    from landcover_pnp.prior.masked_prior import MaskedPrior
 
-    model = Prior.load(prior)
+    model = load_prior(prior)
     item = Item(
         id=f"prior-{model.fingerprint}",
         geometry=None,
@@ -55,24 +57,34 @@ def write_prior_item(prior: Path, path: Path) -> Path:
     )
     shape = [-1, model.channels, model.crop_px, model.crop_px]
     dimensions = ["batch", "class", "height", "width"]
-    noisy = ModelInput.create(
-        name="noisy one-hot label map and noise level t",
-        bands=[],
-        input=InputStructure.create(shape, dimensions, DataType.FLOAT32),
-    )
-    noise = ModelOutput.create(
-        name=model.prediction,
+    classes = described_classes(["no data", *model.legend.names])
+    if isinstance(model, MaskedPrior):
+        given, put_out, architecture = "label map, 0 where hidden", "classes", "MaskedUNet"
+        structure = InputStructure.create(
+            [-1, *shape[2:]], ["batch", "height", "width"], DataType.INT64
+        )
+        shape, classes = [-1, len(classes) - 1, *shape[2:]], classes[1:]
+    else:
+        given, put_out, architecture = (
+            "noisy one-hot label map and noise level t",
+            model.prediction,
+            "UNet2DModel",
+        )
+        structure = InputStructure.create(shape, dimensions, DataType.FLOAT32)
+    corrupted = ModelInput.create(name=given, bands=[], input=structure)
+    predicted = ModelOutput.create(
+        name=put_out,
         tasks=[TaskType.GENERATIVE],
         result=ResultStructure.create(shape, dimensions, DataType.FLOAT32),
-        classes=described_classes(["no data", *model.legend.names]),
+        classes=classes,
     )
     MLMExtension.ext(item, add_if_missing=True).apply(
         name="landcover-pnp-prior",
-        architecture="UNet2DModel",
+        architecture=architecture,
         framework="PyTorch",
         tasks=[TaskType.GENERATIVE],
-        input=[noisy],
-        output=[noise],
+        input=[corrupted],
+        output=[predicted],
     )
     ClassificationExtension.add_to(item)  # of the output's classes
     weights = add_file(

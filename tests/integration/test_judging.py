@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from inputs import write_tif
+from masked_priors import tiny_masked
 
 from landcover_pnp.cli import main
 from landcover_pnp.errors import SettingsError
@@ -101,6 +102,18 @@ def test_the_report_names_what_it_was_judged_by(labels: Path, tmp_path: Path) ->
     assert 0 < summary.copies <= 1
     again = judge_prior(tmp_path / "prior", replace(FEW, out=tmp_path / "again"), training)
     assert replace(again, out=summary.out) == summary
+
+
+def test_a_masked_prior_is_judged_by_its_likelihood(labels: Path, tmp_path: Path) -> None:
+    tiny_masked().save(tmp_path / "prior")
+    settings = replace(FEW, out=tmp_path / "out", labels=labels)
+    summary = judge_prior(tmp_path / "prior", settings)
+    report = (summary.out / "report.md").read_text()
+    assert f"Likelihood: {summary.loss:.4f} bits a pixel" in report
+    assert "## Likelihood" in report
+    assert "## Noise" not in report
+    assert 1 < summary.loss < 5
+    assert judge_prior(tmp_path / "prior", settings) == summary
 
 
 def test_the_command_judges_by_a_folder(

@@ -26,6 +26,7 @@ import pytest
 import rasterio
 import shapely
 from finished_runs import emptied, vouch_for, without_a_tile
+from masked_priors import tiny_masked
 from pystac.extensions.classification import ClassificationExtension
 from pystac.extensions.mlm import MLMExtension
 from pystac.extensions.projection import ProjectionExtension
@@ -236,6 +237,16 @@ def test_the_prior_is_a_model_for_stac(tmp_path: Path) -> None:
     weights = item.assets["weights"]
     assert (tmp_path / weights.href).resolve() == (shipped / Path(weights.href).name).resolve()
     assert "mlm:model" in (weights.roles or [])
+
+
+def test_a_masked_prior_is_a_model_for_stac_too(tmp_path: Path) -> None:
+    tiny_masked().save(tmp_path / "prior")
+    item = pystac.Item.from_file(write_prior_item(tmp_path / "prior", tmp_path / "item.json"))
+    item.validate(validator=Offline())
+    model = MLMExtension.ext(item)
+    assert model.architecture == "MaskedUNet"
+    assert model.output[0].result.shape == [-1, 5, 8, 8]
+    assert [c.value for c in model.output[0].classes] == list(WORKING.codes)
 
 
 def test_runs_of_one_title_have_their_own_items(finished: Path, tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ from diffusers.models.unets.unet_2d import UNet2DModel
 
 from landcover_pnp.errors import PriorError, SettingsError
 from landcover_pnp.legend import WORKING
-from landcover_pnp.prior.denoiser import Prior, build_network, load_prior
+from landcover_pnp.prior.denoiser import Prior, build_network
 from landcover_pnp.prior.folder import CARD, CONFIG, WEIGHTS
+from landcover_pnp.prior.loading import load_prior
 from landcover_pnp.prior.noise import NoiseSchedule
 from landcover_pnp.prior.settings import DenoiserSettings
 

@@ -83,6 +83,7 @@ class Algorithm1:
 
     name = "algorithm1"
     needs_prior = True
+    prior_kind = "gaussian"
     Settings = Algorithm1Settings
 
     def check(self, settings: Algorithm1Settings, prior: Prior | None) -> None:

@@ -46,6 +46,7 @@ class Denoise:
 
     name = "denoise"
     needs_prior = True
+    prior_kind = "gaussian"
     Settings = DenoiseSettings
 
     def check(self, settings: DenoiseSettings, prior: Prior | None) -> None:

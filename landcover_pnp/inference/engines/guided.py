@@ -50,6 +50,7 @@ class Guided:
 
     name = "guided"
     needs_prior = True
+    prior_kind = "gaussian"
     Settings = GuidedSettings
 
     def check(self, settings: GuidedSettings, prior: Prior | None) -> None:
