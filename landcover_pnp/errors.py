@@ -96,6 +96,10 @@ class ConstraintError(RequestError):
     """A constraint is none: without gradient, of a wrong shape, or not callable on this map."""
 
 
+class FillError(RequestError):
+    """There is nothing to fill a map from, or what is given for it cannot be used."""
+
+
 class UnservedError(ResolutionError, PriorError):
     """A prior that was asked for does not serve the pixels of the working grid."""
 

@@ -22,6 +22,8 @@ class Observations:
         origin: Absolute pixel position (y, x) of the canvas on the working grid.
         spectral_indices: (class 5, y, x) float32 factors in 0..1, how well the image's spectral
             indices fit each class; None where they do not count.
+        unseen: (y, x) bool, where the image shows nothing of the ground, such as under clouds;
+            None is nowhere.
 
     Raises:
         GridError: If the layers differ in size or the weak labels in classes.
@@ -32,11 +34,14 @@ class Observations:
     valid: NDArray[np.bool_]
     origin: tuple[int, int]
     spectral_indices: NDArray[np.float32] | None = None
+    unseen: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         sizes = {self.clusters.shape[1:], self.weak_labels.shape[1:], self.valid.shape}
         if self.spectral_indices is not None:
             sizes.add(self.spectral_indices.shape[1:])
+        if self.unseen is not None:
+            sizes.add(self.unseen.shape)
         if len(sizes) > 1 or len(self.weak_labels) != CLASS_COUNT:
             raise GridError(
                 found=f"clusters {self.clusters.shape}, weak labels {self.weak_labels.shape}, "
@@ -55,4 +60,5 @@ class Observations:
             self.valid,
             self.origin,
             None if indices is None else np.where(self.valid, indices, 1).astype(np.float32),
+            self.unseen,
         )

@@ -122,7 +122,7 @@ def test_beyond_that_no_engine_that_needs_one_runs_and_the_default_needs_none(
     assert plan.engine.inference.engine == "evidence"
     assert plan.engine.prior is None
     assert main(["check", str(config), *words]) == 0
-    for engine in ("denoise", "guided", "algorithm1"):
+    for engine in ("denoise", "guided", "algorithm1", "fill"):
         named = write_city(tmp_path, 1.0, engine)
         with pytest.raises(PriorError, match=f"asked for by the engine {engine}"):
             plan_map(load_settings(MapSettings, named, words))

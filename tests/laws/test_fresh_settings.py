@@ -164,6 +164,10 @@ BASES: dict[str, tuple[str, ...]] = {
         *("--inference.engine", "algorithm1", "--inference.algorithm1.steps", "2"),
         *("--inference.algorithm1.clean_up_t", "2", *NO_STUDENT),
     ),
+    "inference.fill": (
+        *("--inference.engine", "fill", "--inference.fill.repaint_steps", "2"),
+        *("--inference.fill.resamplings", "1", "--inference.fill.samples", "1", *NO_STUDENT),
+    ),
     "student.unet": ("--student.model", "unet"),
 }
 """Words of a map in which a setting, and those below it, mean something beyond ``everything``."""
@@ -208,6 +212,7 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "weak_labels.source_scenes": ("[{folder}/other/source.yaml]",),
     "inference.prior": ("{folder}/other/prior",),
     "inference.view_px": ("16",),
+    "inference.fill.confident": ("0.5",),
     "inference.constraints.weights": ("{mutual_information: 0.5}",),
     "student.forest.radii_m": ("[2.0, 4.0]",),
     "student.unet.channels": ("[16]",),

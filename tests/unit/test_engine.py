@@ -13,6 +13,7 @@ from landcover_pnp.inference.engine import infer
 from landcover_pnp.inference.engines.algorithm1 import RECIPES, Algorithm1Settings, time_at
 from landcover_pnp.inference.engines.denoise import DenoiseSettings
 from landcover_pnp.inference.engines.evidence import EvidenceSettings
+from landcover_pnp.inference.engines.fill import FillEngineSettings
 from landcover_pnp.inference.engines.guided import GuidedSettings
 from landcover_pnp.inference.observations import Observations
 from landcover_pnp.inference.registry import engine, engine_names
@@ -34,6 +35,7 @@ SETTINGS = InferenceSettings(
         "denoise": DenoiseSettings(draws=2),
         "guided": GuidedSettings(steps=3, constraint_steps=2),
         "algorithm1": Algorithm1Settings(steps=4, clean_up_t=2),
+        "fill": FillEngineSettings(repaint_steps=3, resamplings=1, samples=1),
     },
 )
 
@@ -116,7 +118,8 @@ def test_every_engine_reports_its_steps(engine: str, prior: Prior) -> None:
     steps: list[Step] = []
     infer(evidence(), replace(SETTINGS, engine=engine), prior, 0, steps.append)
     assert [s.step for s in steps] == list(range(len(steps)))
-    assert len(steps) == {"evidence": 3, "denoise": 2, "guided": 3, "algorithm1": 4 + 2}[engine]
+    counts = {"evidence": 3, "denoise": 2, "guided": 3, "algorithm1": 4 + 2, "fill": 3}
+    assert len(steps) == counts[engine]
     for s in steps:
         assert s.probabilities.shape == (6, 20, 26)
         assert 0 <= s.t <= 1000

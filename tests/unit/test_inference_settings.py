@@ -77,6 +77,18 @@ WRONG: dict[str, dict[str, list[Any]]] = {
         "learning_rate_end": [-1.0],
         "beta1": [-0.1, 1.0],
     },
+    "fill": {
+        "steps": [0],
+        "confident": [-0.1, 1.1, float("nan")],
+        "evidence_weight": [-0.1, float("inf")],
+        "share_weight": [-0.1, 1.1],
+        "share_radius_px": [-1],
+        "draw_steps": [0],
+        "repaint_steps": [0],
+        "resamplings": [0],
+        "samples": [0],
+        "hide_below": [-0.1, 1.1, float("nan")],
+    },
 }
 """Values that make no map with that prior, of every engine."""
 
@@ -85,8 +97,13 @@ SENSIBLE = {
     "denoise": {"t": 20},
     "guided": {"start_t": 20},
     "algorithm1": {"clean_up_t": 20},
+    "fill": {},
 }
 """What a prior with 50 noise levels asks for."""
+
+
+STARTED = ("denoise", "guided", "fill")
+"""Engines that start from ``evidence``."""
 
 
 def settings_of(name: str, **values: Any) -> Any:
@@ -123,7 +140,7 @@ def test_only_the_chosen_engine_and_those_it_starts_from_are_asked(
     """A prior with 50 noise levels is not refused for the sake of an engine nobody asked for."""
     sensible = {name: settings_of(name) for name in ENGINES}
     used = InferenceSettings(chosen, options=sensible).used()
-    assert list(used) == [chosen, *(["evidence"] if chosen in ("denoise", "guided") else [])]
+    assert list(used) == [chosen, *(["evidence"] if chosen in STARTED else [])]
     for name, key, value in wrong_values():
         options = {**sensible, name: settings_of(name, **{key: value})}
         settings = InferenceSettings(chosen, options=options)

@@ -188,7 +188,7 @@ def test_a_package_that_is_broken_harms_nobody_else_and_is_named_if_asked_for(
 ) -> None:
     code, what, reason = BROKEN[kind]
     installed("their_package", code, sharp=what)
-    assert engine_names() == ("algorithm1", "denoise", "evidence", "guided")
+    assert engine_names() == ("algorithm1", "denoise", "evidence", "fill", "guided")
     assert infer(observations(), InferenceSettings("evidence"), None, 0).any()
     config, run = write_scene(tmp_path / "city"), tmp_path / "run"
     words = ["map", str(config), *WORDS, "--inference.engine", "sharp", "--run", str(run)]
