@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
@@ -10,16 +9,19 @@ from typing import TYPE_CHECKING, Literal
 from landcover_pnp.config import renamed
 from landcover_pnp.inference.checks import require_noise_level, require_within
 from landcover_pnp.inference.registry import register_engine
-from landcover_pnp.inference.relaxation import SIGMA_START, probabilities, sigma_at
-from landcover_pnp.inference.step import Callback, Step, described, require_finite
+from landcover_pnp.inference.relaxation import SIGMA_START, probabilities
+from landcover_pnp.inference.samplers.levels import annealed
+from landcover_pnp.inference.step import Callback, Step, require_finite
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from landcover_pnp.inference.canvas import Canvas
     from landcover_pnp.inference.constraints import Constraint
+    from landcover_pnp.inference.samplers.denoising_error import Gradient
     from landcover_pnp.inference.task import Task
     from landcover_pnp.prior.denoiser import Prior
+    from landcover_pnp.prior.noise import NoiseSchedule
 
 _START = 1e-2  # added to the weak labels: no class starts at 0
 
@@ -104,10 +106,7 @@ class Algorithm1:
 
 
 def time_at(step: int, settings: Algorithm1Settings, noise_levels: int) -> int:
-    """Noise level of a step: t / T = ((S - i) / 3 + (S - i) / 10 cos(i / wave)) / S.
-
-    The released program rounds down: at the end of a run of more than about 430 steps to t = 0,
-    which is no noise level; here t is at least 1.
+    """Noise level of a step, see ``levels.annealed``.
 
     Args:
         step: Step i, 0 to S - 1.
@@ -117,9 +116,7 @@ def time_at(step: int, settings: Algorithm1Settings, noise_levels: int) -> int:
     Returns:
         t in 1..T.
     """
-    left = settings.steps - step
-    share = (left / 3 + left / 10 * math.cos(step / settings.time_wave)) / settings.steps
-    return max(1, int(share * noise_levels))
+    return annealed(step, settings.steps, noise_levels, settings.time_wave)
 
 
 def algorithm1(
@@ -138,9 +135,10 @@ def algorithm1(
         mse(eps, eps_theta(sqrt(abar_t) eta + sqrt(1 - abar_t) eps, t)) + sum_c w_c c(p(eta))
 
     while the noise level t and the width of the relaxation fall on the released program's
-    schedules. Then eta is noised to ``clean_up_t`` and ancestral sampling takes the noise away
-    again (the released data-set recipe forgets to add it). The cost is S forward and backward
-    passes, or S forward passes without the Jacobian, and ``clean_up_t`` forward passes.
+    schedules: ``samplers.algorithm1`` on this canvas. Then eta is noised to ``clean_up_t`` and
+    ancestral sampling takes the noise away again (the released data-set recipe forgets to add
+    it). The cost is S forward and backward passes, or S forward passes without the Jacobian, and
+    ``clean_up_t`` forward passes.
 
     All terms are means over the valid pixels, but their gradient is scaled as if the canvas had
     the size of the prior's training crops: the step of a pixel depends neither on the size of
@@ -159,43 +157,25 @@ def algorithm1(
         (channel 6, y, x) float32 probabilities, sum to 1.
 
     Raises:
+        ConstraintError: If a constraint is none; names it.
         TileError: If a term or the gradient is not finite; names it and the step.
     """
-    import torch
+    from landcover_pnp.inference.samplers.algorithm1 import Descent, descend
+    from landcover_pnp.inference.samplers.parametrisation import one_hot_relaxation
 
-    from landcover_pnp.inference.constraints import weight_at
-
-    scale = valid.sum().item() / prior.crop_px**2
-    eta = ((weak_labels + _START) / (weak_labels + _START).sum(0)).requires_grad_()
-    adam = torch.optim.Adam([eta], lr=settings.learning_rate, betas=(settings.beta1, 0.999))
-    decay = torch.optim.lr_scheduler.LinearLR(
-        adam, 1.0, settings.learning_rate_end, total_iters=settings.steps
+    s = settings
+    found = descend(
+        lambda eta, step, t: _denoising_error(eta, prior, canvas, step, t, valid, s.jacobian),
+        (weak_labels + _START) / (weak_labels + _START).sum(0),
+        [time_at(step, s, prior.schedule.steps) for step in range(s.steps)],
+        constraints=constraints,
+        parametrisation=one_hot_relaxation(axis=0),
+        descent=Descent(s.learning_rate, s.learning_rate_end, (s.beta1, 0.999)),
+        scale=valid.sum().item() / prior.crop_px**2,
+        channel_axis=0,
+        callback=callback,
     )
-    last_finite = "none"
-    for step in range(settings.steps):
-        t, sigma = time_at(step, settings, prior.schedule.steps), sigma_at(step, settings.steps)
-        mse, gradient = _denoising_error(
-            eta.detach(), prior, canvas, step, t, valid, settings.jacobian
-        )
-        p = probabilities(eta, sigma)
-        values = [constraint(p) for constraint in constraints]
-        weights = [weight_at(constraint.weight, step, settings.steps) for constraint in constraints]
-        adam.zero_grad()
-        torch.autograd.backward(
-            [eta, *values],
-            [scale * gradient, *(p.new_tensor(scale * weight) for weight in weights)],
-        )
-        losses = {"mse": mse} | {
-            constraint.name: value.item()
-            for constraint, value in zip(constraints, values, strict=True)
-        }
-        require_finite(losses | {"gradient": _sum(eta.grad)}, step, t, last_finite)
-        if callback:
-            callback(Step(step, t, sigma, losses, p.detach()))
-        adam.step()
-        decay.step()
-        last_finite = described(step, losses)
-    return _clean_up(eta.detach(), prior, canvas, settings, callback)
+    return _clean_up(found.eta, prior, canvas, settings, callback)
 
 
 def _denoising_error(
@@ -203,9 +183,7 @@ def _denoising_error(
 ) -> tuple[float, Tensor]:
     """mse(eps, eps_theta(x_t, t)) over the valid pixels, and its gradient in ``eta``.
 
-    Without the Jacobian the gradient is that of score distillation (Poole et al. 2023, eq. 3),
-    eps_theta - eps, with RED-diff's weight sqrt(1 - abar_t) / sqrt(abar_t) (Mardani et al. 2024,
-    section 4): the network's prediction counts as a constant.
+    Without the Jacobian the gradient is that of RED-diff, see ``samplers.denoising_error``.
 
     Crops go through the network in small batches, each with its own backward pass: the memory
     does not grow with the canvas.
@@ -213,25 +191,33 @@ def _denoising_error(
     import torch
 
     from landcover_pnp.inference.canvas import put, take
+    from landcover_pnp.inference.samplers.denoising_error import denoising_error
 
     eps = canvas.noise(step, len(eta))
-    x_t = prior.schedule.add_noise(eta, eps, t)
-    abar = float(prior.schedule.alpha_bar(t))
     share = valid[None] / (valid.sum() * len(eps))
     error, gradient = 0.0, torch.empty_like(eta)
     for windows in canvas.crops(step):
-        with torch.set_grad_enabled(jacobian):
-            x = take(x_t, windows).requires_grad_(jacobian)
-            residual = take(eps, windows) - canvas.eps_theta(prior, x, t)
-            mse = (residual.square() * take(share, windows)).sum()
-        if jacobian:
-            (to_x,) = torch.autograd.grad(mse, x)
-            put(gradient, windows, math.sqrt(abar) * to_x)
-        else:
-            red_diff = math.sqrt(1 / abar - 1)
-            put(gradient, windows, -2 * red_diff * residual * take(share, windows))
-        error += mse.item()
+        x, e, s = (take(values, windows) for values in (eta, eps, share))
+        way: Gradient = "jacobian" if jacobian else "red_diff"
+        mse, slope = denoising_error(_Crops(prior, canvas), x, e, t, s, way)
+        put(gradient, windows, slope)
+        error += mse
     return error, gradient
+
+
+@dataclass(frozen=True)
+class _Crops:
+    """The prior on crops, in the canvas's precision."""
+
+    prior: Prior
+    canvas: Canvas
+
+    @property
+    def schedule(self) -> NoiseSchedule:
+        return self.prior.schedule
+
+    def predict_noise(self, x_t: Tensor, t: int) -> Tensor:
+        return self.canvas.eps_theta(self.prior, x_t, t)
 
 
 def _clean_up(
@@ -255,10 +241,5 @@ def _clean_up(
         step += 1
         eps_theta = canvas.predict_noise(prior, x, t, step)
         x = prior.schedule.ancestral_step(x, eps_theta, t, canvas.noise(step, len(x)))
-        require_finite({"clean-up": _sum(x)}, step - 1, t, str(step - 2))
+        require_finite({"clean-up": x.sum().item()}, step - 1, t, str(step - 2))
     return probabilities(x, SIGMA_START)
-
-
-def _sum(values: Tensor | None) -> float:
-    """Finite only if all values are."""
-    return 0.0 if values is None else values.sum().item()

@@ -96,6 +96,7 @@ def guided(
         (channel 6, y, x) float32 probabilities, sum to 1.
 
     Raises:
+        ConstraintError: If a constraint is none; names it.
         TileError: If a term or the predicted clean map is not finite; names it and the step.
     """
     schedule, last_finite = prior.schedule, "none"
@@ -132,12 +133,13 @@ def _moved(
     import torch
 
     from landcover_pnp.inference.constraints import weight_at
+    from landcover_pnp.inference.samplers.terms import values_of
 
     moved, losses = x0.clone().requires_grad_(), dict[str, float]()
     adam = torch.optim.Adam([moved], lr=settings.constraint_rate)
     for _ in range(settings.constraint_steps if constraints else 0):
         p = probabilities(moved, sigma)
-        values = {constraint.name: constraint(p) for constraint in constraints}
+        values = values_of(constraints, p, channel_axis=0)
         losses = losses or {name: value.item() for name, value in values.items()}
         weights = [p.new_tensor(weight_at(c.weight, step, steps)) for c in constraints]
         adam.zero_grad()
