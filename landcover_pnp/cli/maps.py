@@ -119,6 +119,7 @@ def _evaluate(request: Request) -> Any:
 
 def _show_evaluation(evaluation: Any) -> None:
     from landcover_pnp.evaluation.scores import table
+    from landcover_pnp.evaluation.shape_scores import shape_table
 
     mapped = evaluation.scores["map"]
     say(
@@ -126,6 +127,7 @@ def _show_evaluation(evaluation: Any) -> None:
         f"scheme {evaluation.scheme}, {mapped.unmapped:.2%} of the truth without a map\n"
     )
     say(table(evaluation.scores))
+    say("\n" + shape_table(evaluation.shapes))
 
 
 def _check(request: Request) -> Any:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.enums import Resampling
 from rasterio.io import DatasetReader
+from rasterio.vrt import WarpedVRT
 
 from landcover_pnp.errors import GridError
 from landcover_pnp.grid import Box, blocks
@@ -208,7 +209,7 @@ def extent(source: DatasetReader) -> Box:
 
 
 def truth_classes(
-    source: DatasetReader, box: Box, legend: Legend, scheme: Scheme
+    source: DatasetReader | WarpedVRT, box: Box, legend: Legend, scheme: Scheme
 ) -> NDArray[np.uint8]:
     """A window of truth in the working classes that a scoring scheme counts.
 

@@ -8,11 +8,15 @@ from pathlib import Path
 
 from landcover_pnp.errors import RasterError
 from landcover_pnp.evaluation.scores import Scheme, Scores, evaluate_map, require_scored
+from landcover_pnp.evaluation.shape_scores import ShapeScores, shape_scores
 from landcover_pnp.legend import LEGENDS
 from landcover_pnp.pipeline.settings import EvaluateSettings
 from landcover_pnp.scenes.settings import TruthFile
 from landcover_pnp.storage.integrity import require_intact_rasters
 from landcover_pnp.storage.run_folder import RunFolder
+
+METHODS = {"weak labels": "weak_labels", "evidence": "evidence", "map": "landcover"}
+"""Rasters of a run that are scored, by what they are called."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +28,14 @@ class Evaluation:
         truth: The truth raster.
         scheme: How truth of other classes counts, see ``EvaluateSettings``.
         scores: Scores by method: weak labels, evidence, map.
+        shapes: Shapes by method, and of the truth, on the map's grid.
     """
 
     run: Path
     truth: Path
     scheme: Scheme
     scores: Mapping[str, Scores]
+    shapes: Mapping[str, ShapeScores]
 
     @classmethod
     def of(cls, run: Path, settings: EvaluateSettings) -> Evaluation:
@@ -41,7 +47,12 @@ class Evaluation:
         truth = TruthFile(settings.truth, settings.legend)
         scores = evaluate_run(run, truth, settings.scheme, overlap=settings.overlap)
         require_scored(scores["map"], settings.truth, run)
-        return cls(run, settings.truth, settings.scheme, scores)
+        legend, shapes = LEGENDS[truth.legend], dict[str, ShapeScores]()
+        for name, stem in METHODS.items():
+            raster = RunFolder(run).raster(stem)
+            shapes[name], true = shape_scores(raster, truth.path, legend, settings.scheme)
+        shapes["truth"] = true  # on the map's ground, which is the last one's
+        return cls(run, settings.truth, settings.scheme, scores, shapes)
 
 
 def evaluate_run(
@@ -63,7 +74,6 @@ def evaluate_run(
         GridError: If the truth covers other ground.
         LegendError: If the truth holds unknown codes.
     """
-    files = {"weak labels": "weak_labels", "evidence": "evidence", "map": "landcover"}
     if not RunFolder(run).landcover.is_file():
         raise RasterError(
             found=f"no finished map in {run}",
@@ -75,5 +85,5 @@ def evaluate_run(
     legend = LEGENDS[truth.legend]
     return {
         name: evaluate_map(RunFolder(run).raster(stem), truth.path, legend, scheme, overlap=overlap)
-        for name, stem in files.items()
+        for name, stem in METHODS.items()
     }

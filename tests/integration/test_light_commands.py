@@ -107,6 +107,9 @@ def test_json_of_a_finished_run(
     assert answers["status"]["left"] == 0
     assert answers["verify"]["faults"] == {}
     assert 0 < answers["evaluate"]["scores"]["map"]["accuracy"] <= 1
+    shapes = answers["evaluate"]["shapes"]
+    assert set(shapes) == {"weak labels", "evidence", "map", "truth"}
+    assert 0 <= shapes["map"]["mean_boundary_f1"] <= 1 == shapes["truth"]["mean_boundary_f1"]
     assert answers["compare"]["changed"] == 0
     assert Path(answers["report"]["report"]).is_file()
     assert "landcover.qgz" in answers["publish"]["files"]
