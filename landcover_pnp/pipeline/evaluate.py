@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from landcover_pnp.errors import RasterError
 from landcover_pnp.evaluation.scores import Scheme, Scores, evaluate_map, require_scored
-from landcover_pnp.evaluation.shape_scores import ShapeScores, shape_scores
 from landcover_pnp.legend import LEGENDS
 from landcover_pnp.pipeline.settings import EvaluateSettings
 from landcover_pnp.scenes.settings import TruthFile
 from landcover_pnp.storage.integrity import require_intact_rasters
 from landcover_pnp.storage.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from landcover_pnp.evaluation.shape_scores import ShapeScores
 
 METHODS = {"weak labels": "weak_labels", "evidence": "evidence", "map": "landcover"}
 """Rasters of a run that are scored, by what they are called."""
@@ -47,6 +50,9 @@ class Evaluation:
         truth = TruthFile(settings.truth, settings.legend)
         scores = evaluate_run(run, truth, settings.scheme, overlap=settings.overlap)
         require_scored(scores["map"], settings.truth, run)
+        # It loads scipy: a run that is not there is refused before.
+        from landcover_pnp.evaluation.shape_scores import ShapeScores, shape_scores
+
         legend, shapes = LEGENDS[truth.legend], dict[str, ShapeScores]()
         for name, stem in METHODS.items():
             raster = RunFolder(run).raster(stem)
