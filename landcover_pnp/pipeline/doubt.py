@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.io import DatasetReader
 
-from landcover_pnp.arrays import block_mean
 from landcover_pnp.evidence.contradictions import (
     ANCHORS,
     KINDS,
@@ -26,6 +25,7 @@ from landcover_pnp.evidence.contradictions import (
 )
 from landcover_pnp.evidence.looks import ClassesByLook, Floats, Looks, look_features
 from landcover_pnp.grid import Box, blocks
+from landcover_pnp.overlay import Overlay
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.storage.geotiff import Band, write_raster
 from landcover_pnp.storage.probabilities import decode
@@ -69,9 +69,9 @@ class DoubtSources:
             (class, y, x) float32, sum to 1, or 0 without data.
         """
         with open_raster(RunFolder(self.run).probability(method), method) as source:
-            k = self._factor(source)
-            p = decode(read(source, source.indexes, Box(*(v * k for v in box))))
-        return block_mean(p, k) if k > 1 else p
+            overlay = self._overlay(source)
+            p = decode(read(source, source.indexes, overlay.box(box)))
+        return overlay.mean(p, box)
 
     def look(self, box: Box) -> Floats:
         """Features of the looks of a window, (feature, y, x) float32."""
@@ -93,8 +93,8 @@ class DoubtSources:
                 break
         return np.concatenate(parts, axis=1)[:, :_SAMPLE_PX]
 
-    def _factor(self, source: DatasetReader) -> int:
-        return int(source.width // self.scene.extent.shape[1])
+    def _overlay(self, source: DatasetReader) -> Overlay:
+        return Overlay(self.scene.geobox, GeoBox.from_rio(source))
 
 
 def write_doubt(sources: DoubtSources) -> Path:
@@ -116,7 +116,7 @@ def write_doubt(sources: DoubtSources) -> Path:
     paths = RunFolder(sources.run)
     final = paths.probability(STUDENT if sources.student else "map")
     with open_raster(final, "probabilities") as source:
-        geobox, k = GeoBox.from_rio(source), sources._factor(source)
+        overlay = sources._overlay(source)
     sample = sources.sample()
     looks = Looks.of(sample) if sample.size else None
     extent = sources.scene.extent
@@ -132,9 +132,9 @@ def write_doubt(sources: DoubtSources) -> Path:
     def parts() -> Iterator[tuple[Box, NDArray[np.uint8]]]:
         for box in blocks(extent, _BLOCK_PX):
             pixels = np.stack(_doubt(sources, looks, known, box))
-            yield Box(*(v * k for v in box)), pixels.repeat(k, axis=1).repeat(k, axis=2)
+            yield overlay.box(box), overlay.spread(pixels, box)
 
-    write_raster(paths.probability(DOUBT), geobox, BAND, parts())
+    write_raster(paths.probability(DOUBT), overlay.geobox, BAND, parts())
     return paths.probability(DOUBT)
 
 

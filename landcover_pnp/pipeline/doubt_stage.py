@@ -11,12 +11,14 @@ import geopandas
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
 from PIL import Image, ImageDraw
 
 from landcover_pnp.config import load_settings
 from landcover_pnp.errors import LandcoverError, RasterError
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import WORKING
+from landcover_pnp.overlay import Overlay
 from landcover_pnp.pipeline.doubtful_places import Place, doubtful_places
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.products.finished import FinishedRun
@@ -177,8 +179,8 @@ def _picture(finished: FinishedRun, image: ReadImage, place: Place) -> Image.Ima
     colours = np.moveaxis(image(around)[list(shown(scene.bands))], 0, -1)
     pixels = np.rint(255 * np.clip(colours, 0, 1)).astype(np.uint8)
     with open_raster(RunFolder(finished.folder).landcover, "class map") as source:
-        k = source.width // scene.extent.shape[1]
-        codes = read(source, 1, Box(*(v * k for v in around)))
+        overlay = Overlay(scene.geobox, GeoBox.from_rio(source))
+        codes = read(source, 1, overlay.box(around))
     both = Image.new("RGB", (2 * CHIP_PX, CHIP_PX), (255, 255, 255))
     scale = CHIP_PX / max(around.shape)
     for number, half in enumerate((pixels, class_picture(codes, WORKING)[..., :3])):

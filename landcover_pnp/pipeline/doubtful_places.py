@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
 from rasterio.io import DatasetReader
 
-from landcover_pnp.arrays import block_mean
 from landcover_pnp.box_filter import box_sum
 from landcover_pnp.evidence.contradictions import KINDS, NO_DOUBT_DATA
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import CLASS_COUNT, WORKING
+from landcover_pnp.overlay import Overlay
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.storage.raster import open_raster, read
 from landcover_pnp.storage.run_folder import DOUBT, RunFolder
@@ -70,7 +71,7 @@ def doubtful_places(run: Path, scene: Scene, count: int, apart_m: float) -> list
         open_raster(RunFolder(run).probability(DOUBT), "doubt") as doubt,
         open_raster(RunFolder(run).landcover, "class map") as classes,
     ):
-        score = box_sum(_on_working_grid(doubt, scene.extent), radius)
+        score = box_sum(_on_working_grid(doubt, scene), radius)
         score /= np.float32((2 * radius + 1) ** 2)
         middles = _peaks(score, count, max(1.0, apart_m / scene.resolution_m))
         return [
@@ -91,8 +92,7 @@ def _place(
 ) -> Place:
     """What is there around a working pixel."""
     box = Box(y, y + 1, x, x + 1).grow(radius).clip(scene.extent)
-    k = classes.width // scene.extent.shape[1]
-    fine = Box(*(v * k for v in box))
+    fine = Overlay(scene.geobox, GeoBox.from_rio(classes)).box(box)
     percent, reason = read(doubt, doubt.indexes, fine)
     weights = np.where(percent == NO_DOUBT_DATA, 0, percent).ravel()
     most = np.bincount(reason.ravel(), weights, len(KINDS) + 1)[1:].argmax()
@@ -110,14 +110,14 @@ def _place(
     )
 
 
-def _on_working_grid(source: DatasetReader, extent: Box) -> Floats:
+def _on_working_grid(source: DatasetReader, scene: Scene) -> Floats:
     """Doubt of working pixels, percent, 0 without data: (y, x) float32."""
+    extent, overlay = scene.extent, Overlay(scene.geobox, GeoBox.from_rio(source))
     doubt = np.zeros(extent.shape, np.float32)
-    k = source.width // extent.shape[1]
     for box in blocks(extent, _BLOCK_PX):
-        percent = read(source, 1, Box(*(v * k for v in box)))
+        percent = read(source, 1, overlay.box(box))
         known = np.where(percent == NO_DOUBT_DATA, 0, percent)
-        doubt[box.within(extent)] = block_mean(known, k)
+        doubt[box.within(extent)] = overlay.mean(known, box)
     return doubt
 
 

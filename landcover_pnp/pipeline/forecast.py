@@ -79,7 +79,7 @@ def forecast_map(settings: MapSettings, runs: Path) -> Forecast:
     """
     plan = plan_map(settings)
     height, width = plan.grid.extent.shape
-    km2 = height * width * settings.scene.resolution_m**2 / 1e6
+    km2 = height * width * plan.scene.resolution_m**2 / 1e6
     if plan.scene.area is not None:
         km2 = plan.scene.area.area / 1e6
     return forecast(

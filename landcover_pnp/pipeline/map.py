@@ -141,7 +141,11 @@ def map_city(
             reasons=dict(sorted(tiles.failed.items())),
             unusable=plan.scene.imagery.unusable,
             engine=plan.engine.inference.engine_or_default,
-            notes=(*scene.notes, *(borders.notes if borders else ())),
+            notes=(
+                *scene.notes,
+                plan.map_note(student=drawn),
+                *(borders.notes if borders else ()),
+            ),
             area_km2=scene.valid_px * scene.resolution_m**2 / 1e6,
             seconds=time.monotonic() - start,
             doubt=summarise_doubt(run, scene),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from landcover_pnp.evidence.index_borders import IndexBorders
 from landcover_pnp.pipeline.doubt import DoubtSources, write_doubt
+from landcover_pnp.pipeline.mapped_scenes import open_mapped_scene
 from landcover_pnp.pipeline.mosaic import TileResults, blend_tiles
 from landcover_pnp.pipeline.overview import write_overview
 from landcover_pnp.pipeline.progress import Watch
@@ -69,7 +70,11 @@ def draw_map(
     start, run = time.monotonic(), owned.path
     paths = RunFolder(run)
     owned.claim(paths.name(paths.model))
-    made_of = {"mosaic": fingerprint(mosaic), **ingredients(student=student)}
+    pixels = open_mapped_scene(run).fine.overlay.geobox
+    made_of = {
+        "mosaic": fingerprint(mosaic),
+        **ingredients(student=student, map_transform=pixels.transform, map_shape=pixels.shape),
+    }
     model_hash = trained(run, student, made_of, watch, borders).files[paths.model.name]
     watch.stage("student", time.monotonic() - start)
     job = StudentJob(run.absolute(), inferred.grid, student, model_hash, made_of)

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from landcover_pnp.config import load_settings, paths_in
-from landcover_pnp.errors import ResolutionError, SettingsError
+from landcover_pnp.errors import LandcoverWarning, ResolutionError, SettingsError
 from landcover_pnp.evidence.local_mixture import require_enough
 from landcover_pnp.evidence.settings import ClusterSettings, WeakLabelSettings
 from landcover_pnp.grid import TileGrid
-from landcover_pnp.inference.choice import EngineChoice, choose_engine
+from landcover_pnp.inference.choice import EngineChoice, Served, choose_engine
 from landcover_pnp.legends.coarse_legend import CoarseLegend
 from landcover_pnp.pipeline.advice import advised
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.scenes.enviroatlas import scene_files
+from landcover_pnp.scenes.image_grid import is_whole
 from landcover_pnp.scenes.rasters import ScenePlan, plan_scene
 from landcover_pnp.scenes.settings import RasterFiles
 from landcover_pnp.storage.georeference import system_name
@@ -52,7 +54,28 @@ class MapPlan:
     @property
     def notes(self) -> tuple[str, ...]:
         """What will be done, one sentence each."""
-        return self.scene.notes
+        return (*self.scene.notes, self.map_note(student=self.student))
+
+    def map_note(self, *, student: bool) -> str:
+        """Which pixels the map has.
+
+        Args:
+            student: Whether a student draws it.
+        """
+        own, side_m = self.scene.own, self.scene.resolution_m
+        own_m, whole = abs(own.resolution.x), is_whole(own, side_m)
+        if whole and self.scene.factor == 1:
+            return f"the map has the image's own pixels of {own_m:g} m"
+        if not student:
+            return (
+                f"without a student the map has the working grid of {side_m:g} m, not the image's "
+                f"pixels of {own_m:g} m"
+            )
+        note = f"the map has the image's own pixels of {own_m:g} m"
+        if whole:
+            return note
+        drawn_m = side_m / self.scene.factor
+        return f"{note}: drawn in pixels of {drawn_m:.3g} m, which divide {side_m:g} m, resampled"
 
     @property
     def inputs(self) -> list[Path]:
@@ -65,8 +88,7 @@ class MapPlan:
     def needed_bytes(self) -> int:
         """Estimate of the run folder's size."""
         height, width = self.grid.extent.shape
-        fine = abs(self.scene.geobox.resolution.x) / self.scene.imagery.res[0]
-        drawn = BYTES_PER_FINE_PX * fine**2 if self.student else 0
+        drawn = BYTES_PER_FINE_PX * self.scene.factor**2 if self.student else 0
         return round((BYTES_PER_PX + drawn) * height * width)
 
     def __str__(self) -> str:
@@ -102,6 +124,10 @@ def _planned(settings: MapSettings) -> MapPlan:
     scene, sources = _plan_scene(settings), plan_sources(settings.weak_labels)
     _require_legends(scene, sources)
     engine = choose_engine(settings.inference, settings.scene.resolution_m)
+    if engine.prior and scene.resolution_m not in Served(engine.prior.resolution_m):
+        with warnings.catch_warnings():  # said when it was planned with other pixels
+            warnings.simplefilter("ignore", LandcoverWarning)
+            scene = _plan_scene(settings, adapts=False)
     student = settings.student
     plan = MapPlan(
         scene,
@@ -139,7 +165,7 @@ def files_of(settings: MapSettings) -> RasterFiles:
     return files if legend is None else dataclasses.replace(files, legend=legend)
 
 
-def _plan_scene(settings: MapSettings) -> ScenePlan:
+def _plan_scene(settings: MapSettings, *, adapts: bool = True) -> ScenePlan:
     files = files_of(settings)
     if settings.weak_labels.matrix_source == "target" and files.truth is None:
         raise SettingsError(
@@ -147,7 +173,7 @@ def _plan_scene(settings: MapSettings) -> ScenePlan:
             expected="truth of the scene, in which p(class | code) is counted",
             fix="give scene.rasters.truth, or choose the matrix source source or definitions",
         )
-    return plan_scene(files, settings.scene.resolution_m)
+    return plan_scene(files, settings.scene.resolution_m, adapts=adapts)
 
 
 def plan_sources(settings: WeakLabelSettings) -> dict[str, ScenePlan]:

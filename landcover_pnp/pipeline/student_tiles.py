@@ -128,7 +128,7 @@ def student_figures(student: Student) -> dict[str, float]:
 
 
 def student_tile(job: StudentJob, tile_id: str) -> Record:
-    """Draws a tile's core at the image's resolution and writes it, then its record.
+    """Draws the image's own pixels of a tile's core and writes them, then its record.
 
     Args:
         job: What all tiles of the run share.
@@ -145,20 +145,16 @@ def student_tile(job: StudentJob, tile_id: str) -> Record:
     job.record(tile).unlink(missing_ok=True)  # as in ``infer_tile``
     try:
         student, mapped_scene = _opened(job)
-        core = mapped_scene.fine.fine(tile.core)
-        geobox = mapped_scene.fine.geobox[
-            core.within(mapped_scene.fine.fine(mapped_scene.scene.extent))
-        ]
+        overlay = mapped_scene.fine.overlay
+        core = overlay.box(tile.core)
+        geobox = overlay.geobox[core.y0 : core.y1, core.x0 : core.x1]
 
         def parts() -> Iterator[tuple[Box, NDArray[np.uint16]]]:
             predict = student.predict(mapped_scene)
             for box in blocks(tile.core, DRAWN_PX):
-                p = mapped_scene.predicted(predict, box, student.model.reach_px)
-                y, x = mapped_scene.fine.fine(box).within(core)
-                yield (
-                    Box(y.start, y.stop, x.start, x.stop),
-                    encode(p),
-                )
+                p = mapped_scene.drawn(predict, box, student.model.reach_px)
+                y, x = overlay.box(box).within(core)
+                yield Box(y.start, y.stop, x.start, x.stop), encode(p)
 
         write_raster(job.raster(tile), geobox, BAND, parts())
     except DiskFullError:
@@ -177,7 +173,8 @@ def join_tiles(job: StudentJob, done: Collection[str], path: Path) -> Path:
     Args:
         job: The tiles.
         done: Names of those that are there; the others are no data.
-        path: File to write: (class, fine y, fine x) uint16, 65535 = 1, all 0 = no data.
+        path: File to write: (class, y, x) uint16 on the image's own pixels, 65535 = 1, all 0 = no
+            data.
 
     Returns:
         The file.
@@ -185,18 +182,18 @@ def join_tiles(job: StudentJob, done: Collection[str], path: Path) -> Path:
     Raises:
         RunError: If the file cannot be written.
     """
-    fine = open_mapped_scene(job.run).fine
+    overlay = open_mapped_scene(job.run).fine.overlay
 
     def parts() -> Iterator[tuple[Box, NDArray[np.uint16]]]:
         for tile in job.grid:
-            core = fine.fine(tile.core)
+            core = overlay.box(tile.core)
             if tile.id not in done:
                 yield core, np.zeros((CLASS_COUNT, *core.shape), np.uint16)
                 continue
             with open_raster(job.raster(tile), "tile") as source:
                 yield core, read(source, source.indexes, Box(0, core.shape[0], 0, core.shape[1]))
 
-    write_raster(path, fine.geobox, BAND, parts())
+    write_raster(path, overlay.geobox, BAND, parts())
     return path
 
 

@@ -33,6 +33,7 @@ class Image:
         dtype: ``uint8`` or ``uint16``.
         fault: Why none of it can be used, or empty.
         given: What the user says that its bands are.
+        turned: Whether its rows do not run from west to east.
     """
 
     path: Path
@@ -43,6 +44,7 @@ class Image:
     dtype: str
     fault: str = ""
     given: tuple[BandName, ...] | None = None
+    turned: bool = False
 
 
 @dataclass(frozen=True)
@@ -194,4 +196,5 @@ def _plan_image(path: Path, given: Sequence[BandName] | None, *, several: bool) 
             source.dtypes[bands.indexes[0] - 1],
             fault,
             None if given is None else tuple(given),
+            turned=(source.transform.b, source.transform.d) != (0, 0),
         )

@@ -15,6 +15,13 @@ from landcover_pnp.errors import AlignmentWarning, ResolutionError, ScaleWarning
 from landcover_pnp.legends.coarse_legend import CoarseLegend
 from landcover_pnp.scenes.class_labels import label_notes
 from landcover_pnp.scenes.coarse_maps import require_percent_band
+from landcover_pnp.scenes.image_grid import (
+    fine_factor,
+    grid_notes,
+    no_room,
+    own_grid,
+    working_grid,
+)
 from landcover_pnp.scenes.image_lists import image_files
 from landcover_pnp.scenes.imagery import Imagery, plan_imagery
 from landcover_pnp.scenes.inputs import coarse_file, input_files, input_hashes
@@ -34,9 +41,6 @@ from landcover_pnp.storage.records import Ingredients, file_hash, ingredients
 from landcover_pnp.storage.remote.ranges import look_again
 from landcover_pnp.version import __version__
 
-SIDE_PX = 4
-"""Working pixels along the shorter side of an area whose pixels were too large for it."""
-
 AREA_OFF = 0.05
 """Share by which areas of the map may differ from those on the ground unsaid."""
 
@@ -48,7 +52,8 @@ class ScenePlan:
     Attributes:
         files: The files.
         imagery: The images, their headers checked.
-        geobox: The working grid: the image's CRS, edges on multiples of the resolution.
+        geobox: The working grid: the image's CRS, from its upper left corner on; see
+            ``working_grid``.
         area: Area of interest in the grid's CRS, or None for the whole image.
         notes: What will be done to the layers, one sentence each.
     """
@@ -58,6 +63,21 @@ class ScenePlan:
     geobox: GeoBox
     area: shapely.Geometry | None
     notes: tuple[str, ...]
+
+    @property
+    def own(self) -> GeoBox:
+        """The image's own pixels, beyond an area of interest too."""
+        return own_grid(self.imagery)
+
+    @property
+    def resolution_m(self) -> float:
+        """Side of a working pixel in metres."""
+        return float(abs(self.geobox.resolution.x))
+
+    @property
+    def factor(self) -> int:
+        """Pixels about as large as the image's along a working pixel's side."""
+        return fine_factor(self.own, self.resolution_m)
 
     def made_of(self, hash_of: Callable[[Path], str] = file_hash) -> Ingredients:
         """What the prepared scene depends on: all that is read of the files, grid and options.
@@ -74,12 +94,13 @@ class ScenePlan:
         )
 
 
-def plan_scene(files: RasterFiles, resolution_m: float) -> ScenePlan:
+def plan_scene(files: RasterFiles, resolution_m: float, *, adapts: bool = True) -> ScenePlan:
     """Checks every file's header and lays the working grid; reads no pixels, writes nothing.
 
     Args:
         files: The files.
         resolution_m: Side of a working pixel in metres, at least the image's.
+        adapts: Whether the working grid may take other pixels, whole multiples of the image's.
 
     Returns:
         The plan.
@@ -100,9 +121,8 @@ def plan_scene(files: RasterFiles, resolution_m: float) -> ScenePlan:
             fix=f"set scene.resolution_m to {image.res[0]:g}",
             tries_m=(image.res[0],),
         )
-    geobox = _grid(
-        image.bounds, image.crs.to_string(), resolution_m, "name an image of more ground"
-    )
+    own = own_grid(image)
+    geobox = working_grid(own, resolution_m, adapts=adapts)
     scale = area_scale(image.bounds, image.crs)
     if abs(scale - 1) > AREA_OFF:
         warnings.warn(
@@ -113,13 +133,11 @@ def plan_scene(files: RasterFiles, resolution_m: float) -> ScenePlan:
             ScaleWarning,
             stacklevel=2,
         )
-    several = f"{len(image.images)} images" if len(image.images) > 1 else "image"
-    notes.append(f"{several} averaged from {image.res[0]:g} m to {resolution_m:g} m")
-    notes += image.notes
+    notes += [_averaged(image, own, resolution_m, geobox), *grid_notes(image), *image.notes]
     area = None
     if files.area is not None:
         area = read_area(files.area, geobox)
-        outline = shapely.box(*geobox.extent.boundingbox.bbox)
+        outline = shapely.box(*own.extent.boundingbox.bbox)
         beyond = 1 - area.intersection(outline).area / area.area
         if beyond > 0.001:
             notes.append(f"{beyond:.1%} of the area of interest lies beyond the imagery")
@@ -150,24 +168,27 @@ def plan_scene(files: RasterFiles, resolution_m: float) -> ScenePlan:
     return ScenePlan(files, image, geobox, area, tuple(notes))
 
 
-def _grid(bounds: tuple[float, ...], crs: str, resolution_m: float, fix: str) -> GeoBox:
-    """The grid of all pixels whose centre lies within bounds, edges on multiples of a pixel."""
-    left, bottom, right, top = (round(v / resolution_m) * resolution_m for v in bounds)
-    if left >= right or bottom >= top:
-        width, height = bounds[2] - bounds[0], bounds[3] - bounds[1]
-        raise ResolutionError(
-            found=f"an area of {width:.1f} x {height:.1f} m",
-            expected=f"an area with room for pixels of {resolution_m:g} m",
-            fix=fix,
-            tries_m=(min(width, height) / SIDE_PX,),
-        )
-    return GeoBox.from_bbox((left, bottom, right, top), crs, resolution=resolution_m)
+def _averaged(image: Imagery, own: GeoBox, asked_m: float, geobox: GeoBox) -> str:
+    """How the image becomes the working grid."""
+    several = f"{len(image.images)} images" if len(image.images) > 1 else "image"
+    side_m = abs(geobox.resolution.x)
+    note = f"{several} averaged from {image.res[0]:g} m to {side_m:g} m"
+    if f"{side_m:g}" == f"{asked_m:g}":
+        return note
+    count = fine_factor(own, side_m)
+    return f"{note}, {count} pixels of the image, which comes next to {asked_m:g} m"
 
 
 def _cropped(geobox: GeoBox, area: shapely.Geometry) -> GeoBox:
+    """The pixels of a grid whose centre lies within the bounds of an area."""
     inside = area.intersection(shapely.box(*geobox.extent.boundingbox.bbox)).bounds
-    resolution_m = abs(geobox.resolution.x)
-    return _grid(inside, str(geobox.crs), resolution_m, "enlarge the area of interest")
+    (x0, y1), (x1, y0) = (~geobox.transform * inside[i : i + 2] for i in (0, 2))
+    rows, columns = (round(y0), round(y1)), (round(x0), round(x1))
+    if rows[0] >= rows[1] or columns[0] >= columns[1]:
+        width_m, height_m = inside[2] - inside[0], inside[3] - inside[1]
+        side_m = abs(geobox.resolution.x)
+        raise no_room(width_m, height_m, side_m, "enlarge the area of interest")
+    return geobox[slice(*rows), slice(*columns)]
 
 
 def _overlap_note(source: DatasetReader, name: str, image: Imagery, geobox: GeoBox) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landcover_pnp.arrays import block_mean
+from landcover_pnp.arrays import block_mean, normalise
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.products.rasters import class_product, write_products
 from landcover_pnp.scenes.fine_image import FineImage
@@ -87,6 +87,24 @@ class MappedScene:
         valid = self.upsampled(self.scene.valid(box).astype(np.float32))
         return np.asarray(p[:, *inside] * valid, np.float32)
 
+    def drawn(self, predict: Predict, box: Box, reach_px: int) -> NDArray[np.float32]:
+        """What a model says of the image's own pixels in a window.
+
+        Args:
+            predict: The model.
+            box: Working pixels.
+            reach_px: Fine pixels around a pixel that its prediction depends on.
+
+        Returns:
+            (class, map y, map x) float32, sums to 1; 0 where there is no data.
+        """
+        if self.fine.shift is not None:
+            return self.fine.on_map(self.predicted(predict, box, reach_px), box, box)
+        around = box.grow(1).clip(self.scene.extent)
+        p = self.fine.on_map(self.predicted(predict, around, reach_px), around, box)
+        valid = self.fine.overlay.spread(self.scene.valid(box), box)
+        return np.asarray(np.where(valid, normalise(p), 0), np.float32)
+
 
 Place = tuple[MappedScene, Box]
 """A window of a mapped scene."""
@@ -125,7 +143,7 @@ def _part(place: Place, rng: np.random.Generator) -> Place:
 def map_with_model(
     mapped_scene: MappedScene, predict: Predict, reach_px: int, out: Path, name: str
 ) -> Path:
-    """Maps a whole mapped scene at the image's resolution in one pass over its windows.
+    """Maps the image's own pixels of a whole mapped scene in one pass over its windows.
 
     Args:
         mapped_scene: The mapped scene.
@@ -144,10 +162,11 @@ def map_with_model(
 
     def parts() -> Iterator[tuple[Box, NDArray[np.uint16]]]:
         for box in blocks(mapped_scene.scene.extent, DRAWN_PX):
-            p = mapped_scene.predicted(predict, box, reach_px)
-            yield mapped_scene.fine.fine(box), encode(p)
+            p = mapped_scene.drawn(predict, box, reach_px)
+            yield mapped_scene.fine.overlay.box(box), encode(p)
 
-    write_raster(RunFolder(out).probability(name), mapped_scene.fine.geobox, BAND, parts())
+    geobox = mapped_scene.fine.overlay.geobox
+    write_raster(RunFolder(out).probability(name), geobox, BAND, parts())
     return publish_map(out, name)
 
 

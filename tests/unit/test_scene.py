@@ -55,13 +55,14 @@ def test_windows_agree_with_the_whole(files: RasterFiles, tmp_path: Path) -> Non
     )
 
 
-def test_the_grid_holds_the_pixels_whose_centre_has_an_image(tmp_path: Path) -> None:
+def test_the_grid_holds_all_pixels_of_the_image(tmp_path: Path) -> None:
     files = RasterFiles(
         image=write_tif(tmp_path / "image.tif", colours(size=365), resolution_m=1.36),
         coarse=write_tif(tmp_path / "nlcd.tif", two_halves(41, 24, 365), resolution_m=1.36),
     )
     scene = scene_of(files, tmp_path)
-    assert scene.geobox.shape == (124, 124)  # 496.4 m
+    assert scene.geobox.shape == (122, 122)  # of 4.08 m, three pixels of the image; the last of two
+    assert scene.valid(scene.extent).all()
     assert (codes_of(scene) > 0).all()
 
 

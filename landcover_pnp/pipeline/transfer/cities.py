@@ -15,7 +15,6 @@ from landcover_pnp.inference.choice import choose_engine
 from landcover_pnp.inference.settings import BASELINE
 from landcover_pnp.pipeline.transfer.settings import TransferCity, TransferMethod, TransferSettings
 from landcover_pnp.scenes.enviroatlas import list_tiles, tile_files
-from landcover_pnp.scenes.fine_image import fine_factor
 from landcover_pnp.scenes.rasters import plan_scene
 from landcover_pnp.scenes.settings import EnviroAtlasTile, RasterFiles, SyntheticSettings
 from landcover_pnp.scenes.synthetic import write_city
@@ -179,8 +178,8 @@ def require_usable(
     kinds: dict[str, str] = {}
     for city in cities:
         for files in city.tiles.values():
-            imagery = plan_scene(without_truth(files), resolution_m).imagery
-            side_m = resolution_m / fine_factor(imagery, resolution_m)
+            plan = plan_scene(without_truth(files), resolution_m)
+            imagery, side_m = plan.imagery, plan.resolution_m / plan.factor
             kind = f"{len(imagery.bands)} bands ({', '.join(imagery.bands)}) at {side_m:.3g} m"
             kinds.setdefault(kind, city.name)
     asked = [method for method in methods if method in _ONE_MODEL]
