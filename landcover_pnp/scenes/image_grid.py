@@ -68,7 +68,7 @@ def _same_pixels(image: Image, own: Image) -> bool:
         (image.bounds.left - own.bounds.left) / own.res[0],
         (image.bounds.top - own.bounds.top) / own.res[1],
     )
-    return max(*sizes, *(abs(shift - round(shift)) for shift in shifts)) < SAME
+    return bool(max(*sizes, *(abs(shift - round(shift)) for shift in shifts)) < SAME)
 
 
 def working_grid(own: GeoBox, resolution_m: float, *, adapts: bool = True) -> GeoBox:

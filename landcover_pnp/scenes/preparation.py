@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 import warnings
 from collections import Counter
@@ -16,7 +15,6 @@ from odc.geo.geobox import GeoBox
 from rasterio.enums import Resampling
 from rasterio.features import geometry_mask
 
-from landcover_pnp.arrays import block_mean
 from landcover_pnp.config import plain
 from landcover_pnp.errors import CollarWarning, RasterError
 from landcover_pnp.grid import Box, blocks
@@ -25,11 +23,10 @@ from landcover_pnp.scenes.class_labels import LABELS, drawn_labels
 from landcover_pnp.scenes.coarse_maps import CoarseOnGrid, percentages
 from landcover_pnp.scenes.image_windows import ImageryOnGrid
 from landcover_pnp.scenes.inputs import name_inputs
+from landcover_pnp.scenes.object_shares import object_shares
 from landcover_pnp.scenes.rasters import ScenePlan
 from landcover_pnp.scenes.scene import NO_PERCENT, PERCENTAGES, WEAK_LAYERS, Scene
 from landcover_pnp.scenes.settings import LayerFile, TruthFile
-from landcover_pnp.scenes.vector_files import vector_layers
-from landcover_pnp.scenes.vectors import read_objects
 from landcover_pnp.storage import raster
 from landcover_pnp.storage.bands import NAMES
 from landcover_pnp.storage.geotiff import Band, write_raster
@@ -46,15 +43,6 @@ from landcover_pnp.storage.records import (
     write_json,
 )
 from landcover_pnp.storage.replaced_folder import replaced
-
-SUBPIXELS = 4
-"""Subpixels along a working pixel's side at which objects are tested: 1 m at 4 m."""
-
-OBJECTS_PX = 2048
-"""Side of the parts of the grid, working pixels, whose objects are in memory at a time."""
-
-WIDEST_M = 200.0
-"""Width of lines, metres, that reach into a part from outside of it without being cut."""
 
 Write = Callable[[Path, GeoBox, Band, Iterable[tuple[Box, NDArray[Any]]]], None]
 """What is done with a layer's pixels: ``write_raster``, or its like without a file."""
@@ -281,40 +269,12 @@ def _write_truth(truth: TruthFile, geobox: GeoBox, path: Path, extent: Box, writ
 def _write_coverage(
     layer: LayerFile, name: str, geobox: GeoBox, path: Path, extent: Box, write: Write
 ) -> None:
-    is_vector = vector_layers(layer.path, name) is not None
-    shares = _drawn_shares if is_vector else _raster_shares
     write(
         path,
         geobox,
         Band("uint8", (f"share of the pixel covered by {name}, 255 = all",)),
         (
             (box, np.rint(share * 255).astype(np.uint8)[None])
-            for box, share in shares(layer, name, geobox, extent)
+            for box, share in object_shares(layer, name, geobox, extent)
         ),
     )
-
-
-def _drawn_shares(
-    layer: LayerFile, name: str, geobox: GeoBox, extent: Box
-) -> Iterator[tuple[Box, NDArray[np.float32]]]:
-    margin = math.ceil(max(layer.width_m, WIDEST_M) / abs(geobox.resolution.x))
-    for part in blocks(extent, OBJECTS_PX):  # the objects of a whole city are too many
-        around = geobox[part.within(extent)].pad(margin)
-        objects = read_objects(layer.path, layer.layer, layer.width_m, around, name)
-        for box in blocks(part):
-            yield box, objects.coverage(geobox, box, SUBPIXELS)
-
-
-def _raster_shares(
-    layer: LayerFile, name: str, geobox: GeoBox, extent: Box
-) -> Iterator[tuple[Box, NDArray[np.float32]]]:
-    fine = geobox.zoom_out(1 / SUBPIXELS)
-    with (
-        open_raster(layer.path, name) as source,
-        on_grid(source, fine, Resampling.nearest) as view,
-    ):
-        for box in blocks(extent):
-            sub = Box(*(v * SUBPIXELS for v in box))
-            labels = raster.read(view, 1, sub)
-            present = labels != 0 if layer.codes is None else np.isin(labels, layer.codes)
-            yield box, block_mean(present & raster.read_mask(view, sub), SUBPIXELS)

@@ -14,14 +14,16 @@ from inputs import ORIGIN, UTM, two_halves, write_tif
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
+from landcover_pnp.arrays import block_mean
 from landcover_pnp.errors import ResolutionError
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.overlay import Overlay
 from landcover_pnp.scenes.fine_image import FineImage
 from landcover_pnp.scenes.image_grid import ADAPTS, own_grid, whole_multiple, working_grid
+from landcover_pnp.scenes.object_shares import object_shares
 from landcover_pnp.scenes.preparation import prepare_scene
 from landcover_pnp.scenes.rasters import plan_scene
-from landcover_pnp.scenes.settings import RasterFiles
+from landcover_pnp.scenes.settings import LayerFile, RasterFiles
 from landcover_pnp.student.mapped_scene import MappedScene
 
 HEIGHT, WIDTH = 101, 119
@@ -206,3 +208,13 @@ def test_the_own_grid_of_an_image_is_its_grid(tmp_path: Path) -> None:
     own = own_grid(plan.imagery)
     assert own.shape == (HEIGHT, WIDTH)
     np.testing.assert_allclose(own.transform[:6], (0.6, 0, ORIGIN[0], 0, -0.6, ORIGIN[1]))
+
+
+@pytest.mark.parametrize("ratio", [1, 2, 3, 7, 13])
+def test_each_pixel_of_a_raster_of_objects_counts_alike(ratio: int, tmp_path: Path) -> None:
+    present = np.random.default_rng(ratio).random((ratio * 3, ratio * 3)) < 0.4
+    pixel_m = 3.9 / ratio
+    path = write_tif(tmp_path / "roads.tif", present.astype(np.uint8), pixel_m)
+    grid = GeoBox((3, 3), Affine(3.9, 0, ORIGIN[0], 0, -3.9, ORIGIN[1]), UTM)
+    ((_, shares),) = object_shares(LayerFile(path), "roads", grid, Box(0, 3, 0, 3))
+    np.testing.assert_allclose(shares, block_mean(present, ratio), atol=1e-6)

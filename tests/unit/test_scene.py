@@ -125,7 +125,7 @@ def test_objects_are_drawn_the_same_part_by_part(
     gpd.GeoDataFrame(geometry=shapes, crs=UTM).to_crs(4326).to_file(tmp_path / "roads.gpkg")
     roads = LayerFile(tmp_path / "roads.gpkg", width_m=30.0)
     whole = scene_of(RasterFiles(files.image, files.coarse, roads=roads), tmp_path / "whole")
-    monkeypatch.setattr("landcover_pnp.scenes.preparation.OBJECTS_PX", 20)
+    monkeypatch.setattr("landcover_pnp.scenes.object_shares.OBJECTS_PX", 20)
     parts = scene_of(RasterFiles(files.image, files.coarse, roads=roads), tmp_path / "parts")
     before, after = whole.coverage("roads", whole.extent), parts.coverage("roads", whole.extent)
     assert before is not None
