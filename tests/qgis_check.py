@@ -17,6 +17,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 from qgis.core import (
     QgsApplication,
     QgsLayerDefinition,
+    QgsLayoutExporter,
     QgsMapRendererParallelJob,
     QgsMapSettings,
     QgsProject,
@@ -64,6 +65,28 @@ def render(layers: list[Any], crs: Any, extent: Any, path: Path) -> None:
     job.renderedImage().save(str(path))
 
 
+def printed(project: Any, path: Path) -> dict[str, Any]:
+    """Prints the project's page to PDF and PNG."""
+    (layout,) = project.layoutManager().layouts()
+    exporter, themes = QgsLayoutExporter(layout), project.mapThemeCollection()
+    pdf, png = path.with_suffix(".pdf"), path.with_name(f"{path.stem}_page.png")
+    settings = QgsLayoutExporter.ImageExportSettings()
+    settings.dpi = 100
+    return {
+        "name": layout.name(),
+        "items": sorted(i.id() for i in layout.items() if hasattr(i, "id") and i.id()),
+        "exported": [
+            exporter.exportToPdf(str(pdf), QgsLayoutExporter.PdfExportSettings()),
+            exporter.exportToImage(str(png), settings),
+        ],
+        "ground": str(layout.itemById("map").extent().asWktPolygon()),
+        "themes": {
+            name: [layer.name() for layer in themes.mapThemeVisibleLayers(name)]
+            for name in themes.mapThemes()
+        },
+    }
+
+
 def main(folder: Path, picture: Path | None) -> dict[str, Any]:
     """Opens project, layer definition and single files."""
     project = QgsProject.instance()
@@ -83,6 +106,7 @@ def main(folder: Path, picture: Path | None) -> dict[str, Any]:
     }
     if picture is not None:
         render(shown, project.crs(), view, picture)
+        answer["page"] = printed(project, picture)
     project.clear()
     done, message = QgsLayerDefinition.loadLayerDefinition(
         str(folder / "landcover.qlr"), project, project.layerTreeRoot()

@@ -12,6 +12,7 @@ from landcover_pnp.products.settings import (
     CatalogSettings,
     CompareSettings,
     PublishSettings,
+    QgisPluginSettings,
     ReportSettings,
     ZonalSettings,
 )
@@ -102,6 +103,19 @@ def _catalog(request: Request) -> Any:
     return write_collection(request.path, request.settings.title, request.settings.prior)
 
 
+def _qgis_plugin(request: Request) -> Any:
+    from landcover_pnp.products.qgis_install import install_qgis_plugin
+
+    return install_qgis_plugin(request.settings)
+
+
+def _show_plugin(summary: Any) -> None:
+    say(
+        f"{summary.folder}\nstart QGIS anew, switch on 'Land cover' under Plugins > Manage and "
+        "Install Plugins; its algorithms are in the Processing toolbox"
+    )
+
+
 COMMANDS = {
     "publish": Command(
         _publish,
@@ -130,6 +144,13 @@ COMMANDS = {
         ("RUN_A", "RUN_B"),
         "Map what differs between two runs.",
         show=_show_comparison,
+    ),
+    "qgis-plugin": Command(
+        _qgis_plugin,
+        QgisPluginSettings,
+        (),
+        "Install the plugin for QGIS: mapping, zones and comparisons in the Processing toolbox.",
+        show=_show_plugin,
     ),
     "catalog": Command(
         _catalog,

@@ -117,8 +117,7 @@ class HiddenMap:
 
 def device_of(prior: Any) -> torch.device:
     """Where a prior computes."""
-    device = getattr(prior, "device", None) or getattr(prior.network, "device", CPU)
-    return torch.device(device)
+    return torch.device(getattr(prior, "device", CPU))
 
 
 def _normalised(p: Tensor) -> Tensor:

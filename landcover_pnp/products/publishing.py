@@ -20,7 +20,6 @@ from landcover_pnp.products.catalog import write_item
 from landcover_pnp.products.finished import FinishedRun
 from landcover_pnp.products.pictures import error_labels
 from landcover_pnp.products.qgis import (
-    Bounds,
     Group,
     Layer,
     Project,
@@ -28,6 +27,7 @@ from landcover_pnp.products.qgis import (
     project_file,
     zipped,
 )
+from landcover_pnp.products.qgis_layout import Bounds
 from landcover_pnp.products.rasters import (
     ERRORS,
     EXTRAS,
@@ -173,6 +173,7 @@ def _write_products(
             finished.bounds(finished.scene.extent),
             _groups(finished, folder, rasters),
             _bookmarks(finished),
+            finished.attribution,
         )
         write_text(folder / "landcover.qlr", layer_definition(project))
         (folder / "landcover.qgz").write_bytes(zipped("landcover.qgs", project_file(project)))

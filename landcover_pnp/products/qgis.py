@@ -11,10 +11,15 @@ from xml.etree import ElementTree as ET
 
 from odc.geo.crs import CRS
 
-from landcover_pnp.products.styles import QGIS_VERSION, Style, document, symbology
-
-Bounds = tuple[float, float, float, float]
-"""Left, bottom, right, top, in the units of the project's CRS."""
+from landcover_pnp.products.qgis_layout import (
+    BASE_MAP,
+    BASE_MAP_SOURCE,
+    Bounds,
+    legend_entries,
+    print_layout,
+    themes,
+)
+from landcover_pnp.products.styles import QGIS_VERSION, ClassStyle, Style, document, symbology
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,7 @@ class Project:
         bounds: What is in view at first.
         groups: From top to bottom.
         bookmarks: Places to look at, by name.
+        attribution: Sources to be named, for the page to print.
     """
 
     title: str
@@ -74,6 +80,7 @@ class Project:
     bounds: Bounds
     groups: tuple[Group, ...]
     bookmarks: Mapping[str, Bounds]
+    attribution: tuple[str, ...] = ()
 
     @property
     def layers(self) -> list[Layer]:
@@ -98,15 +105,26 @@ def project_file(project: Project) -> str:
     ET.SubElement(root, "projectCrs").append(_crs(project.crs))
     tree = ET.SubElement(root, "layer-tree-group")
     tree.extend(_tree(group.name, group.layers) for group in project.groups)
+    tree.append(_base_map_entry())
     canvas = ET.SubElement(root, "mapcanvas", name="theMapCanvas")
     ET.SubElement(canvas, "units").text = "meters"
     canvas.append(_extent("extent", project.bounds))
     ET.SubElement(canvas, "destinationsrs").append(_crs(project.crs))
     layers = ET.SubElement(root, "projectlayers")
     layers.extend(_map_layer(layer, project) for layer in project.layers)
+    layers.append(_base_map())
     order = ET.SubElement(root, "layerorder")
-    for layer in project.layers:
-        ET.SubElement(order, "layer", id=layer.id)
+    for identity in (*(layer.id for layer in project.layers), _BASE_MAP_ID):
+        ET.SubElement(order, "layer", id=identity)
+    root.append(themes(_themes(project)))
+    root.append(
+        print_layout(
+            project.title,
+            "\n".join(("Map: landcover_pnp", *project.attribution)),
+            project.bounds,
+            _legend_of_classes(project),
+        )
+    )
     properties = ET.SubElement(root, "properties")
     for group, name, kind, text in (
         ("Paths", "Absolute", "bool", "false"),
@@ -141,6 +159,53 @@ def zipped(name: str, project: str) -> bytes:
         # The earliest date a zip file can hold stands for none.
         archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), project)
     return buffer.getvalue()
+
+
+_BASE_MAP_ID = "layer_base_map"
+
+
+def _legend_of_classes(project: Project) -> ET.Element:
+    """The entries of the uppermost raster of classes, which is the map."""
+    for layer in project.layers:
+        if isinstance(layer.style, ClassStyle):
+            entry = ET.Element("layer-tree-layer", id=layer.id, name=layer.name)
+            return legend_entries(entry, len(layer.style.legend.classes))
+    return ET.Element("layer-tree-group")
+
+
+def _themes(project: Project) -> dict[str, list[str]]:
+    """A theme for each raster: it, over the image and under the warnings."""
+    rasters = [layer for layer in project.layers if layer.style.kind == "raster"]
+    always = [layer for layer in project.layers if layer.shown and layer not in rasters]
+    return {
+        layer.name: [one.id for one in dict.fromkeys((*always, layer, rasters[-1]))]
+        for layer in rasters
+    }
+
+
+def _base_map_entry() -> ET.Element:
+    return ET.Element(
+        "layer-tree-layer",
+        id=_BASE_MAP_ID,
+        name=BASE_MAP,
+        source=BASE_MAP_SOURCE,
+        providerKey="wms",
+        checked="Qt::Unchecked",
+        expanded="0",
+    )
+
+
+def _base_map() -> ET.Element:
+    root = ET.Element("maplayer", type="raster")
+    for tag, text in (
+        ("id", _BASE_MAP_ID),
+        ("datasource", BASE_MAP_SOURCE),
+        ("layername", BASE_MAP),
+    ):
+        ET.SubElement(root, tag).text = text
+    ET.SubElement(root, "srs").append(_crs(CRS("EPSG:3857")))
+    ET.SubElement(root, "provider").text = "wms"
+    return root
 
 
 def _tree(name: str, members: Sequence[Group] | Sequence[Layer]) -> ET.Element:

@@ -72,6 +72,17 @@ class CompareSettings:
 
 
 @dataclass(frozen=True)
+class QgisPluginSettings:
+    """The plugin for QGIS.
+
+    Attributes:
+        out: Folder of plugins it is copied to; null: that of QGIS' default profile.
+    """
+
+    out: Path | None = None
+
+
+@dataclass(frozen=True)
 class CatalogSettings:
     """A catalogue of published runs.
 

@@ -29,7 +29,7 @@ from landcover_pnp.products.polygons import (
     sieved,
     simplified,
 )
-from landcover_pnp.products.qgis import Bounds
+from landcover_pnp.products.qgis_layout import Bounds
 from landcover_pnp.products.rasters import PERCENT_NO_DATA
 from landcover_pnp.products.styles import Style, qml
 from landcover_pnp.storage.raster import open_raster, read

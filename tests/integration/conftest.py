@@ -1,6 +1,7 @@
 """A finished run for the tests of what is made from it."""
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -26,3 +27,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(finished: Path, tmp_path: Path) -> Path:
     """A copy of the run."""
     return Path(shutil.copytree(finished, tmp_path / "city"))
+
+
+@pytest.fixture(scope="session")
+def qgis_python() -> str:
+    """The Python that has QGIS."""
+    for python in ("/usr/bin/python3", shutil.which("python3")):
+        ask = [python, "-c", "import qgis.core"]
+        if python and not subprocess.run(ask, capture_output=True).returncode:  # type: ignore[arg-type]
+            return python
+    pytest.skip("no Python with QGIS (Debian: python3-qgis)")

@@ -13,27 +13,15 @@ from PIL import Image
 from landcover_pnp.legend import WORKING
 from landcover_pnp.products.page import hex_colour
 from landcover_pnp.products.publishing import publish_run
+from landcover_pnp.products.qgis_layout import BASE_MAP, LAYOUT
 from landcover_pnp.products.rasters import PRODUCTS
 from landcover_pnp.products.settings import PublishSettings
 
 CHECK = Path(__file__).parents[1] / "qgis_check.py"
 LEGEND = [[c.name, hex_colour(c.colour)] for c in WORKING.classes]
 BOUNDS = [586_000, 4_475_760, 586_240, 4_476_000]
+RASTERS = ("paletted", "singlebandpseudocolor", "singlebandgray", "multibandcolor")
 AWKWARD = 'Stadt "Köln" & <Umland>'
-
-
-@pytest.fixture(scope="module")
-def qgis_python() -> str:
-    """The Python that has QGIS."""
-    for python in ("/usr/bin/python3", shutil.which("python3")):
-        if (
-            python
-            and not subprocess.run(
-                [python, "-c", "import qgis.core"], capture_output=True
-            ).returncode
-        ):
-            return python
-    pytest.skip("no Python with QGIS (Debian: python3-qgis)")
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +52,14 @@ def test_everything_opens_in_qgis_even_after_a_move(
     assert answer["view"] == BOUNDS
     assert answer["groups"] == ["Warnings", "Map", "Uncertainty", "Baselines", "Truth", "Imagery"]
     assert answer["shown"] == ["tiles without result", "land cover", "image"]
-    assert answer["bookmarks"] == ["no result: r0000c0001"]
+    first, *doubtful = answer["bookmarks"]
+    assert first == "no result: r0000c0001"
+    assert doubtful
+    assert all(name.startswith(f"doubtful {n}: ") for n, name in enumerate(doubtful, 1))
     assert answer["qlr"]["opened"], answer["qlr"]["message"]
+    base_map = answer["layers"].pop(BASE_MAP)  # fetched by QGIS, once it is switched on
+    assert base_map["crs"] == "EPSG:3857"
+    assert answer["order"][-1] == BASE_MAP
     assert answer["qlr"]["layers"] == answer["layers"]
     for name, layer in {**answer["layers"], **answer["files"]}.items():
         assert layer["valid"], name
@@ -84,6 +78,20 @@ def test_everything_opens_in_qgis_even_after_a_move(
         c.colour for c in WORKING.classes
     }
     assert (pixels[:440, 460:] == (215, 25, 28)).all(axis=-1).any()
+    page = answer["page"]
+    assert page["name"] == LAYOUT
+    assert page["items"] == ["legend", "map", "north", "page", "rights", "scale", "title"]
+    assert page["exported"] == [0, 0], "of QgsLayoutExporter: success"
+    assert (tmp_path / "map.pdf").read_bytes().startswith(b"%PDF")
+    assert page["themes"]["truth"] == ["tiles without result", "truth", "image"]
+    rasters = {n for n, layer in answer["layers"].items() if layer["renderer"] in RASTERS}
+    assert set(page["themes"]) == rasters
+    # The page shows the legend's colours, and in its legend one after the other.
+    drawn = np.asarray(Image.open(tmp_path / "map_page.png").convert("RGB"))
+    named = drawn[:, 900:].reshape(-1, 3)
+    assert {c.colour for c in WORKING.classes} <= {
+        tuple(c) for c in np.unique(named, axis=0).tolist()
+    }
 
 
 DRIVE = """<script>

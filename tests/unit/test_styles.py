@@ -18,6 +18,7 @@ from landcover_pnp.products.qgis import (
     project_file,
     zipped,
 )
+from landcover_pnp.products.qgis_layout import BASE_MAP, MAP, fitted, print_layout
 from landcover_pnp.products.styles import (
     ClassStyle,
     ImageStyle,
@@ -80,9 +81,14 @@ def test_every_layer_of_the_tree_is_a_layer_of_the_project(name: str) -> None:
         root = parsed(text)
         tree = {e.attrib["id"]: e.attrib["name"] for e in root.iter("layer-tree-layer")}
         layers = {e.findtext("id"): e.findtext("layername") for e in root.iter("maplayer")}
-        assert tree == layers == {layer.id: layer.name for layer in project.layers}
-        assert {e.findtext("authid") for e in root.iter("spatialrefsys")} == {"EPSG:26917"}
-        assert all(e.text and e.text.startswith("./") for e in root.iter("datasource"))
+        # The base map alone lies elsewhere, and is no layer of the definition.
+        base = {e for e in root.iter("maplayer") if e.findtext("layername") == BASE_MAP}
+        assert len(base) == (root.tag == "qgis")
+        own = {layer.id: layer.name for layer in project.layers}
+        assert tree == layers == own | {e.findtext("id"): BASE_MAP for e in base}
+        for layer in set(root.iter("maplayer")) - base:
+            assert layer.findtext("srs/spatialrefsys/authid") == "EPSG:26917"
+            assert (layer.findtext("datasource") or "").startswith("./")
     assert [b.attrib["name"] for b in parsed(project_file(project)).iter("Bookmark")] == [name]
 
 
@@ -105,3 +111,31 @@ def test_a_zipped_project_depends_on_its_text_alone() -> None:
     with zipfile.ZipFile(io.BytesIO(archive)) as opened:
         assert opened.namelist() == ["a.qgs"]
         assert opened.read("a.qgs").decode() == "Gewässer"
+
+
+@given(
+    left=st.floats(-1e6, 1e6),
+    bottom=st.floats(-1e6, 1e6),
+    width=st.floats(1, 1e5),
+    height=st.floats(1, 1e5),
+)
+def test_the_page_shows_all_of_the_ground(
+    left: float, bottom: float, width: float, height: float
+) -> None:
+    bounds = (left, bottom, left + width, bottom + height)
+    ground = fitted(bounds, MAP)
+    grown = ground[2] - ground[0], ground[3] - ground[1]
+    assert grown[0] / grown[1] == pytest.approx(MAP[2] / MAP[3])
+    assert grown[0] >= 0.999 * width
+    assert grown[1] >= 0.999 * height
+    assert grown[0] == pytest.approx(width, rel=1e-6) or grown[1] == pytest.approx(height, rel=1e-6)
+    centre = (bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2
+    assert ((ground[0] + ground[2]) / 2, (ground[1] + ground[3]) / 2) == pytest.approx(centre)
+
+
+def test_the_same_page_has_the_same_bytes() -> None:
+    pages = [
+        ET.tostring(print_layout("a", "b", (0, 0, 10, 10), ET.Element("layer-tree-group")))
+        for _ in range(2)
+    ]
+    assert pages[0] == pages[1]

@@ -1,0 +1,101 @@
+"""The plugin's algorithms in QGIS itself; skipped where there is none."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import pytest
+import rasterio
+import shapely
+from inputs import ORIGIN, UTM, write_scene
+
+from landcover_pnp.cli import main
+from landcover_pnp.legend import WORKING
+
+PROCESS = Path(__file__).parents[1] / "qgis_process.py"
+
+Run = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def algorithm(qgis_python: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Runs an algorithm."""
+    plugins = tmp_path_factory.mktemp("plugins")
+    assert main(["qgis-plugin", "--out", str(plugins)]) == 0
+
+    def run(name: str, *, cancel_at: str = "", **parameters: Any) -> dict[str, Any]:
+        words = [qgis_python, str(PROCESS), str(plugins), f"landcover:{name}"]
+        words += [json.dumps(parameters), *([cancel_at] if cancel_at else [])]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
+    return run
+
+
+@pytest.mark.slow
+def test_a_city_is_mapped_and_loaded(algorithm: Run, tmp_path: Path) -> None:
+    write_scene(tmp_path)
+    given = {
+        "IMAGE": str(tmp_path / "image.tif"),
+        "COARSE": str(tmp_path / "nlcd.tif"),
+        "LEGEND": 0,
+        "PROFILE": 1,
+        "RUN": str(tmp_path / "run"),
+    }
+    answer = algorithm("map", cancel_at="tiles:", **given)
+    assert answer["error"].startswith("Cancelled")
+    assert not answer["loaded"]
+    left = [path.name for path in (tmp_path / "run").rglob("*")]
+    assert not [name for name in left if name.startswith(".partial")]
+    answer = algorithm("map", **given)
+    assert answer["error"] == ""
+    output = tmp_path / "run" / "products" / "landcover.tif"
+    assert answer["results"]["OUTPUT"] == str(output)
+    assert answer["loaded"] == {str(output): "Land cover"}
+    assert answer["percents"][-1] == 100
+    assert output.with_suffix(".qml").is_file(), "its style, which QGIS applies by itself"
+
+
+@pytest.mark.slow
+def test_wrong_inputs_are_told_in_the_command_s_words(algorithm: Run, tmp_path: Path) -> None:
+    write_scene(tmp_path)
+    answer = algorithm(
+        "map",
+        IMAGE=str(tmp_path / "nlcd.tif"),
+        COARSE=str(tmp_path / "nlcd.tif"),
+        RUN=str(tmp_path / "run"),
+    )
+    assert "found:" in answer["error"]
+    assert "fix:" in answer["error"]
+    assert "Traceback" not in answer["error"]
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_zones_are_summed_up_and_loaded(algorithm: Run, run: Path, tmp_path: Path) -> None:
+    zone = shapely.box(ORIGIN[0], ORIGIN[1] - 100, ORIGIN[0] + 100, ORIGIN[1])
+    zones = gpd.GeoDataFrame({"name": ["a"]}, geometry=[zone], crs=UTM)
+    zones.to_file(tmp_path / "zones.gpkg", layer="districts")
+    zones.to_file(tmp_path / "zones.gpkg", layer="others")
+    source = f"{tmp_path / 'zones.gpkg'}|layername=districts"
+    answer = algorithm("zonal", RUN=str(run), ZONES=source)
+    assert answer["error"] == ""
+    assert Path(answer["results"]["TABLE"]).is_file()
+    assert len(gpd.read_file(answer["results"]["OUTPUT"])) == 1
+    assert list(answer["loaded"]) == [answer["results"]["OUTPUT"]]
+
+
+@pytest.mark.slow
+def test_two_runs_are_compared(algorithm: Run, run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "comparison"
+    answer = algorithm("compare", BEFORE=str(run), AFTER=str(run), FOLDER=str(folder))
+    assert answer["error"] == ""
+    with rasterio.open(answer["results"]["OUTPUT"]) as changes:
+        assert changes.count == 1
+    assert Path(answer["results"]["REPORT"]).is_file()
+    assert len(WORKING.classes) == 5
