@@ -25,13 +25,13 @@ from landcover_pnp.scenes.enviroatlas import tile_files
 from landcover_pnp.scenes.settings import (
     EnviroAtlasTile,
     LayerFile,
+    Look,
     RasterFiles,
     SceneSettings,
     SyntheticSettings,
     TruthFile,
 )
 from landcover_pnp.scenes.synthetic import write_city
-from landcover_pnp.scenes.synthetic.style import Look
 
 CITIES: dict[tuple[Look, int], bool] = {
     ("humid_east", 53): True,

@@ -29,9 +29,8 @@ from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.scenes.enviroatlas import scene_files
 from landcover_pnp.scenes.preparation import prepare_scene
 from landcover_pnp.scenes.rasters import plan_scene
-from landcover_pnp.scenes.settings import EnviroAtlasTile, SceneSettings, SyntheticSettings
+from landcover_pnp.scenes.settings import EnviroAtlasTile, Look, SceneSettings, SyntheticSettings
 from landcover_pnp.scenes.synthetic import write_city
-from landcover_pnp.scenes.synthetic.style import Look
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared" / "data"

@@ -16,9 +16,9 @@ from words import parser
 
 from landcover_pnp.evaluation.scores import score
 from landcover_pnp.legend import ENVIROATLAS, to_working
+from landcover_pnp.scenes.settings import Look
 from landcover_pnp.scenes.synthetic.look import photograph
 from landcover_pnp.scenes.synthetic.plan import city_rng, draw_labels
-from landcover_pnp.scenes.synthetic.style import Look
 
 LOOKS: tuple[Look, ...] = get_args(Look)
 FACTOR = 4

@@ -27,8 +27,7 @@ from landcover_pnp.evidence.index_borders import IndexBorders
 from landcover_pnp.evidence.scene_borders import scene_borders
 from landcover_pnp.evidence.settings import WeakLabelSettings
 from landcover_pnp.scenes.scene import Scene
-from landcover_pnp.scenes.settings import RasterFiles
-from landcover_pnp.scenes.synthetic.style import Look
+from landcover_pnp.scenes.settings import Look, RasterFiles
 from landcover_pnp.student import fusion, training
 from landcover_pnp.student.mapped_scene import MappedScene
 from landcover_pnp.student.settings import ForestSettings, StudentSettings

@@ -18,12 +18,12 @@ from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.scenes.enviroatlas import scene_files, tile_files
 from landcover_pnp.scenes.settings import (
     EnviroAtlasTile,
+    Look,
     RasterFiles,
     SceneSettings,
     SyntheticSettings,
 )
 from landcover_pnp.scenes.synthetic import write_city
-from landcover_pnp.scenes.synthetic.style import Look
 from landcover_pnp.student.mapped_scene import MappedScene, Predict
 
 TARGET = WeakLabelSettings("target")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shlex
+import sys
+import webbrowser
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +95,19 @@ def show_map(summary: Any) -> None:
 
 def _show_demo(summary: Any) -> None:
     show_map(summary)
-    say(f"\nThe profiles, `landcover map --profile WORD`:\n\n{summary.table()}")
+    say(f"\nThe profiles, `landcover map --profile WORD`:\n\n{summary.table()}\n")
+    _offer(summary.report)
+
+
+def _offer(report: Path) -> None:
+    """Offers to open a page in the browser, to a person at a terminal."""
+    address = report.resolve().as_uri()
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        with suppress(EOFError):
+            if input("Open the report in the browser? [y/N] ").strip().lower() in ("y", "yes"):
+                webbrowser.open(address)
+    else:
+        say(f"the report: {report}")
 
 
 def _batch(request: Request) -> Any:

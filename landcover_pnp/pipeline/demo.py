@@ -19,6 +19,7 @@ from landcover_pnp.pipeline.profiles import DEFAULT_PROFILE, PROFILES
 from landcover_pnp.pipeline.progress import Progress
 from landcover_pnp.pipeline.settings import DemoSettings, MapSettings
 from landcover_pnp.pipeline.summary import MapSummary
+from landcover_pnp.products.publishing import publish_run
 from landcover_pnp.scenes.enviroatlas import tile_files
 from landcover_pnp.scenes.settings import (
     EnviroAtlasTile,
@@ -29,6 +30,7 @@ from landcover_pnp.scenes.settings import (
 from landcover_pnp.scenes.synthetic import write_city
 from landcover_pnp.storage.owned_folder import make_owned
 from landcover_pnp.storage.records import write_json
+from landcover_pnp.storage.run_folder import RunFolder
 
 SOURCE_SEED = 1
 """Added to the city's seed for the source city: other streets, the same look."""
@@ -45,9 +47,11 @@ class DemoSummary(MapSummary):
 
     Attributes:
         profiles: Maps by profile, the default one's first.
+        report: Report of the default one's map, among its other products.
     """
 
     profiles: Mapping[str, MapSummary] = dataclasses.field(default_factory=dict)
+    report: Path = Path()
 
     def table(self) -> str:
         """Quality and cost of each profile, as Markdown.
@@ -67,10 +71,10 @@ class DemoSummary(MapSummary):
 def run_demo(
     settings: DemoSettings, report: Callable[[Progress], None] | None = None
 ) -> DemoSummary:
-    """Draws two cities, learns what NLCD means from one, maps the other and scores the map.
+    """Draws two cities, learns what NLCD means from one, maps and publishes the other.
 
-    The other is mapped by every profile, by the paper's a window of it. The truth of the mapped
-    city is read by the evaluation alone.
+    The other is mapped by every profile, by the paper's a window of it, and scored. The truth of
+    the mapped city is read by the evaluation alone.
 
     Args:
         settings: City, engine and folder.
@@ -84,8 +88,9 @@ def run_demo(
     """
     make_owned(settings.out, "demo", _SOURCE, _WINDOW)
     root = settings.out / "cities"
-    target = tile_files(_draw(settings.city, root))
-    source = _draw(dataclasses.replace(settings.city, seed=settings.city.seed + SOURCE_SEED), root)
+    city = dataclasses.replace(settings.city, look=settings.look or settings.city.look)
+    target = tile_files(_draw(city, root))
+    source = _draw(dataclasses.replace(city, seed=city.seed + SOURCE_SEED), root)
     tile = {"root": ".", "city": source.city, "split": source.split, "tile": source.tile}
     write_json(settings.out / _SOURCE, {"scene": {"enviroatlas": tile}})  # JSON is YAML
     window = dataclasses.replace(target, area=settings.out / _WINDOW)
@@ -97,7 +102,8 @@ def run_demo(
         found[word] = map_city(_settings(word, files, settings), run, report)
     first = found[DEFAULT_PROFILE]
     fields = {f.name: getattr(first, f.name) for f in dataclasses.fields(MapSummary)}
-    return DemoSummary(**fields, profiles=found)
+    products = publish_run(first.run).folder
+    return DemoSummary(**fields, profiles=found, report=RunFolder(products).report)
 
 
 def _settings(word: str, files: RasterFiles, settings: DemoSettings) -> MapSettings:

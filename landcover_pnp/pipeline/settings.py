@@ -10,7 +10,7 @@ from landcover_pnp.config import file_or_address, profiled, renamed, require_wit
 from landcover_pnp.evidence.settings import ClusterSettings, WeakLabelSettings
 from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.pipeline.profiles import DEFAULT_PROFILE, PROFILES
-from landcover_pnp.scenes.settings import LARGEST_SEED, SceneSettings, SyntheticSettings
+from landcover_pnp.scenes.settings import LARGEST_SEED, Look, SceneSettings, SyntheticSettings
 from landcover_pnp.student.settings import StudentSettings
 
 MOST_WORKERS = 10_000
@@ -122,6 +122,7 @@ class DemoSettings:
     Attributes:
         out: Folder of the city and of the run.
         city: The city.
+        look: Its climate and building style, in place of ``city.look``.
         window_m: Side of the window that the profile ``paper`` maps, metres.
         inference: Engine and prior of the default profile's map, and the engines' own settings.
         student: Image model that draws that map at 1 m; null leaves the engine's map.
@@ -131,6 +132,7 @@ class DemoSettings:
 
     out: Path = Path("demo")
     city: SyntheticSettings = field(default_factory=SyntheticSettings)
+    look: Look | None = None
     window_m: float = 256.0
     inference: InferenceSettings = field(default_factory=InferenceSettings)
     student: StudentSettings | None = field(default_factory=StudentSettings)

@@ -24,8 +24,8 @@ from landcover_pnp.legend import (
     to_working,
 )
 from landcover_pnp.prior.settings import LabelFolder
+from landcover_pnp.scenes.settings import Look
 from landcover_pnp.scenes.synthetic import synthetic_label_map
-from landcover_pnp.scenes.synthetic.style import Look
 from landcover_pnp.storage.georeference import require_projected
 from landcover_pnp.storage.raster import label_band, open_raster, read, read_mask
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import odc.geo.xr  # noqa: F401, which gives arrays their .odc
@@ -32,6 +32,7 @@ from landcover_pnp.scenes.settings import (
     EnviroAtlasTile,
     LabelFile,
     LayerFile,
+    Look,
     RasterFiles,
     SyntheticSettings,
     TruthFile,
@@ -127,7 +128,7 @@ def open_scene(
 
 
 def synthetic_scene(
-    look: Literal["humid_east", "piedmont", "hill_country", "desert"] = "desert",
+    look: Look = "desert",
     *,
     width_m: int = 512,
     seed: int = 0,

@@ -186,6 +186,10 @@ class SceneSettings:
         require_positive(self, "resolution_m")
 
 
+Look = Literal["humid_east", "piedmont", "hill_country", "desert"]
+"""Climates and building styles of synthetic cities."""
+
+
 @dataclass(frozen=True)
 class SyntheticSettings:
     """A procedural city.
@@ -196,7 +200,7 @@ class SyntheticSettings:
         seed: The same seed draws the same city.
     """
 
-    look: Literal["humid_east", "piedmont", "hill_country", "desert"] = "desert"
+    look: Look = "desert"
     width_m: int = 1024
     seed: int = 0
 

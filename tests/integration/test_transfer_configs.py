@@ -9,9 +9,8 @@ from landcover_pnp.cli import main
 from landcover_pnp.config import load_settings
 from landcover_pnp.pipeline.transfer.cities import City, open_city, require_sensible, require_usable
 from landcover_pnp.pipeline.transfer.settings import TransferSettings
-from landcover_pnp.scenes.settings import SyntheticSettings
+from landcover_pnp.scenes.settings import Look, SyntheticSettings
 from landcover_pnp.scenes.synthetic import write_city
-from landcover_pnp.scenes.synthetic.style import Look
 from landcover_pnp.storage.owned_folder import make_owned
 
 ROOT = Path(__file__).parents[2]

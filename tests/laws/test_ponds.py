@@ -18,12 +18,12 @@ from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.scenes.enviroatlas import tile_files
 from landcover_pnp.scenes.settings import (
     EnviroAtlasTile,
+    Look,
     RasterFiles,
     SceneSettings,
     SyntheticSettings,
 )
 from landcover_pnp.scenes.synthetic import write_city
-from landcover_pnp.scenes.synthetic.style import Look
 
 COLOURS = ((40, 55, 60), (70, 85, 75), (95, 90, 70))
 """Clear, green and muddy water."""

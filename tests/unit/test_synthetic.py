@@ -21,13 +21,12 @@ from sklearn.ensemble import RandomForestClassifier
 from landcover_pnp.errors import SettingsError
 from landcover_pnp.legend import ENVIROATLAS, count_values, to_working
 from landcover_pnp.scenes.enviroatlas import tile_files
-from landcover_pnp.scenes.settings import EnviroAtlasTile, SyntheticSettings
+from landcover_pnp.scenes.settings import EnviroAtlasTile, Look, SyntheticSettings
 from landcover_pnp.scenes.synthetic import SyntheticSummary, synthetic_label_map, write_city
 from landcover_pnp.scenes.synthetic.look import photograph
 from landcover_pnp.scenes.synthetic.nature import grow, smooth_noise
 from landcover_pnp.scenes.synthetic.nlcd import class_shares, draw_nlcd, nlcd_geobox
 from landcover_pnp.scenes.synthetic.plan import Plan, city_rng, draw_labels
-from landcover_pnp.scenes.synthetic.style import Look
 from landcover_pnp.scenes.synthetic.survey import survey
 
 LOOKS: tuple[Look, ...] = get_args(Look)

@@ -19,11 +19,10 @@ from landcover_pnp.errors import SettingsError
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import ENVIROATLAS
 from landcover_pnp.legends.coarse_legend import CoarseLegend
-from landcover_pnp.scenes.settings import SyntheticSettings
+from landcover_pnp.scenes.settings import Look, SyntheticSettings
 from landcover_pnp.scenes.synthetic.look import photograph
 from landcover_pnp.scenes.synthetic.nlcd import draw_nlcd
 from landcover_pnp.scenes.synthetic.plan import city_rng, draw_labels
-from landcover_pnp.scenes.synthetic.style import Look
 from landcover_pnp.scenes.synthetic.survey import Survey, survey
 from landcover_pnp.storage.atomic import completed
 from landcover_pnp.storage.geotiff import Band, write_raster

@@ -11,7 +11,7 @@ from rasterio.warp import reproject, transform_bounds
 from scipy.ndimage import distance_transform_edt, gaussian_filter, uniform_filter
 
 from landcover_pnp.legend import ENVIROATLAS
-from landcover_pnp.scenes.synthetic.style import Look
+from landcover_pnp.scenes.settings import Look
 
 CRS = "EPSG:5070"
 """Conus Albers, in which NLCD is published."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from landcover_pnp.scenes.synthetic.style import Look, Surface
+from landcover_pnp.scenes.settings import Look
+from landcover_pnp.scenes.synthetic.style import Surface
 
 Tone = tuple[int, int, int]
 """Red, green, blue, 0 to 255."""

@@ -11,6 +11,7 @@ from rasterio.features import rasterize
 from scipy.ndimage import maximum_filter, uniform_filter
 from scipy.special import ndtri
 
+from landcover_pnp.scenes.settings import Look
 from landcover_pnp.scenes.synthetic.houses import build_houses
 from landcover_pnp.scenes.synthetic.lots import Development, Site
 from landcover_pnp.scenes.synthetic.nature import (
@@ -27,7 +28,6 @@ from landcover_pnp.scenes.synthetic.streets import Road, draw_frame, draw_superb
 from landcover_pnp.scenes.synthetic.style import (
     LABEL_OF_SURFACE,
     STYLES,
-    Look,
     Shape,
     Style,
     Surface,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-Look = Literal["humid_east", "piedmont", "hill_country", "desert"]
-"""Climate and building style of a synthetic city."""
+from landcover_pnp.scenes.settings import Look
 
 Interval = tuple[float, float]
 """Smallest and largest value of a uniform draw."""
