@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from landcover_pnp.errors import SamplerError
 from landcover_pnp.inference.constraints import weight_at
 from landcover_pnp.inference.samplers.denoising_error import Gradient, denoising_error
 from landcover_pnp.inference.samplers.model import (
@@ -19,6 +18,7 @@ from landcover_pnp.inference.samplers.model import (
     require_finite_values,
     require_fits,
     require_start,
+    require_steps,
 )
 from landcover_pnp.inference.samplers.parametrisation import Parametrisation
 from landcover_pnp.inference.samplers.terms import values_of
@@ -108,7 +108,7 @@ def algorithm1(
     parametrisation = parametrisation or Parametrisation()
     x = parametrisation.draw(y)
     require_start(model, x, [model.schedule.steps, 0])
-    _require_levels(levels, model.schedule.steps)
+    require_steps(levels, model.schedule.steps)
     require_finite_values("y", y)
     if sigma is not None:
         require_fits("sigma", sigma, y)
@@ -148,22 +148,18 @@ def descend(
         term: The prior's term and its gradient in x.
         y: As in ``algorithm1``.
         levels: As in ``algorithm1``.
-        constraints: As in ``algorithm1``.
-        parametrisation: As in ``algorithm1``.
-        descent: As in ``algorithm1``.
+        constraints: As in ``algorithm1``, and so what is not named here.
+        parametrisation: x = f(y).
+        descent: Step lengths.
         scale: Factor of all gradients: Adam's steps know it only beside its epsilon.
         channel_axis: Axis of the channels in what constraints see.
-        sigma: As in ``algorithm1``.
-        entropy: As in ``algorithm1``.
+        sigma: Of q to start from.
+        entropy: Weight of q's entropy.
         noise: Of q, where that is no point.
-        callback: As in ``algorithm1``.
+        callback: Called at every step.
 
     Returns:
-        As ``algorithm1``.
-
-    Raises:
-        ConstraintError: As ``algorithm1``.
-        TileError: As ``algorithm1``.
+        As ``algorithm1``, and raises the same.
     """
     eta, steps, last_finite = y.detach().clone().requires_grad_(), len(levels), "none"
     rho = None if sigma is None else sigma.to(eta).expand_as(eta).log().requires_grad_()
@@ -206,13 +202,3 @@ def _prior_term(
 def _sum(moved: Sequence[Tensor]) -> float:
     """Finite only if all gradients are."""
     return float(sum(0.0 if one.grad is None else one.grad.sum().item() for one in moved))
-
-
-def _require_levels(levels: Sequence[int], T: int) -> None:
-    wrong = [t for t in levels if not 1 <= t <= T]
-    if wrong or not levels:
-        raise SamplerError(
-            found=f"the noise level {wrong[0]}" if wrong else "no noise level",
-            expected=f"one a step, each in 1..{T}",
-            fix="make them by [annealed(i, steps, T) for i in range(steps)]",
-        )

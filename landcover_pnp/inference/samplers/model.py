@@ -115,6 +115,21 @@ def require_start(model: NoisePredictor, x: Tensor, levels: Sequence[int]) -> No
         )
 
 
+def require_steps(levels: Sequence[int], T: int) -> None:
+    """Refuses noise levels of optimisation or Langevin steps that are none.
+
+    Raises:
+        SamplerError: Names the first such level.
+    """
+    wrong = [t for t in levels if not 1 <= t <= T]
+    if wrong or not levels:
+        raise SamplerError(
+            found=f"the noise level {wrong[0]}" if wrong else "no noise level",
+            expected=f"one a step, each in 1..{T}",
+            fix="make them by [annealed(i, steps, T) for i in range(steps)]",
+        )
+
+
 def require_fits(name: str, values: Tensor, x: Tensor) -> None:
     """Refuses values that cannot stand beside x: another shape, or not finite.
 
