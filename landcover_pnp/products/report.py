@@ -62,6 +62,7 @@ def write_report(run: FinishedRun, rasters: Path, path: Path, title: str) -> Pat
         warnings=_warnings(run),
         pictures={name: data_uri(picture) for name, picture in pictures.items()},
         ratio=f"{width} / {height}",
+        scale=_scale(run),
         classes=WORKING.classes,
         ramps=[
             (name, ramp.stops)
@@ -134,6 +135,16 @@ def _doubt(run: FinishedRun) -> dict[str, Any] | None:
             for name, share in sorted(doubt["by_reason"].items(), key=lambda item: -item[1])
         ],
     }
+
+
+def _scale(run: FinishedRun) -> dict[str, str]:
+    """The scale bar: at most a quarter of the width, 1, 2 or 5 times a power of ten in metres."""
+    left, _, right, _ = run.bounds(run.scene.extent)
+    most_m = (right - left) / 4
+    power = 10.0 ** np.floor(np.log10(most_m))
+    length_m = power * max(step for step in (1, 2, 5) if step * power <= most_m)
+    text = f"{length_m / 1000:g} km" if length_m >= 1000 else f"{length_m:g} m"
+    return {"text": text, "percent": f"{100 * length_m / (right - left):.3f}"}
 
 
 def _facts(run: FinishedRun) -> list[str]:
