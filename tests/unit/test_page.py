@@ -119,6 +119,7 @@ PAGES: dict[str, dict[str, object]] = {
         **{key: [HOSTILE] for key in ("facts", "warnings", "notes", "attribution")},
         "pictures": {HOSTILE: data_uri(PIXELS), "land cover": data_uri(PIXELS)},
         "ratio": "1 / 1",
+        "scale": {"text": HOSTILE, "percent": "20"},
         "classes": [ROWS[0][0]],
         "ramps": [("confidence", [(50, (1, 2, 3))])],
         "tiles_said": HOSTILE,
