@@ -80,6 +80,20 @@ class Legend:
         table = {c.code: (*c.colour, 255) for c in self.classes}
         return {NO_DATA: (0, 0, 0, 0), **table}
 
+    def numbers(self, codes: NDArray[np.integer]) -> NDArray[np.uint8]:
+        """Numbers of the classes from 1 in the order of their codes; 0 what is none of them.
+
+        Args:
+            codes: (...) uint8 pixel values.
+        """
+        table = np.zeros(256, np.uint8)
+        table[list(self.codes)] = np.arange(1, len(self.codes) + 1)
+        return np.asarray(table[codes])
+
+    def coded(self, numbers: NDArray[np.integer]) -> NDArray[np.uint8]:
+        """Codes of ``numbers``, which it turns back; 0 stays 0."""
+        return np.asarray(np.array([NO_DATA, *self.codes], np.uint8)[numbers])
+
     def require_known(self, counts: Mapping[int, int], where: str) -> None:
         """Refuses codes this legend does not have.
 
@@ -212,6 +226,13 @@ def to_working(
     return remap(labels, legend, _TO_WORKING[legend.name], where)
 
 
+def recoded(codes: NDArray[np.integer], table: Mapping[int, int]) -> NDArray[np.uint8]:
+    """Codes (...) uint8 replaced by a table; what stands not in it becomes 0."""
+    lookup = np.zeros(256, np.uint8)
+    lookup[list(table)] = list(table.values())
+    return np.asarray(lookup[codes])
+
+
 def remap(
     labels: NDArray[np.integer], legend: Legend, table: Mapping[int, int], where: str
 ) -> NDArray[np.uint8]:
@@ -230,8 +251,4 @@ def remap(
         LegendError: On a code that the legend does not have.
     """
     legend.require_known(count_values(labels), where)
-    lookup = np.zeros(256, np.uint8)
-    for old, new in table.items():
-        lookup[old] = new
-    translated: NDArray[np.uint8] = lookup[labels]
-    return translated
+    return recoded(labels, table)

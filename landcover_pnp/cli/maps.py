@@ -142,7 +142,10 @@ def _show_evaluation(evaluation: Any) -> None:
         f"scheme {evaluation.scheme}, {mapped.unmapped:.2%} of the truth without a map\n"
     )
     say(table(evaluation.scores))
-    say("\n" + shape_table(evaluation.shapes))
+    for note in evaluation.notes:
+        say(note)
+    if evaluation.shapes:
+        say("\n" + shape_table(evaluation.shapes))
 
 
 def _check(request: Request) -> Any:

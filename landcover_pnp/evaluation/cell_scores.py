@@ -13,12 +13,12 @@ from rasterio.enums import Resampling
 
 from landcover_pnp.evaluation.calibration import Reliability, reliability, tempered
 from landcover_pnp.evaluation.scores import (
-    Scheme,
     Scores,
     extent,
     require_comparable,
     truth_classes,
 )
+from landcover_pnp.evaluation.truth_legend import Scheme
 from landcover_pnp.grid import blocks
 from landcover_pnp.legend import CLASS_COUNT, NO_DATA, Legend
 from landcover_pnp.storage.georeference import pixel_sides_m

@@ -16,7 +16,8 @@ from scipy.stats import t as student_t
 
 from landcover_pnp.errors import RequestError
 from landcover_pnp.evaluation.cell_scores import CELL_M
-from landcover_pnp.evaluation.scores import Scheme, Scores
+from landcover_pnp.evaluation.scores import Scores
+from landcover_pnp.evaluation.truth_legend import Scheme
 
 DRAWS = 1000
 """Bootstrap samples of an interval."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,26 +15,19 @@ from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 
 from landcover_pnp.errors import GridError
-from landcover_pnp.grid import Box, blocks
-from landcover_pnp.legend import (
-    CLASS_COUNT,
-    ENVIROATLAS,
-    WORKING,
-    Legend,
-    count_values,
-    remap,
-    require_labels,
-    to_working,
+from landcover_pnp.evaluation.truth_legend import (
+    Scheme,
+    TruthLegend,
+    codes_of,
+    told_by,
+    told_classes,
 )
+from landcover_pnp.grid import Box, blocks
+from landcover_pnp.legend import WORKING, Legend, count_values, recoded, remap, require_labels
+from landcover_pnp.legends.shared_legend import SharedLegend
 from landcover_pnp.storage.georeference import overlapping_bounds, require_same_ground
+from landcover_pnp.storage.map_legend import legend_of
 from landcover_pnp.storage.raster import label_band, on_grid, open_raster, read_labels
-
-Scheme = Literal["five_classes", "published"]
-"""``five_classes`` counts shrubs and wetlands as trees and agriculture as grass; ``published``
-takes only the five EnviroAtlas classes as truth, but predictions on other truth still count
-in the unions (Graikos et al. 2022, section 4)."""
-
-_PUBLISHED = {10: 1, 20: 2, 30: 3, 40: 4, 70: 5}
 
 
 @dataclass(frozen=True)
@@ -43,22 +35,27 @@ class Scores:
     """Measures of one map.
 
     Attributes:
-        confusion: (truth 6, predicted 6) pixel counts; row 0 is truth that is none of the five
-            classes, column 0 is truth the map has no data on.
+        confusion: (truth, predicted) pixel counts by the numbers of the classes; row 0 is truth
+            that is none of them, column 0 is truth the map has no data on.
         scheme: How row 0 counts.
+        classes: Names of the classes 1, 2, ...
+        merged: Classes of the map, or of the truth, that are scored as one, a text each: the other
+            of the two does not tell them apart.
     """
 
     confusion: NDArray[np.int64]
     scheme: Scheme
+    classes: tuple[str, ...] = WORKING.names
+    merged: tuple[str, ...] = ()
 
     @property
     def pixels(self) -> int:
-        """Truth pixels of the five classes that the map says something about."""
+        """Truth pixels of the classes that the map says something about."""
         return int(self.confusion[1:, 1:].sum())
 
     @property
     def unmapped(self) -> float:
-        """Share of the truth pixels of the five classes on which the map has no data."""
+        """Share of the truth pixels of the classes on which the map has no data."""
         return float(self.confusion[1:, 0].sum() / max(self.confusion[1:].sum(), 1))
 
     @property
@@ -94,11 +91,13 @@ class Scores:
         """Scores of both areas together, by pooled counts.
 
         Raises:
-            ValueError: If the scoring schemes differ.
+            ValueError: If the scoring schemes or the classes differ.
         """
         if self.scheme != other.scheme:
             raise ValueError(f"cannot pool scoring schemes {self.scheme} and {other.scheme}")
-        return Scores(self.confusion + other.confusion, self.scheme)
+        if self.classes != other.classes:
+            raise ValueError(f"cannot pool scores of {self.classes} and {other.classes}")
+        return replace(self, confusion=self.confusion + other.confusion)
 
 
 def _ratio(part: NDArray[np.int64] | int, whole: NDArray[np.int64] | int) -> NDArray[np.float64]:
@@ -106,33 +105,42 @@ def _ratio(part: NDArray[np.int64] | int, whole: NDArray[np.int64] | int) -> NDA
     return np.asarray(np.divide(part, whole, out=nothing, where=np.asarray(whole) > 0))
 
 
-def score(predicted: NDArray[np.integer], truth: NDArray[np.integer], scheme: Scheme) -> Scores:
-    """Scores labels against truth in the working classes.
+def score(
+    predicted: NDArray[np.integer],
+    truth: NDArray[np.integer],
+    scheme: Scheme,
+    classes: tuple[str, ...] = WORKING.names,
+    merged: tuple[str, ...] = (),
+) -> Scores:
+    """Scores labels against truth.
 
     Args:
-        predicted: (y, x) integers 0..5, 0 = no data.
-        truth: (y, x) integers 0..5, 0 = not one of the five classes.
+        predicted: (y, x) numbers of the classes from 1, 0 = no data.
+        truth: (y, x) numbers of the classes from 1, 0 = not one of them.
         scheme: See ``Scheme``.
+        classes: Names of the classes.
+        merged: See ``Scores``.
 
     Returns:
         The pooled counts and what follows from them.
     """
-    n = CLASS_COUNT + 1
+    n = len(classes) + 1
     pairs = truth.astype(np.int64).ravel() * n + predicted.ravel()
-    return Scores(np.bincount(pairs, minlength=n * n).reshape(n, n), scheme)
+    return Scores(np.bincount(pairs, minlength=n * n).reshape(n, n), scheme, classes, merged)
 
 
 def evaluate_map(
-    path: Path, truth: Path, legend: Legend, scheme: Scheme, *, overlap: bool = False
+    path: Path, truth: Path, legend: TruthLegend, scheme: Scheme, *, overlap: bool = False
 ) -> Scores:
     """Scores a class map at the resolution of the truth, in windows.
 
     The map is sampled at the truth's pixel centres, by nearest neighbour.
 
     Args:
-        path: Class map in working codes.
+        path: Class map; what it says of its legend counts, else it is in working codes.
         truth: Truth raster; any grid and CRS that covers the same ground.
-        legend: Legend of the truth, ``ENVIROATLAS`` or ``WORKING``.
+        legend: Legend of the truth: ``ENVIROATLAS``, ``WORKING``, or one of a map. What map and
+            truth do not both tell apart is scored together.
         scheme: See ``Scheme``.
         overlap: Whether truth and map may cover different ground; only what both cover is
             scored then.
@@ -143,17 +151,29 @@ def evaluate_map(
     Raises:
         RasterError: If a file cannot be read.
         GridError: If the truth covers other ground than the map.
-        LegendError: If the truth holds unknown codes; lists them with counts.
+        LegendError: If truth or map hold unknown codes, listed with counts; or if the two have no
+            two classes in common.
     """
-    total = score(np.zeros(0, np.uint8), np.zeros(0, np.uint8), scheme)
     with open_raster(truth, "truth") as source, open_raster(path, "map") as labels:
-        require_comparable(source, labels, legend, overlap=overlap)
+        require_comparable(source, labels, codes_of(legend), overlap=overlap)
+        mapped = legend_of(labels)
+        shared = SharedLegend.of(mapped, told_by(legend))
+        told = shared.legend.names, shared.merged
+        total = score(np.zeros(0, np.uint8), np.zeros(0, np.uint8), scheme, *told)
         with on_grid(labels, GeoBox.from_rio(source), Resampling.nearest) as view:
             for box in blocks(extent(source)):
-                total += score(
-                    read_labels(view, box), truth_classes(source, box, legend, scheme), scheme
-                )
+                found = remap(read_labels(view, box), mapped.legend, shared.first, str(path))
+                true = recoded(truth_classes(source, box, legend, scheme), shared.second)
+                numbers = shared.legend.numbers(found), shared.legend.numbers(true)
+                total += score(*numbers, scheme, *told)
     return total
+
+
+def truth_classes(
+    source: DatasetReader | WarpedVRT, box: Box, legend: TruthLegend, scheme: Scheme
+) -> NDArray[np.uint8]:
+    """A window of truth in the classes that it tells apart, see ``truth_legend.told_classes``."""
+    return told_classes(read_labels(source, box), legend, scheme)
 
 
 def require_comparable(
@@ -208,26 +228,6 @@ def extent(source: DatasetReader) -> Box:
     return Box(0, source.height, 0, source.width)
 
 
-def truth_classes(
-    source: DatasetReader | WarpedVRT, box: Box, legend: Legend, scheme: Scheme
-) -> NDArray[np.uint8]:
-    """A window of truth in the working classes that a scoring scheme counts.
-
-    Args:
-        source: Opened truth.
-        box: Window of its pixels.
-        legend: Its legend.
-        scheme: See ``Scheme``.
-
-    Returns:
-        (y, x) uint8, 0 = no data, or truth that is none of the five classes.
-    """
-    codes = read_labels(source, box)
-    if scheme == "published" and legend.name == ENVIROATLAS.name:
-        return remap(codes, legend, _PUBLISHED, "truth")
-    return to_working(codes, legend, "truth")
-
-
 def short_table(rows: Mapping[str, Scores]) -> str:
     """A Markdown table of accuracy and mean IoU, one row a method."""
     cells = {name: [s.accuracy, s.mean_iou] for name, s in rows.items()}
@@ -235,9 +235,15 @@ def short_table(rows: Mapping[str, Scores]) -> str:
 
 
 def table(rows: Mapping[str, Scores]) -> str:
-    """A Markdown table of accuracy, mean IoU, IoU and F1 by class, one row a method."""
+    """A Markdown table of accuracy, mean IoU, IoU and F1 by class, one row a method.
+
+    Args:
+        rows: Scores in the same classes.
+    """
+    classes = next(iter(rows.values())).classes if rows else WORKING.names
     head = ["accuracy", "mean IoU"]
-    head += [f"{measure} {name}" for measure in ("IoU", "F1") for name in WORKING.names]
+    names = [name.replace("|", "\\|") for name in classes]
+    head += [f"{measure} {name}" for measure in ("IoU", "F1") for name in names]
     cells = {name: [s.accuracy, s.mean_iou, *s.iou, *s.f1] for name, s in rows.items()}
     return _markdown(head, cells)
 

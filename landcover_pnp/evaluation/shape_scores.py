@@ -12,10 +12,12 @@ from odc.geo.geobox import GeoBox
 from rasterio.enums import Resampling
 
 from landcover_pnp.evaluation.boundaries import Boundaries, boundaries
-from landcover_pnp.evaluation.scores import Scheme, extent, truth_classes
+from landcover_pnp.evaluation.scores import extent, truth_classes
 from landcover_pnp.evaluation.shapes import Shapes, crop_boxes
+from landcover_pnp.evaluation.truth_legend import Scheme, TruthLegend, told_by
 from landcover_pnp.grid import Box
-from landcover_pnp.legend import WORKING, Legend
+from landcover_pnp.legend import WORKING, recoded
+from landcover_pnp.storage.map_legend import legend_of
 from landcover_pnp.storage.raster import on_grid, open_raster, read_labels
 
 _TOLERANCE_PX = 1
@@ -60,21 +62,22 @@ class ShapeScores:
 
 
 def shape_scores(
-    path: Path, truth: Path, legend: Legend, scheme: Scheme
-) -> tuple[ShapeScores, ShapeScores]:
+    path: Path, truth: Path, legend: TruthLegend, scheme: Scheme
+) -> tuple[ShapeScores, ShapeScores] | None:
     """Measures the shapes of a class map and of its truth, strip by strip.
 
     The truth is brought onto the map's grid by the most frequent class of a pixel. Only ground
     that both show is measured.
 
     Args:
-        path: Class map in working codes, in metres.
+        path: Class map, in metres.
         truth: Truth raster that ``evaluate_map`` has scored the map by.
         legend: Legend of the truth.
         scheme: See ``scores.Scheme``.
 
     Returns:
-        Those of the map, and those of the truth, whose boundaries are compared to themselves.
+        Those of the map, and those of the truth, whose boundaries are compared to themselves; None
+        where one of the two does not tell the working classes.
 
     Raises:
         RasterError: If a file cannot be read.
@@ -87,12 +90,15 @@ def shape_scores(
         open_raster(path, "map") as labels,
         on_grid(source, GeoBox.from_rio(labels), Resampling.mode) as view,
     ):
+        tables = legend_of(labels).to_working, told_by(legend).to_working
+        if tables[0] is None or tables[1] is None:
+            return None
         whole, resolution_m = extent(labels), abs(labels.res[0])
         boxes = crop_boxes((labels.height, labels.width), resolution_m)
         for (y0, y1), crops in groupby(boxes, key=lambda box: (box.y0, box.y1)):
             strip = Box(y0, y1, 0, labels.width).grow(_TOLERANCE_PX + 1).clip(whole)
-            mapped = read_labels(labels, strip).astype(np.uint8)
-            true = truth_classes(view, strip, legend, scheme)
+            mapped = recoded(read_labels(labels, strip), tables[0])
+            true = recoded(truth_classes(view, strip, legend, scheme), tables[1])
             mapped, true = (np.where((mapped > 0) & (true > 0), m, 0) for m in (mapped, true))
             for crop in crops:
                 wide = crop.grow(_TOLERANCE_PX + 1).clip(whole)

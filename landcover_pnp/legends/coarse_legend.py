@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -13,9 +12,10 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from landcover_pnp.config import load_settings, require_positive, require_within
+from landcover_pnp.config import require_positive, require_within
 from landcover_pnp.errors import SettingsError, nearest
 from landcover_pnp.legend import CLASS_COUNT, NO_DATA, WORKING, LandClass, Legend
+from landcover_pnp.legends.checks import read_legend, require_colour, require_once
 
 CoarseName = Literal["nlcd", "worldcover", "esri", "dynamic_world", "corine", "ccap"]
 """Names of the legends that come with the package."""
@@ -85,12 +85,7 @@ class CoarseClass:
     def __post_init__(self) -> None:
         """Refuses shares that are none, and colours and codes that cannot be."""
         require_within(self, 0, LARGEST_CODE, "code")
-        if len(self.colour) != 3 or not all(0 <= part <= 255 for part in self.colour):
-            raise SettingsError(
-                found=f"colour is {self.colour} of code {self.code}",
-                expected="red, green and blue, each 0 to 255",
-                fix="write it as [0, 100, 0]",
-            )
+        require_colour(self.colour, self.code)
         for name in self.cover:
             if name not in WORKING.names:
                 raise SettingsError(
@@ -154,18 +149,8 @@ class CoarseLegend:
                 expected=f"1 to {MOST_CLASSES} classes",
                 fix="list them below `classes:`",
             )
-        self._require_once("code", Counter(str(c.code) for c in self.classes))
-        self._require_once("name", Counter(c.name for c in self.classes))
-
-    def _require_once(self, what: str, times: Counter[str]) -> None:
-        twice = {value: count for value, count in times.items() if count > 1}
-        if twice:
-            listed = ", ".join(f"{value} ({count} times)" for value, count in twice.items())
-            raise SettingsError(
-                found=f"classes of the legend {self.name!r} with the same {what}: {listed}",
-                expected=f"each {what} once",
-                fix=f"give each class a {what} of its own, or delete one",
-            )
+        require_once(self.name, "code", (str(c.code) for c in self.classes))
+        require_once(self.name, "name", (c.name for c in self.classes))
 
     @property
     def codes(self) -> tuple[int, ...]:
@@ -226,11 +211,7 @@ class CoarseLegend:
                 expected="one of " + ", ".join(COARSE_NAMES) + ", or a YAML file",
                 fix=nearest(path.name.lower(), COARSE_NAMES),
             )
-        try:
-            return load_settings(cls, path)
-        except SettingsError as error:
-            fix = error.fix if "configs/" not in error.fix else "compare with docs/legends.md"
-            raise SettingsError(error.found, error.expected, fix) from error
+        return read_legend(cls, path)
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> CoarseLegend:
@@ -242,7 +223,7 @@ class CoarseLegend:
 @cache
 def _loaded(path: Path) -> CoarseLegend:
     """A legend of the package, which stays the same."""
-    return load_settings(CoarseLegend, path)
+    return read_legend(CoarseLegend, path)
 
 
 def blur_of(

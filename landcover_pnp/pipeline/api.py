@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import rasterio
 import xarray as xr
 import yaml
 from numpy.typing import NDArray
 
 from landcover_pnp.config import load_settings
 from landcover_pnp.errors import SettingsError
-from landcover_pnp.evaluation.scores import Scheme, Scores, evaluate_map, require_scored
-from landcover_pnp.legend import LEGENDS, WORKING
+from landcover_pnp.evaluation.scores import Scores, evaluate_map, require_scored
+from landcover_pnp.evaluation.truth_legend import Scheme, TruthName, truth_legend
+from landcover_pnp.legend import WORKING
+from landcover_pnp.legends.result_legend import ResultName
 from landcover_pnp.pipeline.profiles import DEFAULT_PROFILE
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.products.dataset import LandCover, open_run, run_of
@@ -26,6 +29,7 @@ from landcover_pnp.products.settings import PublishSettings
 from landcover_pnp.scenes.opening import write_array
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.scenes.settings import SceneSettings
+from landcover_pnp.storage.map_legend import legend_in, legend_tags
 from landcover_pnp.storage.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -49,6 +53,7 @@ def map_scene(
     student: Literal["forest", "unet", False] | None = None,
     prior: str | Path | None = None,
     matrix_source: Literal["definitions", "target"] = "definitions",
+    legend: ResultName | str | Path = "five",
     workers: int = 0,
     seed: int = 0,
     run: str | Path | None = None,
@@ -64,6 +69,7 @@ def map_scene(
             engine's map on the working grid, None is the profile's choice.
         prior: Folder of the prior; None is the shipped one.
         matrix_source: Where p(class | code) of the coarse maps comes from.
+        legend: Legend of the map: ``five``, ``buildings``, or a YAML file of one.
         workers: Worker processes of one thread; 0 works in this process.
         seed: Seed of everything random.
         run: Run folder, a new or empty one or that of the same map; None is the scene's own, which
@@ -92,6 +98,7 @@ def map_scene(
         "student.model": student or None,
         "inference.prior": prior,
         "weak_labels.matrix_source": matrix_source,
+        "legend": legend,
         "workers": workers,
         "seed": seed,
     }
@@ -185,17 +192,17 @@ def evaluate(
     result: LandCover | xr.DataArray | str | Path,
     truth: str | Path,
     *,
-    legend: Literal["enviroatlas", "working"] = "enviroatlas",
+    legend: TruthName | str | Path = "enviroatlas",
     scheme: Scheme = "five_classes",
     overlap: bool = False,
 ) -> Scores:
     """Scores a map against truth.
 
     Args:
-        result: Of ``map_scene`` or ``open_run``; or a run folder, a class raster in working codes,
-            or an array of one.
+        result: Of ``map_scene`` or ``open_run``; or a run folder, a class raster, or an array of
+            one; what says no legend is in working codes.
         truth: Label raster; any grid that covers the same ground.
-        legend: Legend of the truth.
+        legend: Legend of the truth, as ``EvaluateSettings`` has it.
         scheme: See ``evaluation.Scheme``.
         overlap: Whether truth and map may cover different ground; what both cover is scored.
 
@@ -207,9 +214,10 @@ def evaluate(
         GridError: If the truth covers other ground.
         LegendError: If the truth holds unknown codes, or no label.
     """
+    told = truth_legend(legend)
 
     def scored(path: Path) -> Scores:
-        scores = evaluate_map(path, Path(truth), LEGENDS[legend], scheme, overlap=overlap)
+        scores = evaluate_map(path, Path(truth), told, scheme, overlap=overlap)
         require_scored(scores, Path(truth), path)
         return scores
 
@@ -222,6 +230,8 @@ def evaluate(
     with tempfile.TemporaryDirectory(prefix="landcover-") as folder:
         path = Path(folder) / "map.tif"
         write_array(array, path, "map")
+        with rasterio.open(path, "r+") as target:
+            target.update_tags(**legend_tags(legend_in(array.attrs)))
         return scored(path)
 
 

@@ -38,6 +38,7 @@ class CityResult:
         mean_iou: Mean intersection over union, None without truth.
         landcover: The map, empty if there is none.
         reason: Why there is none.
+        legend: Legend of the map: scores of different legends cannot be compared.
     """
 
     city: str
@@ -52,6 +53,7 @@ class CityResult:
     mean_iou: float | None = None
     landcover: str = ""
     reason: str = ""
+    legend: str = ""
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,7 @@ def _map(
         round(scores.mean_iou, 4) if scores else None,
         str(summary.products[0]),
         "; ".join({**summary.unusable, **summary.reasons}.values()).replace("\n", " "),
+        summary.legend.name,
     )
 
 

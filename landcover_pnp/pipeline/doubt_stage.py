@@ -17,7 +17,6 @@ from PIL import Image, ImageDraw
 from landcover_pnp.config import load_settings
 from landcover_pnp.errors import LandcoverError, RasterError
 from landcover_pnp.grid import Box
-from landcover_pnp.legend import WORKING
 from landcover_pnp.overlay import Overlay
 from landcover_pnp.pipeline.doubtful_places import Place, doubtful_places
 from landcover_pnp.pipeline.settings import MapSettings
@@ -183,7 +182,7 @@ def _picture(finished: FinishedRun, image: ReadImage, place: Place) -> Image.Ima
         codes = read(source, 1, overlay.box(around))
     both = Image.new("RGB", (2 * CHIP_PX, CHIP_PX), (255, 255, 255))
     scale = CHIP_PX / max(around.shape)
-    for number, half in enumerate((pixels, class_picture(codes, WORKING)[..., :3])):
+    for number, half in enumerate((pixels, class_picture(codes, finished.legend.legend)[..., :3])):
         both.paste(_framed(half, around, place.box, scale), (number * CHIP_PX, 0))
     return both
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from landcover_pnp.evidence.contradictions import DOUBTFUL, KINDS, NO_DOUBT_DATA
 from landcover_pnp.grid import Box, blocks
-from landcover_pnp.legend import CLASS_COUNT, WORKING
 from landcover_pnp.pipeline.doubtful_places import Place, doubtful_places
+from landcover_pnp.products.result_classes import map_legend
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.storage.raster import open_raster, read
 from landcover_pnp.storage.run_folder import DOUBT, RunFolder
@@ -49,7 +49,8 @@ def summarise_doubt(run: Path, scene: Scene) -> DoubtSummary:
         Shares, rounded to 4 digits, and hectares.
     """
     paths = RunFolder(run)
-    size = CLASS_COUNT + 1
+    legend = map_legend(paths.landcover).legend
+    size = len(legend.classes) + 1
     mapped, doubtful = np.zeros(size, np.int64), np.zeros(size, np.int64)
     reasons = np.zeros(len(KINDS) + 1, np.int64)
     with (
@@ -58,7 +59,7 @@ def summarise_doubt(run: Path, scene: Scene) -> DoubtSummary:
     ):
         hectare_px = 1e4 / abs(classes.res[0] * classes.res[1])
         for box in blocks(Box(0, classes.height, 0, classes.width)):
-            codes = read(classes, 1, box)
+            codes = legend.numbers(read(classes, 1, box))
             percent, reason = read(doubt, doubt.indexes, box)
             there = (percent >= DOUBTFUL) & (percent != NO_DOUBT_DATA) & (codes > 0)
             mapped += np.bincount(codes.ravel(), minlength=size)
@@ -74,7 +75,7 @@ def summarise_doubt(run: Path, scene: Scene) -> DoubtSummary:
         round(total / hectare_px, 2),
         {
             name: share(part, whole)
-            for name, part, whole in zip(WORKING.names, doubtful[1:], mapped[1:], strict=True)
+            for name, part, whole in zip(legend.names, doubtful[1:], mapped[1:], strict=True)
         },
         {name: share(n, total) for name, n in zip(KINDS, reasons[1:], strict=True) if n},
         tuple(doubtful_places(run, scene, PLACES, APART_M)),

@@ -14,9 +14,9 @@ from rasterio.io import DatasetReader
 from landcover_pnp.box_filter import box_sum
 from landcover_pnp.evidence.contradictions import KINDS, NO_DOUBT_DATA
 from landcover_pnp.grid import Box, blocks
-from landcover_pnp.legend import CLASS_COUNT, WORKING
 from landcover_pnp.overlay import Overlay
 from landcover_pnp.scenes.scene import Scene
+from landcover_pnp.storage.map_legend import legend_of
 from landcover_pnp.storage.raster import open_raster, read
 from landcover_pnp.storage.run_folder import DOUBT, RunFolder
 
@@ -96,8 +96,9 @@ def _place(
     percent, reason = read(doubt, doubt.indexes, fine)
     weights = np.where(percent == NO_DOUBT_DATA, 0, percent).ravel()
     most = np.bincount(reason.ravel(), weights, len(KINDS) + 1)[1:].argmax()
-    codes = read(classes, 1, fine)
-    mapped = np.bincount(codes.ravel(), minlength=CLASS_COUNT + 1)[1:].argmax()
+    legend = legend_of(classes).legend
+    numbers = legend.numbers(read(classes, 1, fine))
+    mapped = np.bincount(numbers.ravel(), minlength=len(legend.classes) + 1)[1:].argmax()
     east, north = scene.geobox.transform * (x + 0.5, y + 0.5)
     return Place(
         rank,
@@ -106,7 +107,7 @@ def _place(
         round(float(north), 2),
         round(score, 1),
         KINDS[int(most)],
-        WORKING.names[int(mapped)],
+        legend.names[int(mapped)],
     )
 
 

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from landcover_pnp.errors import RasterError
-from landcover_pnp.evaluation.scores import Scheme, Scores, evaluate_map, require_scored
-from landcover_pnp.legend import LEGENDS
+from landcover_pnp.evaluation.scores import Scores, evaluate_map, require_scored
+from landcover_pnp.evaluation.truth_legend import Scheme, TruthName, truth_legend
 from landcover_pnp.pipeline.settings import EvaluateSettings
-from landcover_pnp.scenes.settings import TruthFile
 from landcover_pnp.storage.integrity import require_intact_rasters
 from landcover_pnp.storage.run_folder import RunFolder
 
@@ -31,7 +30,8 @@ class Evaluation:
         truth: The truth raster.
         scheme: How truth of other classes counts, see ``EvaluateSettings``.
         scores: Scores by method: weak labels, evidence, map.
-        shapes: Shapes by method, and of the truth, on the map's grid.
+        shapes: Shapes by method, and of the truth, on the map's grid; empty where map or truth do
+            not tell the working classes.
     """
 
     run: Path
@@ -40,6 +40,11 @@ class Evaluation:
     scores: Mapping[str, Scores]
     shapes: Mapping[str, ShapeScores]
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is scored together, one sentence each."""
+        return score_notes(self.scores)
+
     @classmethod
     def of(cls, run: Path, settings: EvaluateSettings) -> Evaluation:
         """Scores a run.
@@ -47,28 +52,36 @@ class Evaluation:
         Raises:
             LandcoverError: As ``evaluate_run``, or if there is nothing to score.
         """
-        truth = TruthFile(settings.truth, settings.legend)
-        scores = evaluate_run(run, truth, settings.scheme, overlap=settings.overlap)
+        scores = evaluate_run(
+            run, settings.truth, settings.legend, settings.scheme, overlap=settings.overlap
+        )
         require_scored(scores["map"], settings.truth, run)
         # It loads scipy: a run that is not there is refused before.
         from landcover_pnp.evaluation.shape_scores import ShapeScores, shape_scores
 
-        legend, shapes = LEGENDS[truth.legend], dict[str, ShapeScores]()
+        legend, shapes = truth_legend(settings.legend), dict[str, ShapeScores]()
         for name, stem in METHODS.items():
             raster = RunFolder(run).raster(stem)
-            shapes[name], true = shape_scores(raster, truth.path, legend, settings.scheme)
-        shapes["truth"] = true  # on the map's ground, which is the last one's
+            found = shape_scores(raster, settings.truth, legend, settings.scheme)
+            if found:
+                shapes[name], shapes["truth"] = found  # the truth's on the last map's ground
         return cls(run, settings.truth, settings.scheme, scores, shapes)
 
 
 def evaluate_run(
-    run: Path, truth: TruthFile, scheme: Scheme = "five_classes", *, overlap: bool = False
+    run: Path,
+    truth: Path,
+    legend: TruthName | Path,
+    scheme: Scheme = "five_classes",
+    *,
+    overlap: bool = False,
 ) -> dict[str, Scores]:
     """Scores a run's map beside its weak labels and its evidence.
 
     Args:
         run: Folder of a finished run.
-        truth: Truth raster and its legend.
+        truth: Truth raster.
+        legend: Its legend.
         scheme: ``five_classes`` or ``published``, see ``evaluation.Scheme``.
         overlap: Whether truth and map may cover different ground.
 
@@ -88,8 +101,20 @@ def evaluate_run(
             "status RUN` says how far a run is",
         )
     require_intact_rasters(run)
-    legend = LEGENDS[truth.legend]
+    told = truth_legend(legend)
     return {
-        name: evaluate_map(RunFolder(run).raster(stem), truth.path, legend, scheme, overlap=overlap)
+        name: evaluate_map(RunFolder(run).raster(stem), truth, told, scheme, overlap=overlap)
         for name, stem in METHODS.items()
     }
+
+
+def score_notes(scores: Mapping[str, Scores]) -> tuple[str, ...]:
+    """Says what is scored together, one sentence each.
+
+    Args:
+        scores: Scores by method, of the same legends; may be empty.
+    """
+    merged = next(iter(scores.values())).merged if scores else ()
+    return tuple(
+        f"scored together, as map and truth do not both tell them apart: {m}" for m in merged
+    )

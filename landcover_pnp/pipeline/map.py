@@ -18,8 +18,9 @@ from landcover_pnp.evidence.matrix_sources import matrices_from_source
 from landcover_pnp.evidence.scene_borders import scene_borders
 from landcover_pnp.inference.registry import registered_here
 from landcover_pnp.inference.settings import BASELINE
+from landcover_pnp.legends.result_legend import ResultLegend
 from landcover_pnp.pipeline.doubt_summary import summarise_doubt
-from landcover_pnp.pipeline.evaluate import evaluate_run
+from landcover_pnp.pipeline.evaluate import evaluate_run, score_notes
 from landcover_pnp.pipeline.leftovers import remove_leftovers
 from landcover_pnp.pipeline.map_stages import (
     blend_map,
@@ -118,7 +119,7 @@ def map_city(
         pool = WorkerPool(settings.workers, settings.scheduler, shared=run.absolute())
         with TaskPool(pool, len(job.grid), watch.say) as task_pool:
             own_tiles(job, owned)
-            _infer(job, observe, tiles, task_pool, watch, small)
+            _infer(job, observe, tiles, task_pool, watch, small, plan.legend)
             # Hours of work: truth or an image that cannot be read may still turn up.
             owned.kept = True
             mosaic = blend_map(job, tiles, run, watch)
@@ -128,11 +129,11 @@ def map_city(
                 mosaic = draw_map(mosaic, student, borders, tiles, job, task_pool, owned, watch)
         drawn = student is not None
         doubt = doubt_map(mosaic, scene, matrices, run, watch, student=drawn)
-        products = write_map(job, scene, mosaic, doubt, drawn, run, watch)
+        products = write_map(job, scene, mosaic, doubt, drawn, plan.legend, run, watch)
         remove_leftovers(owned, plan.sources, student=student is not None)
         truth = plan.scene.files.truth
         # An area of interest cuts the map, not the truth: the plan has compared their ground.
-        scores = evaluate_run(run, truth, overlap=True) if truth else {}
+        scores = evaluate_run(run, truth.path, truth.legend, overlap=True) if truth else {}
         summary = MapSummary(
             run=run,
             products=tuple(products),
@@ -145,9 +146,11 @@ def map_city(
                 *scene.notes,
                 plan.map_note(student=drawn),
                 *(borders.notes if borders else ()),
+                *score_notes(scores),
             ),
             area_km2=scene.valid_px * scene.resolution_m**2 / 1e6,
             seconds=time.monotonic() - start,
+            legend=plan.legend,
             doubt=summarise_doubt(run, scene),
             scores=scores,
             stages=watch.stages,
@@ -190,11 +193,12 @@ def _infer(
     task_pool: TaskPool,
     watch: Watch,
     small: SmallFiles,
+    legend: ResultLegend,
 ) -> None:
     shown = start = time.monotonic()
 
     def show() -> None:
-        small.write(small.paths.preview, preview(job.grid, job.out.name, tiles.done))
+        small.write(small.paths.preview, preview(job.grid, job.out.name, tiles.done, legend))
 
     def ready(job: TileJob) -> TileJob:
         return dataclasses.replace(job, observer=observe())

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from landcover_pnp.config import plain
 from landcover_pnp.evidence.index_borders import IndexBorders
+from landcover_pnp.legends.result_legend import ResultLegend
 from landcover_pnp.pipeline.doubt import DoubtSources, write_doubt
 from landcover_pnp.pipeline.mapped_scenes import open_mapped_scene
 from landcover_pnp.pipeline.mosaic import TileResults, blend_tiles
@@ -19,7 +21,14 @@ from landcover_pnp.pipeline.student_tiles import StudentJob, join_tiles, student
 from landcover_pnp.pipeline.tile_counts import TileCounts, run_tiles
 from landcover_pnp.pipeline.tiles import Tiled, TileJob
 from landcover_pnp.pipeline.workers.task_pool import TaskPool
-from landcover_pnp.products.rasters import PRODUCTS, drawn_by, provenance_tags, write_products
+from landcover_pnp.products.rasters import (
+    PRODUCTS,
+    drawn_by,
+    products_of,
+    provenance_tags,
+    write_products,
+)
+from landcover_pnp.products.result_classes import ResultClasses
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.storage.owned_folder import OwnedFolder
 from landcover_pnp.storage.records import (
@@ -130,16 +139,18 @@ def write_map(
     mosaic: Ingredients,
     doubt: Ingredients,
     student: bool,
+    legend: ResultLegend,
     run: Path,
     watch: Watch,
 ) -> list[Path]:
-    """Writes the products and the overview of what has been blended or drawn."""
+    """Writes the products and the overview of what has been blended or drawn, in its legend."""
     paths = RunFolder(run)
 
     def publish() -> Iterator[Path]:
         tags = provenance_tags(job.made_of)
-        products = drawn_by(PRODUCTS, student)
-        yield from with_sidecars(write_products(paths.probabilities, run, tags, products))
+        products = drawn_by(products_of(legend.legend), student)
+        result = ResultClasses.of(run, legend)
+        yield from with_sidecars(write_products(paths.probabilities, run, tags, products, result))
         yield write_overview(run)
 
     made_of = ingredients(
@@ -147,6 +158,7 @@ def write_map(
         doubt=fingerprint(doubt),
         scene=fingerprint(scene.made_of),  # truth too: the overview shows it
         products=list(PRODUCTS),
+        legend=plain(legend),
     )
     _stage("products", paths.rasters_record, made_of, publish, watch)
     return [paths.raster(stem) for stem in PRODUCTS]

@@ -7,7 +7,9 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from landcover_pnp.legend import WORKING
+from landcover_pnp.legend import recoded
+from landcover_pnp.legends.result_legend import FIVE
+from landcover_pnp.legends.shared_legend import SharedLegend
 from landcover_pnp.products.page import hex_colour
 from landcover_pnp.products.pictures import (
     RGBA,
@@ -18,6 +20,7 @@ from landcover_pnp.products.pictures import (
     truth_labels,
 )
 from landcover_pnp.products.rasters import CONFIDENCE_RAMP
+from landcover_pnp.products.result_classes import map_legend
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.storage.atomic import completed
 from landcover_pnp.storage.run_folder import RunFolder
@@ -39,19 +42,20 @@ def write_overview(run: Path) -> Path:
         The PNG file.
     """
     paths = RunFolder(run)
-    scene = Scene.open(paths.scene)
+    scene, legend = Scene.open(paths.scene), map_legend(paths.landcover)
     panels: dict[str, RGBA] = {"image": image_picture(scene, PANEL_PX)}
     for title, stem in {
         "weak labels": "weak_labels",
         "evidence": "evidence",
         "map": "landcover",
     }.items():
-        panels[title] = class_picture(thinned(paths.raster(stem), PANEL_PX)[0], WORKING)
+        panels[title] = class_picture(thinned(paths.raster(stem), PANEL_PX)[0], legend.legend)
     percent = thinned(paths.confidence, PANEL_PX)[0]
     panels["confidence (dark: low)"] = ramp_picture(percent, CONFIDENCE_RAMP)
     truth = truth_labels(scene, PANEL_PX)
     if truth is not None:
-        panels["truth"] = class_picture(truth, WORKING)
+        shared = SharedLegend.of(legend, FIVE)
+        panels["truth"] = class_picture(recoded(truth, shared.second), shared.legend)
 
     height, width = panels["image"].shape[:2]
     columns = 3
@@ -66,7 +70,7 @@ def write_overview(run: Path) -> Path:
         axis.axis("off")
     handles = [
         Patch(facecolor=hex_colour(c.colour), edgecolor="0.5", label=c.name)
-        for c in WORKING.classes
+        for c in legend.legend.classes
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
     path = paths.overview

@@ -16,6 +16,7 @@ from landcover_pnp.evidence.settings import ClusterSettings, WeakLabelSettings
 from landcover_pnp.grid import TileGrid
 from landcover_pnp.inference.choice import EngineChoice, Served, choose_engine
 from landcover_pnp.legends.coarse_legend import CoarseLegend
+from landcover_pnp.legends.result_legend import ResultLegend
 from landcover_pnp.pipeline.advice import advised
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.scenes.enviroatlas import scene_files
@@ -42,6 +43,8 @@ class MapPlan:
         engine: The engine, its settings, and the prior where it needs one.
         student: Whether a student draws the map at the image's resolution.
         uses_indices: Whether the engine or the student takes spectral indices.
+        legend: Legend of the map.
+        legend_file: Its file, where it has one.
     """
 
     scene: ScenePlan
@@ -50,11 +53,17 @@ class MapPlan:
     engine: EngineChoice
     student: bool
     uses_indices: bool
+    legend: ResultLegend
+    legend_file: Path | None
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What will be done, one sentence each."""
-        return (*self.scene.notes, self.map_note(student=self.student))
+        told = (*self.scene.notes, self.map_note(student=self.student))
+        if self.legend.is_working:
+            return told
+        listed = ", ".join(self.legend.legend.names)
+        return (*told, f"legend {self.legend.name} of the map: {listed}")
 
     def map_note(self, *, student: bool) -> str:
         """Which pixels the map has.
@@ -82,7 +91,8 @@ class MapPlan:
         """Files and folders that the map reads."""
         scenes = (self.scene, *self.sources.values())
         images = [image.path for scene in scenes for image in scene.imagery.images]
-        return [*images, *(path for scene in scenes for path in paths_in(scene.files))]
+        own = [] if self.legend_file is None else [self.legend_file]
+        return [*images, *own, *(path for scene in scenes for path in paths_in(scene.files))]
 
     @property
     def needed_bytes(self) -> int:
@@ -136,9 +146,31 @@ def _planned(settings: MapSettings) -> MapPlan:
         engine,
         student is not None,
         engine.inference.needs_indices or (student is not None and student.spectral_indices),
+        _plan_legend(settings.legend, scene, engine),
+        settings.legend if isinstance(settings.legend, Path) else None,
     )
     _require_pixels(scene, settings.clusters)
     return plan
+
+
+def _plan_legend(which: str | Path, scene: ScenePlan, engine: EngineChoice) -> ResultLegend:
+    """The legend of the map, if scene and prior can serve it.
+
+    Raises:
+        SettingsError: If there is no such legend, or it asks for buildings and the scene has none.
+        PriorError: If the prior's classes are others.
+    """
+    legend = ResultLegend.load(which)
+    if legend.needs_buildings and scene.files.buildings is None:
+        raise SettingsError(
+            found=f"the legend {legend.name!r} has buildings apart, and the scene no layer of them",
+            expected="outlines of buildings, which say what impervious ground is a roof",
+            fix="give scene.rasters.buildings (`landcover fetch place` fetches them), or take "
+            "`legend: five`",
+        )
+    if engine.prior is not None:
+        engine.prior.require_serves(legend)
+    return legend
 
 
 def _require_pixels(scene: ScenePlan, clusters: ClusterSettings) -> None:

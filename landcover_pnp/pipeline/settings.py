@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from landcover_pnp.config import file_or_address, profiled, renamed, require_within
+from landcover_pnp.evaluation.truth_legend import TruthName
 from landcover_pnp.evidence.settings import ClusterSettings, WeakLabelSettings
 from landcover_pnp.inference.settings import InferenceSettings
+from landcover_pnp.legends.result_legend import ResultName
 from landcover_pnp.pipeline.profiles import DEFAULT_PROFILE, PROFILES
 from landcover_pnp.scenes.settings import LARGEST_SEED, Look, SceneSettings, SyntheticSettings
 from landcover_pnp.student.settings import StudentSettings
@@ -45,6 +47,9 @@ class MapSettings:
         student: Image model that learns from the engine's map and draws the final one, at the
             image's own resolution; null leaves the engine's map.
         tiles: Tiles.
+        legend: Legend of the map: ``five`` are the working classes, ``buildings`` has buildings
+            apart from other impervious ground, as the scene's layer of buildings says; or a YAML
+            file each of whose classes holds some of them.
         seed: Seed of everything random.
         workers: Worker processes of one thread; 0 works in this process, without dask; null is
             one a GPU or, where there is none, one a core.
@@ -58,6 +63,7 @@ class MapSettings:
     inference: InferenceSettings = field(default_factory=InferenceSettings)
     student: StudentSettings | None = field(default_factory=StudentSettings)
     tiles: TileSettings = field(default_factory=TileSettings)
+    legend: ResultName | Path = "five"
     seed: int = 0
     workers: int | None = None
     scheduler: str | None = None
@@ -95,7 +101,8 @@ class EvaluateSettings:
 
     Attributes:
         truth: Truth raster, or its address; any grid that covers the same ground.
-        legend: Its legend.
+        legend: Its legend: EnviroAtlas, the working classes, ``buildings`` or a YAML file as of a
+            map. What truth and map do not both tell apart is scored together.
         scheme: ``five_classes`` counts shrubs and wetlands as trees and agriculture as
             grass; ``published`` takes only the five EnviroAtlas classes as truth, while predictions
             on other truth still count in the unions (Graikos et al. 2022).
@@ -103,7 +110,7 @@ class EvaluateSettings:
     """
 
     truth: Path = file_or_address()
-    legend: Literal["enviroatlas", "working"] = "enviroatlas"
+    legend: TruthName | Path = "enviroatlas"
     scheme: Literal["five_classes", "published"] = renamed("protocol", default="five_classes")
     overlap: bool = False
 

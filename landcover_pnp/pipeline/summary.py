@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from landcover_pnp.evaluation.scores import Scores
+from landcover_pnp.legends.result_legend import ResultLegend
 from landcover_pnp.pipeline.doubt_summary import DoubtSummary
 from landcover_pnp.pipeline.progress import Progress
 from landcover_pnp.storage.journal import command_line
@@ -31,6 +32,7 @@ class MapSummary:
         notes: What was done to the layers, and why without a prior; one sentence each.
         area_km2: Mapped area.
         seconds: Time of the whole run.
+        legend: Legend of the map.
         doubt: How much of the map is doubtful, and why.
         scores: Scores by method where the scene has truth, else empty.
         stages: Seconds by stage.
@@ -46,6 +48,7 @@ class MapSummary:
     notes: tuple[str, ...]
     area_km2: float
     seconds: float
+    legend: ResultLegend
     doubt: DoubtSummary
     scores: Mapping[str, Scores]
     stages: Mapping[str, float]
@@ -66,6 +69,7 @@ class MapSummary:
             "unusable_images": dict(self.unusable),
             "products": [path.name for path in self.products],
             "engine": self.engine,
+            "legend": self.legend.name,
             "fingerprint": fingerprint(dict(rasters.files)) if rasters else "",
             "notes": list(self.notes),
             "area_km2": self.area_km2,

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 from landcover_pnp.errors import PriorError
-from landcover_pnp.legend import WORKING
+from landcover_pnp.legend import WORKING, Legend
+from landcover_pnp.legends.result_legend import ResultLegend
 from landcover_pnp.storage.atomic import completed
 from landcover_pnp.storage.owned_folder import make_owned
 
@@ -74,6 +75,26 @@ def kind_of(folder: Path) -> PriorKind:
     """
     _require_files(folder)
     return _kind(folder, _read_json(folder / CARD))
+
+
+def require_serves(own: Legend, legend: ResultLegend) -> None:
+    """Refuses a legend of the map that does not follow from the classes of a prior.
+
+    Args:
+        own: The prior's classes.
+        legend: Legend of the map.
+
+    Raises:
+        PriorError: Names the classes of both.
+    """
+    if legend.follows_from(own):
+        return
+    raise PriorError(
+        found=f"a prior of the legend {own.name!r}: {', '.join(own.names)}",
+        expected=f"one that serves the legend {legend.name!r}, each class of which holds some of "
+        "the prior's, or buildings",
+        fix="take an engine without a prior, such as evidence, or a prior of the working classes",
+    )
 
 
 def read_folder(folder: Path, kind: PriorKind) -> PriorFiles:

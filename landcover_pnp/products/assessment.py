@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from rasterio.io import DatasetReader
 from landcover_pnp.errors import LegendError, RasterError, SampleError, nearest
 from landcover_pnp.evaluation.area_estimation import Estimate, estimate_areas
 from landcover_pnp.grid import Box, blocks
-from landcover_pnp.legend import CLASS_COUNT, WORKING
+from landcover_pnp.legend import Legend
 from landcover_pnp.products.finished import FinishedRun
 from landcover_pnp.products.sample import CLASS, POINT, SamplePoints, map_hash
 from landcover_pnp.products.tables import write_csv
@@ -96,7 +96,7 @@ def assess_run(run: Path, sample: Path, table: Path | None = None) -> Assessment
             expected="a free name for the table",
             fix="name another file by --csv, or move this one",
         )
-    FinishedRun.open(run)
+    legend = FinishedRun.open(run).legend.legend
     points = SamplePoints.read(sample)
     if points.map != map_hash(run):
         raise SampleError(
@@ -108,13 +108,13 @@ def assess_run(run: Path, sample: Path, table: Path | None = None) -> Assessment
         )
     with open_raster(RunFolder(run).landcover, "class map") as source:
         numbers = _require_drawn(points, _pixels_of(points, source), sample)
-        strata, pixels = _strata(source, points, sample)
+        strata, pixels = _strata(source, points, sample, legend)
         pixel_ha = abs(source.res[0] * source.res[1]) / 1e4
-    labels = _labels(points.frame, sample)
-    _require_labelled(labels, numbers, strata, points.drawn, sample)
-    counts = np.zeros((CLASS_COUNT, CLASS_COUNT), np.int64)
+    labels = _labels(points.frame, sample, legend)
+    _require_labelled(labels, numbers, strata, legend.names, points.drawn, sample)
+    counts = np.zeros((len(pixels), len(pixels)), np.int64)
     np.add.at(counts, (strata, labels - 1), 1)
-    assessment = _assessment(run, sample, counts, pixels, pixel_ha)
+    assessment = _assessment(run, sample, legend.names, counts, pixels, pixel_ha)
     if table is not None:
         with completed(table) as partial:
             write_csv(assessment.table, partial)
@@ -122,11 +122,15 @@ def assess_run(run: Path, sample: Path, table: Path | None = None) -> Assessment
 
 
 def _assessment(
-    run: Path, sample: Path, counts: NDArray[np.int64], pixels: NDArray[np.int64], pixel_ha: float
+    run: Path,
+    sample: Path,
+    names: tuple[str, ...],
+    counts: NDArray[np.int64],
+    pixels: NDArray[np.int64],
+    pixel_ha: float,
 ) -> Assessment:
     estimates = estimate_areas(counts, pixels)
     total = float(pixels.sum()) * pixel_ha
-    names = WORKING.names
     areas = (
         # eqs. 11 and 12: areas are shares of the mapped ground
         Estimate.of(share.value * total, (share.standard_error * total) ** 2, total)
@@ -148,24 +152,24 @@ def _assessment(
 
 
 def _strata(
-    source: DatasetReader, points: SamplePoints, path: Path
+    source: DatasetReader, points: SamplePoints, path: Path, legend: Legend
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Position of the mapped class of each point, and the pixels of each class.
 
     Raises:
         SampleError: If a point lies on no data.
     """
-    pixels = np.zeros(CLASS_COUNT + 1, np.int64)
-    codes = np.zeros(len(points.pixels), np.int64)
+    pixels = np.zeros(len(legend.classes) + 1, np.int64)
+    strata = np.zeros(len(points.pixels), np.int64)
     for box in blocks(Box(0, source.height, 0, source.width)):
-        labels = read(source, 1, box)
-        pixels += np.bincount(labels.ravel(), minlength=CLASS_COUNT + 1)
+        labels = legend.numbers(read(source, 1, box))
+        pixels += np.bincount(labels.ravel(), minlength=len(pixels))
         y, x = points.pixels[:, 0] - box.y0, points.pixels[:, 1] - box.x0
         here = (y >= 0) & (y < labels.shape[0]) & (x >= 0) & (x < labels.shape[1])
-        codes[here] = labels[y[here], x[here]]
-    if not codes.all():
-        raise _not_drawn(int((codes == 0).sum()), path, "lie where the map has no data", "")
-    return codes - 1, pixels[1:]
+        strata[here] = labels[y[here], x[here]]
+    if not strata.all():
+        raise _not_drawn(int((strata == 0).sum()), path, "lie where the map has no data", "")
+    return strata - 1, pixels[1:]
 
 
 def _pixels_of(points: SamplePoints, source: DatasetReader) -> NDArray[np.int64]:
@@ -212,31 +216,35 @@ def _not_drawn(count: int, path: Path, what: str, which: str) -> SampleError:
     )
 
 
-def _labels(points: geopandas.GeoDataFrame, path: Path) -> NDArray[np.int64]:
-    """Code of each point's label, 0 where there is none.
+def _labels(points: geopandas.GeoDataFrame, path: Path, legend: Legend) -> NDArray[np.int64]:
+    """Number of the class of each point's label, from 1; 0 where there is none.
 
     Raises:
         LegendError: If a label is neither name nor code of a class.
     """
-    codes = {name.lower(): code for name, code in zip(WORKING.names, WORKING.codes, strict=True)}
-    codes |= {str(code): code for code in WORKING.codes} | {"": 0}
+    numbers = {_key(name): i for i, name in enumerate(legend.names, start=1)}
+    numbers |= {str(code): i for i, code in enumerate(legend.codes, start=1)} | {"": 0}
     texts = ["" if pd.isna(v) else _text(v) for v in points[CLASS]]
-    unknown = [text for text in texts if text.lower() not in codes]
+    unknown = [text for text in texts if _key(text) not in numbers]
     if unknown:
         first = unknown[0]
         raise LegendError(
             found=f"{len(unknown)} labels in {path} that are no classes: "
             f"{_listed(map(repr, dict.fromkeys(unknown)))}",
-            expected="one of " + ", ".join(WORKING.names) + ", or their codes 1 to 5",
-            fix=f"{first!r}: {nearest(first.lower(), WORKING.names)}",
+            expected="one of "
+            + ", ".join(legend.names)
+            + ", or their codes "
+            + ", ".join(map(str, legend.codes)),
+            fix=f"{first!r}: {nearest(first.lower(), legend.names)}",
         )
-    return np.array([codes[text.lower()] for text in texts], np.int64)
+    return np.array([numbers[_key(text)] for text in texts], np.int64)
 
 
 def _require_labelled(
     labels: NDArray[np.int64],
     numbers: NDArray[np.int64],
     strata: NDArray[np.int64],
+    names: Sequence[str],
     drawn: int,
     path: Path,
 ) -> None:
@@ -249,8 +257,8 @@ def _require_labelled(
     gone = sorted(set(range(1, drawn + 1)) - set(numbers.tolist()))
     if not without.any() and not gone:
         return
-    counts = np.bincount(strata[without], minlength=CLASS_COUNT)
-    by_class = ", ".join(f"{n} of {c}" for n, c in zip(counts, WORKING.names, strict=True) if n)
+    counts = np.bincount(strata[without], minlength=len(names))
+    by_class = ", ".join(f"{n} of {c}" for n, c in zip(counts, names, strict=True) if n)
     raise SampleError(
         found=f"of {drawn} points of {path}, {int(without.sum())} have no class"
         + (f"; by what is mapped there: {by_class}" if by_class else "")
@@ -264,6 +272,10 @@ def _require_labelled(
 def _text(value: Any) -> str:
     number = isinstance(value, (float, np.floating)) and float(value).is_integer()
     return " ".join(str(int(value) if number else value).split())
+
+
+def _key(text: str) -> str:
+    return " ".join(text.casefold().split())
 
 
 def _listed(names: Iterable[str], most: int = 10) -> str:

@@ -17,11 +17,11 @@ from pystac.extensions.projection import ProjectionExtension
 
 from landcover_pnp.config.texts import require_text
 from landcover_pnp.errors import RasterError, SettingsError
-from landcover_pnp.legend import WORKING, Legend
+from landcover_pnp.legend import NO_DATA, Legend
 from landcover_pnp.products.finished import FinishedRun
 from landcover_pnp.products.footprint import Degrees, outline, together
 from landcover_pnp.products.model import write_prior_item
-from landcover_pnp.products.rasters import ERRORS, EXTRAS, PRODUCTS
+from landcover_pnp.products.rasters import ERRORS, extras_of, products_of
 from landcover_pnp.products.stac import add_file, described_classes, relative, slug, write_stac
 from landcover_pnp.storage.owned_folder import make_owned
 from landcover_pnp.storage.raster import open_raster
@@ -102,6 +102,7 @@ def write_item(run: FinishedRun, folder: Path, title: str) -> Path:
             "title": title,
             "processing:software": {"landcover-pnp": __version__},
             "processing:lineage": lineage,
+            "landcover:legend": run.legend.name,
             **({"attribution": "; ".join(run.attribution)} if run.attribution else {}),
             **{
                 key.lower().replace("_", ":", 1): value
@@ -119,7 +120,7 @@ def write_item(run: FinishedRun, folder: Path, title: str) -> Path:
     )
     for path in sorted(folder.iterdir()):
         if path.suffix in _MEDIA_TYPES:
-            _add_asset(item, path)
+            _add_asset(item, path, run)
     return write_stac(item, folder / ITEM)
 
 
@@ -194,7 +195,7 @@ def _bbox(item: Item) -> Degrees:
     return west, south, east, north
 
 
-def _add_asset(item: Item, path: Path) -> None:
+def _add_asset(item: Item, path: Path, run: FinishedRun) -> None:
     asset = Asset(
         f"./{path.name}",
         media_type=_MEDIA_TYPES[path.suffix],
@@ -202,11 +203,11 @@ def _add_asset(item: Item, path: Path) -> None:
     )
     add_file(item, path.stem if path.suffix == ".tif" else path.name, path, asset)
     if path.suffix == ".tif":
-        _describe_raster(asset, path)
+        _describe_raster(asset, path, run)
 
 
-def _describe_raster(asset: Asset, path: Path) -> None:
-    products = {**PRODUCTS, **EXTRAS}
+def _describe_raster(asset: Asset, path: Path, run: FinishedRun) -> None:
+    products = products_of(run.legend.legend) | extras_of(run.legend.legend)
     asset.title = products[path.stem].title if path.stem in products else path.stem
     with open_raster(path, "product") as source:
         # Of each raster its own: a student's map is finer than image and baselines.
@@ -225,7 +226,7 @@ def _describe_raster(asset: Asset, path: Path) -> None:
             )
         ]
     legends: Mapping[str, Legend | None] = {
-        "truth": WORKING,
+        "truth": run.truth_legend.legend,
         "errors": ERRORS,
         **{stem: product.band.legend for stem, product in products.items()},
     }
@@ -233,4 +234,5 @@ def _describe_raster(asset: Asset, path: Path) -> None:
     if legend is not None:
         colours = [(0, 0, 0), *(c.colour for c in legend.classes)]
         known = ClassificationExtension.ext(asset, add_if_missing=True)
-        known.apply(described_classes(["no data", *legend.names], colours))
+        named = ["no data", *legend.names]
+        known.apply(described_classes(named, colours, [NO_DATA, *legend.codes]))

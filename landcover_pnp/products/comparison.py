@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,8 @@ from rasterio.vrt import WarpedVRT
 
 from landcover_pnp.errors import GridError
 from landcover_pnp.grid import Box, blocks
-from landcover_pnp.legend import CLASS_COUNT, NO_DATA, WORKING, LandClass, Legend, to_working
+from landcover_pnp.legend import NO_DATA, WORKING, LandClass, Legend, remap
+from landcover_pnp.legends.shared_legend import SharedLegend
 from landcover_pnp.products.page import render
 from landcover_pnp.products.pictures import class_picture, thinned
 from landcover_pnp.products.rasters import SOFTWARE
@@ -27,6 +28,7 @@ from landcover_pnp.storage.atomic import scratch, write_text
 from landcover_pnp.storage.georeference import bounds_of, overlapping_bounds, require_projected
 from landcover_pnp.storage.geotiff import Band, write_cog, write_raster
 from landcover_pnp.storage.integrity import require_intact_rasters
+from landcover_pnp.storage.map_legend import legend_of
 from landcover_pnp.storage.owned_folder import OwnedFolder, make_owned, require_apart
 from landcover_pnp.storage.raster import label_band, on_grid, open_raster, read, read_mask
 from landcover_pnp.storage.run_folder import RunFolder
@@ -55,12 +57,14 @@ class Comparison:
         folder: Folder of difference map, transition table and report.
         transitions: (class of A, class of B) int64 pixels, where both have a class.
         pixel_m2: Area of a pixel.
+        classes: The classes that both maps tell apart, in the order of the transitions.
         notes: What was done to the maps, one sentence each.
     """
 
     folder: Path
     transitions: NDArray[np.int64]
     pixel_m2: float
+    classes: tuple[LandClass, ...]
     notes: tuple[str, ...]
 
     @property
@@ -73,9 +77,9 @@ class Comparison:
     def rows(self) -> list[tuple[str, str, int, float]]:
         """Class in A, class in B, pixels and hectares of every transition that occurs."""
         return [
-            (a, b, int(n), round(int(n) * self.pixel_m2 / 1e4, 4))
-            for a, counts in zip(WORKING.names, self.transitions, strict=True)
-            for b, n in zip(WORKING.names, counts, strict=True)
+            (a.name, b.name, int(n), round(int(n) * self.pixel_m2 / 1e4, 4))
+            for a, counts in zip(self.classes, self.transitions, strict=True)
+            for b, n in zip(self.classes, counts, strict=True)
             if n
         ]
 
@@ -84,11 +88,12 @@ def compare_maps(a: Path, b: Path, out: Path) -> Comparison:
     """Compares two class maps where both have data.
 
     Writes ``difference.tif`` with its own legend and QGIS style, ``transitions.csv`` and
-    ``comparison.html``. Map B is brought onto the grid of map A, by nearest neighbour.
+    ``comparison.html``. Map B is brought onto the grid of map A, by nearest neighbour. Maps of
+    different legends are compared in the finest classes that both tell apart.
 
     Args:
-        a: Run folder, or class map in working codes.
-        b: Run folder, or class map in working codes.
+        a: Run folder, or class map; one that does not say its legend is in working codes.
+        b: Run folder, or class map.
         out: Folder of the results.
 
     Returns:
@@ -96,7 +101,7 @@ def compare_maps(a: Path, b: Path, out: Path) -> Comparison:
 
     Raises:
         RasterError: If a map cannot be read, or map A has no projected CRS in metres.
-        LegendError: If a map has codes of another legend.
+        LegendError: If a map has codes of another legend, or the legends have nothing in common.
         GridError: If the maps have no ground in common.
         RunError: If a result cannot be written.
     """
@@ -104,26 +109,27 @@ def compare_maps(a: Path, b: Path, out: Path) -> Comparison:
         require_intact_rasters(given)
     OwnedFolder.take(out, "comparison")  # refused now rather than after the work
     require_apart((_map_of(a), _map_of(b)), [out])
-    with _both(_map_of(a), _map_of(b)) as (geobox, pairs, notes):
+    with _both(_map_of(a), _map_of(b)) as (geobox, classes, pairs, notes):
         height, width = geobox.shape
         extent = Box(0, int(height), 0, int(width))
-        counts = np.zeros((CLASS_COUNT + 1) ** 2, np.int64)
+        size = len(classes) + 1
+        counts = np.zeros(size**2, np.int64)
         for box in blocks(extent):
             first, second = pairs(box)
-            codes = first.astype(np.int64) * (CLASS_COUNT + 1) + second
+            codes = first.astype(np.int64) * size + second
             counts += np.bincount(codes.ravel(), minlength=len(counts))
-        transitions = counts.reshape(CLASS_COUNT + 1, -1)[1:, 1:]
+        transitions = counts.reshape(size, -1)[1:, 1:]
         if not transitions.any():
             raise GridError(
                 found=f"{a} and {b} have no pixel with a class in both",
                 expected="two maps of the same ground",
                 fix="compare maps of one city",
             )
-        legend = difference_legend(transitions)
+        legend = difference_legend(transitions, classes)
         make_owned(out, "comparison", *FILES)
         _write_difference(out, geobox, legend, pairs, extent)
     pixel_m2 = abs(geobox.resolution.x * geobox.resolution.y)
-    comparison = Comparison(out, transitions, pixel_m2, tuple(notes))
+    comparison = Comparison(out, transitions, pixel_m2, classes, tuple(notes))
     text = io.StringIO()
     head = ("class in A", "class in B", "pixels", "hectares")
     csv.writer(text, lineterminator="\n").writerows([head, *comparison.rows])
@@ -136,24 +142,27 @@ def difference(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Values of the difference map.
 
     Args:
-        a: (y, x) uint8 working codes, 0 = no data.
+        a: (y, x) uint8 numbers of classes 1 to 9, 0 = no data; those of the working classes are
+            their codes.
         b: The same of the other map.
 
     Returns:
         (y, x) uint8: 0 where either has no data, 1 where both have the same class, else ten
-        times the class in A plus the class in B.
+        times the number of the class in A plus that in B.
     """
     changed = np.where(a == b, UNCHANGED, 10 * a + b)
     return np.where((a == NO_DATA) | (b == NO_DATA), NO_DATA, changed).astype(np.uint8)
 
 
-def difference_legend(transitions: NDArray[np.int64]) -> Legend:
+def difference_legend(
+    transitions: NDArray[np.int64], classes: Sequence[LandClass] = WORKING.classes
+) -> Legend:
     """Legend of a difference map: the changes that occur, in the colour of the class in B."""
     changes = tuple(
-        LandClass(10 * a.code + b.code, f"{a.name} to {b.name}", b.colour)
-        for i, a in enumerate(WORKING.classes)
-        for j, b in enumerate(WORKING.classes)
-        if i != j and transitions[i, j]
+        LandClass(10 * i + j, f"{a.name} to {b.name}", b.colour)
+        for i, a in enumerate(classes, start=1)
+        for j, b in enumerate(classes, start=1)
+        if i != j and transitions[i - 1, j - 1]
     )
     return Legend("difference", (LandClass(UNCHANGED, "unchanged", (245, 245, 245)), *changes))
 
@@ -163,26 +172,36 @@ def _map_of(path: Path) -> Path:
 
 
 @contextmanager
-def _both(a: Path, b: Path) -> Iterator[tuple[GeoBox, Reader, list[str]]]:
+def _both(a: Path, b: Path) -> Iterator[tuple[GeoBox, tuple[LandClass, ...], Reader, list[str]]]:
     with open_raster(a, "map A") as first, open_raster(b, "map B") as second:
         for source, what in ((first, "map A"), (second, "map B")):
             label_band(source, what)
         require_projected(first, "map A")
         overlapping_bounds(second, "map B", bounds_of(first), first.crs)
         geobox = GeoBox.from_rio(first)
+        legends = legend_of(first), legend_of(second)
+        shared = SharedLegend.of(*legends)
         notes = []
+        if legends[0].classes != legends[1].classes:
+            names = ", ".join(shared.legend.names)
+            notes.append(
+                f"legends {legends[0].name} (A) and {legends[1].name} (B): compared in the classes "
+                f"that both tell apart: {names}"
+            )
         if GeoBox.from_rio(second) != geobox:
             notes.append(f"{b} brought onto the grid of {a} by nearest neighbour")
         with on_grid(second, geobox, Resampling.nearest) as view:
 
-            def labels(source: DatasetReader | WarpedVRT, path: Path, box: Box) -> Labels:
+            def numbers(source: DatasetReader | WarpedVRT, which: int, box: Box) -> Labels:
                 codes = np.where(read_mask(source, box), read(source, 1, box), NO_DATA)
-                return to_working(codes, WORKING, str(path))
+                table = (shared.first, shared.second)[which]
+                known = remap(codes, legends[which].legend, table, str((a, b)[which]))
+                return shared.legend.numbers(known)
 
             def pairs(box: Box) -> tuple[Labels, Labels]:
-                return labels(first, a, box), labels(view, b, box)
+                return numbers(first, 0, box), numbers(view, 1, box)
 
-            yield geobox, pairs, notes
+            yield geobox, shared.legend.classes, pairs, notes
 
 
 def _write_difference(
@@ -200,7 +219,7 @@ def _report(a: Path, b: Path, comparison: Comparison, legend: Legend) -> str:
     hectares = comparison.transitions * comparison.pixel_m2 / 1e4
     rows = [
         (c, *(f"{v:,.2f}" for v in row), f"{row.sum():,.2f}")
-        for c, row in zip(WORKING.classes, hectares, strict=True)
+        for c, row in zip(comparison.classes, hectares, strict=True)
     ]
     together = f"{hectares.sum():,.2f}"
     largest = sorted(comparison.rows, key=lambda row: -row[2])
@@ -212,7 +231,7 @@ def _report(a: Path, b: Path, comparison: Comparison, legend: Legend) -> str:
         notes=comparison.notes,
         changed=f"{comparison.changed:.1%}",
         together=together,
-        head=["in A", *WORKING.names, "together"],
+        head=["in A", *(c.name for c in comparison.classes), "together"],
         rows=[*rows, ("in B", *(f"{v:,.2f}" for v in hectares.sum(axis=0)), together)],
         map=class_picture(thinned(comparison.folder / "difference.tif", 1400)[0], legend),
         changes=[(f"{x} to {y}", f"{ha:,.2f}") for x, y, _, ha in largest if x != y],

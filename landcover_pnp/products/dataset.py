@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
@@ -18,8 +17,12 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from landcover_pnp.errors import RasterError
-from landcover_pnp.legend import CLASS_COUNT, NO_DATA, WORKING
-from landcover_pnp.storage.probabilities import decode
+from landcover_pnp.grid import Box
+from landcover_pnp.legend import NO_DATA
+from landcover_pnp.legends.result_legend import ResultLegend
+from landcover_pnp.products.pictures import class_picture
+from landcover_pnp.products.result_classes import ResultClasses
+from landcover_pnp.storage.map_legend import legend_in, legend_of, legend_tags
 from landcover_pnp.storage.raster import open_raster
 from landcover_pnp.storage.run_folder import DOUBT, STUDENT, RunFolder
 
@@ -30,7 +33,7 @@ PICTURE_PX = 400
 class LandCover(xr.Dataset):  # type: ignore[no-untyped-call]
     """The map of a run, as ``map_scene`` and ``open_run`` give it.
 
-    An ``xarray.Dataset`` with the variables ``landcover`` (y, x) uint8 working classes, 0 = no
+    An ``xarray.Dataset`` with the variables ``landcover`` (y, x) uint8 codes of classes, 0 = no
     data, ``confidence``, ``entropy`` and ``doubt`` (y, x) uint8 percent, 255 = no data, and
     ``probabilities`` (class, y, x) float32, sum to 1, or 0 without data. Pixels are read as they
     are used. ``rioxarray`` finds the CRS; classes, names and colours stand in the attributes of
@@ -67,11 +70,12 @@ def open_run(run: str | Path, *, holds: object = None) -> LandCover:
         )
     with open_raster(folder.landcover, "map") as source:
         coordinates = xr_coords(GeoBox.from_rio(source))
+        result = ResultClasses.of(folder.path, legend_of(source))
     fine = STUDENT if folder.probability(STUDENT).is_file() and _drawn(folder) else "map"
-    probabilities = _lazy(folder.probability(fine), holds, decoded=True)
+    probabilities = _lazy(folder.probability(fine), holds, result)
     return LandCover(
         {
-            "landcover": (("y", "x"), _lazy(folder.landcover, holds), LANDCOVER),
+            "landcover": (("y", "x"), _lazy(folder.landcover, holds), flags(result.legend)),
             "confidence": (
                 ("y", "x"),
                 _lazy(folder.confidence, holds),
@@ -89,7 +93,7 @@ def open_run(run: str | Path, *, holds: object = None) -> LandCover:
                 {"long_name": "class probability", "units": "1"},
             ),
         },
-        coords={**coordinates, "class": list(WORKING.names)},
+        coords={**coordinates, "class": list(result.legend.legend.names)},
         attrs={"run": str(run), "Conventions": "CF-1.10"},
     )
 
@@ -99,14 +103,17 @@ def run_of(result: LandCover | str | Path) -> Path:
     return Path(result.attrs["run"] if isinstance(result, xr.Dataset) else result)
 
 
-LANDCOVER: dict[str, Any] = {
-    "long_name": "land cover",
-    "flag_values": np.array(WORKING.codes, np.uint8),
-    "flag_meanings": " ".join(name.replace(" ", "_") for name in WORKING.names),
-    "flag_colors": " ".join("#{:02x}{:02x}{:02x}".format(*c.colour) for c in WORKING.classes),
-    "_FillValue": NO_DATA,
-}
-"""Attributes of the map: its legend as CF conventions write it (CF 1.10, section 3.5)."""
+def flags(result: ResultLegend) -> dict[str, Any]:
+    """Attributes of a map: its legend as CF conventions write it (CF 1.10, section 3.5)."""
+    legend = result.legend
+    return {
+        "long_name": "land cover",
+        "flag_values": np.array(legend.codes, np.uint8),
+        "flag_meanings": " ".join("_".join(name.split()) for name in legend.names),
+        "flag_colors": " ".join("#{:02x}{:02x}{:02x}".format(*c.colour) for c in legend.classes),
+        "_FillValue": NO_DATA,
+        **legend_tags(result),
+    }
 
 
 def _doubt(folder: RunFolder, holds: object) -> dict[str, Any]:
@@ -130,12 +137,13 @@ def _drawn(folder: RunFolder) -> bool:
 class _RasterArray(BackendArray):
     """A raster whose windows are read when they are asked for."""
 
-    def __init__(self, path: Path, holds: object, *, decoded: bool) -> None:
-        self._path, self._decoded, self._holds = path, decoded, holds
+    def __init__(self, path: Path, holds: object, result: ResultClasses | None) -> None:
+        self._path, self._result, self._holds = path, result, holds
         with open_raster(path, "raster of the run") as source:
-            height, width, count = source.height, source.width, source.count
-            self.dtype = np.dtype(np.float32 if decoded else source.dtypes[0])
-        self.shape = (count, height, width) if decoded else (height, width)
+            height, width = source.height, source.width
+            self.dtype = np.dtype(np.float32 if result else source.dtypes[0])
+        classes = (len(result.legend.classes),) if result else ()
+        self.shape = (*classes, height, width)
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> NDArray[Any]:
         basic = indexing.IndexingSupport.BASIC
@@ -146,11 +154,12 @@ class _RasterArray(BackendArray):
         (top, bottom, y), (left, right, x) = (
             _range(part, size) for part, size in zip((rows, columns), self.shape[-2:], strict=True)
         )
-        window = rasterio.windows.Window(left, top, right - left, bottom - top)
+        box = Box(top, bottom, left, right)
         with open_raster(self._path, "raster of the run") as source:
-            if self._decoded:
-                return decode(source.read(window=window))[bands[0]][..., y, x]
-            values: NDArray[Any] = source.read(1, window=window)
+            if self._result:
+                with self._result.probabilities(source) as probabilities:
+                    return probabilities(box)[bands[0]][..., y, x]
+            values: NDArray[Any] = source.read(1, window=box.window)
             return values[y, x]
 
 
@@ -167,8 +176,8 @@ def _range(key: int | slice, size: int) -> tuple[int, int, int | slice]:
     return low, high + 1, slice(None, None, step)
 
 
-def _lazy(path: Path, holds: object, *, decoded: bool = False) -> xr.Variable | Any:
-    return indexing.LazilyIndexedArray(_RasterArray(path, holds, decoded=decoded))
+def _lazy(path: Path, holds: object, result: ResultClasses | None = None) -> xr.Variable | Any:
+    return indexing.LazilyIndexedArray(_RasterArray(path, holds, result))
 
 
 def _picture(result: LandCover) -> str:
@@ -176,18 +185,16 @@ def _picture(result: LandCover) -> str:
 
     step = max(1, -(-max(result.sizes["y"], result.sizes["x"]) // PICTURE_PX))
     labels = np.asarray(result["landcover"][::step, ::step])
-    palette = np.zeros((256, 4), np.uint8)
-    for c in WORKING.classes:
-        palette[c.code] = (*c.colour, 255)
+    legend = legend_in(result["landcover"].attrs).legend
     file = io.BytesIO()
-    Image.fromarray(palette[labels]).save(file, format="png")
-    shares = np.bincount(labels.ravel(), minlength=CLASS_COUNT + 1)[1:]
+    Image.fromarray(class_picture(labels, legend)).save(file, format="png")
+    shares = np.bincount(legend.numbers(labels).ravel(), minlength=len(legend.classes) + 1)[1:]
     total = max(int(shares.sum()), 1)
     rows = "".join(
         '<li><span style="display:inline-block;width:1em;height:1em;vertical-align:-.15em;'
         f'background:rgb{c.colour};border:1px solid #888"></span> {html.escape(c.name)} '
-        f"{shares[c.code - 1] / total:.0%}</li>"
-        for c in WORKING.classes
+        f"{shares[place] / total:.0%}</li>"
+        for place, c in enumerate(legend.classes)
     )
     encoded = b64encode(file.getvalue()).decode()
     return (

@@ -12,7 +12,10 @@ from odc.geo.crs import CRS
 
 from landcover_pnp.errors import RasterError
 from landcover_pnp.grid import Box, TileGrid
+from landcover_pnp.legends.result_legend import FIVE, ResultLegend
+from landcover_pnp.legends.shared_legend import SharedLegend
 from landcover_pnp.products.rasters import provenance_tags
+from landcover_pnp.products.result_classes import ResultClasses, map_legend
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.storage.checked_json import parsed_object
 from landcover_pnp.storage.integrity import require_intact
@@ -31,6 +34,7 @@ class FinishedRun:
         summary: Counts, scores and notes of the map stage.
         settings: Settings by dotted name.
         records: What became of each tile, by name.
+        legend: Legend of its map.
     """
 
     folder: Path
@@ -38,6 +42,7 @@ class FinishedRun:
     summary: Mapping[str, Any]
     settings: Ingredients
     records: Mapping[str, Record]
+    legend: ResultLegend
 
     @classmethod
     def open(cls, run: Path) -> FinishedRun:
@@ -72,7 +77,7 @@ class FinishedRun:
         require_intact(run)
         read = {path.stem: Record.read(path) for path in sorted(paths.tiles.glob("r*c*.json"))}
         records = {name: record for name, record in read.items() if record is not None}
-        return cls(run, scene, summary, flat, records)
+        return cls(run, scene, summary, flat, records, map_legend(paths.landcover))
 
     @property
     def title(self) -> str:
@@ -84,6 +89,16 @@ class FinishedRun:
     def probabilities(self) -> Path:
         """File of the map's class probabilities."""
         return RunFolder(self.folder).probability(STUDENT if self.student else "map")
+
+    @property
+    def result(self) -> ResultClasses:
+        """How its probabilities are read in the legend of its map."""
+        return ResultClasses.of(self.folder, self.legend)
+
+    @property
+    def truth_legend(self) -> SharedLegend:
+        """The classes in which map and truth are compared; truth is in the working classes."""
+        return SharedLegend.of(self.legend, FIVE)
 
     @property
     def student(self) -> bool:

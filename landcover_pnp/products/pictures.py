@@ -66,8 +66,8 @@ def error_labels(labels: NDArray[np.uint8], truth: NDArray[np.uint8]) -> NDArray
     """Where a map agrees with the truth: 1 the same class, 2 another, 0 where either is not.
 
     Args:
-        labels: (y, x) working classes.
-        truth: Working classes of the same ground, coarser where a student drew the map.
+        labels: (y, x) codes of classes.
+        truth: Codes of the same classes and ground, coarser where a student drew the map.
 
     Returns:
         (y, x) codes of ``products.ERRORS``.

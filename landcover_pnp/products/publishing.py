@@ -15,7 +15,7 @@ from rasterio.enums import Resampling
 
 from landcover_pnp.config.texts import require_text
 from landcover_pnp.grid import Box, blocks
-from landcover_pnp.legend import NO_DATA, WORKING
+from landcover_pnp.legend import NO_DATA, recoded
 from landcover_pnp.products.catalog import write_item
 from landcover_pnp.products.finished import FinishedRun
 from landcover_pnp.products.pictures import error_labels
@@ -31,10 +31,11 @@ from landcover_pnp.products.qgis_layout import Bounds
 from landcover_pnp.products.rasters import (
     ERRORS,
     EXTRAS,
-    PRODUCTS,
     SOFTWARE,
     Product,
     drawn_by,
+    extras_of,
+    products_of,
     write_products,
 )
 from landcover_pnp.products.report import write_report
@@ -159,13 +160,15 @@ def _write_products(
         dated(finished.finished),
         replaced(owned, paths.name(paths.products)) as folder,
     ):
-        wanted = {**PRODUCTS, **{k: v for k, v in EXTRAS.items() if getattr(chosen, k)}}
+        legend = finished.legend.legend
+        extras = extras_of(legend)
+        wanted = products_of(legend) | {k: v for k, v in extras.items() if getattr(chosen, k)}
         rasters = {  # runs of an earlier version have no doubt
             stem: product
             for stem, product in drawn_by(wanted, finished.student).items()
             if paths.probability(product.method).is_file()
         }
-        write_products(paths.probabilities, folder, finished.provenance, rasters)
+        write_products(paths.probabilities, folder, finished.provenance, rasters, finished.result)
         polygons = _write_vectors(finished, folder, chosen)
         project = Project(
             title,
@@ -198,7 +201,8 @@ def _groups(run: FinishedRun, folder: Path, rasters: Mapping[str, Product]) -> t
     def vectors(name: str, layer: str, style: Style, shown: bool) -> Layer:
         return Layer(name, f"./landcover.gpkg|layername={layer}", style, shown)
 
-    polygons = vectors("land cover polygons", "landcover", PolygonStyle(WORKING), False)
+    drawn = PolygonStyle(run.legend.legend)
+    polygons = vectors("land cover polygons", "landcover", drawn, False)
     failed = vectors("tiles without result", "failed_tiles", FAILED, True)
     groups = (
         Group("Warnings", (failed,) if run.failed else ()),
@@ -234,7 +238,7 @@ def _write_vectors(run: FinishedRun, folder: Path, settings: PublishSettings) ->
         settings.min_area_m2,
         settings.simplify_m,
     )
-    styles: dict[str, Style] = {"landcover": PolygonStyle(WORKING)}
+    styles: dict[str, Style] = {"landcover": PolygonStyle(run.legend.legend)}
     if run.failed:
         write_boxes(path, "failed_tiles", run.crs, _failed_boxes(run), run.failed)
         styles["failed_tiles"] = FAILED
@@ -263,21 +267,23 @@ def _write_truth(run: FinishedRun, folder: Path) -> tuple[Layer, ...]:
     if run.scene.truth_legend is None:
         return ()
 
+    shared = run.truth_legend
+
     def truth(box: Box) -> NDArray[np.uint8]:
         labels = run.scene.truth(box)
-        return np.zeros(box.shape, np.uint8) if labels is None else labels
+        return recoded(np.zeros(box.shape, np.uint8) if labels is None else labels, shared.second)
 
     def errors(box: Box) -> NDArray[np.uint8]:
         with (
             open_raster(RunFolder(folder).landcover, "class map") as source,
             on_grid(source, run.scene.geobox, Resampling.mode) as view,
         ):
-            return error_labels(read(view, 1, box), truth(box))
+            return error_labels(recoded(read(view, 1, box), shared.first), truth(box))
 
     layers = []
     for stem, title, legend, pixels in (
         ("errors", "right and wrong", ERRORS, errors),
-        ("truth", "truth", WORKING, truth),
+        ("truth", "truth", shared.legend, truth),
     ):
         band = Band("uint8", (title,), nodata=NO_DATA, legend=legend, tags=SOFTWARE)
         _write_raster(run, folder / f"{stem}.tif", band, pixels, "mode")

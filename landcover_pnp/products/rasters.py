@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,11 +15,12 @@ from odc.geo.geobox import GeoBox
 from rasterio.io import DatasetReader
 
 from landcover_pnp.grid import Box, blocks
-from landcover_pnp.legend import CLASS_COUNT, NO_DATA, WORKING, LandClass, Legend
+from landcover_pnp.legend import NO_DATA, WORKING, LandClass, Legend
+from landcover_pnp.products.result_classes import ResultClasses
 from landcover_pnp.products.styles import ClassStyle, Colour, RampStyle, Style, qml
 from landcover_pnp.storage.atomic import scratch, write_text
 from landcover_pnp.storage.geotiff import Band, write_cog, write_raster
-from landcover_pnp.storage.probabilities import decode
+from landcover_pnp.storage.map_legend import legend_tags
 from landcover_pnp.storage.raster import open_raster, read
 from landcover_pnp.storage.records import Ingredients, fingerprint
 from landcover_pnp.storage.run_folder import DOUBT
@@ -27,11 +29,16 @@ from landcover_pnp.version import __version__
 PERCENT_NO_DATA = 255
 """Value of no data in the confidence and entropy rasters, whose data is 0 to 100."""
 
+_WORKING_CLASSES = ResultClasses()
+
 SOFTWARE = {"TIFFTAG_SOFTWARE": f"landcover-pnp {__version__}"}
 
 
 def classes(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Most probable class: (class, y, x) -> (y, x) uint8, 0 where all are 0."""
+    """Number of the most probable class, from 1: (class, y, x) -> (y, x) uint8, 0 where all are 0.
+
+    Numbers of the working classes are their codes.
+    """
     best = probabilities.argmax(axis=0).astype(np.uint8) + np.uint8(1)
     return np.where(probabilities.any(axis=0), best, np.uint8(NO_DATA))
 
@@ -46,21 +53,21 @@ def entropy(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Entropy in percent of that of a uniform distribution.
 
     Args:
-        probabilities: (class, y, x) float32, sums to 1.
+        probabilities: (class, y, x) float32, sums to 1; at least two classes.
 
     Returns:
         (y, x) uint8, 0 = certain, 100 = knows nothing, 255 = no data.
     """
     logs = np.log(probabilities, where=probabilities > 0, out=np.zeros_like(probabilities))
     nats = -(probabilities * logs).sum(axis=0)
-    percent = np.rint(100 * nats / np.log(CLASS_COUNT)).astype(np.uint8)
+    percent = np.rint(100 * nats / np.log(len(probabilities))).astype(np.uint8)
     return np.where(probabilities.any(axis=0), percent, np.uint8(PERCENT_NO_DATA))
 
 
 def second_class(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Second most probable class: (class, y, x) -> (y, x) uint8, 0 where no second is possible."""
+    """Number of the second most probable class: (class, y, x) -> (y, x) uint8, 0 for none."""
     first = probabilities.argmax(axis=0)
-    others = np.where(np.arange(CLASS_COUNT)[:, None, None] == first, 0, probabilities)
+    others = np.where(np.arange(len(probabilities))[:, None, None] == first, 0, probabilities)
     return classes(np.asarray(others, np.float32))
 
 
@@ -82,7 +89,8 @@ class Product:
     Attributes:
         title: Name of the layer.
         method: Whose probabilities, see ``tiles.METHODS``.
-        function: Probabilities (class, y, x) -> pixels (y, x) or (band, y, x).
+        function: Probabilities (class, y, x) of the map's legend -> pixels (y, x) or
+            (band, y, x).
         band: Format of the file.
         overviews: GDAL's rule for overviews; ``mode`` never invents a class.
         style: How QGIS draws it.
@@ -102,10 +110,22 @@ def class_product(
     title: str,
     method: str,
     function: Callable[[NDArray[np.float32]], NDArray[np.uint8]] = classes,
+    legend: Legend = WORKING,
 ) -> Product:
-    """A raster of the working classes."""
-    band = Band("uint8", (title,), nodata=NO_DATA, legend=WORKING)
-    return Product(title, method, function, band, "mode", ClassStyle(WORKING))
+    """A raster of classes.
+
+    Args:
+        title: Name of the layer.
+        method: Whose probabilities.
+        function: Gives numbers of classes from 1.
+        legend: Legend of the map.
+    """
+    band = Band("uint8", (title,), nodata=NO_DATA, legend=legend)
+
+    def coded(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
+        return legend.coded(function(probabilities))
+
+    return Product(title, method, coded, band, "mode", ClassStyle(legend))
 
 
 CERTAINTY: tuple[Colour, ...] = (
@@ -124,37 +144,65 @@ DOUBT_RAMP = RampStyle(
 )
 """Pale is agreed on, dark red is contradicted; doubtful ground begins in the middle."""
 
-PRODUCTS = {
-    "landcover": class_product("land cover", "map"),
-    "confidence": Product(
-        "confidence",
-        "map",
-        confidence,
-        Band("uint8", ("largest class probability, percent",), nodata=PERCENT_NO_DATA),
-        "average",
-        CONFIDENCE_RAMP,
-    ),
-    "entropy": Product(
-        "entropy",
-        "map",
-        entropy,
-        Band("uint8", ("entropy, percent of its maximum",), nodata=PERCENT_NO_DATA),
-        "average",
-        RampStyle(tuple(zip((0, 25, 50, 75, 100), CERTAINTY[::-1], strict=True))),
-    ),
-    DOUBT: Product(
-        "doubt: sources that contradict each other",
-        DOUBT,
-        first_band,
-        Band("uint8", ("doubt, percent",), nodata=PERCENT_NO_DATA),
-        "average",
-        DOUBT_RAMP,
-        decoded=False,
-    ),
-    "evidence": class_product("evidence alone", "evidence"),
-    "weak_labels": class_product("weak labels alone", "weak_labels"),
-}
-"""The rasters of every run, by the stem of their files."""
+
+def products_of(legend: Legend) -> dict[str, Product]:
+    """The rasters of every run whose map has a legend, by the stem of their files."""
+    return {
+        "landcover": class_product("land cover", "map", legend=legend),
+        "confidence": Product(
+            "confidence",
+            "map",
+            confidence,
+            Band("uint8", ("largest class probability, percent",), nodata=PERCENT_NO_DATA),
+            "average",
+            CONFIDENCE_RAMP,
+        ),
+        "entropy": Product(
+            "entropy",
+            "map",
+            entropy,
+            Band("uint8", ("entropy, percent of its maximum",), nodata=PERCENT_NO_DATA),
+            "average",
+            RampStyle(tuple(zip((0, 25, 50, 75, 100), CERTAINTY[::-1], strict=True))),
+        ),
+        DOUBT: Product(
+            "doubt: sources that contradict each other",
+            DOUBT,
+            first_band,
+            Band("uint8", ("doubt, percent",), nodata=PERCENT_NO_DATA),
+            "average",
+            DOUBT_RAMP,
+            decoded=False,
+        ),
+        "evidence": class_product("evidence alone", "evidence", legend=legend),
+        "weak_labels": class_product("weak labels alone", "weak_labels", legend=legend),
+    }
+
+
+def extras_of(legend: Legend) -> dict[str, Product]:
+    """Rasters made on request, by the stem of their files."""
+    return {
+        "second_class": class_product("second best class", "map", second_class, legend),
+        "probabilities": Product(
+            "class probabilities",
+            "map",
+            percentages,
+            Band(
+                "uint8",
+                tuple(f"p({name}), percent" for name in legend.names),
+                nodata=PERCENT_NO_DATA,
+            ),
+            "average",
+            RampStyle(((0, (255, 255, 255)), (100, (0, 68, 27)))),
+        ),
+    }
+
+
+PRODUCTS = products_of(WORKING)
+"""The rasters of a run in the working classes; those of another legend have the same names."""
+
+EXTRAS = extras_of(WORKING)
+"""The same of those made on request."""
 
 
 def drawn_by(products: Mapping[str, Product], student: bool) -> dict[str, Product]:
@@ -174,23 +222,6 @@ ERRORS = Legend(
     ),
 )
 """Where a map agrees with its truth."""
-
-EXTRAS = {
-    "second_class": class_product("second best class", "map", second_class),
-    "probabilities": Product(
-        "class probabilities",
-        "map",
-        percentages,
-        Band(
-            "uint8",
-            tuple(f"p({name}), percent" for name in WORKING.names),
-            nodata=PERCENT_NO_DATA,
-        ),
-        "average",
-        RampStyle(((0, (255, 255, 255)), (100, (0, 68, 27)))),
-    ),
-}
-"""Rasters made on request."""
 
 
 def provenance_tags(made_of: Ingredients) -> dict[str, str]:
@@ -216,6 +247,7 @@ def write_products(
     out: Path,
     tags: Mapping[str, str] | None = None,
     products: Mapping[str, Product] = PRODUCTS,
+    result: ResultClasses = _WORKING_CLASSES,
 ) -> list[Path]:
     """Writes the map's GeoTIFFs from the blended probabilities, each with its QGIS style.
 
@@ -224,6 +256,7 @@ def write_products(
         out: Folder of the products.
         tags: Where the map comes from, for the files' metadata.
         products: Products by stem.
+        result: The legend of the map, which is that of the products.
 
     Returns:
         Paths of the cloud-optimised GeoTIFFs in the order of ``products``.
@@ -232,12 +265,13 @@ def write_products(
         RunError: If a file cannot be written; older products stay as they were.
     """
     written = []
+    told = {**SOFTWARE, **legend_tags(result.legend), **(tags or {})}
     for stem, product in products.items():
         path = out / f"{stem}.tif"
-        band = dataclasses.replace(product.band, tags={**SOFTWARE, **(tags or {})})
+        band = dataclasses.replace(product.band, tags=told)
         with scratch(path) as plain:
             with open_raster(probabilities / f"{product.method}.tif", product.method) as source:
-                pixels = _pixels(source, product)
+                pixels = _pixels(source, product, result)
                 write_raster(plain, GeoBox.from_rio(source), band, pixels)
             write_cog(path, plain, product.overviews)
         write_text(path.with_suffix(".qml"), qml(product.style))
@@ -245,8 +279,13 @@ def write_products(
     return written
 
 
-def _pixels(source: DatasetReader, product: Product) -> Iterator[tuple[Box, NDArray[np.uint8]]]:
-    for box in blocks(Box(0, source.height, 0, source.width)):
-        stored = read(source, source.indexes, box)
-        pixels = product.function(decode(stored) if product.decoded else stored)
-        yield box, pixels.reshape(-1, *box.shape)
+def _pixels(
+    source: DatasetReader, product: Product, result: ResultClasses
+) -> Iterator[tuple[Box, NDArray[np.uint8]]]:
+    def stored(box: Box) -> NDArray[Any]:
+        return np.asarray(read(source, source.indexes, box))
+
+    reading = result.probabilities(source) if product.decoded else nullcontext(stored)
+    with reading as window:
+        for box in blocks(Box(0, source.height, 0, source.width)):
+            yield box, product.function(window(box)).reshape(-1, *box.shape)

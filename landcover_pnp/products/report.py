@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from landcover_pnp.config.texts import require_text
 from landcover_pnp.grid import Box, blocks
-from landcover_pnp.legend import WORKING
+from landcover_pnp.legend import recoded
 from landcover_pnp.products.finished import FinishedRun
 from landcover_pnp.products.page import data_uri, render
 from landcover_pnp.products.pictures import (
@@ -25,6 +25,7 @@ from landcover_pnp.products.pictures import (
 from landcover_pnp.products.rasters import CONFIDENCE_RAMP, DOUBT_RAMP, ERRORS
 from landcover_pnp.storage.atomic import write_text
 from landcover_pnp.storage.georeference import system_name
+from landcover_pnp.storage.map_legend import legend_of
 from landcover_pnp.storage.raster import open_raster, read
 from landcover_pnp.storage.run_folder import DOUBT, RunFolder
 
@@ -63,7 +64,7 @@ def write_report(run: FinishedRun, rasters: Path, path: Path, title: str) -> Pat
         pictures={name: data_uri(picture) for name, picture in pictures.items()},
         ratio=f"{width} / {height}",
         scale=_scale(run),
-        classes=WORKING.classes,
+        classes=run.legend.legend.classes,
         ramps=[
             (name, ramp.stops)
             for name, ramp in (("confidence", CONFIDENCE_RAMP), (DOUBT, DOUBT_RAMP))
@@ -91,24 +92,25 @@ def write_report(run: FinishedRun, rasters: Path, path: Path, title: str) -> Pat
 
 def class_rows(classes: Path, confidence: Path) -> list[tuple[object, ...]]:
     """Class, hectares, share and mean confidence of each class of a map, read in blocks."""
-    size = WORKING.codes[-1] + 1
-    counts, sums = np.zeros(size), np.zeros(size)
     with open_raster(classes, "class map") as labels, open_raster(confidence, "confidence") as sure:
+        legend = legend_of(labels).legend
+        size = len(legend.classes) + 1
+        counts, sums = np.zeros(size), np.zeros(size)
         hectare_px = 1e4 / abs(labels.res[0] * labels.res[1])
         for box in blocks(Box(0, labels.height, 0, labels.width)):
-            codes, percent = read(labels, 1, box).ravel(), read(sure, 1, box).ravel()
-            counts += np.bincount(codes, minlength=size)
-            sums += np.bincount(codes, weights=percent, minlength=size)
+            numbers = legend.numbers(read(labels, 1, box)).ravel()
+            counts += np.bincount(numbers, minlength=size)
+            sums += np.bincount(numbers, weights=read(sure, 1, box).ravel(), minlength=size)
     mapped = counts[1:].sum()
     rows: list[tuple[object, ...]] = []
-    for c in WORKING.classes:
-        n = counts[c.code]
+    for number, c in enumerate(legend.classes, start=1):
+        n = counts[number]
         rows.append(
             (
                 c,
                 f"{n / hectare_px:,.2f}",
                 f"{100 * n / mapped:.1f} %" if mapped else "-",
-                f"{sums[c.code] / n:.0f} %" if n else "-",
+                f"{sums[number] / n:.0f} %" if n else "-",
             )
         )
     return [*rows, ("together", f"{mapped / hectare_px:,.2f}", "", "")]
@@ -122,7 +124,9 @@ def _doubt(run: FinishedRun) -> dict[str, Any] | None:
     return {
         "share": f"{100 * doubt['share']:.1f} %",
         "hectares": f"{doubt['hectares']:,.2f}",
-        "by_class": [(c, f"{100 * doubt['by_class'][c.name]:.1f} %") for c in WORKING.classes],
+        "by_class": [
+            (c, f"{100 * doubt['by_class'][c.name]:.1f} %") for c in run.legend.legend.classes
+        ],
         "places": [
             (
                 *(p["rank"], f"{p['x']:.0f}", f"{p['y']:.0f}", f"{p['doubt']:.0f} %"),
@@ -175,11 +179,12 @@ def _warnings(run: FinishedRun) -> list[str]:
 
 
 def _pictures(run: FinishedRun, rasters: Path) -> dict[str, RGBA]:
+    legend = run.legend.legend
     labels = thinned(RunFolder(rasters).landcover, SIDE_PX)[0]
     percent = thinned(RunFolder(rasters).confidence, SIDE_PX)[0]
     pictures = {
         "image": image_picture(run.scene, SIDE_PX),
-        "land cover": class_picture(labels, WORKING),
+        "land cover": class_picture(labels, legend),
         "confidence": ramp_picture(percent, CONFIDENCE_RAMP),
     }
     doubt = RunFolder(rasters).raster(DOUBT)
@@ -187,11 +192,14 @@ def _pictures(run: FinishedRun, rasters: Path) -> dict[str, RGBA]:
         pictures[DOUBT] = ramp_picture(thinned(doubt, SIDE_PX)[0], DOUBT_RAMP)
     for stem in ("evidence", "weak_labels"):
         name = stem.replace("_", " ") + " alone"
-        pictures[name] = class_picture(thinned(rasters / f"{stem}.tif", SIDE_PX)[0], WORKING)
+        pictures[name] = class_picture(thinned(rasters / f"{stem}.tif", SIDE_PX)[0], legend)
     truth = truth_labels(run.scene, SIDE_PX)
     if truth is not None:
-        pictures["truth"] = class_picture(truth, WORKING)
-        pictures["right and wrong"] = class_picture(error_labels(labels, truth), ERRORS)
+        shared = run.truth_legend
+        truth = recoded(truth, shared.second)
+        pictures["truth"] = class_picture(truth, shared.legend)
+        wrong = error_labels(recoded(labels, shared.first), truth)
+        pictures["right and wrong"] = class_picture(wrong, ERRORS)
     return pictures
 
 

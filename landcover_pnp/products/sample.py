@@ -15,7 +15,6 @@ from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 from rasterio.transform import xy
 
 from landcover_pnp.errors import RasterError, RequestError, SampleError
-from landcover_pnp.legend import WORKING
 from landcover_pnp.products.finished import FinishedRun
 from landcover_pnp.products.point_style import PointStyle
 from landcover_pnp.products.sample_design import Draw, draw_sample
@@ -42,8 +41,6 @@ RECORD = ("points", "pixel_y", "pixel_x", "run", "map")
 In columns, since these are what any program keeps that the points are labelled with.
 """
 
-_STYLE = PointStyle((215, 25, 28), CLASS, WORKING.names)
-
 
 @dataclass(frozen=True)
 class SampleSummary:
@@ -59,7 +56,7 @@ class SampleSummary:
     run: Path
     sample: Path
     points: dict[str, int]
-    classes: tuple[str, ...] = WORKING.names
+    classes: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,6 +160,7 @@ def write_sample(run: Path, settings: SampleSettings | None = None) -> SampleSum
     finished, paths = FinishedRun.open(run), RunFolder(run)
     path = paths.samples / f"sample-n{chosen.n}-seed{chosen.seed}.gpkg"
     require_plain_name(path, "the sample")
+    names = finished.legend.legend.names
     drawn = draw_sample(paths.landcover, chosen)
     with paths.held() as owned:
         style = path.with_suffix(".qml")
@@ -172,9 +170,8 @@ def write_sample(run: Path, settings: SampleSettings | None = None) -> SampleSum
             owned.claim(paths.name(path), paths.name(style))
             with dated(finished.finished), completed(path) as partial:
                 write_features(_points(finished, drawn), partial, path.stem)
-            write_text(style, qml(_STYLE))
-    counts = dict(zip(WORKING.names, drawn.points.tolist(), strict=True))
-    return SampleSummary(run, path, counts)
+            write_text(style, qml(PointStyle((215, 25, 28), CLASS, names)))
+    return SampleSummary(run, path, dict(zip(names, drawn.points.tolist(), strict=True)), names)
 
 
 def _points(finished: FinishedRun, drawn: Draw) -> geopandas.GeoDataFrame:

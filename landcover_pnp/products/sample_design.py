@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from landcover_pnp.errors import RequestError
 from landcover_pnp.grid import Box, blocks
-from landcover_pnp.legend import CLASS_COUNT, WORKING
 from landcover_pnp.products.settings import SampleSettings
+from landcover_pnp.storage.map_legend import legend_of
 from landcover_pnp.storage.raster import open_raster, read
 
 LEAST = 2
@@ -37,7 +37,7 @@ class Draw:
     @property
     def points(self) -> NDArray[np.int64]:
         """Number of points by class, (class,)."""
-        return np.bincount(self.strata, minlength=CLASS_COUNT)
+        return np.bincount(self.strata, minlength=len(self.pixels))
 
 
 def allocate(pixels: NDArray[np.integer], n: int, per_class: int | None = None) -> NDArray[np.intp]:
@@ -94,7 +94,7 @@ def draw_sample(path: Path, settings: SampleSettings) -> Draw:
     nothing of the map to who labels them.
 
     Args:
-        path: Class map in working codes.
+        path: Class map.
         settings: Number of points, minimum of a class, seed.
 
     Returns:
@@ -104,10 +104,11 @@ def draw_sample(path: Path, settings: SampleSettings) -> Draw:
         RequestError: As ``allocate``, or if no pixel is mapped.
     """
     with open_raster(path, "class map") as source:
-        extent = Box(0, source.height, 0, source.width)
-        pixels = np.zeros(CLASS_COUNT + 1, np.int64)
+        extent, legend = Box(0, source.height, 0, source.width), legend_of(source).legend
+        pixels = np.zeros(len(legend.classes) + 1, np.int64)
         for box in blocks(extent):
-            pixels += np.bincount(read(source, 1, box).ravel(), minlength=CLASS_COUNT + 1)
+            numbers = legend.numbers(read(source, 1, box))
+            pixels += np.bincount(numbers.ravel(), minlength=len(pixels))
         pixels = pixels[1:]
         if not pixels.any():
             raise RequestError(
@@ -122,10 +123,10 @@ def draw_sample(path: Path, settings: SampleSettings) -> Draw:
             for there, count in zip(pixels, points, strict=True)
         ]
         found: list[tuple[NDArray[np.intp], NDArray[np.intp], int]] = []
-        seen = np.zeros(CLASS_COUNT, np.int64)
+        seen = np.zeros(len(pixels), np.int64)
         for box in blocks(extent):
             labels = read(source, 1, box)
-            for i, code in enumerate(WORKING.codes):
+            for i, code in enumerate(legend.codes):
                 rows, columns = np.nonzero(labels == code)
                 first, last = np.searchsorted(ranks[i], [seen[i], seen[i] + len(rows)])
                 chosen = (ranks[i][first:last] - seen[i]).astype(np.intp)

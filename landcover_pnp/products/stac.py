@@ -14,20 +14,31 @@ from pystac.extensions.file import FileExtension
 from landcover_pnp.products.page import hex_colour
 from landcover_pnp.storage.records import file_hash, write_json
 
+NAMELESS = "map"
+"""Identifier of a text that has no letter or digit of ours."""
+
 
 def described_classes(
-    names: Sequence[str], colours: Sequence[tuple[int, int, int]] | None = None
+    names: Sequence[str],
+    colours: Sequence[tuple[int, int, int]] | None = None,
+    values: Sequence[int] | None = None,
 ) -> list[Classification]:
-    """Classes by value from 0, which is no data.
+    """Classes by value, the first of which is no data.
 
     Args:
-        names: Names from value 0 on.
+        names: Names of no data and of the classes.
         colours: Red, green, blue of each, where there are colours.
+        values: Value of each; None is 0, 1, ...
     """
-    classes = [Classification.create(0, names[0], slug(names[0]), nodata=True)]
-    for value, name in enumerate(names[1:], start=1):
-        hint = hex_colour(colours[value])[1:].upper() if colours else None
-        classes.append(Classification.create(value, name, slug(name), color_hint=hint))
+    words = [slug(name) for name in names]
+    classes = []
+    for place, (value, name) in enumerate(zip(values or range(len(names)), names, strict=True)):
+        hint = hex_colour(colours[place])[1:].upper() if colours and place else None
+        # Of names in other scripts nothing may be left, or the same of several.
+        unique = words.count(words[place]) == 1 and words[place] != NAMELESS
+        key = words[place] if unique else f"class-{value}"
+        nodata = None if place else True
+        classes.append(Classification.create(value, name, key, color_hint=hint, nodata=nodata))
     return classes
 
 
@@ -69,4 +80,4 @@ def relative(path: Path, folder: Path) -> str:
 
 def slug(text: str) -> str:
     """A text as an identifier: letters, digits, ``-`` and ``_``."""
-    return re.sub(r"[^0-9A-Za-z_-]+", "-", text).strip("-").lower() or "map"
+    return re.sub(r"[^0-9A-Za-z_-]+", "-", text).strip("-").lower() or NAMELESS

@@ -21,7 +21,6 @@ from rasterio.io import DatasetReader
 
 from landcover_pnp.errors import RunError
 from landcover_pnp.grid import Box, blocks
-from landcover_pnp.legend import WORKING
 from landcover_pnp.products.polygons import (
     on_ground,
     patch_means,
@@ -32,6 +31,7 @@ from landcover_pnp.products.polygons import (
 from landcover_pnp.products.qgis_layout import Bounds
 from landcover_pnp.products.rasters import PERCENT_NO_DATA
 from landcover_pnp.products.styles import Style, qml
+from landcover_pnp.storage.map_legend import legend_of
 from landcover_pnp.storage.raster import open_raster, read
 
 GEOPACKAGE = {"driver": "GPKG", "dataset_options": {"VERSION": "1.3"}}
@@ -124,6 +124,7 @@ def writing(path: Path) -> Iterator[None]:
 def _windows(
     labels: DatasetReader, confidence: DatasetReader, min_area_m2: float, simplify_m: float
 ) -> Iterator[geopandas.GeoDataFrame]:
+    legend = legend_of(labels).legend
     extent = Box(0, labels.height, 0, labels.width)
     pixel_m = abs(labels.res[0])
     min_px = math.ceil(min_area_m2 / pixel_m**2)
@@ -138,7 +139,7 @@ def _windows(
         outlines = on_ground(outlines, labels.transform, (box.x0, box.y0))
         own = np.zeros(len(outlines) + 1, np.int32)
         own[numbers] = codes
-        names = dict(zip(WORKING.codes, WORKING.names, strict=True))
+        names = dict(zip(legend.codes, legend.names, strict=True))
         yield geopandas.GeoDataFrame(
             {
                 "code": own[1:],

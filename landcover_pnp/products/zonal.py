@@ -24,9 +24,11 @@ from rasterio.io import DatasetReader
 
 from landcover_pnp.errors import RasterError, RequestError, ZonesWarning
 from landcover_pnp.grid import Box, blocks
-from landcover_pnp.legend import CLASS_COUNT, WORKING
+from landcover_pnp.legends.result_legend import ResultLegend
+from landcover_pnp.products.area_columns import SHARES, class_columns, share_columns
 from landcover_pnp.products.finished import FinishedRun
 from landcover_pnp.products.rasters import classes
+from landcover_pnp.products.result_classes import Probabilities
 from landcover_pnp.products.stac import slug
 from landcover_pnp.products.tables import write_csv, write_features
 from landcover_pnp.scenes.vector_files import layers_of_shapes, require_plain_name
@@ -35,13 +37,9 @@ from landcover_pnp.scenes.vectors import near_grid, shares_beyond
 from landcover_pnp.storage.atomic import completed
 from landcover_pnp.storage.georeference import system_name
 from landcover_pnp.storage.owned_folder import require_apart
-from landcover_pnp.storage.probabilities import decode
-from landcover_pnp.storage.raster import open_raster, read
+from landcover_pnp.storage.raster import open_raster
 from landcover_pnp.storage.records import Record, file_hashes, ingredients
 from landcover_pnp.storage.run_folder import RunFolder
-
-SHARES = {"tree_canopy": "trees and forest", "impervious": "impervious"}
-"""Shares that are given with their uncertainty, and the class each stands for."""
 
 CUT_SHARE = 0.001
 """Share of a zone's area that may lie beyond the map unsaid: outlines are seldom drawn alike."""
@@ -99,7 +97,7 @@ class ZoneCounts:
         """
         p = probabilities[:, inside].astype(np.float64)
         labels = classes(probabilities)[inside]
-        own = labels == np.arange(1, CLASS_COUNT + 1)[:, None]
+        own = labels == np.arange(1, len(probabilities) + 1)[:, None]
         return cls(
             own.sum(axis=1).astype(np.float64),
             np.where(own, p, 0).sum(axis=1),
@@ -123,14 +121,17 @@ def zone_table(run: FinishedRun, zones: geopandas.GeoDataFrame) -> geopandas.Geo
         The zones' outlines and own columns (with an underscore where the name is taken), then
         ``mapped_ha``, ``no_data_pct`` of the zone's area (all of it counts, beyond the map too),
         ``confidence_pct``, ``<class>_ha`` and ``<class>_pct`` of the mapped area, and for canopy
-        and impervious ``_low_pct`` and ``_high_pct``; these are empty where a zone has no mapped
-        pixel.
+        and impervious, where the legend tells them, ``_low_pct`` and ``_high_pct``; these are
+        empty where a zone has no mapped pixel.
     """
-    with open_raster(run.probabilities, "probabilities") as source:
+    with (
+        open_raster(run.probabilities, "probabilities") as source,
+        run.result.probabilities(source) as window,
+    ):
         local = near_grid(zones.geometry, run.scene.geobox)
         beyond = shares_beyond(zones.geometry, run.scene.geobox)
         rows = [
-            _row(_count(source, zone), float(share), source)
+            _row(_count(source, window, zone, run.legend), float(share), source, run.legend)
             for zone, share in zip(local, beyond, strict=True)
         ]
     columns = list(rows[0]) if rows else []
@@ -229,8 +230,10 @@ def _read_zones(
     return zones, notes
 
 
-def _count(source: DatasetReader, zone: Any) -> ZoneCounts:
-    nothing = np.zeros(CLASS_COUNT)
+def _count(
+    source: DatasetReader, window: Probabilities, zone: Any, legend: ResultLegend
+) -> ZoneCounts:
+    nothing = np.zeros(len(legend.classes))
     total = ZoneCounts(nothing, nothing, nothing)
     if zone is None or zone.is_empty:
         return total
@@ -243,11 +246,13 @@ def _count(source: DatasetReader, zone: Any) -> ZoneCounts:
         transform = source.window_transform(box.window)
         inside = geometry_mask([zone], box.shape, transform, invert=True)
         if inside.any():
-            total += ZoneCounts.of(decode(read(source, source.indexes, box)), inside)
+            total += ZoneCounts.of(window(box), inside)
     return total
 
 
-def _row(counts: ZoneCounts, beyond: float, source: DatasetReader) -> dict[str, float | None]:
+def _row(
+    counts: ZoneCounts, beyond: float, source: DatasetReader, legend: ResultLegend
+) -> dict[str, float | None]:
     pixel_ha = abs(source.res[0] * source.res[1]) / 1e4
     mapped = float(counts.mapped.sum())
     # Of a zone too small to hold the centre of a pixel nothing is mapped.
@@ -261,15 +266,17 @@ def _row(counts: ZoneCounts, beyond: float, source: DatasetReader) -> dict[str, 
         "no_data_pct": None if np.isnan(beyond) else round(100 * (1 - known), 2),
         "confidence_pct": percent(float(counts.kept.sum())),
     }
-    for name, n in zip(WORKING.names, counts.mapped, strict=True):
-        key = name.split(" ")[0]
+    for key, n in zip(class_columns(legend), counts.mapped, strict=True):
         row[f"{key}_ha"] = round(float(n) * pixel_ha, 4)
         row[f"{key}_pct"] = percent(float(n))
     for share, name in SHARES.items():
-        c = WORKING.names.index(name)
-        row[f"{share}_low_pct"] = percent(float(counts.kept[c]))
-        row[f"{share}_pct"] = percent(float(counts.mapped[c]))
-        row[f"{share}_high_pct"] = percent(float(counts.mapped[c] + counts.elsewhere[c]))
+        places = list(legend.holding(name))
+        if not places:
+            continue
+        mapped_as, kept = counts.mapped[places].sum(), counts.kept[places].sum()
+        low, own, high = share_columns(share)
+        row[low], row[own] = percent(float(kept)), percent(float(mapped_as))
+        row[high] = percent(float(mapped_as + counts.elsewhere[places].sum()))
     return row
 
 
