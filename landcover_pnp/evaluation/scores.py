@@ -39,8 +39,8 @@ class Scores:
             that is none of them, column 0 is truth the map has no data on.
         scheme: How row 0 counts.
         classes: Names of the classes 1, 2, ...
-        merged: Classes of the map, or of the truth, that are scored as one, a text each: the other
-            of the two does not tell them apart.
+        merged: Classes of the map that are scored as one, a text each: the truth does not tell
+            them apart.
     """
 
     confusion: NDArray[np.int64]

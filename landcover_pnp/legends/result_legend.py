@@ -69,9 +69,9 @@ class ResultClass:
         if strange or not self.of:
             raise SettingsError(
                 found=f"of is {self.of} of code {self.code} ({self.name})"
-                + (f": there is no class {strange[0]!r}" if strange else ""),
+                + (f": no class {strange[0]!r}, {nearest(strange[0], GROUND)}" if strange else ""),
                 expected="one or more of " + ", ".join(GROUND),
-                fix=nearest(strange[0], GROUND) if strange else "name what the class holds",
+                fix="name what the class holds",
             )
 
 

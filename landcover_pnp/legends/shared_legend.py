@@ -18,8 +18,8 @@ class SharedLegend:
         legend: Their codes, names and colours, where it can be those of the first legend.
         first: Code of each class of the first legend -> code here.
         second: The same of the second legend.
-        merged: Classes that count as one, a sentence each; empty where the first legend stays as
-            it is.
+        merged: Classes of the first legend that count as one, a text each, since the second does
+            not tell them apart.
     """
 
     legend: Legend
@@ -50,13 +50,16 @@ class SharedLegend:
                 for x in (first, second)
             )
             kept = a[0] if len(a) == 1 else _with(IMPERVIOUS, first, a)
-            name = kept.name if len(a) == 1 else b[0].name if len(b) == 1 else _listed(a)
+            fitting = [kept.name] if len(a) == 1 else [c.name for c in b if len(b) == 1]
+            named = [*fitting, _listed(a), f"{_listed(a)} ({kept.code})"]
+            others = {c.name for c in first.classes if c.name != kept.name or len(a) > 1}
+            name = next(name for name in named if name not in others)
             classes.append(LandClass(kept.code, name, kept.colour))
             for table, members in zip(codes, (a, b), strict=True):
                 table.update(dict.fromkeys((c.code for c in members), kept.code))
-            merged += [_listed(members) for members in (a, b) if len(members) > 1]
+            merged += [_listed(a)] if len(a) > 1 else []
         ordered = tuple(sorted(classes, key=lambda c: c.code))
-        return cls(Legend(first.name, ordered), *codes, tuple(dict.fromkeys(merged)))
+        return cls(Legend(first.name, ordered), *codes, tuple(merged))
 
 
 def _joined(parts: Iterable[frozenset[str]]) -> list[frozenset[str]]:
@@ -76,5 +79,4 @@ def _with(ground: str, legend: ResultLegend, members: list[LandClass]) -> LandCl
 
 
 def _listed(members: Iterable[LandClass]) -> str:
-    *others, last = (c.name for c in members)
-    return f"{', '.join(others)} and {last}" if others else last
+    return " + ".join(c.name for c in members)

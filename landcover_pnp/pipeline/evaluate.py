@@ -115,6 +115,4 @@ def score_notes(scores: Mapping[str, Scores]) -> tuple[str, ...]:
         scores: Scores by method, of the same legends; may be empty.
     """
     merged = next(iter(scores.values())).merged if scores else ()
-    return tuple(
-        f"scored together, as map and truth do not both tell them apart: {m}" for m in merged
-    )
+    return tuple(f"scored together, as the truth does not tell them apart: {m}" for m in merged)

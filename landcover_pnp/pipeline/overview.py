@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.patches import Patch
 
 from landcover_pnp.legend import recoded
@@ -68,11 +69,21 @@ def write_overview(run: Path) -> Path:
         axis.imshow(picture, interpolation="nearest")
         axis.set_title(title)
         axis.axis("off")
+    known = get_font(findfont(FontProperties())).get_charmap()
     handles = [
-        Patch(facecolor=hex_colour(c.colour), edgecolor="0.5", label=c.name)
+        Patch(
+            facecolor=hex_colour(c.colour),
+            edgecolor="0.5",
+            # A script that the font does not have would be empty boxes.
+            label=c.name if {*map(ord, c.name)} <= known.keys() else f"class {c.code}",
+        )
         for c in legend.legend.classes
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
+    legend_row = figure.legend(
+        handles=handles, loc="outside lower center", ncols=len(handles), frameon=False
+    )
+    for text in legend_row.get_texts():
+        text.set_parse_math(False)  # a dollar sign in a name
     path = paths.overview
     with completed(path) as partial:
         figure.savefig(partial, format="png", dpi=DPI)

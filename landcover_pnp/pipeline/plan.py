@@ -16,7 +16,8 @@ from landcover_pnp.evidence.settings import ClusterSettings, WeakLabelSettings
 from landcover_pnp.grid import TileGrid
 from landcover_pnp.inference.choice import EngineChoice, Served, choose_engine
 from landcover_pnp.legends.coarse_legend import CoarseLegend
-from landcover_pnp.legends.result_legend import ResultLegend
+from landcover_pnp.legends.result_legend import FIVE, ResultLegend
+from landcover_pnp.legends.shared_legend import SharedLegend
 from landcover_pnp.pipeline.advice import advised
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.scenes.enviroatlas import scene_files
@@ -158,6 +159,7 @@ def _plan_legend(which: str | Path, scene: ScenePlan, engine: EngineChoice) -> R
 
     Raises:
         SettingsError: If there is no such legend, or it asks for buildings and the scene has none.
+        LegendError: If the scene's truth tells no two classes of it apart.
         PriorError: If the prior's classes are others.
     """
     legend = ResultLegend.load(which)
@@ -168,6 +170,8 @@ def _plan_legend(which: str | Path, scene: ScenePlan, engine: EngineChoice) -> R
             fix="give scene.rasters.buildings (`landcover fetch place` fetches them), or take "
             "`legend: five`",
         )
+    if scene.files.truth is not None:
+        SharedLegend.of(legend, FIVE)  # else no class of the map could be scored
     if engine.prior is not None:
         engine.prior.require_serves(legend)
     return legend

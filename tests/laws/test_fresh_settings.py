@@ -17,6 +17,7 @@ import yaml
 from distributed import LocalCluster
 from fresh import another, differing, leaves, made_again, stamps, value_of
 from inputs import ORIGIN, UTM, colours, two_halves, write_tif
+from legend_files import write_legend
 
 from landcover_pnp.config import load_settings, plain
 from landcover_pnp.pipeline.map import map_city
@@ -71,6 +72,7 @@ def write_inputs(folder: Path) -> None:
         write_tif(place / "worldcover.tif", two_halves(10, 50, SIZE))
         write_tif(place / "percent.tif", two_halves(20, 70, SIZE))
         (place / "own.yaml").write_text(OWN_LEGEND)
+        write_legend(place / "result.yaml")
         write_tif(place / "truth.tif", two_halves(40, 20 + 10 * number, SIZE))
         write_tif(place / "working.tif", two_halves(4, 2, SIZE))
         write_tif(place / "roofs.tif", two_halves(1 + number, 2, SIZE))
@@ -216,6 +218,7 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "inference.constraints.weights": ("{mutual_information: 0.5}",),
     "student.forest.radii_m": ("[2.0, 4.0]",),
     "student.unet.channels": ("[16]",),
+    "legend": ("{folder}/result.yaml",),
     "scheduler": ("{scheduler}",),
 }
 """Another value, and words that it takes, where the kind of a setting does not tell one."""
@@ -227,6 +230,7 @@ SAMPLE = (
     "clusters.variance_floor",
     "inference.prior",
     "tiles.halo_px",
+    "legend",
     "seed",
     "student",
     "student.forest.trees",
@@ -240,6 +244,10 @@ HARMLESS = {
     "scene.attribution": "the products carry it, and are published again",
 }
 """Settings on which no result depends, and why."""
+
+
+ALONE = {"legend": ["products"]}
+"""Settings on which one stage alone depends."""
 
 
 def base_of(name: str) -> tuple[str, ...]:
@@ -300,6 +308,7 @@ def law(name: str, base: tuple[str, ...], runs: Runs, folder: Path, **places: ob
     assert differing(run, folder / "fresh") == []
     again = made_again(before, stamps(run))
     assert (name in HARMLESS) == (again == []), again
+    assert again == ALONE.get(name, again)
     return again
 
 

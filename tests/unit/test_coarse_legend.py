@@ -207,6 +207,7 @@ def test_a_pipe_is_no_legend(tmp_path: Path) -> None:
 
 def test_the_legend_in_the_documents_can_be_read(tmp_path: Path) -> None:
     text = (SHIPPED.parents[1] / "docs" / "legends.md").read_text(encoding="utf-8")
+    text = text.partition("## Coarse maps")[2]
     scene, legend = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     (tmp_path / "own.yaml").write_text(legend)
     assert CoarseLegend.load(tmp_path / "own.yaml").codes == (100, 200)
