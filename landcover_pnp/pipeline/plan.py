@@ -20,6 +20,7 @@ from landcover_pnp.legends.result_legend import FIVE, ResultLegend
 from landcover_pnp.legends.shared_legend import SharedLegend
 from landcover_pnp.pipeline.advice import advised
 from landcover_pnp.pipeline.settings import MapSettings
+from landcover_pnp.prior.folder import require_serves
 from landcover_pnp.scenes.enviroatlas import scene_files
 from landcover_pnp.scenes.image_grid import is_whole
 from landcover_pnp.scenes.rasters import ScenePlan, plan_scene
@@ -173,7 +174,7 @@ def _plan_legend(which: str | Path, scene: ScenePlan, engine: EngineChoice) -> R
     if scene.files.truth is not None:
         SharedLegend.of(legend, FIVE)  # else no class of the map could be scored
     if engine.prior is not None:
-        engine.prior.require_serves(legend)
+        require_serves(engine.prior.legend, legend)
     return legend
 
 

@@ -42,7 +42,7 @@ from landcover_pnp.legends.result_legend import (
 )
 from landcover_pnp.legends.shared_legend import SharedLegend
 from landcover_pnp.pipeline.settings import MapSettings
-from landcover_pnp.prior.denoiser import Prior
+from landcover_pnp.prior.folder import require_serves
 from landcover_pnp.products.area_columns import SHARES, class_columns, share_columns
 from landcover_pnp.products.result_classes import ResultClasses
 from landcover_pnp.products.stac import described_classes
@@ -413,11 +413,10 @@ def test_classes_of_a_catalogue_have_values_and_names_of_their_own() -> None:
 
 def test_a_prior_of_other_classes_serves_no_legend_of_these() -> None:
     others = Legend("roads", (LandClass(1, "road", (0, 0, 0)), LandClass(2, "no road", (1, 1, 1))))
-    prior: Any = SimpleNamespace(legend=others)
     for legend in LEGENDS.values():
         with pytest.raises(PriorError, match=r"a prior of the legend 'roads'[\s\S]*evidence"):
-            Prior.require_serves(prior, legend)
-        Prior.require_serves(SimpleNamespace(legend=WORKING), legend)  # type: ignore[arg-type]
+            require_serves(others, legend)
+        require_serves(WORKING, legend)
 
 
 def test_the_document_s_legend_is_one(tmp_path: Path) -> None:
