@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from landcover_pnp.prior.conversion_settings import ImportPriorSettings
 from landcover_pnp.prior.guided_tensors import Shape
-from landcover_pnp.prior.settings import ImportPriorSettings
 
 
 class GuidedResBlock(nn.Module):

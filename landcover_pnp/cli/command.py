@@ -19,6 +19,7 @@ ARGUMENTS: dict[str, str] = {
     "RUN_B": "another one of the same ground",
     "FOLDER": "folder that holds run folders",
     "PRIOR": "folder of a prior",
+    "TRAINING": "configuration of `landcover train-prior`",
     "SOURCE": "checkpoint or folder",
     "[PLACE]": "name of a place, such as 'Durham, North Carolina'; or give bbox or area",
     "SHELL": "bash, zsh or tcsh",

@@ -6,13 +6,20 @@ from typing import Any
 
 from landcover_pnp.cli.command import Command, Request, itself
 from landcover_pnp.config import load_settings
+from landcover_pnp.prior.conversion_settings import ExportPriorSettings, ImportPriorSettings
+from landcover_pnp.prior.masked_settings import CutCropsSettings
 from landcover_pnp.prior.settings import (
-    ExportPriorSettings,
-    ImportPriorSettings,
     JudgePriorSettings,
     SamplePriorSettings,
     TrainPriorSettings,
 )
+
+
+def _cut_crops(request: Request) -> Any:
+    training = load_settings(TrainPriorSettings, request.path)
+    from landcover_pnp.prior.crop_cutting import cut_crops
+
+    return cut_crops(training, request.settings)
 
 
 def _train_prior(request: Request) -> Any:
@@ -54,6 +61,12 @@ COMMANDS = {
         ("CONFIG",),
         "Train a diffusion prior over label maps.",
         config=itself,
+    ),
+    "cut-crops": Command(
+        _cut_crops,
+        CutCropsSettings,
+        ("TRAINING",),
+        "Cut the crops of a prior's training once, into one file.",
     ),
     "sample-prior": Command(
         _sample_prior, SamplePriorSettings, (), "Picture of a prior's samples beside real crops."

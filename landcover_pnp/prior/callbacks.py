@@ -8,6 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from landcover_pnp.prior.denoising import LEVELS, DenoiserTraining
+from landcover_pnp.prior.masked_lightning import MaskedLightning
 from landcover_pnp.prior.sampling import sample_maps, samples_picture
 from landcover_pnp.storage.atomic import completed, write_text
 from landcover_pnp.storage.failpoints import failpoint
@@ -19,8 +20,11 @@ LOG, VALIDATION_LOG, CHECKPOINT = "log.csv", "validation.csv", "unfinished.ckpt"
 MADE_OF = "landcover_pnp_made_of"
 """Key of a checkpoint for what its training depends on."""
 
+AnyTraining = DenoiserTraining | MaskedLightning
+"""A training of either kind."""
+
 SHEET_STEPS = 50
-"""Denoising steps of the samples drawn during a training."""
+"""Steps of the samples drawn during a training."""
 
 
 class Keeper(pl.Callback):
@@ -59,7 +63,7 @@ class Keeper(pl.Callback):
         # Every process takes part in a checkpoint; the first one writes it.
         written = self.out / f".partial-{CHECKPOINT}"
         trainer.save_checkpoint(written)
-        if trainer.is_global_zero and isinstance(pl_module, DenoiserTraining):
+        if trainer.is_global_zero and isinstance(pl_module, AnyTraining):
             self._keep(trainer.global_step, pl_module)
             with completed(self.out / CHECKPOINT) as partial:
                 written.replace(partial)
@@ -70,7 +74,7 @@ class Keeper(pl.Callback):
         """Adds what the training depends on."""
         checkpoint[MADE_OF] = self.made_of
 
-    def _keep(self, step: int, pl_module: DenoiserTraining) -> None:
+    def _keep(self, step: int, pl_module: AnyTraining) -> None:
         losses = [sum(pl_module.loss_by_level) / LEVELS, *pl_module.loss_by_level]
         with (self.out / VALIDATION_LOG).open("a") as file:
             file.write(f"{step}," + ",".join(f"{x:.6g}" for x in losses) + "\n")

@@ -120,11 +120,7 @@ class LabelCrops(Dataset[Crop]):
 
     def __getitem__(self, index: int) -> Crop:
         """The crop of a number."""
-        rng = np.random.default_rng((*np.atleast_1d(self.seed), index))
-        for _attempt in range(100):
-            number, labels = self._cut(rng)
-            if np.count_nonzero(labels) >= _LEAST_LABELLED * labels.size:
-                break
+        number, labels = self.codes(index)
         labelled = labels != NO_DATA
         if self.settings.learn_unlabelled:
             labelled = np.ones_like(labelled)
@@ -136,6 +132,15 @@ class LabelCrops(Dataset[Crop]):
             torch.from_numpy(labelled.astype(np.float32)),
             torch.tensor(number),
         )
+
+    def codes(self, index: int) -> tuple[int, NDArray[np.uint8]]:
+        """Number of the map, and (y, x) uint8 codes of the crop of a number, 0 = unlabelled."""
+        rng = np.random.default_rng((*np.atleast_1d(self.seed), index))
+        for _attempt in range(100):
+            number, labels = self._cut(rng)
+            if np.count_nonzero(labels) >= _LEAST_LABELLED * labels.size:
+                break
+        return number, labels
 
     def _cut(self, rng: np.random.Generator) -> tuple[int, NDArray[np.uint8]]:
         """A crop (y, x) as it comes, and the number of its map."""
@@ -166,9 +171,15 @@ class LabelCrops(Dataset[Crop]):
             scale,
             self.crop_px,
             self.resolution_m,
-            1 if self.settings.resampling == "nearest" else _FINEST,
+            self._finest(rng),
         )
         return number, labels.T if mirrored else labels
+
+    def _finest(self, rng: np.random.Generator) -> int:
+        """Samples along a pixel's side, at most, by the kind of resampling."""
+        how = self.settings.resampling
+        nearest = rng.integers(2) if how == "either" else how == "nearest"
+        return 1 if nearest else _FINEST
 
 
 def cut(

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from landcover_pnp.errors import SettingsError
 from landcover_pnp.prior.crops import Crop, LabelCrops, LabelSource
+from landcover_pnp.prior.label_maps import LabelMap
 from landcover_pnp.prior.settings import CropSettings, TrainPriorSettings
 
 VALIDATION_CROPS = 256
@@ -76,8 +77,8 @@ class LabelMapsModule(pl.LightningDataModule):
         s = self.settings
         return LabelCrops(
             sources,
-            s.denoiser.crop_px,
-            s.denoiser.resolution_m,
+            s.crop_px,
+            s.resolution_m,
             count,
             (s.seed, purpose, 0),
             crops or s.crops,
@@ -127,11 +128,15 @@ def split_sources(
 def _split(
     source: LabelSource, share: float, rng: np.random.Generator
 ) -> tuple[LabelSource, LabelSource]:
-    """Maps of a source to learn from, and a share of them to hold out; one is always left."""
-    order = rng.permutation(len(source.maps))
+    """Places of a source to learn from, and a share of them to hold out; one is always left."""
+    places: dict[str | int, list[LabelMap]] = {}
+    for number, label_map in enumerate(source.maps):
+        places.setdefault(label_map.place or number, []).append(label_map)
+    grouped = list(places.values())
+    order = rng.permutation(len(grouped))
     count = min(max(1, round(share * len(order))), len(order) - 1) if share else 0
     held_out, train = order[:count], order[count:]
     return (
-        LabelSource([source.maps[i] for i in train], source.weight),
-        LabelSource([source.maps[i] for i in held_out], source.weight),
+        LabelSource([m for i in train for m in grouped[i]], source.weight),
+        LabelSource([m for i in held_out for m in grouped[i]], source.weight),
     )

@@ -109,14 +109,6 @@ class DenoiserTraining(pl.LightningModule):
         s = self.settings
         network = copy.deepcopy(self.network)
         network.load_state_dict(self.average.module.state_dict())
-        told = asdict(s)
-        for name in ("out", "denoiser", "noise", "workers", "accelerator", "devices", "strategy"):
-            told.pop(name)
-        told["labels"] = [
-            {"folder": folder.path.name, "files": folder.pattern, "weight": folder.weight}
-            for folder in s.labels
-        ]
-        told["start"] = s.start and s.start.name
         return Prior(
             network,
             self.schedule,
@@ -124,10 +116,11 @@ class DenoiserTraining(pl.LightningModule):
             s.denoiser.crop_px,
             s.denoiser.prediction,
             training={
-                **told,
+                **told_of(s),
                 "steps_done": self.global_step,
                 "val_loss_by_level": [round(loss, 5) for loss in self.loss_by_level],
             },
+            licence=s.licence,
         )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -181,6 +174,21 @@ class DenoiserTraining(pl.LightningModule):
         words = (self.settings.seed, purpose, index, self.global_rank if purpose == 0 else 0)
         [seed] = np.random.SeedSequence(words).generate_state(1, np.uint64)
         return torch.Generator().manual_seed(int(seed) >> 1)
+
+
+def told_of(settings: TrainPriorSettings) -> dict[str, Any]:
+    """What the card of a prior tells of its training; no paths, nothing of the machine."""
+    told = asdict(settings)
+    for name in ("out", "denoiser", "noise", "workers", "accelerator", "devices", "strategy"):
+        told.pop(name)
+    for name in ("kind", "masked", "licence"):  # the card has them of its own
+        told.pop(name)
+    told["labels"] = [
+        {"folder": folder.path.name, "files": folder.pattern, "weight": folder.weight}
+        for folder in settings.labels
+    ]
+    told["start"] = settings.start and settings.start.name
+    return told
 
 
 def _load_start(network: torch.nn.Module, settings: TrainPriorSettings) -> None:

@@ -15,12 +15,12 @@ from torch import Tensor
 
 from landcover_pnp.errors import PriorError, SettingsError
 from landcover_pnp.legend import CLASS_COUNT, NO_DATA, WORKING
+from landcover_pnp.prior.conversion_settings import ExportPriorSettings, ImportPriorSettings
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.prior.diffusers_folder import SCHEDULER, read_model, scheduler_config
 from landcover_pnp.prior.folder import CARD, KIND, Prediction, kind_of
 from landcover_pnp.prior.guided_diffusion import convert
 from landcover_pnp.prior.noise import NoiseSchedule
-from landcover_pnp.prior.settings import ExportPriorSettings, ImportPriorSettings
 from landcover_pnp.storage.atomic import write_text
 from landcover_pnp.storage.owned_folder import make_owned
 

@@ -26,11 +26,19 @@ from landcover_pnp.legend import (
 from landcover_pnp.prior.settings import LabelFolder
 from landcover_pnp.scenes.settings import Look
 from landcover_pnp.scenes.synthetic import synthetic_label_map
+from landcover_pnp.scenes.synthetic.skeletons import CODES as SKELETON_CODES
+from landcover_pnp.scenes.synthetic.skeletons import PAVED, ROOF, dress
 from landcover_pnp.storage.georeference import require_projected
 from landcover_pnp.storage.raster import label_band, open_raster, read, read_mask
 
 SHEET_M = 1600
 """Larger maps are cut into sheets of about this side, so that parts of one can be held out."""
+
+SKELETON_M = 512
+"""Side of the squares that skeletons are cut into: a turned crop of 256 m fits."""
+
+_LOOK_SHARES = (0.35, 0.3, 0.2, 0.15)
+"""Shares of the looks that are drawn onto skeletons: mostly green ones."""
 
 _SYNTHETIC_SEED = 1_000_000
 """First seed of the synthetic maps: far from the small seeds of cities that get mapped."""
@@ -44,11 +52,13 @@ class LabelMap:
         labels: (y, x) uint8 of the working legend, 0 = unlabelled.
         resolution_m: Pixel side, metres.
         name: File or synthetic city, for messages and records.
+        place: What ground it shows, where several maps show the same; None: its own.
     """
 
     labels: NDArray[np.uint8]
     resolution_m: float
     name: str
+    place: str | None = None
 
 
 def majority(labels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
@@ -90,15 +100,17 @@ def one_hot(labels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.equal(labels, codes[:, None, None]).astype(np.float32)
 
 
-def read_label_maps(folder: LabelFolder, resolution_m: float) -> list[LabelMap]:
+def read_label_maps(folder: LabelFolder, resolution_m: float, seed: int = 0) -> list[LabelMap]:
     """Reads a folder of label GeoTIFFs in the order of their names.
 
     Args:
         folder: Folder, file name pattern, legend or remap, resolution.
         resolution_m: Pixel side the labels are wanted at, metres: a file must be as fine.
+        seed: Seed of what is drawn onto skeletons.
 
     Returns:
-        The maps, trimmed to what is labelled; a file larger than ``SHEET_M`` gives several.
+        The maps, trimmed to what is labelled; a file larger than ``SHEET_M`` gives several. Of
+        skeletons, squares of ``SKELETON_M`` that are built up, each as often as it is drawn.
 
     Raises:
         SettingsError: If the remap leads out of the working legend.
@@ -123,7 +135,10 @@ def read_label_maps(folder: LabelFolder, resolution_m: float) -> list[LabelMap]:
             expected="a folder of label GeoTIFFs",
             fix="correct the folder or the pattern of the labels",
         )
-    return [sheet for path in paths for sheet in _sheets(_read_map(path, folder, resolution_m))]
+    maps = [_read_map(path, folder, resolution_m) for path in paths]
+    if folder.legend == "skeleton":
+        return [drawn for skeleton in maps for drawn in _drawn(skeleton, folder.drawings, seed)]
+    return [sheet for whole in maps for sheet in _sheets(whole)]
 
 
 def draw_label_maps(count: int, width_m: int, seed: int) -> Iterator[LabelMap]:
@@ -172,6 +187,8 @@ def _read_map(path: Path, folder: LabelFolder, resolution_m: float) -> LabelMap:
         )
     labels = np.zeros(codes.shape, np.uint8)
     labels[has_data] = _translated(codes[has_data], folder, path)
+    if folder.legend == "skeleton":  # 0 is unknown ground, which is drawn
+        return LabelMap(labels, width, f"{folder.path.name}/{path.stem}")
     rows, columns = (np.flatnonzero(labels.any(axis)) for axis in (1, 0))
     if not rows.size:
         raise LegendError(
@@ -185,9 +202,11 @@ def _read_map(path: Path, folder: LabelFolder, resolution_m: float) -> LabelMap:
 
 def _translated(codes: NDArray[np.integer], folder: LabelFolder, path: Path) -> NDArray[np.uint8]:
     """Working classes of a file's codes, by remap or legend."""
-    if not folder.remap:
-        return to_working(codes, LEGENDS[folder.legend], str(path))
     table = {NO_DATA: NO_DATA, **folder.remap}
+    if not folder.remap and folder.legend != "skeleton":
+        return to_working(codes, LEGENDS[folder.legend], str(path))
+    if folder.legend == "skeleton":
+        table = {code: code for code in SKELETON_CODES}
     unknown = {code: n for code, n in count_values(codes).items() if code not in table}
     if unknown:
         raise LegendError(
@@ -199,6 +218,28 @@ def _translated(codes: NDArray[np.integer], folder: LabelFolder, path: Path) -> 
     for code, new in table.items():
         labels[codes == code] = new
     return labels
+
+
+def _drawn(skeleton: LabelMap, drawings: int, seed: int) -> Iterator[LabelMap]:
+    """Squares of a skeleton that are built up, with yards and trees in the four looks in turn."""
+    looks: tuple[Look, ...] = get_args(Look)
+    side, factor = round(SKELETON_M / skeleton.resolution_m), round(skeleton.resolution_m)
+    # A plan with hardly any roofs is one of streets alone: houses are drawn.
+    has_roofs = np.sum(skeleton.labels == ROOF) > 0.05 * np.sum(skeleton.labels == PAVED)
+    height, width = skeleton.labels.shape
+    for row in range(height // side):
+        for column in range(width // side):
+            square = skeleton.labels[row * side :, column * side :][:side, :side]
+            streets, roofs = np.mean(square == PAVED), np.mean(square == ROOF)
+            if streets < 0.05 or (has_roofs and roofs < 0.05):
+                continue
+            place = f"{skeleton.name} r{row}c{column}"
+            fine = square.repeat(factor, 0).repeat(factor, 1)
+            for k in range(drawings):
+                rng = np.random.default_rng([seed, *place.encode(), k])
+                look = looks[rng.choice(len(looks), p=_LOOK_SHARES)]
+                labels = to_working(dress(fine, look, rng), ENVIROATLAS)
+                yield LabelMap(labels, 1.0, f"{place} {look} {k}", place)
 
 
 def _sheets(whole: LabelMap) -> Iterator[LabelMap]:

@@ -5,63 +5,17 @@ Needs nothing but torch, so that it trains and runs on a bare machine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from landcover_pnp.config.ranges import require_positive, require_within
 from landcover_pnp.errors import SettingsError
+from landcover_pnp.prior.masked_settings import MaskedNetworkSettings as MaskedNetworkSettings
 
 HIDDEN = 0
 """Code of a pixel that the network does not see; classes are 1, 2, ..."""
-
-_ANY = float("inf")
-
-
-@dataclass(frozen=True)
-class MaskedNetworkSettings:
-    """Architecture of a masked prior's U-Net.
-
-    Attributes:
-        crop_px: Side of the training crops in pixels.
-        resolution_m: Ground resolution of the label maps, metres.
-        channels: Feature channels per level; each level is half as fine as the one before.
-        blocks: Residual blocks per level, on the way down and again on the way up.
-        head_channels: Channels of one attention head, at the lowest level.
-    """
-
-    crop_px: int = 64
-    resolution_m: float = 4.0
-    channels: list[int] = field(default_factory=lambda: [32, 64, 128, 160])
-    blocks: list[int] = field(default_factory=lambda: [1, 2, 2, 1])
-    head_channels: int = 32
-
-    def __post_init__(self) -> None:
-        """Refuses what is no network."""
-        require_within(self, 1, _ANY, "crop_px", "head_channels")
-        require_positive(self, "resolution_m")
-        fits = len(self.channels) == len(self.blocks) > 0
-        if not fits or min([*self.channels, *self.blocks]) < 1:
-            raise SettingsError(
-                found=f"channels {self.channels} with blocks {self.blocks}",
-                expected="as many numbers of blocks as of channels, one a level, all above 0",
-                fix="correct channels or blocks",
-            )
-        if self.channels[-1] % self.head_channels:
-            raise SettingsError(
-                found=f"{self.channels[-1]} channels at the lowest level with head_channels "
-                f"{self.head_channels}",
-                expected="whole heads",
-                fix="choose a head_channels that divides the last of channels",
-            )
-
-    @property
-    def unit(self) -> int:
-        """Pixels on a side that one pixel of the lowest level covers."""
-        return int(2 ** (len(self.channels) - 1))
 
 
 class MaskedUNet(nn.Module):
@@ -80,12 +34,16 @@ class MaskedUNet(nn.Module):
     Attributes:
         settings: Architecture.
         classes: Number of classes.
+
+    Raises:
+        SettingsError: If there is no such network.
     """
 
     def __init__(self, settings: MaskedNetworkSettings, classes: int = 5, seed: int = 0) -> None:
         super().__init__()
         self.settings = settings
         self.classes = classes
+        _require_network(settings)
         channels, blocks = settings.channels, settings.blocks
         steps = list(pairwise(channels))
         upper = list(zip(channels[:-1], blocks[:-1], strict=True))
@@ -197,3 +155,21 @@ def _blocks(channels: int, count: int) -> nn.Sequential:
 def _attending(channels: int, count: int, head_channels: int) -> nn.Sequential:
     pairs = ((Block(channels), Attention(channels, head_channels)) for _ in range(count))
     return nn.Sequential(*(layer for pair in pairs for layer in pair))
+
+
+def _require_network(settings: MaskedNetworkSettings) -> None:
+    """Refuses what is no network."""
+    channels, blocks = settings.channels, settings.blocks
+    if not len(channels) == len(blocks) > 0 or min([*channels, *blocks]) < 1:
+        raise SettingsError(
+            found=f"channels {channels} with blocks {blocks}",
+            expected="as many numbers of blocks as of channels, one a level, all above 0",
+            fix="correct channels or blocks",
+        )
+    if channels[-1] % settings.head_channels:
+        raise SettingsError(
+            found=f"{channels[-1]} channels at the lowest level with head_channels "
+            f"{settings.head_channels}",
+            expected="whole heads",
+            fix="choose a head_channels that divides the last of channels",
+        )

@@ -128,8 +128,6 @@ class MaskedPrior:
         try:
             known = {f.name for f in fields(MaskedNetworkSettings)}
             told = {key: value for key, value in files.config.items() if key in known}
-            for key in ("channels", "blocks"):
-                told[key] = tuple(told[key])
             # On the meta device no weights are drawn only to be overwritten.
             with torch.device("meta"):
                 network = MaskedUNet(MaskedNetworkSettings(**told), int(files.config["classes"]))
@@ -170,3 +168,23 @@ class MaskedPrior:
             "resolution_m": self.resolution_m,
             "crop_px": self.crop_px,
         }
+
+
+def load_start(network: MaskedUNet, folder: Path) -> str:
+    """Copies the weights of a prior that a training starts from.
+
+    Returns:
+        Its fingerprint.
+
+    Raises:
+        PriorError: If it is damaged, or has another architecture.
+    """
+    start = MaskedPrior.load(folder)
+    if start.network.settings != network.settings:
+        raise PriorError(
+            found=f"{folder} has the network {asdict(start.network.settings)}",
+            expected=f"a prior of the same settings of the network, {asdict(network.settings)}",
+            fix="correct the settings of the network, or leave start out",
+        )
+    network.load_state_dict(start.network.state_dict())
+    return start.fingerprint

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from landcover_pnp.config import require_positive, require_within
+from landcover_pnp.prior.masked_settings import MaskedNetworkSettings
 
 _ANY = float("inf")
 
@@ -71,24 +72,28 @@ class LabelFolder:
     Attributes:
         path: Folder, searched recursively.
         pattern: File name pattern.
-        legend: Legend of the files.
+        legend: Legend of the files; ``skeleton``: street plans and roofs of real places, onto
+            whose unknown ground yards and trees are drawn.
         remap: Working class (1 to 5, or 0 for unlabelled) of each code in the files, in place of
             a legend; 0 is unlabelled unless it says otherwise.
         resolution_m: Pixel side of the files, metres, for files that do not say where they lie;
             null: as they say.
         weight: How often crops are drawn from this folder, relative to the other sources.
+        drawings: Times that yards and trees are drawn onto each skeleton, differently.
     """
 
     path: Path
     pattern: str = "*.tif"
-    legend: Literal["enviroatlas", "working"] = "enviroatlas"
+    legend: Literal["enviroatlas", "working", "skeleton"] = "enviroatlas"
     remap: dict[int, int] = field(default_factory=dict)
     resolution_m: float | None = None
     weight: float = 1.0
+    drawings: int = 1
 
     def __post_init__(self) -> None:
         """Refuses sizes and weights that are not positive."""
         require_positive(self, "resolution_m", "weight")
+        require_within(self, 1, _ANY, "drawings")
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,8 @@ class CropSettings:
         class_balance: 0 draws places as they are, 1 every class of a source equally often.
         rotate: Turns by any angle; otherwise by right angles only.
         scale_jitter: Crops show the ground up to this factor larger or smaller.
-        resampling: Class of a pixel: the most frequent one in it, or the one at its centre.
+        resampling: Class of a pixel: the most frequent one in it, or the one at its centre;
+            either: of each crop at random, since maps come both ways.
         learn_unlabelled: Whether unlabelled ground is a class of its own (channel 0), as in the
             paper; otherwise it takes the nearest class and does not count in the loss.
     """
@@ -107,7 +113,7 @@ class CropSettings:
     class_balance: float = 0.0
     rotate: bool = False
     scale_jitter: float = 1.0
-    resampling: Literal["mode", "nearest"] = "mode"
+    resampling: Literal["mode", "nearest", "either"] = "mode"
     learn_unlabelled: bool = False
 
     def __post_init__(self) -> None:
@@ -122,13 +128,16 @@ class TrainPriorSettings:
 
     Attributes:
         out: Folder of the prior that is written.
+        kind: How it corrupts maps: by Gaussian noise (``denoiser``, ``noise``), or by hiding
+            pixels (``masked``).
         labels: Folders of label maps.
         synthetic_maps: Synthetic label maps drawn in addition, spread over the four looks.
         synthetic_width_m: Side of each.
         synthetic_weight: How often crops are drawn from them, relative to the folders.
         crops: How crops are cut.
-        denoiser: Network.
-        noise: Forward process.
+        denoiser: Network of a Gaussian prior.
+        noise: Forward process of a Gaussian prior.
+        masked: Network of a masked prior.
         start: Prior whose weights the training starts from; null starts from random ones.
         steps: Optimiser steps.
         batch_size: Crops per step, on each device.
@@ -139,10 +148,12 @@ class TrainPriorSettings:
         ema_decay: Decay of the moving average of the weights that is kept; 0 keeps the last ones.
         level_median: Share of T below which half of the noise levels lie that the loss sees
             (logit-normal, Esser et al. 2024); null: all levels equally often, as in the paper.
+            Gaussian priors only.
         val_share: Share of each source's label maps held out for the validation loss.
         save_every: Steps between validations; each writes the prior, a sheet of samples and the
             checkpoint from which the same command resumes.
         precision: Arithmetic; bf16 is faster where the processor computes with it.
+        licence: Licence of the weights, and what the label maps ask to be said.
         seed: Seed of maps, crops, noise and weights.
         workers: Data loader processes.
         accelerator: Lightning's accelerator, such as cpu or gpu.
@@ -151,6 +162,7 @@ class TrainPriorSettings:
     """
 
     out: Path
+    kind: Literal["gaussian", "masked"] = "gaussian"
     labels: list[LabelFolder] = field(default_factory=list)
     synthetic_maps: int = 0
     synthetic_width_m: int = 1600
@@ -158,6 +170,7 @@ class TrainPriorSettings:
     crops: CropSettings = field(default_factory=CropSettings)
     denoiser: DenoiserSettings = field(default_factory=DenoiserSettings)
     noise: NoiseSettings = field(default_factory=NoiseSettings)
+    masked: MaskedNetworkSettings = field(default_factory=MaskedNetworkSettings)
     start: Path | None = None
     steps: int = 4000
     batch_size: int = 32
@@ -170,6 +183,7 @@ class TrainPriorSettings:
     val_share: float = 0.1
     save_every: int = 500
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    licence: str = "Apache-2.0"
     seed: int = 0
     workers: int = 0
     accelerator: str = "auto"
@@ -184,6 +198,16 @@ class TrainPriorSettings:
         require_within(self, 0, 1, "ema_decay", "val_share")
         require_within(self, 0.001, 0.999, "level_median")
         require_positive(self, "learning_rate", "synthetic_weight")
+
+    @property
+    def crop_px(self) -> int:
+        """Side of the crops of the prior's kind, pixels."""
+        return self.masked.crop_px if self.kind == "masked" else self.denoiser.crop_px
+
+    @property
+    def resolution_m(self) -> float:
+        """Pixel side of the crops of the prior's kind, metres."""
+        return self.masked.resolution_m if self.kind == "masked" else self.denoiser.resolution_m
 
 
 @dataclass(frozen=True)
@@ -222,52 +246,6 @@ class JudgePriorSettings:
         require_within(self, 2, _ANY, "crops")
         require_within(self, 1, _ANY, "samples", "steps", "training_crops")
         require_within(self, 0, _ANY, "seed")
-
-
-@dataclass(frozen=True)
-class ImportPriorSettings:
-    """What a foreign checkpoint cannot tell; the defaults are those of Graikos et al. 2022.
-
-    Attributes:
-        out: Folder of the prior that is written.
-        num_heads: Attention heads (.pth only).
-        num_head_channels: Channels of a head, in place of ``num_heads``: for attention at levels
-            of several widths (.pth only).
-        crop_px: Side of its training crops (of a diffusers folder: where that does not say).
-        resolution_m: Ground resolution of its label maps, metres.
-        classes: Working class of each channel, 0 for no data.
-        prediction: What the network puts out (.pth only).
-        noise: Forward process (.pth only).
-        licence: Licence of the weights.
-    """
-
-    out: Path
-    num_heads: int = 4
-    num_head_channels: int | None = None
-    crop_px: int = 64
-    resolution_m: float = 4.0
-    classes: list[int] = field(default_factory=lambda: [0, 1, 2, 3, 4, 5])
-    prediction: Literal["epsilon", "velocity"] = "epsilon"
-    noise: NoiseSettings = field(default_factory=NoiseSettings)
-    licence: str = "MIT"
-
-    def __post_init__(self) -> None:
-        """Refuses sizes below 1."""
-        require_within(self, 1, _ANY, "num_heads", "num_head_channels", "crop_px")
-        require_positive(self, "resolution_m")
-
-
-@dataclass(frozen=True)
-class ExportPriorSettings:
-    """A prior for diffusers.
-
-    Attributes:
-        out: Folder that is written.
-        prior: Folder of a Gaussian prior; null is the shipped one.
-    """
-
-    out: Path
-    prior: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from rich.progress import track
 
 from landcover_pnp.errors import RunError, SettingsError
 from landcover_pnp.interruption import undone_by_lightning
@@ -26,15 +25,17 @@ from landcover_pnp.prior.callbacks import (
     LOG,
     MADE_OF,
     VALIDATION_LOG,
+    AnyTraining,
     Keeper,
     sheet_name,
 )
+from landcover_pnp.prior.crop_cutting import drawn_source, folder_sources
 from landcover_pnp.prior.crops import LabelSource
 from landcover_pnp.prior.datamodule import LabelMapsModule
-from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.prior.denoising import LEVELS, DenoiserTraining
 from landcover_pnp.prior.folder import CARD, FILES, KIND
-from landcover_pnp.prior.label_maps import draw_label_maps, read_label_maps
+from landcover_pnp.prior.loading import load_prior
+from landcover_pnp.prior.masked_lightning import MaskedLightning
 from landcover_pnp.prior.settings import TrainPriorSettings
 from landcover_pnp.storage.owned_folder import OwnedFolder, held
 from landcover_pnp.storage.records import (
@@ -60,8 +61,9 @@ class TrainPriorSummary:
         val_maps: Label maps held out.
         steps: Optimiser steps.
         seconds: Wall time, label maps included; of its last call, where it was resumed.
-        loss: Mean squared error of the noise on held-out maps, mean over t.
-        loss_by_level: The same for each tenth of the noise levels, t rising.
+        loss: On held-out maps, mean over t: the squared error of the noise, or, of a masked
+            prior, the cross entropy of hidden pixels.
+        loss_by_level: The same for each tenth of the noise levels, t or the share hidden rising.
     """
 
     state: Literal["trained", "finished before, nothing done"]
@@ -95,11 +97,7 @@ def train_prior(settings: TrainPriorSettings) -> TrainPriorSummary:
         KeyboardInterrupt: After a signal; the same settings resume at the last validation.
     """
     start = time.monotonic()
-    resolution_m = settings.denoiser.resolution_m
-    sources = [
-        LabelSource(read_label_maps(folder, resolution_m), folder.weight)
-        for folder in settings.labels
-    ]
+    sources = folder_sources(settings)
     made_of = _made_of(settings, sources)
     with _quiet():
         trainer = _trainer(settings, made_of)
@@ -107,9 +105,9 @@ def train_prior(settings: TrainPriorSettings) -> TrainPriorSummary:
             finished = _finished(settings.out, made_of)
             if finished is not None:
                 return finished
-            training = DenoiserTraining(settings)
+            training = _training(settings)
             checkpoint = _checkpoint(settings.out, made_of)
-            data = LabelMapsModule([*sources, _drawn(settings)], settings)
+            data = LabelMapsModule([*sources, drawn_source(settings)], settings)
             if owned is not None:
                 owned.claim(*_sheets(settings))
                 owned.kept = True
@@ -130,11 +128,15 @@ def train_prior(settings: TrainPriorSettings) -> TrainPriorSummary:
             if trainer.is_global_zero:
                 prior.save(settings.out)
                 # As it is read again: saving rounds the weights.
-                fingerprint = Prior.load(settings.out).fingerprint
+                fingerprint = load_prior(settings.out).fingerprint
                 summary = replace(summary, fingerprint=fingerprint)
                 _record(summary, made_of)
                 (settings.out / CHECKPOINT).unlink(missing_ok=True)
     return summary
+
+
+def _training(settings: TrainPriorSettings) -> AnyTraining:
+    return MaskedLightning(settings) if settings.kind == "masked" else DenoiserTraining(settings)
 
 
 @contextmanager
@@ -154,14 +156,6 @@ def _sheets(settings: TrainPriorSettings) -> list[str]:
     return [sheet_name(step) for step in sorted(steps)]
 
 
-def _drawn(settings: TrainPriorSettings) -> LabelSource:
-    """Synthetic label maps, with a bar that shows how far their drawing is."""
-    count = settings.synthetic_maps
-    maps = draw_label_maps(count, settings.synthetic_width_m, settings.seed)
-    shown = track(maps, "drawing label maps", count) if count else maps
-    return LabelSource(list(shown), settings.synthetic_weight)
-
-
 def _made_of(settings: TrainPriorSettings, sources: Sequence[LabelSource]) -> Ingredients:
     """What a training depends on; where its files lie is not among it."""
     digest = hashlib.sha256()
@@ -175,7 +169,7 @@ def _made_of(settings: TrainPriorSettings, sources: Sequence[LabelSource]) -> In
         **{f.name: getattr(settings, f.name) for f in fields(settings) if f.name not in apart},
         label_maps=digest.hexdigest(),
         label_weights=[source.weight for source in sources],
-        start=None if settings.start is None else Prior.load(settings.start).fingerprint,
+        start=None if settings.start is None else load_prior(settings.start).fingerprint,
     )
 
 
@@ -200,7 +194,7 @@ def _finished(out: Path, made_of: Ingredients) -> TrainPriorSummary | None:
     return TrainPriorSummary(
         state="finished before, nothing done",
         out=out,
-        fingerprint=Prior.load(out).fingerprint,
+        fingerprint=load_prior(out).fingerprint,
         **{name: int(n) for name, n in record.figures.items() if not name.startswith("loss_")},
         seconds=record.seconds,
         loss=sum(levels) / LEVELS,
@@ -262,7 +256,7 @@ def _trainer(settings: TrainPriorSettings, made_of: Ingredients) -> pl.Trainer:
 
 
 def _fit(
-    trainer: pl.Trainer, training: DenoiserTraining, data: LabelMapsModule, checkpoint: Path | None
+    trainer: pl.Trainer, training: AnyTraining, data: LabelMapsModule, checkpoint: Path | None
 ) -> None:
     """Trains to the last step, and validates what came after the last validation."""
     with undone_by_lightning():

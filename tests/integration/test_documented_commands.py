@@ -45,6 +45,7 @@ STAGES = {
     "transfer": "pipeline.transfer.stage.run_transfer",
     "train-student": "pipeline.train_student.train_student",
     "train-prior": "prior.training.train_prior",
+    "cut-crops": "prior.crop_cutting.cut_crops",
     "fetch": "fetch.place.fetch_place",
     "plan": "fetch.plan.area_of",
     "fetch enviroatlas": "fetch.enviroatlas.fetch_enviroatlas",

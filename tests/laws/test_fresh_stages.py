@@ -126,6 +126,8 @@ OTHER_TRAINING: dict[str, Any] = {
     "synthetic_width_m": 1700,
     "ema_decay": 0.5,
     "level_median": 0.5,
+    "masked.channels": [16, 32],
+    "masked.blocks": [2, 2],
 }
 
 

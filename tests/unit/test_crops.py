@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from landcover_pnp.errors import SettingsError
 from landcover_pnp.prior.crops import Crop, LabelCrops, LabelSource, cut
-from landcover_pnp.prior.datamodule import LabelMapsModule
+from landcover_pnp.prior.datamodule import LabelMapsModule, split_sources
 from landcover_pnp.prior.denoising import DenoiserTraining
 from landcover_pnp.prior.label_maps import LabelMap, majority
 from landcover_pnp.prior.settings import CropSettings, DenoiserSettings, TrainPriorSettings
@@ -189,3 +189,27 @@ def test_a_crop_without_a_label_counts_nothing() -> None:
     batch = Crop(crop.x0[None], crop.labelled[None], crop.origin[None])
     draw = torch.Generator().manual_seed(0)
     assert training._errors(training.network, batch, torch.tensor([500]), draw).tolist() == [0]
+
+
+def test_drawings_of_one_place_are_held_out_together() -> None:
+    maps = [replace(some_map(8, 8, k), place=f"place {k // 3}") for k in range(30)]
+    settings = TrainPriorSettings(Path(), denoiser=DenoiserSettings(crop_px=8), val_share=0.4)
+    [learned], [held_out] = split_sources([LabelSource(maps)], settings)
+    assert len(learned.maps) + len(held_out.maps) == 30
+    assert not {m.place for m in learned.maps} & {m.place for m in held_out.maps}
+    assert len({m.place for m in held_out.maps}) == 4
+
+
+def test_either_resampling_takes_each_at_times() -> None:
+    fine = some_map(64, 64, resolution_m=1.0)  # noise: the most frequent class is another than one
+    crops = {
+        how: crops_of(fine, how=CropSettings(resampling=how))  # type: ignore[arg-type]
+        for how in ("mode", "nearest", "either")
+    }
+    found = {
+        how
+        for i in range(30)
+        for how in ("mode", "nearest")
+        if np.array_equal(crops["either"].codes(i)[1], crops[how].codes(i)[1])
+    }
+    assert found == {"mode", "nearest"}

@@ -11,9 +11,9 @@ from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from safetensors.torch import load_file, save_file
 
 from landcover_pnp.errors import PriorError
+from landcover_pnp.prior.conversion_settings import ExportPriorSettings, ImportPriorSettings
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.prior.importing import export_prior, import_prior
-from landcover_pnp.prior.settings import ExportPriorSettings, ImportPriorSettings
 
 CONFIG, PROCESS = "config.json", "scheduler_config.json"
 

@@ -11,11 +11,11 @@ from guided_unet import GuidedUNet, tiny_settings
 from torch import Tensor
 
 from landcover_pnp.errors import PriorError, SettingsError
+from landcover_pnp.prior.conversion_settings import ImportPriorSettings
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.prior.guided_diffusion import build, convert
 from landcover_pnp.prior.guided_tensors import Shape, read_shape
 from landcover_pnp.prior.importing import import_prior
-from landcover_pnp.prior.settings import ImportPriorSettings
 
 PAPER = Shape(6, 6, (128, 256, 384, 512), 2, (False, False, False, True))
 

@@ -89,4 +89,4 @@ def test_a_seed_fixes_the_weights_and_leaves_the_generator() -> None:
 def test_what_is_no_network_is_refused(wrong: dict[str, object], named: str) -> None:
     given = {"channels": [8, 16, 16], "blocks": [1, 1, 1], "head_channels": 4, **wrong}
     with pytest.raises(SettingsError, match=named):
-        MaskedNetworkSettings(**given)  # type: ignore[arg-type]
+        MaskedUNet(MaskedNetworkSettings(**given))  # type: ignore[arg-type]

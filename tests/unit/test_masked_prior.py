@@ -14,13 +14,14 @@ from masked_priors import tiny_masked
 import landcover_pnp as lc
 from landcover_pnp.cli import main
 from landcover_pnp.errors import PriorError
+from landcover_pnp.prior.conversion_settings import ExportPriorSettings
 from landcover_pnp.prior.denoiser import Prior, build_network
 from landcover_pnp.prior.folder import CARD, CONFIG, WEIGHTS
 from landcover_pnp.prior.importing import export_prior
 from landcover_pnp.prior.loading import load_prior
 from landcover_pnp.prior.masked_prior import MaskedPrior
 from landcover_pnp.prior.noise import NoiseSchedule
-from landcover_pnp.prior.settings import DenoiserSettings, ExportPriorSettings
+from landcover_pnp.prior.settings import DenoiserSettings
 
 KINDS = ("gaussian", "masked")
 

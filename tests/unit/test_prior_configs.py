@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import torch
 
 from landcover_pnp.config import load_settings
 from landcover_pnp.prior.denoiser import Prior, build_network
+from landcover_pnp.prior.masked_network import MaskedUNet
+from landcover_pnp.prior.masked_settings import OptimiserSettings
 from landcover_pnp.prior.settings import TrainPriorSettings
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "prior"
@@ -25,6 +28,24 @@ def test_each_builds_a_network_of_its_size(name: str, millions: float) -> None:
     with torch.device("meta"):
         network = build_network(settings_of(name).denoiser, 0)
     assert sum(p.numel() for p in network.parameters()) / 1e6 == pytest.approx(millions, abs=0.01)
+
+
+def test_masked_builds_a_network_of_its_size() -> None:
+    settings = settings_of("masked")
+    with torch.device("meta"):
+        network = MaskedUNet(settings.masked)
+    assert sum(p.numel() for p in network.parameters()) / 1e6 == pytest.approx(2.24, abs=0.01)
+    assert "OpenStreetMap, ODbL 1.0" in settings.licence
+    defaults = asdict(OptimiserSettings())
+    same = (
+        "steps",
+        "batch_size",
+        "learning_rate",
+        "learning_rate_end",
+        "warmup_steps",
+        "ema_decay",
+    )
+    assert {name: getattr(settings, name) for name in same} == {n: defaults[n] for n in same}
 
 
 def test_small_is_the_shipped_prior() -> None:

@@ -137,10 +137,10 @@ def draw_labels(look: Look, shape: tuple[int, int], rng: np.random.Generator) ->
     surface[_GREEN[surface] & (bareness > 0)] = Surface.SOIL
 
     on_bank = _burn(banks, shape) > 0
-    trees, shrubs = _plant(style, uses, quarter, surface, on_bank, built.trees, rng)
+    trees, shrubs = plant(style, uses, quarter, surface, on_bank, built.trees, rng)
     return Plan(
         look=look,
-        labels=_label(style, surface, trees, shrubs, on_bank, rng),
+        labels=label(style, surface, trees, shrubs, on_bank, rng),
         surface=surface,
         thing=thing,
         bareness=bareness,
@@ -181,7 +181,7 @@ def _burn(geometries: Geometries, shape: tuple[int, int]) -> NDArray[np.int32]:
     return burnt
 
 
-def _plant(
+def plant(
     style: Style,
     uses: list[Use],
     quarter: NDArray[np.int32],
@@ -228,7 +228,7 @@ def _plant(
     return trees, grow(stems, 1.6, rough, rng)
 
 
-def _label(
+def label(
     style: Style,
     surface: NDArray[np.uint8],
     trees: Canopy,
