@@ -37,9 +37,13 @@ def _sample_prior(request: Request) -> Any:
 def _judge_prior(request: Request) -> Any:
     config = request.options["training"]
     training = None if config is None else load_settings(TrainPriorSettings, config)
+    from landcover_pnp.inference.filling import FillSettings, fill
     from landcover_pnp.prior.judging import judge_prior
 
-    return judge_prior(request.path, request.settings, training)
+    def filled(prior: Any, codes: Any, hidden: Any) -> Any:
+        return fill(prior, codes, hidden, None, FillSettings(), request.settings.seed, (0, 0))
+
+    return judge_prior(request.path, request.settings, training, filled)
 
 
 def _import_prior(request: Request) -> Any:
@@ -75,7 +79,7 @@ COMMANDS = {
         _judge_prior,
         JudgePriorSettings,
         ("PRIOR",),
-        "Judge a prior by held-out label maps: noise, landscape metrics, copies.",
+        "Judge a prior by held-out label maps: noise, shapes, holes it fills, copies.",
         {"training": "configuration it was trained with: gives held-out maps, searched for copies"},
     ),
     "import-prior": Command(

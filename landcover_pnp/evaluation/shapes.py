@@ -67,6 +67,12 @@ class Shapes:
             return np.full(3, np.nan)
         return np.percentile(self.roof_m2, [25, 50, 75])
 
+    def take(self, crops: NDArray[np.integer]) -> Shapes:
+        """Some of the crops, in this order; one may be there several times."""
+        roofs = np.split(self.roof_m2, np.cumsum(self.roofs)[:-1]) if len(self.roofs) else []
+        kept = {key: value[crops] for key, value in vars(self).items() if key != "roof_m2"}
+        return Shapes(**kept, roof_m2=np.concatenate([np.zeros(0), *(roofs[i] for i in crops)]))
+
     def __add__(self, other: Shapes) -> Shapes:
         """The crops of both."""
         mine, theirs = vars(self), vars(other)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from landcover_pnp.errors import SettingsError
+from landcover_pnp.evaluation.hole_baselines import BASELINES
+from landcover_pnp.evaluation.holes import Fill, FillScores, holes, score_fills
+from landcover_pnp.evaluation.shapes import Shapes
 from landcover_pnp.legend import NO_DATA, WORKING
 from landcover_pnp.prior.crops import LabelCrops, LabelSource
 from landcover_pnp.prior.datamodule import split_sources
@@ -29,6 +33,7 @@ from landcover_pnp.prior.settings import (
     LabelFolder,
     TrainPriorSettings,
 )
+from landcover_pnp.prior.shape_report import ShapeJudgement
 from landcover_pnp.storage.atomic import completed, write_text
 from landcover_pnp.storage.owned_folder import make_owned
 
@@ -38,6 +43,12 @@ LEVELS = (20, 50, 100, 200, 300, 400, 600, 800)
 _BATCH = 32
 _SYNTHETIC_MAPS = 8  # two of each look
 
+
+PRIOR = "the prior"
+"""What it is called among those that fill holes."""
+
+PriorFill = Callable[[AnyPrior, NDArray[np.uint8], NDArray[np.bool_]], NDArray[np.floating]]
+"""A way to fill holes by a prior: prior, codes and hidden pixels, as ``holes.Fill``."""
 
 FILES = REPORT, SAMPLES, FIGURES = "report.md", "samples.png", "figures.png"
 """What a judgement writes."""
@@ -55,6 +66,8 @@ class JudgePriorSummary:
         distance: Distance of the samples from the held-out maps, 0 to 1.
         floor: The same distance between two halves of the held-out crops.
         copies: Largest agreement of a sample with a training crop; 0 where none were searched.
+        crossing_share: Share of the samples that an impervious part crosses.
+        fill_accuracy: Accuracy in hidden pixels by kind of hole; empty where none were filled.
     """
 
     out: Path
@@ -63,10 +76,15 @@ class JudgePriorSummary:
     distance: float
     floor: float
     copies: float
+    crossing_share: float
+    fill_accuracy: Mapping[str, float]
 
 
 def judge_prior(
-    prior_folder: Path, settings: JudgePriorSettings, training: TrainPriorSettings | None = None
+    prior_folder: Path,
+    settings: JudgePriorSettings,
+    training: TrainPriorSettings | None = None,
+    fill: PriorFill | None = None,
 ) -> JudgePriorSummary:
     """Judges a prior by held-out label maps and writes ``report.md`` with two pictures.
 
@@ -76,6 +94,7 @@ def judge_prior(
         training: Settings it was trained with: their label folders (synthetic cities apart) are
             searched for copies and, where ``settings`` name no labels, give the held-out maps;
             those of a training on synthetic cities alone are newly drawn ones.
+        fill: How the prior fills holes, such as ``inference.filling.fill``; None fills none.
 
     Returns:
         The judgement.
@@ -88,8 +107,9 @@ def judge_prior(
     crops = _crops(prior, held_out, settings.crops, settings.seed)
     make_owned(settings.out, "judgement", *FILES)  # refused now rather than after the work
     real = crops.labels
+    known = np.where(crops.labelled, real, np.uint8(NO_DATA))
     restored = (
-        likelihood(prior, np.where(crops.labelled, real, np.uint8(NO_DATA)), settings.seed)
+        likelihood(prior, known, settings.seed)
         if isinstance(prior, MaskedPrior)
         else restore(prior, real, crops.labelled, settings.seed)
     )
@@ -100,13 +120,15 @@ def judge_prior(
     apart, floor = distances(sampled, true), distances(halves[0], halves[1])
     agreement = {}
     if train:
-        known = _crops(prior, train, settings.training_crops, settings.seed + 1).labels
+        learned = _crops(prior, train, settings.training_crops, settings.seed + 1).labels
         agreement = {
-            name: nearest_agreement(_varied(maps), known)
+            name: nearest_agreement(_varied(maps), learned)
             for name, maps in (("samples", samples), ("held-out crops", real))
         }
     names = [m.name for source in held_out for m in source.maps]
-    judgement = Judgement(names, restored, sampled, true, apart, floor, agreement)
+    shapes = ShapeJudgement.of(*(Shapes.of(maps, prior.resolution_m) for maps in (samples, known)))
+    fills = _fills(prior, known[: settings.holes], fill, settings.seed)
+    judgement = Judgement(names, restored, sampled, true, apart, floor, agreement, shapes, fills)
     for name, picture in (
         (SAMPLES, samples_picture({"samples": samples[:25], "held-out crops": real[:25]})),
         (FIGURES, figures(judgement)),
@@ -121,7 +143,21 @@ def judge_prior(
         apart["all"],
         floor["all"],
         float(agreement["samples"].max(initial=0)) if agreement else 0.0,
+        shapes.samples.crossing_share,
+        {kind: scores.mean_accuracy for kind, scores in fills.get(PRIOR, {}).items()},
     )
+
+
+def _fills(
+    prior: AnyPrior, maps: NDArray[np.uint8], fill: PriorFill | None, seed: int
+) -> dict[str, dict[str, FillScores]]:
+    """Holes in these maps, filled by the prior and without one, by method and kind."""
+    if fill is None or not len(maps):
+        return {}
+    by_name = {f"crop {i}": labels for i, labels in enumerate(maps)}
+    cases = list(holes(by_name, prior.resolution_m, 1, seed))
+    methods: dict[str, Fill] = {**BASELINES, PRIOR: partial(fill, prior)}
+    return {name: score_fills(method, cases) for name, method in methods.items()}
 
 
 def restore(

@@ -10,11 +10,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from landcover_pnp.evaluation.holes import FillScores
 from landcover_pnp.legend import WORKING
 from landcover_pnp.prior.landscape import Landscape
 from landcover_pnp.prior.likelihood import Likelihood
 from landcover_pnp.prior.loading import AnyPrior
 from landcover_pnp.prior.settings import JudgePriorSettings
+from landcover_pnp.prior.shape_report import ShapeJudgement, filling_section, shape_section
 
 UNIFORM = 0.9
 """Maps of which one class covers more are left out of the search for copies: they all agree."""
@@ -57,6 +59,8 @@ class Judgement:
         floor: The same between two halves of the held-out crops.
         agreement: (map,) share of pixels that agree with the likest training crop, for samples
             and held-out crops; empty where none were searched.
+        shapes: Streets, parts and roofs of samples beside held-out crops.
+        fills: Scores of filled holes by method and kind; empty where none were filled.
     """
 
     held_out: Sequence[str]
@@ -66,6 +70,8 @@ class Judgement:
     apart: Mapping[str, float]
     floor: Mapping[str, float]
     agreement: Mapping[str, NDArray[np.float64]]
+    shapes: ShapeJudgement
+    fills: Mapping[str, Mapping[str, FillScores]]
 
 
 def report(prior: AnyPrior, name: str, settings: JudgePriorSettings, judgement: Judgement) -> str:
@@ -105,6 +111,8 @@ def report(prior: AnyPrior, name: str, settings: JudgePriorSettings, judgement: 
                 else _noise(judgement.restored)
             ),
             *_looks(judgement),
+            *shape_section(judgement.shapes),
+            *filling_section(judgement.fills),
             *_copies(judgement.agreement, settings.training_crops),
             "",
             "![](samples.png)",

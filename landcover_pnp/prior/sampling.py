@@ -67,17 +67,12 @@ def sample_maps(prior: AnyPrior, count: int, steps: int, seed: int) -> NDArray[n
     Returns:
         (sample, y, x) uint8 of the prior's legend, 0 = no data; as large as its crops.
     """
-    side = prior.crop_px
+    if isinstance(prior, MaskedPrior):
+        return draw_masked(prior, count, UnmaskSettings(steps), seed)
 
     def noise(step: int) -> Tensor:
-        field = noise_field(seed, step, prior.channels, ((0, side), (0, count * side)))
-        maps = torch.from_numpy(field.reshape(-1, side, count, side)).permute(2, 0, 1, 3)
-        return maps.to(prior.device)
+        return _noise(prior, count, step, seed)
 
-    if isinstance(prior, MaskedPrior):
-        hidden = torch.zeros(count, side, side, dtype=torch.int64, device=prior.device)
-        drawn = unmask(prior, hidden, UnmaskSettings(steps), noise)
-        return drawn.cpu().numpy().astype(np.uint8)
     levels = np.linspace(prior.schedule.steps, 0, steps + 1).round().astype(int).tolist()
     x_t = noise(0)
     with torch.no_grad():
@@ -85,6 +80,34 @@ def sample_maps(prior: AnyPrior, count: int, steps: int, seed: int) -> NDArray[n
             x0 = prior.schedule.predict_clean(x_t, prior.predict_noise(x_t, t), t).clamp(0, 1)
             x_t = prior.schedule.ddim_step(x_t, x0, t, t_next, noise(step))
     return x_t.argmax(1).cpu().numpy().astype(np.uint8)
+
+
+def draw_masked(
+    prior: MaskedPrior, count: int, settings: UnmaskSettings, seed: int
+) -> NDArray[np.uint8]:
+    """Draws label maps from a masked prior, as ``sample_maps`` with all of its settings.
+
+    Args:
+        prior: The prior.
+        count: Number of maps.
+        settings: Steps, temperature and order.
+        seed: Seed of the noise; a map does not depend on how many are drawn with it.
+
+    Returns:
+        (sample, y, x) uint8, 1 to 5.
+    """
+    side = prior.crop_px
+    hidden = torch.zeros(count, side, side, dtype=torch.int64, device=prior.device)
+    drawn = unmask(prior, hidden, settings, lambda step: _noise(prior, count, step, seed))
+    return drawn.cpu().numpy().astype(np.uint8)
+
+
+def _noise(prior: AnyPrior, count: int, step: int, seed: int) -> Tensor:
+    """(sample, channel, y, x) noise of a step, of a row of maps side by side."""
+    side = prior.crop_px
+    field = noise_field(seed, step, prior.channels, ((0, side), (0, count * side)))
+    maps = torch.from_numpy(field.reshape(-1, side, count, side)).permute(2, 0, 1, 3)
+    return maps.to(prior.device)
 
 
 def sample_prior(settings: SamplePriorSettings) -> SamplePriorSummary:

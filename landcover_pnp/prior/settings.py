@@ -226,7 +226,8 @@ class JudgePriorSettings:
         samples: Samples of the prior.
         steps: Steps of a sample: of denoising, or of revealing hidden pixels.
         training_crops: Training crops searched for copies.
-        seed: Seed of crops, noise and samples.
+        holes: Held-out crops in which squares and stripes are hidden and filled; 0 fills none.
+        seed: Seed of crops, noise, samples and holes.
     """
 
     out: Path = Path("judgement")
@@ -239,13 +240,14 @@ class JudgePriorSettings:
     samples: int = 64
     steps: int = 100
     training_crops: int = 2048
+    holes: int = 4
     seed: int = 0
 
     def __post_init__(self) -> None:
         """Refuses numbers that leave nothing to judge by; held-out crops are halved."""
         require_within(self, 2, _ANY, "crops")
         require_within(self, 1, _ANY, "samples", "steps", "training_crops")
-        require_within(self, 0, _ANY, "seed")
+        require_within(self, 0, _ANY, "holes", "seed")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from masked_priors import tiny_masked
 
 from landcover_pnp.cli import main
 from landcover_pnp.errors import SettingsError
+from landcover_pnp.evaluation.hole_baselines import BASELINES
 from landcover_pnp.prior.denoiser import Prior, build_network
 from landcover_pnp.prior.judging import LEVELS, judge_prior, restore
 from landcover_pnp.prior.label_maps import draw_label_maps, one_hot
@@ -113,21 +115,30 @@ def test_a_masked_prior_is_judged_by_its_likelihood(labels: Path, tmp_path: Path
     assert "## Likelihood" in report
     assert "## Noise" not in report
     assert 1 < summary.loss < 5
+    assert "## Filling" not in report, "no way to fill was given"
     assert judge_prior(tmp_path / "prior", settings) == summary
 
 
+@pytest.mark.parametrize(("prior", "filled"), [(tiny, 0), (tiny_masked, 2)])
 def test_the_command_judges_by_a_folder(
-    labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    prior: Any, filled: int, labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tiny().save(tmp_path / "prior")
+    prior().save(tmp_path / "prior")
     words = ["judge-prior", str(tmp_path / "prior"), "--out", str(tmp_path / "out")]
     few = ["--crops", "8", "--samples", "4", "--steps", "2"]
+    few += ["--holes", str(filled)]
     assert main([*words, *few]) == 2
     assert "no held-out label maps" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     assert main([*words, *few, "--labels", str(labels), "--legend", "working"]) == 0
     assert "distance" in capsys.readouterr().out
-    assert "## Copies" not in (tmp_path / "out" / "report.md").read_text()
+    report = (tmp_path / "out" / "report.md").read_text()
+    assert "## Copies" not in report
+    for words in ("## Shapes", "| crossing share |", "roofs per km2", "impervious share |"):
+        assert words in report
+    for name in (*BASELINES, "the prior"):
+        assert (f"| {name} |" in report) == bool(filled)
+    assert "nan" not in report
 
 
 def test_a_prior_of_synthetic_cities_is_judged_by_new_ones(tmp_path: Path) -> None:
