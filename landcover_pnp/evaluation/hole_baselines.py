@@ -132,7 +132,7 @@ def potts(
         As of ``nearest``.
     """
     q = harmonic(codes, hidden, mixed)
-    unary = np.log(q[:, hidden])
+    unary = np.log(np.maximum(q[:, hidden], 1e-12))
     q[:, ~hidden] = _one_hot(codes)[:, ~hidden]
     for _ in range(iterations):
         around = ndimage.gaussian_filter(q, (0, sigma_px, sigma_px), mode="nearest")

@@ -14,6 +14,7 @@ from masked_priors import tiny_masked
 import landcover_pnp as lc
 from landcover_pnp.cli import main
 from landcover_pnp.errors import PriorError
+from landcover_pnp.prior import folder as folder_module
 from landcover_pnp.prior.conversion_settings import ExportPriorSettings
 from landcover_pnp.prior.denoiser import Prior, build_network
 from landcover_pnp.prior.folder import CARD, CONFIG, WEIGHTS
@@ -90,6 +91,12 @@ def test_the_other_kind_s_class_refuses_the_folder_by_name(kind: str, tmp_path: 
     other = Prior if kind == "masked" else MaskedPrior
     with pytest.raises(PriorError, match=f"is a {kind} prior"):
         other.load(tmp_path / "prior")
+
+
+def test_a_kind_that_is_not_shipped_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(folder_module._SHIPPED, "masked", "nowhere")
+    with pytest.raises(PriorError, match="no masked prior in this installation"):
+        MaskedPrior.load()
 
 
 def test_a_folder_without_a_kind_is_gaussian_and_an_unknown_one_is_refused(tmp_path: Path) -> None:
