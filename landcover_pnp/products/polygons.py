@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import shapely
@@ -17,27 +17,30 @@ Geometries = NDArray[np.object_]
 """(polygon,) shapely polygons."""
 
 
-def sieved(labels: NDArray[np.uint8], min_px: int) -> NDArray[np.uint8]:
+Labels = TypeVar("Labels", np.uint8, np.uint16)
+
+
+def sieved(labels: NDArray[Labels], min_px: int) -> NDArray[Labels]:
     """Gives patches smaller than ``min_px`` to their largest neighbour (GDAL's sieve).
 
     Small patches that have only small neighbours stay.
 
     Args:
-        labels: (y, x) uint8, 0 = no data.
+        labels: (y, x), 0 = no data.
         min_px: Pixels of the smallest patch that stays; patches are connected by edges.
 
     Returns:
-        (y, x) uint8; no data stays as it is.
+        (y, x) of the same type; no data stays as it is.
     """
     valid = labels != NO_DATA
     size = min(min_px, labels.size - 1)  # GDAL refuses more
     if size <= 1:
         return labels
     merged = features.sieve(labels, size=size, mask=valid, connectivity=4)
-    return np.where(valid, merged, np.uint8(NO_DATA)).astype(np.uint8)
+    return np.where(valid, merged, NO_DATA).astype(labels.dtype)
 
 
-def patches(labels: NDArray[np.uint8]) -> NDArray[np.int32]:
+def patches(labels: NDArray[Labels]) -> NDArray[np.int32]:
     """Numbers patches of equal labels connected by edges: (y, x) int32 from 1, 0 = no data."""
     numbers = np.zeros(labels.shape, np.int32)
     last = 0

@@ -39,6 +39,7 @@ from landcover_pnp.products.rasters import (
     write_products,
 )
 from landcover_pnp.products.report import write_report
+from landcover_pnp.products.roofs import Roofs, roofs_of
 from landcover_pnp.products.settings import PublishSettings
 from landcover_pnp.products.styles import (
     ClassStyle,
@@ -120,8 +121,10 @@ def publish_run(run: Path, settings: PublishSettings | None = None) -> PublishSu
     require_text("the title", title)  # the run folder's name may be none
     require_plain_name(paths.products / "landcover.gpkg", "the product")
     path, start = paths.published_record, time.monotonic()
+    roofs = roofs_of(finished)
     made_of = ingredients(
         version=__version__,
+        buildings=roofs is not None,
         publish=chosen,
         title=title,
         settings=fingerprint(finished.settings),
@@ -133,7 +136,7 @@ def publish_run(run: Path, settings: PublishSettings | None = None) -> PublishSu
         notes = [f"published again, changed since: {', '.join(differing)}"] if differing else []
         if record is None:
             notes += make_way(path)
-            polygons, products = _write_products(finished, chosen, title, owned)
+            polygons, products = _write_products(finished, chosen, title, roofs, owned)
             record = Record(
                 "done",
                 made_of,
@@ -152,7 +155,11 @@ def publish_run(run: Path, settings: PublishSettings | None = None) -> PublishSu
 
 
 def _write_products(
-    finished: FinishedRun, chosen: PublishSettings, title: str, owned: OwnedFolder
+    finished: FinishedRun,
+    chosen: PublishSettings,
+    title: str,
+    roofs: Roofs | None,
+    owned: OwnedFolder,
 ) -> tuple[PolygonCounts, list[Path]]:
     """Makes the folder of products anew; returns what is in it."""
     paths = RunFolder(finished.folder)
@@ -169,7 +176,7 @@ def _write_products(
             if paths.probability(product.method).is_file()
         }
         write_products(paths.probabilities, folder, finished.provenance, rasters, finished.result)
-        polygons = _write_vectors(finished, folder, chosen)
+        polygons = _write_vectors(finished, folder, chosen, roofs)
         project = Project(
             title,
             finished.crs,
@@ -229,14 +236,16 @@ def _failed_boxes(run: FinishedRun) -> dict[str, Bounds]:
     return {name: run.bounds(run.core(name)) for name in run.failed}
 
 
-def _write_vectors(run: FinishedRun, folder: Path, settings: PublishSettings) -> PolygonCounts:
+def _write_vectors(
+    run: FinishedRun, folder: Path, settings: PublishSettings, roofs: Roofs | None
+) -> PolygonCounts:
     path = folder / "landcover.gpkg"
     counts = write_polygons(
         path,
         RunFolder(folder).landcover,
         RunFolder(folder).confidence,
-        settings.min_area_m2,
-        settings.simplify_m,
+        settings,
+        roofs,
     )
     styles: dict[str, Style] = {"landcover": PolygonStyle(run.legend.legend)}
     if run.failed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,23 +16,37 @@ class PublishSettings:
 
     Attributes:
         title: Title of project and report; null is the city's name, or the run folder's.
-        min_area_m2: Minimum mapping unit of the polygons; smaller patches go to their largest
-            neighbour.
-        simplify_m: Detail of the polygons' edges that may go, metres.
+        min_area_px: Minimum mapping unit of the polygons, pixels of the map; smaller patches go
+            to their largest neighbour.
+        simplify_px: Detail of the polygons' edges that may go, pixels of the map.
+        min_area_m2: Minimum mapping unit in square metres; null takes that in pixels.
+        simplify_m: Detail that may go in metres; null takes that in pixels.
         second_class: Whether to write the second most probable class too.
         probabilities: Whether to write all class probabilities too, in percent.
     """
 
     title: str | None = None
-    min_area_m2: float = 200.0
-    simplify_m: float = 12.0
+    min_area_px: float = 12.0
+    simplify_px: float = 1.5
+    min_area_m2: float | None = None
+    simplify_m: float | None = None
     second_class: bool = False
     probabilities: bool = False
 
     def __post_init__(self) -> None:
         """Refuses what is no area, no length and no title."""
         require_text("title", self.title)
-        require_within(self, 0, 1e12, "min_area_m2", "simplify_m")
+        names = ("min_area_px", "simplify_px", "min_area_m2", "simplify_m")
+        require_within(self, 0, 1e12, *names)
+
+    def smallest_px(self, pixel_m2: float) -> int:
+        """Pixels of the smallest patch, where each has so many square metres."""
+        wanted = self.min_area_px if self.min_area_m2 is None else self.min_area_m2 / pixel_m2
+        return math.ceil(wanted)
+
+    def detail_px(self, pixel_m: float) -> float:
+        """Detail of edges that may go, in pixels of such a side."""
+        return self.simplify_px if self.simplify_m is None else self.simplify_m / pixel_m
 
 
 @dataclass(frozen=True)
@@ -93,6 +108,21 @@ class CatalogSettings:
 
     title: str = "Land cover"
     prior: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses what is no title."""
+        require_text("title", self.title)
+
+
+@dataclass(frozen=True)
+class GatherSettings:
+    """The maps of a batch, gathered.
+
+    Attributes:
+        title: Title of the collection of the published ones.
+    """
+
+    title: str = "Land cover"
 
     def __post_init__(self) -> None:
         """Refuses what is no title."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import pandas as pd
 import pyogrio
 import shapely
 from odc.geo.crs import CRS
+from odc.geo.geobox import GeoBox
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, FieldError
 from rasterio.io import DatasetReader
 
@@ -30,6 +30,8 @@ from landcover_pnp.products.polygons import (
 )
 from landcover_pnp.products.qgis_layout import Bounds
 from landcover_pnp.products.rasters import PERCENT_NO_DATA
+from landcover_pnp.products.roofs import ROOF, Roofs, squared
+from landcover_pnp.products.settings import PublishSettings
 from landcover_pnp.products.styles import Style, qml
 from landcover_pnp.storage.map_legend import legend_of
 from landcover_pnp.storage.raster import open_raster, read
@@ -57,26 +59,30 @@ class PolygonCounts:
 
 
 def write_polygons(
-    path: Path, classes: Path, confidence: Path, min_area_m2: float, simplify_m: float
+    path: Path,
+    classes: Path,
+    confidence: Path,
+    settings: PublishSettings,
+    roofs: Roofs | None = None,
 ) -> PolygonCounts:
     """Writes the layer ``landcover`` of a GeoPackage: one polygon a patch of one class.
 
-    Columns: ``code``, ``name``, ``area_m2`` and ``confidence`` (mean over the patch, percent).
-    Patches are cut at the edges of windows of ``WINDOW_PX``.
+    Columns: ``code``, ``name``, ``area_m2``, ``confidence`` (mean over the patch, percent) and
+    ``building``. Patches are cut at the edges of windows of ``WINDOW_PX``.
 
     Args:
         path: The GeoPackage; other layers in it stay.
         classes: Class map.
         confidence: Confidence on the same grid.
-        min_area_m2: Minimum mapping unit; smaller patches go to their largest neighbour.
-        simplify_m: Tolerance of the simplification, see ``polygons.simplified``.
+        settings: Minimum mapping unit and tolerance of the simplification.
+        roofs: Where there are buildings; None where nobody knows.
 
     Returns:
         Number, vertices and area of the polygons.
     """
     total = PolygonCounts(0, 0, 0.0)
     with open_raster(classes, "class map") as labels, open_raster(confidence, "confidence") as sure:
-        for number, part in enumerate(_windows(labels, sure, min_area_m2, simplify_m)):
+        for number, part in enumerate(_windows(labels, sure, settings, roofs)):
             write_layer(part, path, "landcover", append=number > 0, geometry_type="Polygon")
             total = PolygonCounts(
                 total.polygons + len(part),
@@ -122,31 +128,39 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def _windows(
-    labels: DatasetReader, confidence: DatasetReader, min_area_m2: float, simplify_m: float
+    labels: DatasetReader,
+    confidence: DatasetReader,
+    settings: PublishSettings,
+    roofs: Roofs | None,
 ) -> Iterator[geopandas.GeoDataFrame]:
     legend = legend_of(labels).legend
     extent = Box(0, labels.height, 0, labels.width)
-    pixel_m = abs(labels.res[0])
-    min_px = math.ceil(min_area_m2 / pixel_m**2)
+    pixel_m, geobox = abs(labels.res[0]), GeoBox.from_rio(labels)
+    min_px = settings.smallest_px(abs(labels.res[0] * labels.res[1]))
     for box in blocks(extent, WINDOW_PX):
         # A patch that is too small lies within this margin, or is known to be large enough.
         around = box.grow(min_px).clip(extent)
-        codes = sieved(read(labels, 1, around), min_px)[box.within(around)]
-        numbers = patches(codes)
+        kinds = read(labels, 1, around).astype(np.uint16)
+        if roofs is not None:
+            kinds = roofs.set_apart(kinds, geobox[around.within(extent)])
+        kinds = sieved(kinds, min_px)[box.within(around)]
+        numbers = patches(kinds)
         sure = read(confidence, 1, box)
         known = np.where(sure == PERCENT_NO_DATA, 0, sure)
-        outlines = simplified(numbers, simplify_m / pixel_m)
+        own = np.zeros(numbers.max() + 1, np.int32)
+        own[numbers] = kinds
+        codes, is_roof = own[1:] % ROOF, own[1:] > ROOF
+        outlines = squared(simplified(numbers, settings.detail_px(pixel_m)), is_roof)
         outlines = on_ground(outlines, labels.transform, (box.x0, box.y0))
-        own = np.zeros(len(outlines) + 1, np.int32)
-        own[numbers] = codes
         names = dict(zip(legend.codes, legend.names, strict=True))
         yield geopandas.GeoDataFrame(
             {
-                "code": own[1:],
+                "code": codes,
                 # Texts even where a window has none: the first one's types are the layer's.
-                "name": np.array([names[code] for code in own[1:]], object),
+                "name": np.array([names[code] for code in codes], object),
                 "area_m2": shapely.area(outlines).round(2),
                 "confidence": patch_means(known, numbers).round(1),
+                "building": is_roof,
             },
             geometry=outlines,
             crs=labels.crs.to_wkt(),

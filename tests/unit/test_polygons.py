@@ -21,6 +21,7 @@ from landcover_pnp.products.polygons import (
     simplified,
     staircases,
 )
+from landcover_pnp.products.settings import PublishSettings
 from landcover_pnp.products.vectors import WINDOW_PX, write_polygons
 
 LABELS = arrays(
@@ -117,7 +118,8 @@ def test_names_are_texts_where_the_first_window_is_empty(tmp_path: Path) -> None
     labels[:, WINDOW_PX:] = 4
     classes = write_tif(tmp_path / "map.tif", labels, nodata=0)
     confidence = write_tif(tmp_path / "confidence.tif", np.where(labels, 80, 255).astype(np.uint8))
-    write_polygons(tmp_path / "map.gpkg", classes, confidence, min_area_m2=4, simplify_m=1)
+    settings = PublishSettings(min_area_m2=4, simplify_m=1)
+    write_polygons(tmp_path / "map.gpkg", classes, confidence, settings)
     table = geopandas.read_file(tmp_path / "map.gpkg", layer="landcover")
     assert table["name"].tolist() == ["trees and forest"]
     assert table["area_m2"].tolist() == [200]
