@@ -11,6 +11,7 @@ from landcover_pnp.cli.output import say
 from landcover_pnp.products.settings import (
     CatalogSettings,
     CompareSettings,
+    GatherSettings,
     PublishSettings,
     QgisPluginSettings,
     ReportSettings,
@@ -103,6 +104,21 @@ def _catalog(request: Request) -> Any:
     return write_collection(request.path, request.settings.title, request.settings.prior)
 
 
+def _gather(request: Request) -> Any:
+    from landcover_pnp.pipeline.gather import gather_maps
+
+    return gather_maps(request.path, request.settings)
+
+
+def _show_gathered(summary: Any) -> None:
+    for note in summary.notes:
+        say(note)
+    say(f"{summary.cities} maps")
+    for path in (*summary.mosaics, summary.areas, summary.collection):
+        if path is not None:
+            say(str(path))
+
+
 def _qgis_plugin(request: Request) -> Any:
     from landcover_pnp.products.qgis_install import install_qgis_plugin
 
@@ -130,6 +146,13 @@ COMMANDS = {
         ("RUN",),
         "Write a run's report alone, to RUN/report.html.",
         show=lambda summary: say(str(summary.report)),
+    ),
+    "gather": Command(
+        _gather,
+        GatherSettings,
+        ("FOLDER",),
+        "Gather the maps of a batch: a virtual raster a CRS, a table of areas, a catalogue.",
+        show=_show_gathered,
     ),
     "zonal": Command(
         _zonal,

@@ -2,58 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from landcover_pnp.config.texts import as_cell
 from landcover_pnp.errors import LandcoverError, LandcoverWarning
-from landcover_pnp.pipeline.batch_plan import BatchPlan, plan_cities
+from landcover_pnp.pipeline.batch_plan import BatchPlan, PlannedCity, plan_cities
+from landcover_pnp.pipeline.batch_table import CityResult, read_table, update_table, write_table
 from landcover_pnp.pipeline.map import map_city
 from landcover_pnp.pipeline.progress import Progress
 from landcover_pnp.pipeline.settings import BatchSettings, MapSettings
-from landcover_pnp.storage.atomic import completed
+from landcover_pnp.pipeline.slices import TABLE, Slice, require_no_slices, table_held
 from landcover_pnp.storage.owned_folder import held
-
-TABLE = "cities.csv"
-"""Name of the table in the folder of a batch."""
-
-
-@dataclass(frozen=True)
-class CityResult:
-    """A row of the table.
-
-    Attributes:
-        city: Name of its configuration file, and of the CRS where it has several.
-        exit_code: As ``landcover map`` gives it.
-        area_km2: Mapped area.
-        tiles: Tiles of the map.
-        done: Tiles inferred by this run.
-        kept: Tiles that an earlier run had finished.
-        failed: Tiles that are no data in the map.
-        seconds: Time of the run.
-        accuracy: Share of truth pixels that are right, None without truth.
-        mean_iou: Mean intersection over union, None without truth.
-        landcover: The map, empty if there is none.
-        reason: Why there is none.
-        legend: Legend of the map: scores of different legends cannot be compared.
-    """
-
-    city: str
-    exit_code: int
-    area_km2: float = 0.0
-    tiles: int = 0
-    done: int = 0
-    kept: int = 0
-    failed: int = 0
-    seconds: float = 0.0
-    accuracy: float | None = None
-    mean_iou: float | None = None
-    landcover: str = ""
-    reason: str = ""
-    legend: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,7 +22,7 @@ class BatchSummary:
 
     Attributes:
         table: CSV file with a row a city.
-        cities: The same rows.
+        cities: The same rows; of a slice, those of its own cities.
     """
 
     table: Path
@@ -72,7 +32,7 @@ class BatchSummary:
     def exit_code(self) -> int:
         """0 all cities whole, 3 some of them, 1 no map at all."""
         codes = {city.exit_code for city in self.cities}
-        if codes == {0}:
+        if codes <= {0}:  # a slice may have no city
             return 0
         return 3 if codes & {0, 3} else 1
 
@@ -87,7 +47,8 @@ def map_cities(
 
     The same call again keeps what is finished, as ``map_city`` does, and in the table the rows of
     cities that it has not come to yet. Images of a city in several coordinate reference systems,
-    such as two UTM zones, become a map each.
+    such as two UTM zones, become a map each. Of a batch in slices, each is a call of its own, at
+    whatever time and in whatever order.
 
     Args:
         settings: The cities' configuration files and the folder of the runs.
@@ -105,30 +66,65 @@ def map_cities(
         RunGoneError: If the folder is deleted meanwhile.
     """
     plan = plan_cities(settings, strict=strict)
+    if settings.slice is not None:
+        if strict:
+            plan.require_usable(strict=True)
+        return _map_slice(plan, settings, Slice.of(settings.slice), report)
     plan.require_usable(strict=strict)
     with held(settings.out, "batch", signs=(TABLE,), names=(TABLE,)) as owned:
+        require_no_slices(settings.out)
         owned.kept = True  # the cities' maps outlive a table that cannot be written
-        if plan.wrong:
-            count = f"{len(plan.wrong)} of {len(plan.cities)} cities cannot be mapped"
-            report("batch", Progress(total=0, note=f"{count}\n\n{plan.table()}\n"))
+        _say_wrong(plan, report)
         return _map_cities(plan, settings.out, report)
+
+
+def _say_wrong(plan: BatchPlan, report: Callable[[str, Progress], None]) -> None:
+    if plan.wrong:
+        count = f"{len(plan.wrong)} of {len(plan.cities)} cities cannot be mapped"
+        report("batch", Progress(total=0, note=f"{count}\n\n{plan.table()}\n"))
+
+
+def _map_slice(
+    plan: BatchPlan,
+    settings: BatchSettings,
+    part: Slice,
+    report: Callable[[str, Progress], None],
+) -> BatchSummary:
+    """Maps a slice's cities; holds the slice all the time, the table only to write to it."""
+    out, rows = settings.out, list[CityResult]()
+    names = [config.stem for config in settings.cities]
+    with part.held(out):
+        said = f"slice {part}: {len(plan.cities)} maps of {len(names)} cities"
+        report("batch", Progress(total=0, note=said))
+        _say_wrong(plan, report)
+        for city in plan.cities:
+            rows.append(_mapped(city, out, report))
+            with table_held(out):
+                update_table(out / TABLE, rows[-1:], names)
+        if not rows:
+            with table_held(out):
+                update_table(out / TABLE, (), names)
+    return BatchSummary(out / TABLE, tuple(rows))
 
 
 def _map_cities(
     plan: BatchPlan, out: Path, report: Callable[[str, Progress], None]
 ) -> BatchSummary:
     table, rows = out / TABLE, list[CityResult]()
-    before = _read_table(table)
+    before = read_table(table)
     for city in plan.cities:
-        if city.note:
-            report(city.name, Progress(total=0, note=city.note))
-        if city.settings is None:
-            rows.append(_without_map(city.name, city.error))
-        else:
-            rows.append(_map(city.name, city.settings, out / city.name, report))
-        _write_table(table, rows, before)
-    _write_table(table, rows)
+        rows.append(_mapped(city, out, report))
+        write_table(table, rows, before)
+    write_table(table, rows)
     return BatchSummary(table, tuple(rows))
+
+
+def _mapped(city: PlannedCity, out: Path, report: Callable[[str, Progress], None]) -> CityResult:
+    if city.note:
+        report(city.name, Progress(total=0, note=city.note))
+    if city.settings is None:
+        return _without_map(city.name, city.error)
+    return _map(city.name, city.settings, out / city.name, report)
 
 
 def _map(
@@ -164,23 +160,3 @@ def _without_map(name: str, error: Exception | None) -> CityResult:
     text = str(error) if expected else f"unexpected {type(error).__name__}: {error}"
     reason = " ".join(text.split())
     return CityResult(name, getattr(error, "exit_code", 1), reason=reason)
-
-
-def _read_table(path: Path) -> list[dict[str, str]]:
-    """The rows an earlier batch wrote; none of a table that a spreadsheet has rewritten."""
-    if not path.is_file():
-        return []
-    columns = {field.name for field in dataclasses.fields(CityResult)}
-    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        return [row for row in csv.DictReader(file) if row.keys() == columns]
-
-
-def _write_table(path: Path, rows: list[CityResult], before: Sequence[dict[str, str]] = ()) -> None:
-    """Writes the rows, and after them those of before whose city is not among them."""
-    cells = [{k: as_cell(v) for k, v in dataclasses.asdict(row).items()} for row in rows]
-    cities = {row["city"] for row in cells}
-    with completed(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [field.name for field in dataclasses.fields(CityResult)])
-        writer.writeheader()
-        writer.writerows(cells)
-        writer.writerows(row for row in before if row["city"] not in cities)

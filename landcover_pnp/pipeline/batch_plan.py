@@ -22,6 +22,7 @@ from landcover_pnp.config import load_settings
 from landcover_pnp.errors import LandcoverError, LandcoverWarning, RequestError, SettingsError
 from landcover_pnp.pipeline.plan import plan_map
 from landcover_pnp.pipeline.settings import BatchSettings, MapSettings
+from landcover_pnp.pipeline.slices import Slice
 from landcover_pnp.scenes.image_lists import image_files
 from landcover_pnp.scenes.imagery import image_systems
 
@@ -117,7 +118,7 @@ def plan_cities(settings: BatchSettings, *, strict: bool = False) -> BatchPlan:
     """Plans every city as its map would; nothing is written.
 
     Args:
-        settings: The cities' configuration files, and the workers of the batch.
+        settings: The cities' configuration files, the workers of the batch, and its slice.
         strict: Whether a warning of the plan is an error of the city. Else it is left to the map.
 
     Returns:
@@ -127,11 +128,15 @@ def plan_cities(settings: BatchSettings, *, strict: bool = False) -> BatchPlan:
     Raises:
         SettingsError: If there are no cities or two would share a run folder.
     """
-    _require_names([config.stem for config in settings.cities])
-    cities = tuple(
-        city for config in settings.cities for city in _planned(config, settings, strict)
-    )
-    _require_names([city.name for city in cities])
+    stems = [config.stem for config in settings.cities]
+    _require_names(stems)
+    wanted = settings.cities
+    if settings.slice is not None:
+        wanted = Slice.of(settings.slice).cities(settings.cities)
+    cities = tuple(city for config in wanted for city in _planned(config, settings, strict))
+    others = set(stems) - {config.stem for config in wanted}
+    if cities:
+        _require_names([*(city.name for city in cities), *others])
     return BatchPlan(cities)
 
 

@@ -12,6 +12,7 @@ from landcover_pnp.evidence.settings import ClusterSettings, WeakLabelSettings
 from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.legends.result_legend import ResultName
 from landcover_pnp.pipeline.profiles import DEFAULT_PROFILE, PROFILES
+from landcover_pnp.pipeline.slices import Slice
 from landcover_pnp.scenes.settings import LARGEST_SEED, Look, SceneSettings, SyntheticSettings
 from landcover_pnp.student.settings import StudentSettings
 
@@ -83,16 +84,21 @@ class BatchSettings:
         out: Folder of the run folders and of the table of all cities.
         workers: Worker processes, instead of what each city says; null leaves that.
         scheduler: Address of a running dask scheduler, instead of what each city says.
+        slice: Which part of the cities to map, such as 3/20: every twentieth from the third on;
+            slices may run at once, and share folder and table. Null maps all.
     """
 
     cities: list[Path]
     out: Path = Path("runs/batch")
     workers: int | None = None
     scheduler: str | None = None
+    slice: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuses a number of workers that there cannot be."""
+        """Refuses a number of workers and a slice that there cannot be."""
         require_within(self, 0, MOST_WORKERS, "workers")
+        if self.slice is not None:
+            Slice.of(self.slice)
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,9 @@ PLACEHOLDERS = {
     "RUN_B": "runs/other",
     "SIDE_PX": "100",
     "/shared/runs/my_city": "runs/my_city",
-    "${cities[$SLURM_ARRAY_TASK_ID]}": "my_city.yaml",
+    "$SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT": "3/20",
+    "$SLURM_CPUS_PER_TASK": "1",
+    "runs/batch": "runs",
 }
 """Words that a reader replaces, and what is there in this test."""
 
