@@ -1,6 +1,8 @@
 """Buildings among the polygons: apart, with right angles, and nothing lost or twice around them."""
 
+import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import geopandas
 import numpy as np
@@ -11,11 +13,20 @@ from hypothesis import strategies as st
 from inputs import ORIGIN, UTM, write_tif
 from rasterio.features import rasterize
 
+from landcover_pnp.legends.result_legend import ResultLegend
 from landcover_pnp.products.polygons import patches, simplified
-from landcover_pnp.products.roofs import MOVED_PX, Roofs, right_angled, squared, with_rims
+from landcover_pnp.products.roofs import (
+    MOVED_PX,
+    Roofs,
+    right_angled,
+    roofs_of,
+    squared,
+    with_rims,
+)
 from landcover_pnp.products.settings import PublishSettings
 from landcover_pnp.products.vectors import write_polygons
 from landcover_pnp.scenes.settings import LayerFile
+from landcover_pnp.storage.records import file_hash
 
 SIDE = 60
 
@@ -160,3 +171,26 @@ def test_pixels_are_the_default_and_metres_win() -> None:
     assert (plain.smallest_px(0.09), plain.detail_px(0.3)) == (12, 1.5)
     metres = PublishSettings(min_area_m2=200, simplify_m=12)
     assert (metres.smallest_px(16.0), metres.detail_px(4.0)) == (13, 3.0)
+
+
+def test_a_layer_that_is_gone_or_another_one_sets_nothing_apart(tmp_path: Path) -> None:
+    path = write_tif(tmp_path / "roofs.tif", drawn(house(0)))
+    layer = {"path": str(path), "codes": [2]}
+    rasters = {"image": "image.tif", "coarse": "nlcd.tif", "buildings": layer}
+    (tmp_path / "settings.json").write_text(json.dumps({"scene": {"rasters": rasters}}))
+    run = SimpleNamespace(
+        folder=tmp_path,
+        scene=SimpleNamespace(made_of={"sha256.buildings": file_hash(path)}),
+        legend=ResultLegend.load("five"),
+    )
+    found = roofs_of(run)  # type: ignore[arg-type]
+    assert found is not None
+    assert (found.code, found.layer) == (2, LayerFile(path, codes=[2]))
+    write_tif(path, drawn(house(45)))
+    assert roofs_of(run) is None  # type: ignore[arg-type]
+    path.unlink()
+    assert roofs_of(run) is None  # type: ignore[arg-type]
+    run.legend = ResultLegend.load("buildings")
+    found = roofs_of(run)  # type: ignore[arg-type]
+    assert found is not None
+    assert found.layer is None
