@@ -47,10 +47,10 @@ MAPPED = (0, 3)
 def _publish(request: Request, runs: Iterable[Path]) -> None:
     """Makes the products of runs, where the command is asked to."""
     if "publish" in request.flags:
-        from landcover_pnp.products.publishing import publish_run
+        from landcover_pnp.pipeline.publish import publish
 
         for run in runs:
-            publish_run(run)
+            publish(run)
 
 
 def with_progress(work: Callable[[Any], Any]) -> Any:
@@ -78,6 +78,11 @@ def show_map(summary: Any) -> None:
     )
     if summary.scores:
         say("\n" + short_table(summary.scores) + "\n")
+    if summary.areas:
+        say(f"hectares by class, and the {summary.areas.title}:")
+        for name, area in summary.areas.classes.items():
+            interval = f"{area.low_ha:,.2f} to {area.high_ha:,.2f}"
+            say(f"  {name:<22} {area.mapped_ha:>12,.2f}   {interval}")
     doubt = summary.doubt
     say(f"{doubt.share:.1%} of the map is doubtful: its sources contradict each other there")
     for path in summary.products:

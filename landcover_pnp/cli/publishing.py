@@ -36,9 +36,9 @@ def _publish(request: Request) -> Any:
     from landcover_pnp.products.finished import FinishedRun
 
     FinishedRun.open(request.path)  # says that there is no map before the rest is loaded
-    from landcover_pnp.products.publishing import publish_run
+    from landcover_pnp.pipeline.publish import publish
 
-    return publish_run(request.path, request.settings)
+    return publish(request.path, request.settings)
 
 
 def _show_published(summary: Any) -> None:

@@ -22,9 +22,10 @@ from landcover_pnp.evaluation.truth_legend import Scheme, TruthName, truth_legen
 from landcover_pnp.legend import WORKING
 from landcover_pnp.legends.result_legend import ResultName
 from landcover_pnp.pipeline.profiles import DEFAULT_PROFILE
+from landcover_pnp.pipeline.publish import publish as publish_products
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.products.dataset import LandCover, open_run, run_of
-from landcover_pnp.products.publishing import PublishSummary, publish_run
+from landcover_pnp.products.publishing import PublishSummary
 from landcover_pnp.products.settings import PublishSettings
 from landcover_pnp.scenes.opening import write_array
 from landcover_pnp.scenes.scene import Scene
@@ -250,7 +251,7 @@ def publish(result: LandCover | str | Path, **options: Any) -> PublishSummary:
         RunError: If a product cannot be written.
     """
     words = _words(options)
-    return publish_run(run_of(result), load_settings(PublishSettings, overrides=words))
+    return publish_products(run_of(result), load_settings(PublishSettings, overrides=words))
 
 
 def _log(progress: Progress) -> None:

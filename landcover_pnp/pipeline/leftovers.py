@@ -11,7 +11,9 @@ from landcover_pnp.storage.replaced_folder import PREVIOUS
 from landcover_pnp.storage.run_folder import STUDENT, RunFolder, raster_files, tile_names
 
 
-def remove_leftovers(owned: OwnedFolder, sources: Collection[str], *, student: bool) -> None:
+def remove_leftovers(
+    owned: OwnedFolder, sources: Collection[str], *, student: bool, samples: bool
+) -> None:
     """Removes what a finished run holds beyond what a fresh one of the same settings would.
 
     What other commands have written into the folder stays.
@@ -20,6 +22,7 @@ def remove_leftovers(owned: OwnedFolder, sources: Collection[str], *, student: b
         owned: The run folder, held.
         sources: Names of the source cities.
         student: Whether a student of the run's own has drawn the map.
+        samples: Whether posterior samples of it have been drawn.
     """
     paths = RunFolder(owned.path)
     unused = {name for name in owned.names if _is_of_another_source(name, paths, sources)}
@@ -28,6 +31,11 @@ def remove_leftovers(owned: OwnedFolder, sources: Collection[str], *, student: b
         learned = [paths.student_record, paths.model]
         unused |= set(map(paths.name, [*drawn, *learned]))
         owned.remove_other_tiles(tile_names(paths.name(paths.student), (0, 0), ()))
+    if not samples and paths.name(paths.sampled.frequencies_record) in owned.names:
+        joined = [*raster_files(paths.sampled.frequencies), paths.sampled.frequencies_record]
+        joined += [paths.sampled.areas, paths.sampled.areas_record]
+        unused |= set(map(paths.name, joined))
+        owned.remove_other_tiles(tile_names(paths.name(paths.sampled.posterior), (0, 0), ()))
     if unused:
         owned.remove(*unused)
         owned.disown(*unused)

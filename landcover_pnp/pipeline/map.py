@@ -33,6 +33,7 @@ from landcover_pnp.pipeline.observe import Observer
 from landcover_pnp.pipeline.plan import MapPlan, plan_map
 from landcover_pnp.pipeline.preview import preview
 from landcover_pnp.pipeline.progress import Progress, Watch
+from landcover_pnp.pipeline.sample_stage import NO_AREAS, sample_map, write_areas
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.pipeline.small_files import SmallFiles
 from landcover_pnp.pipeline.summary import MapSummary
@@ -86,7 +87,7 @@ def map_city(
     if not run.exists():
         require_space(run, plan.needed_bytes)
     needed = need_named(run, plan.needed_bytes)
-    names = paths.names(PRODUCTS, student=plan.student)
+    names = paths.names(PRODUCTS, student=plan.student, samples=plan.samples is not None)
     told = json_text(plain(settings))
     started_with = {paths.settings.name: text_hash(told)}
     with (
@@ -127,10 +128,21 @@ def map_city(
             student = settings.student if tiles.valid_px > tiles.uniform_px else None
             if student:  # where nothing is known there is nothing to learn from
                 mosaic = draw_map(mosaic, student, borders, tiles, job, task_pool, owned, watch)
+            sampled = None
+            if plan.samples:
+                sampled = sample_map(
+                    *(plan.samples, mosaic, job, tiles, task_pool, owned, watch),
+                    seed=settings.seed,
+                    student=student is not None,
+                )
         drawn = student is not None
         doubt = doubt_map(mosaic, scene, matrices, run, watch, student=drawn)
         products = write_map(job, scene, mosaic, doubt, drawn, plan.legend, run, watch)
-        remove_leftovers(owned, plan.sources, student=student is not None)
+        areas = None
+        if plan.samples and sampled:
+            areas = write_areas(run, plan.samples, sampled, watch, student=drawn)
+        samples = plan.samples is not None
+        remove_leftovers(owned, plan.sources, student=student is not None, samples=samples)
         truth = plan.scene.files.truth
         # An area of interest cuts the map, not the truth: the plan has compared their ground.
         scores = evaluate_run(run, truth.path, truth.legend, overlap=True) if truth else {}
@@ -147,6 +159,8 @@ def map_city(
                 plan.map_note(student=drawn),
                 *(borders.notes if borders else ()),
                 *score_notes(scores),
+                *([plan.samples.note] if plan.samples else []),
+                *(sampled.failed and [NO_AREAS] if sampled else []),
             ),
             area_km2=scene.valid_px * scene.resolution_m**2 / 1e6,
             seconds=time.monotonic() - start,
@@ -154,6 +168,7 @@ def map_city(
             doubt=summarise_doubt(run, scene),
             scores=scores,
             stages=watch.stages,
+            areas=areas,
         )
         small.conclude(summary)
     return summary

@@ -61,7 +61,7 @@ def blend_map(job: TileJob, tiles: TileCounts, run: Path, watch: Watch) -> Ingre
         for method in METHODS:
             yield blend_tiles(results, method, RunFolder(run).probability(method))
 
-    _stage("mosaic", RunFolder(run).mosaic_record, made_of, blend, watch)
+    stage("mosaic", RunFolder(run).mosaic_record, made_of, blend, watch)
     return made_of
 
 
@@ -101,7 +101,7 @@ def draw_map(
     def join() -> Iterator[Path]:
         yield join_tiles(job, drawn.done, path)
 
-    _stage("student's mosaic", paths.student_mosaic_record, made_of, join, watch)
+    stage("student's mosaic", paths.student_mosaic_record, made_of, join, watch)
     return made_of
 
 
@@ -129,7 +129,7 @@ def doubt_map(
     def doubt() -> Iterator[Path]:
         yield write_doubt(DoubtSources(run, scene, matrices, student))
 
-    _stage("doubt", RunFolder(run).doubt_record, made_of, doubt, watch)
+    stage("doubt", RunFolder(run).doubt_record, made_of, doubt, watch)
     return made_of
 
 
@@ -160,11 +160,11 @@ def write_map(
         products=list(PRODUCTS),
         legend=plain(legend),
     )
-    _stage("products", paths.rasters_record, made_of, publish, watch)
+    stage("products", paths.rasters_record, made_of, publish, watch)
     return [paths.raster(stem) for stem in PRODUCTS]
 
 
-def _stage(
+def stage(
     name: str, path: Path, made_of: Ingredients, work: Callable[[], Iterable[Path]], watch: Watch
 ) -> None:
     """Does work whose files lie beside its record, unless they can stay as they are."""

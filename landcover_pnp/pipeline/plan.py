@@ -19,6 +19,7 @@ from landcover_pnp.legends.coarse_legend import CoarseLegend
 from landcover_pnp.legends.result_legend import FIVE, ResultLegend
 from landcover_pnp.legends.shared_legend import SharedLegend
 from landcover_pnp.pipeline.advice import advised
+from landcover_pnp.pipeline.sample_plan import SamplePlan, plan_samples
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.prior.folder import require_serves
 from landcover_pnp.scenes.enviroatlas import scene_files
@@ -32,6 +33,9 @@ BYTES_PER_PX = 80
 
 BYTES_PER_FINE_PX = 16
 """Size of a student's tiles, mosaic and products per pixel of the image, by a run of the demo."""
+
+BYTES_PER_SAMPLED_PX = 10
+"""Size of the class frequencies per working pixel, of tiles and mosaic together, compressed."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class MapPlan:
         uses_indices: Whether the engine or the student takes spectral indices.
         legend: Legend of the map.
         legend_file: Its file, where it has one.
+        samples: How its posterior samples are drawn; None draws none.
     """
 
     scene: ScenePlan
@@ -57,11 +62,13 @@ class MapPlan:
     uses_indices: bool
     legend: ResultLegend
     legend_file: Path | None
+    samples: SamplePlan | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What will be done, one sentence each."""
         told = (*self.scene.notes, self.map_note(student=self.student))
+        told += (self.samples.note,) if self.samples else ()
         if self.legend.is_working:
             return told
         listed = ", ".join(self.legend.legend.names)
@@ -101,7 +108,8 @@ class MapPlan:
         """Estimate of the run folder's size."""
         height, width = self.grid.extent.shape
         drawn = BYTES_PER_FINE_PX * self.scene.factor**2 if self.student else 0
-        return round((BYTES_PER_PX + drawn) * height * width)
+        sampled = BYTES_PER_SAMPLED_PX if self.samples else 0
+        return round((BYTES_PER_PX + drawn + sampled) * height * width)
 
     def __str__(self) -> str:
         """The plan in one line."""
@@ -150,6 +158,7 @@ def _planned(settings: MapSettings) -> MapPlan:
         engine.inference.needs_indices or (student is not None and student.spectral_indices),
         _plan_legend(settings.legend, scene, engine),
         settings.legend if isinstance(settings.legend, Path) else None,
+        plan_samples(settings),
     )
     _require_pixels(scene, settings.clusters)
     return plan

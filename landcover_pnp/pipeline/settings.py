@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from landcover_pnp.config import file_or_address, profiled, renamed, require_within
+from landcover_pnp.errors import SettingsError
 from landcover_pnp.evaluation.truth_legend import TruthName
 from landcover_pnp.evidence.settings import ClusterSettings, WeakLabelSettings
 from landcover_pnp.inference.settings import InferenceSettings
@@ -18,6 +19,24 @@ from landcover_pnp.student.settings import StudentSettings
 
 MOST_WORKERS = 10_000
 """More processes are a slip of the pen."""
+
+
+MOST_SAMPLES = 1000
+"""Their counts are kept tile by tile."""
+
+
+def require_samples(samples: int) -> None:
+    """Refuses a number of posterior samples of which there can be no interval.
+
+    Raises:
+        SettingsError: If it is 1, negative or far too large.
+    """
+    if samples != 0 and not 2 <= samples <= MOST_SAMPLES:
+        raise SettingsError(
+            found=f"samples is {samples}",
+            expected=f"0 for none, or 2 to {MOST_SAMPLES}: one map tells nothing of an interval",
+            fix="set samples to 16, which is enough",
+        )
 
 
 @dataclass(frozen=True)
@@ -51,6 +70,8 @@ class MapSettings:
         legend: Legend of the map: ``five`` are the working classes, ``buildings`` has buildings
             apart from other impervious ground, as the scene's layer of buildings says; or a YAML
             file each of whose classes holds some of them.
+        samples: Posterior samples of the map, which give class frequencies by pixel and the class
+            areas with an interval; 0 draws none, 16 are enough.
         seed: Seed of everything random.
         workers: Worker processes of one thread; 0 works in this process, without dask; null is
             one a GPU or, where there is none, one a core.
@@ -65,12 +86,14 @@ class MapSettings:
     student: StudentSettings | None = field(default_factory=StudentSettings)
     tiles: TileSettings = field(default_factory=TileSettings)
     legend: ResultName | Path = "five"
+    samples: int = 0
     seed: int = 0
     workers: int | None = None
     scheduler: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuses a seed or a number of workers that there cannot be."""
+        """Refuses numbers of samples or workers, or a seed, that there cannot be."""
+        require_samples(self.samples)
         require_within(self, 0, LARGEST_SEED, "seed")
         require_within(self, 0, MOST_WORKERS, "workers")
 

@@ -12,6 +12,7 @@ from landcover_pnp.evaluation.scores import Scores
 from landcover_pnp.legends.result_legend import ResultLegend
 from landcover_pnp.pipeline.doubt_summary import DoubtSummary
 from landcover_pnp.pipeline.progress import Progress
+from landcover_pnp.products.areas import SampledAreas
 from landcover_pnp.storage.journal import command_line
 from landcover_pnp.storage.records import Record, fingerprint, now
 from landcover_pnp.storage.run_folder import RunFolder
@@ -36,6 +37,7 @@ class MapSummary:
         doubt: How much of the map is doubtful, and why.
         scores: Scores by method where the scene has truth, else empty.
         stages: Seconds by stage.
+        areas: Class areas with the intervals of posterior samples; None without samples.
     """
 
     run: Path
@@ -52,6 +54,7 @@ class MapSummary:
     doubt: DoubtSummary
     scores: Mapping[str, Scores]
     stages: Mapping[str, float]
+    areas: SampledAreas | None = None
 
     @property
     def exit_code(self) -> int:
@@ -84,6 +87,7 @@ class MapSummary:
                     for place in self.doubt.places
                 ],
             },
+            **({"areas": self.areas.content()} if self.areas else {}),
             "scores": {
                 name: {"accuracy": s.accuracy, "mean_iou": s.mean_iou}
                 for name, s in self.scores.items()

@@ -100,8 +100,13 @@ def _known_records(paths: RunFolder) -> Iterator[Path]:
     yield from (paths.scene_record, *paths.sources.glob(f"*/{RECORD}"))
     yield from (paths.mosaic_record, paths.student_record, paths.student_mosaic_record)
     yield from (paths.doubt_record, paths.doubtful_record)
+    yield from (
+        paths.sampled.frequencies_record,
+        paths.sampled.areas_record,
+        paths.sampled.ground_record,
+    )
     yield from (paths.rasters_record, paths.published_record, paths.trained_summary)
-    for folder in (paths.tiles, paths.student):
+    for folder in (paths.tiles, paths.student, paths.sampled.posterior):
         yield from (path for path in folder.glob("*.json") if TILE.fullmatch(path.name))
     yield from (path for path in paths.zonal.glob("*.json") if Record.read(path) is not None)
 
@@ -132,6 +137,9 @@ def _planned_records(paths: RunFolder) -> Iterator[Path]:
         record = Record.read(paths.tiles / f"{tile.id}.json")
         if record is not None and record.status == "done":
             done.append((tile.id, record.figures))
+    if settings.get("samples"):
+        yield from (paths.sampled.frequencies_record, paths.sampled.areas_record)
+        yield from (paths.sampled.posterior / f"{name}.json" for name, _ in done)
     told = sum(f.get("valid_px", 0) - f.get("uniform_px", 0) for _, f in done)
     if settings.get("student") is not None and told > 0:
         yield from (paths.student_record, paths.student_mosaic_record)

@@ -23,6 +23,8 @@ from landcover_pnp.products.footprint import Degrees, outline, together
 from landcover_pnp.products.model import write_prior_item
 from landcover_pnp.products.rasters import ERRORS, extras_of, products_of
 from landcover_pnp.products.stac import add_file, described_classes, relative, slug, write_stac
+from landcover_pnp.products.under_trees import GROUND_PRODUCT
+from landcover_pnp.products.under_trees import STEM as GROUND_STEM
 from landcover_pnp.storage.owned_folder import make_owned
 from landcover_pnp.storage.raster import open_raster
 from landcover_pnp.version import __version__
@@ -208,6 +210,7 @@ def _add_asset(item: Item, path: Path, run: FinishedRun) -> None:
 
 def _describe_raster(asset: Asset, path: Path, run: FinishedRun) -> None:
     products = products_of(run.legend.legend) | extras_of(run.legend.legend)
+    products[GROUND_STEM] = GROUND_PRODUCT
     asset.title = products[path.stem].title if path.stem in products else path.stem
     with open_raster(path, "product") as source:
         # Of each raster its own: a student's map is finer than image and baselines.

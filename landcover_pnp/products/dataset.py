@@ -18,10 +18,12 @@ from xarray.core import indexing
 
 from landcover_pnp.errors import RasterError
 from landcover_pnp.grid import Box
-from landcover_pnp.legend import NO_DATA
+from landcover_pnp.legend import NO_DATA, WORKING
 from landcover_pnp.legends.result_legend import ResultLegend
+from landcover_pnp.products.areas import SampledAreas
 from landcover_pnp.products.pictures import class_picture
 from landcover_pnp.products.result_classes import ResultClasses
+from landcover_pnp.storage.checked_json import read_object
 from landcover_pnp.storage.map_legend import legend_in, legend_of, legend_tags
 from landcover_pnp.storage.raster import open_raster
 from landcover_pnp.storage.run_folder import DOUBT, STUDENT, RunFolder
@@ -36,8 +38,11 @@ class LandCover(xr.Dataset):  # type: ignore[no-untyped-call]
     An ``xarray.Dataset`` with the variables ``landcover`` (y, x) uint8 codes of classes, 0 = no
     data, ``confidence``, ``entropy`` and ``doubt`` (y, x) uint8 percent, 255 = no data, and
     ``probabilities`` (class, y, x) float32, sum to 1, or 0 without data. Pixels are read as they
-    are used. ``rioxarray`` finds the CRS; classes, names and colours stand in the attributes of
-    ``landcover``, as CF flags. The attribute ``run`` is the run folder.
+    are used. Of a run with posterior samples, ``area``, ``area_low`` and ``area_high`` (class)
+    float64 are the mapped hectares and their interval (of a map with another legend, those of the
+    working classes, on the axis ``working_class``). ``rioxarray`` finds the CRS; classes, names
+    and colours stand in the attributes of ``landcover``, as CF flags. The attribute ``run`` is the
+    run folder.
     """
 
     __slots__ = ()
@@ -87,6 +92,7 @@ def open_run(run: str | Path, *, holds: object = None) -> LandCover:
                 {"long_name": "entropy of the classes", "units": "percent", "_FillValue": 255},
             ),
             **_doubt(folder, holds),
+            **_areas(folder, result.legend),
             "probabilities": (
                 ("class", "y", "x"),
                 probabilities,
@@ -123,6 +129,27 @@ def _doubt(folder: RunFolder, holds: object) -> dict[str, Any]:
         return {}
     about = {"long_name": "doubt of the map", "units": "percent", "_FillValue": 255}
     return {DOUBT: (("y", "x"), _lazy(path, holds), about)}
+
+
+def _areas(folder: RunFolder, legend: ResultLegend) -> dict[str, Any]:
+    """The areas of the working classes with intervals; nothing of a run without samples."""
+    sampled = SampledAreas.read(read_object(folder.summary) or {})
+    if sampled is None:
+        return {}
+    rows = [sampled.classes[name] for name in WORKING.names]
+    about = {"units": "hectare", "interval": sampled.title, "samples": sampled.samples}
+    axis = "class" if legend.is_working else "working_class"
+    return {
+        axis: (axis, list(WORKING.names)),
+        **{
+            name: (axis, [getattr(row, field) for row in rows], {"long_name": what, **about})
+            for name, field, what in (
+                ("area", "mapped_ha", "mapped area"),
+                ("area_low", "low_ha", "lower end of the area's interval"),
+                ("area_high", "high_ha", "upper end of the area's interval"),
+            )
+        },
+    }
 
 
 def _drawn(folder: RunFolder) -> bool:

@@ -49,6 +49,8 @@ from landcover_pnp.products.styles import (
     Style,
     qml,
 )
+from landcover_pnp.products.under_trees import GROUND_PRODUCT, require_ground
+from landcover_pnp.products.under_trees import STEM as GROUND_STEM
 from landcover_pnp.products.vectors import (
     PolygonCounts,
     dated,
@@ -122,6 +124,8 @@ def publish_run(run: Path, settings: PublishSettings | None = None) -> PublishSu
     require_plain_name(paths.products / "landcover.gpkg", "the product")
     path, start = paths.published_record, time.monotonic()
     roofs = roofs_of(finished)
+    if chosen.ground_under_trees:
+        require_ground(finished)
     made_of = ingredients(
         version=__version__,
         buildings=roofs is not None,
@@ -170,6 +174,8 @@ def _write_products(
         legend = finished.legend.legend
         extras = extras_of(legend)
         wanted = products_of(legend) | {k: v for k, v in extras.items() if getattr(chosen, k)}
+        if chosen.ground_under_trees:
+            wanted[GROUND_STEM] = GROUND_PRODUCT
         rasters = {  # runs of an earlier version have no doubt
             stem: product
             for stem, product in drawn_by(wanted, finished.student).items()
@@ -213,7 +219,7 @@ def _groups(run: FinishedRun, folder: Path, rasters: Mapping[str, Product]) -> t
     failed = vectors("tiles without result", "failed_tiles", FAILED, True)
     groups = (
         Group("Warnings", (failed,) if run.failed else ()),
-        Group("Map", (*layers("landcover", shown=True), polygons)),
+        Group("Map", (*layers("landcover", shown=True), polygons, *layers(GROUND_STEM))),
         Group("Uncertainty", layers("confidence", "entropy", DOUBT, *EXTRAS)),
         Group("Baselines", layers("evidence", "weak_labels")),
         Group("Truth", _write_truth(run, folder)),

@@ -10,7 +10,8 @@ from markupsafe import Markup
 
 from landcover_pnp.config.texts import require_text
 from landcover_pnp.grid import Box, blocks
-from landcover_pnp.legend import recoded
+from landcover_pnp.legend import WORKING, recoded
+from landcover_pnp.products.areas import ClassArea, SampledAreas
 from landcover_pnp.products.finished import FinishedRun
 from landcover_pnp.products.page import data_uri, render
 from landcover_pnp.products.pictures import (
@@ -56,6 +57,8 @@ def write_report(run: FinishedRun, rasters: Path, path: Path, title: str) -> Pat
     pictures = _pictures(run, rasters)
     height, width = next(iter(pictures.values())).shape[:2]
     said, tiles = _tiles(run)
+    sampled = SampledAreas.read(summary)
+    column = sampled if run.legend.is_working else None
     text = render(
         "report.html",
         title=title,
@@ -70,7 +73,12 @@ def write_report(run: FinishedRun, rasters: Path, path: Path, title: str) -> Pat
             for name, ramp in (("confidence", CONFIDENCE_RAMP), (DOUBT, DOUBT_RAMP))
             if name in pictures
         ],
-        areas=class_rows(RunFolder(rasters).landcover, RunFolder(rasters).confidence),
+        areas=class_rows(RunFolder(rasters).landcover, RunFolder(rasters).confidence, column),
+        sampled=sampled,
+        sampled_column=column is not None,
+        sampled_areas=[(c, _interval(sampled.classes[c.name])) for c in WORKING.classes]
+        if sampled
+        else [],
         scores=[
             (name, f"{score['accuracy']:.3f}", f"{score['mean_iou']:.3f}")
             for name, score in (summary["scores"] or {}).items()
@@ -90,8 +98,16 @@ def write_report(run: FinishedRun, rasters: Path, path: Path, title: str) -> Pat
     return path
 
 
-def class_rows(classes: Path, confidence: Path) -> list[tuple[object, ...]]:
-    """Class, hectares, share and mean confidence of each class of a map, read in blocks."""
+def class_rows(
+    classes: Path, confidence: Path, sampled: SampledAreas | None = None
+) -> list[tuple[object, ...]]:
+    """Class, hectares, share, mean confidence of each class of a map, read in blocks.
+
+    Args:
+        classes: The map.
+        confidence: Its confidence.
+        sampled: Areas with intervals, which become a fifth column.
+    """
     with open_raster(classes, "class map") as labels, open_raster(confidence, "confidence") as sure:
         legend = legend_of(labels).legend
         size = len(legend.classes) + 1
@@ -111,9 +127,15 @@ def class_rows(classes: Path, confidence: Path) -> list[tuple[object, ...]]:
                 f"{n / hectare_px:,.2f}",
                 f"{100 * n / mapped:.1f} %" if mapped else "-",
                 f"{sums[number] / n:.0f} %" if n else "-",
+                *([_interval(sampled.classes[c.name])] if sampled else []),
             )
         )
-    return [*rows, ("together", f"{mapped / hectare_px:,.2f}", "", "")]
+    empty = ("",) * (3 if sampled else 2)
+    return [*rows, ("together", f"{mapped / hectare_px:,.2f}", *empty)]
+
+
+def _interval(area: ClassArea) -> str:
+    return f"{area.low_ha:,.2f} to {area.high_ha:,.2f} ha"
 
 
 def _doubt(run: FinishedRun) -> dict[str, Any] | None:

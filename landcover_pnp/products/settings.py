@@ -23,6 +23,8 @@ class PublishSettings:
         simplify_m: Detail that may go in metres; null takes that in pixels.
         second_class: Whether to write the second most probable class too.
         probabilities: Whether to write all class probabilities too, in percent.
+        ground_under_trees: Whether to write a second map too, of the ground: what crowns hide of
+            it is inferred by a masked prior, and named so.
     """
 
     title: str | None = None
@@ -32,6 +34,7 @@ class PublishSettings:
     simplify_m: float | None = None
     second_class: bool = False
     probabilities: bool = False
+    ground_under_trees: bool = False
 
     def __post_init__(self) -> None:
         """Refuses what is no area, no length and no title."""

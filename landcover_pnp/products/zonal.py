@@ -19,11 +19,9 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
-from rasterio.features import geometry_mask
 from rasterio.io import DatasetReader
 
 from landcover_pnp.errors import RasterError, RequestError, ZonesWarning
-from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legends.result_legend import ResultLegend
 from landcover_pnp.products.area_columns import SHARES, class_columns, share_columns
 from landcover_pnp.products.finished import FinishedRun
@@ -31,6 +29,8 @@ from landcover_pnp.products.rasters import classes
 from landcover_pnp.products.result_classes import Probabilities
 from landcover_pnp.products.stac import slug
 from landcover_pnp.products.tables import write_csv, write_features
+from landcover_pnp.products.under_trees import ground_areas, standing_ground
+from landcover_pnp.products.zone_windows import zone_windows
 from landcover_pnp.scenes.vector_files import layers_of_shapes, require_plain_name
 from landcover_pnp.scenes.vector_tables import read_table
 from landcover_pnp.scenes.vectors import near_grid, shares_beyond
@@ -122,8 +122,10 @@ def zone_table(run: FinishedRun, zones: geopandas.GeoDataFrame) -> geopandas.Geo
         ``mapped_ha``, ``no_data_pct`` of the zone's area (all of it counts, beyond the map too),
         ``confidence_pct``, ``<class>_ha`` and ``<class>_pct`` of the mapped area, and for canopy
         and impervious, where the legend tells them, ``_low_pct`` and ``_high_pct``; these are
-        empty where a zone has no mapped pixel.
+        empty where a zone has no mapped pixel. Of a run whose ground under trees was published,
+        ``impervious_under_trees_ha`` and ``other_under_trees_ha`` too, which are inferred.
     """
+    ground = standing_ground(run)
     with (
         open_raster(run.probabilities, "probabilities") as source,
         run.result.probabilities(source) as window,
@@ -132,6 +134,7 @@ def zone_table(run: FinishedRun, zones: geopandas.GeoDataFrame) -> geopandas.Geo
         beyond = shares_beyond(zones.geometry, run.scene.geobox)
         rows = [
             _row(_count(source, window, zone, run.legend), float(share), source, run.legend)
+            | ground_areas(ground, zone)
             for zone, share in zip(local, beyond, strict=True)
         ]
     columns = list(rows[0]) if rows else []
@@ -235,18 +238,8 @@ def _count(
 ) -> ZoneCounts:
     nothing = np.zeros(len(legend.classes))
     total = ZoneCounts(nothing, nothing, nothing)
-    if zone is None or zone.is_empty:
-        return total
-    left, bottom, right, top = zone.bounds
-    (y0, x0), (y1, x1) = source.index(left, top), source.index(right, bottom)
-    around = Box(y0, y1 + 1, x0, x1 + 1).clip(Box(0, source.height, 0, source.width))
-    if around.is_empty:
-        return total
-    for box in blocks(around):
-        transform = source.window_transform(box.window)
-        inside = geometry_mask([zone], box.shape, transform, invert=True)
-        if inside.any():
-            total += ZoneCounts.of(window(box), inside)
+    for box, inside in zone_windows(source, zone):
+        total += ZoneCounts.of(window(box), inside)
     return total
 
 

@@ -73,7 +73,9 @@ def require_intact(run: Path) -> None:
     """
     paths = RunFolder(run)
     records = [paths.scene_record, paths.mosaic_record, paths.rasters_record]
-    records += filter(Path.exists, (paths.student_mosaic_record, paths.doubt_record))
+    later = [paths.student_mosaic_record, paths.doubt_record]
+    later += [paths.sampled.frequencies_record, paths.sampled.areas_record]
+    records += filter(Path.exists, later)
     small = {paths.name(path) for path in (paths.settings, paths.summary)}
     faults = record_faults(paths, records)
     _refuse(run, faults | {k: fault for k, fault in small_faults(paths).items() if k in small})

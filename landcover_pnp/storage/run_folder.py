@@ -11,6 +11,7 @@ from landcover_pnp.storage.marker import MARKER, TILE, TileNames
 from landcover_pnp.storage.owned_folder import OwnedFolder, held, require_apart
 from landcover_pnp.storage.records import RECORD, Record
 from landcover_pnp.storage.replaced_folder import beside
+from landcover_pnp.storage.sample_files import FREQUENCIES, SampleFiles
 
 KIND = "map run"
 """What the marker of a run folder says."""
@@ -38,7 +39,7 @@ _SCENE = (
 )
 """Names of a prepared scene's files."""
 
-_PUBLISHED = ("second_class", "probabilities", "image", "truth", "errors")
+_PUBLISHED = ("second_class", "probabilities", "ground_under_trees", "image", "truth", "errors")
 """Rasters that ``publish`` makes besides ``RASTERS``."""
 
 PLACES = (
@@ -46,6 +47,7 @@ PLACES = (
     "sources",
     "tiles",
     "student",
+    "posterior",
     "probabilities",
     "products",
     "zonal",
@@ -196,6 +198,11 @@ class RunFolder:
         return self.probabilities / f"{STUDENT}.json"
 
     @property
+    def sampled(self) -> SampleFiles:
+        """Files of posterior samples, and of the ground under trees."""
+        return SampleFiles(self.path)
+
+    @property
     def doubt_record(self) -> Path:
         """Record of the doubt of the map's pixels."""
         return self.probabilities / f"{DOUBT}.json"
@@ -219,7 +226,7 @@ class RunFolder:
 
     def lost(self) -> Iterator[str]:
         """Names of files there that are ours by all that is known, for where the marker is lost."""
-        yield from filter(self._is_there, self.names(RASTERS, student=True))
+        yield from filter(self._is_there, self.names(RASTERS, student=True, samples=True))
         yield from filter(self._is_there, map(self.name, (self.model, *self._further())))
         scenes = [self.scene, *(p.parent for p in sorted(self.sources.glob(f"*/{RECORD}")))]
         for folder in scenes:
@@ -232,7 +239,7 @@ class RunFolder:
         yield from filter(self._is_there, places)
         for folder in filter(Path.is_dir, (*scenes, self.products, self.doubtful)):
             yield from map(self.name, beside(folder))
-        for folder in filter(Path.is_dir, (self.tiles, self.student)):
+        for folder in filter(Path.is_dir, (self.tiles, self.student, self.sampled.posterior)):
             yield from (self.name(p) for p in folder.iterdir() if TILE.fullmatch(p.name))
         for path in sorted(self.zonal.glob("*.json")):
             record = Record.read(path)
@@ -242,7 +249,8 @@ class RunFolder:
     def _further(self) -> tuple[Path, ...]:
         """What commands besides ``map`` write into the run folder itself."""
         student = raster_files(self.raster(STUDENT))
-        return self.report, self.published_record, self.trained_summary, *student
+        ground = (*raster_files(self.sampled.ground), self.sampled.ground_record)
+        return *ground, self.report, self.published_record, self.trained_summary, *student
 
     def _is_there(self, name: str) -> bool:
         return (self.path / name).is_file()
@@ -251,14 +259,18 @@ class RunFolder:
         """Takes and holds the folder, see ``owned_folder.held``."""
         return held(self.path, KIND, SIGNS, names, self.lost)
 
-    def names(self, rasters: Iterable[str], *, student: bool) -> Iterator[str]:
+    def names(
+        self, rasters: Iterable[str], *, student: bool, samples: bool = False
+    ) -> Iterator[str]:
         """Names that a map run writes, besides tiles, scene and sources.
 
         Args:
             rasters: Stems of the class and percent rasters.
             student: Whether a student draws the map.
+            samples: Whether posterior samples of it are drawn.
         """
-        methods = (*METHODS, DOUBT, *([STUDENT] if student else []))
+        further = [*([STUDENT] if student else []), *([FREQUENCIES] if samples else [])]
+        methods = (*METHODS, DOUBT, *further)
         probabilities = [file for m in methods for file in raster_files(self.probability(m))]
         finals = [file for stem in rasters for file in raster_files(self.raster(stem))]
         single = [
@@ -272,6 +284,7 @@ class RunFolder:
             self.doubt_record,
         ]
         single += [self.student_record, self.student_mosaic_record] if student else []
+        single += self.sampled.records if samples else []
         yield from map(self.name, [*single, *probabilities, *finals])
 
     def require_apart(self, inputs: Iterable[Path]) -> None:

@@ -18,6 +18,7 @@ from distributed import LocalCluster
 from fresh import another, differing, leaves, made_again, stamps, value_of
 from inputs import ORIGIN, UTM, colours, two_halves, write_tif
 from legend_files import write_legend
+from masked_priors import tiny_masked
 
 from landcover_pnp.config import load_settings, plain
 from landcover_pnp.pipeline.map import map_city
@@ -86,6 +87,7 @@ def write_inputs(folder: Path) -> None:
         area = shapely.box(x, y - 80 - 8 * number, x + 80, y)
         gpd.GeoDataFrame(geometry=[area], crs=UTM).to_file(place / "area.geojson")
         tiny_prior(place / "prior", number)
+        tiny_masked(number).save(place / "masked")
         (place / "source.yaml").write_text(
             "scene: {rasters: {image: image.tif, nlcd: nlcd.tif, truth: {path: truth.tif}}}\n"
         )
@@ -171,6 +173,7 @@ BASES: dict[str, tuple[str, ...]] = {
         *("--inference.fill.resamplings", "1", "--inference.fill.samples", "1", *NO_STUDENT),
     ),
     "student.unet": ("--student.model", "unet"),
+    "samples": ("--inference.prior", "{folder}/masked", *NO_STUDENT),
 }
 """Words of a map in which a setting, and those below it, mean something beyond ``everything``."""
 
@@ -219,6 +222,7 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "student.forest.radii_m": ("[2.0, 4.0]",),
     "student.unet.channels": ("[16]",),
     "legend": ("{folder}/result.yaml",),
+    "samples": ("2",),
     "scheduler": ("{scheduler}",),
 }
 """Another value, and words that it takes, where the kind of a setting does not tell one."""

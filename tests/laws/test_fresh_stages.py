@@ -16,11 +16,13 @@ import pytest
 import yaml
 from fresh import another, content, leaves, stamps, value_of
 from inputs import colours, two_halves, write_scene, write_tif
+from masked_priors import tiny_masked
 from sidecars import bare, mask, nodata, world
 
 from landcover_pnp.config import load_settings
 from landcover_pnp.errors import RequestError, SettingsError
 from landcover_pnp.pipeline.map import map_city
+from landcover_pnp.pipeline.publish import publish
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.pipeline.train_student import train_student
 from landcover_pnp.pipeline.transfer.settings import TransferSettings
@@ -29,7 +31,6 @@ from landcover_pnp.prior.denoiser import Prior, build_network
 from landcover_pnp.prior.noise import NoiseSchedule
 from landcover_pnp.prior.settings import DenoiserSettings, LabelFolder, TrainPriorSettings
 from landcover_pnp.prior.training import train_prior
-from landcover_pnp.products.publishing import publish_run
 from landcover_pnp.products.settings import PublishSettings
 from landcover_pnp.student.settings import ForestSettings, StudentSettings
 
@@ -344,15 +345,17 @@ def test_every_setting_of_a_transfer_run(name: str, transfer: Path, tmp_path: Pa
 @pytest.mark.parametrize("name", leaves(PublishSettings))
 def test_every_setting_of_publishing(name: str, tmp_path: Path) -> None:
     config, run = small_scene(tmp_path / "city"), tmp_path / "run"
-    map_city(load_settings(MapSettings, config, ["--workers", "0"]), run)
+    tiny_masked().save(tmp_path / "prior")
+    words = ["--workers", "0", "--inference.prior", str(tmp_path / "prior")]
+    map_city(load_settings(MapSettings, config, words), run)
     fresh = Path(shutil.copytree(run, tmp_path / "fresh" / "run"))
     value = "another title" if name == "title" else None
     value = value or another(leaves(PublishSettings)[name], value_of(PublishSettings(), name))
     settings = replace(PublishSettings(), **{name: value})
-    publish_run(run)
+    publish(run)
     before = content(run)
-    publish_run(run, settings)
-    publish_run(fresh, settings)
+    publish(run, settings)
+    publish(fresh, settings)
     assert content(run) == content(fresh)
     differing = sorted(n for n, said in content(run).items() if before.get(n) != said)
     sys.stdout.write(f"{name:16} made again, other are: {', '.join(differing)}\n")

@@ -1,0 +1,186 @@
+"""Posterior samples of a tile: drawn, counted by class, and not kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landcover_pnp.errors import DiskFullError, LandcoverError
+from landcover_pnp.grid import Box, Tile, TileGrid
+from landcover_pnp.inference.filling import FillSettings
+from landcover_pnp.inference.posterior_samples import posterior_samples
+from landcover_pnp.legend import CLASS_COUNT, WORKING
+from landcover_pnp.pipeline.tiles import give_up, one_thread
+from landcover_pnp.pipeline.working_map import WorkingMap
+from landcover_pnp.storage.geotiff import write_raster
+from landcover_pnp.storage.probabilities import BAND, encode
+from landcover_pnp.storage.raster import open_raster, read
+from landcover_pnp.storage.records import Ingredients, Record, file_hashes
+from landcover_pnp.storage.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from landcover_pnp.prior.masked_prior import MaskedPrior
+
+
+@dataclass(frozen=True)
+class SampleJob:
+    """All that a worker needs to draw the samples of any tile of a run.
+
+    Attributes:
+        run: The run folder.
+        grid: The tiles, on the working grid.
+        student: Whether a student has drawn the map.
+        prior: Folder of the masked prior; None is the shipped one.
+        tilts: (sample, class) log factors of the classes' odds.
+        fill: How maps are drawn.
+        view_px: Side of the crops that the prior sees.
+        seed: Seed of the run.
+        made_of: What the tiles depend on besides their position.
+    """
+
+    run: Path
+    grid: TileGrid
+    student: bool
+    prior: Path | None
+    tilts: tuple[tuple[float, ...], ...]
+    fill: FillSettings
+    view_px: int
+    seed: int
+    made_of: Ingredients
+
+    @property
+    def out(self) -> Path:
+        """Folder of the tiles' files."""
+        return RunFolder(self.run).sampled.posterior
+
+    def made_of_tile(self, tile: Tile) -> Ingredients:
+        """What one tile's result depends on."""
+        return {**self.made_of, "core": list(tile.core), "canvas": list(tile.canvas)}
+
+    def raster(self, tile: Tile) -> Path:
+        """File of a tile's class frequencies, its core alone."""
+        return self.out / f"{tile.id}.tif"
+
+    def rasters(self, tile: Tile) -> list[Path]:
+        """All files of a tile."""
+        return [self.raster(tile)]
+
+    def record(self, tile: Tile) -> Path:
+        """File of a tile's record, which appears after its raster and holds the counts."""
+        return self.out / f"{tile.id}.json"
+
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """What stands behind a tile's name in the names of its files."""
+        return (".tif", ".json")
+
+
+def sample_tile(job: SampleJob, tile_id: str) -> Record:
+    """Draws a tile's samples; writes the class frequencies, then the record with the counts.
+
+    Args:
+        job: What all tiles of the run share.
+        tile_id: Name of the tile.
+
+    Returns:
+        The record without ingredients: ``done``, or ``failed`` with the reason.
+
+    Raises:
+        DiskFullError: If there is no room for the tile, and hence for no other.
+    """
+    start = time.monotonic()
+    tile = job.grid.tile_by_id(tile_id)
+    job.record(tile).unlink(missing_ok=True)  # as in ``infer_tile``
+    try:
+        frequencies, counts = _drawn(job, tile)
+        geobox = job.grid.geobox[tile.core.within(job.grid.extent)]
+        whole = Box(0, tile.core.shape[0], 0, tile.core.shape[1])
+        write_raster(job.raster(tile), geobox, BAND, [(whole, encode(frequencies))])
+    except DiskFullError:
+        raise
+    except LandcoverError as error:
+        return give_up(job, tile_id, str(error), time.monotonic() - start)
+    files, seconds = file_hashes(job.out, job.rasters(tile)), time.monotonic() - start
+    figures = figures_of(counts)
+    Record("done", job.made_of_tile(tile), seconds, figures=figures, files=files).write(
+        job.record(tile)
+    )
+    return Record("done", {}, seconds)
+
+
+def _drawn(job: SampleJob, tile: Tile) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Frequencies (class, y, x) of the core, and counts (sample, class) of its pixels."""
+    from landcover_pnp.prior.loading import load_prior  # torch: seconds in every process
+
+    one_thread()
+    core = tile.core.within(tile.canvas)
+    found = np.zeros((CLASS_COUNT, *tile.core.shape), np.float32)
+    counts = np.zeros((len(job.tilts), CLASS_COUNT), np.int64)
+    p = WorkingMap.of(job.run, job.grid.geobox, student=job.student).read(tile.canvas)
+    if p[:, *core].any():
+        samples = posterior_samples(
+            cast("MaskedPrior", load_prior(job.prior, "masked")),
+            p,
+            np.asarray(job.tilts),
+            job.fill,
+            job.seed,
+            (tile.canvas.y0, tile.canvas.x0),
+            job.view_px,
+        )
+        for number, labels in enumerate(samples):
+            own = labels[core] == np.arange(1, CLASS_COUNT + 1)[:, None, None]
+            found += own
+            counts[number] = own.sum(axis=(1, 2))
+    return found / np.float32(len(job.tilts)), counts
+
+
+def figures_of(counts: NDArray[np.int64]) -> dict[str, float]:
+    """Pixels (sample, class) as figures of a record, by sample and class."""
+    return {
+        f"sample {number} {name}": float(n)
+        for number, row in enumerate(counts, start=1)
+        for name, n in zip(WORKING.names, row, strict=True)
+    }
+
+
+def counts_of(figures: Mapping[str, float], samples: int) -> NDArray[np.int64]:
+    """``figures_of``, read back: (sample, class) pixels."""
+    rows = [
+        [figures[f"sample {number} {name}"] for name in WORKING.names]
+        for number in range(1, samples + 1)
+    ]
+    return np.array(rows, np.int64)
+
+
+def join_frequencies(job: SampleJob, done: Collection[str], path: Path) -> Path:
+    """Writes all tiles' class frequencies to one GeoTIFF.
+
+    Args:
+        job: The tiles.
+        done: Names of those that are there; the others are no data.
+        path: File to write: (class, y, x) uint16 on the working grid, 65535 = 1.
+
+    Returns:
+        The file.
+
+    Raises:
+        RunError: If the file cannot be written.
+    """
+
+    def parts() -> Iterator[tuple[Box, NDArray[np.uint16]]]:
+        for tile in job.grid:
+            if tile.id not in done:
+                yield tile.core, np.zeros((CLASS_COUNT, *tile.core.shape), np.uint16)
+                continue
+            with open_raster(job.raster(tile), "tile") as source:
+                whole = Box(0, source.height, 0, source.width)
+                yield tile.core, read(source, source.indexes, whole)
+
+    write_raster(path, job.grid.geobox, BAND, parts())
+    return path
