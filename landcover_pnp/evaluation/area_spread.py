@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri, stdtrit
 
 Floats = NDArray[np.float64]
 
@@ -57,6 +56,8 @@ def drawn_shares(shares: Floats, spread: float, count: int, seed: int) -> Floats
     Returns:
         (sample, class), each row sums to 1, no share below 0.
     """
+    from scipy.special import ndtri  # a report only reads what was found
+
     rng = np.random.default_rng(seed)
     strata = np.stack([rng.permutation(count) for _ in shares], axis=1)
     z = ndtri((strata + rng.random(strata.shape)) / count)
@@ -81,6 +82,8 @@ def share_intervals(shares: Floats, level: float = LEVEL) -> tuple[Floats, Float
     Raises:
         ValueError: If there are fewer than two samples.
     """
+    from scipy.special import stdtrit
+
     count = len(shares)
     if count < 2:
         raise ValueError("an interval needs at least two samples")
