@@ -23,8 +23,7 @@ from landcover_pnp.products.footprint import Degrees, outline, together
 from landcover_pnp.products.model import write_prior_item
 from landcover_pnp.products.rasters import ERRORS, extras_of, products_of
 from landcover_pnp.products.stac import add_file, described_classes, relative, slug, write_stac
-from landcover_pnp.products.under_trees import GROUND_PRODUCT
-from landcover_pnp.products.under_trees import STEM as GROUND_STEM
+from landcover_pnp.products.under_trees import GROUND_PRODUCT, GROUND_STEM
 from landcover_pnp.storage.owned_folder import make_owned
 from landcover_pnp.storage.raster import open_raster
 from landcover_pnp.version import __version__

@@ -49,8 +49,7 @@ from landcover_pnp.products.styles import (
     Style,
     qml,
 )
-from landcover_pnp.products.under_trees import GROUND_PRODUCT, require_ground
-from landcover_pnp.products.under_trees import STEM as GROUND_STEM
+from landcover_pnp.products.under_trees import GROUND_PRODUCT, GROUND_STEM, require_ground
 from landcover_pnp.products.vectors import (
     PolygonCounts,
     dated,

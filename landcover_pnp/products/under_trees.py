@@ -22,7 +22,7 @@ from landcover_pnp.storage.sample_files import GROUND
 if TYPE_CHECKING:
     from landcover_pnp.products.finished import FinishedRun
 
-STEM = "ground_under_trees"
+GROUND_STEM = "ground_under_trees"
 """Stem of the product's file, and the setting that asks for it."""
 
 GROUND_LEGEND = Legend(

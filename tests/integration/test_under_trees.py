@@ -22,7 +22,7 @@ from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.pipeline.verification import verify_run
 from landcover_pnp.products.publishing import publish_run
 from landcover_pnp.products.settings import PublishSettings
-from landcover_pnp.products.under_trees import GROUND_LEGEND, STEM
+from landcover_pnp.products.under_trees import GROUND_LEGEND, GROUND_STEM
 from landcover_pnp.products.zonal import zonal
 from landcover_pnp.storage.run_folder import RunFolder
 
@@ -52,7 +52,7 @@ def test_what_is_seen_is_as_in_the_map_and_what_is_not_is_called_inferred(publis
     products = published / "products"
     with rasterio.open(products / "landcover.tif") as source:
         labels = source.read(1)
-    with rasterio.open(products / f"{STEM}.tif") as source:
+    with rasterio.open(products / f"{GROUND_STEM}.tif") as source:
         ground = source.read(1)
         assert source.colormap(1)[4] == (*GROUND_LEGEND.classes[3].colour, 255)
     assert ((ground >= 4) == (labels == 4)).all()
@@ -66,9 +66,9 @@ def test_what_is_seen_is_as_in_the_map_and_what_is_not_is_called_inferred(publis
 
 def test_it_has_a_style_a_layer_and_an_asset(published: Path) -> None:
     products = published / "products"
-    assert "impervious under trees (inferred)" in (products / f"{STEM}.qml").read_text()
-    assert f"./{STEM}.tif" in (products / "landcover.qlr").read_text()
-    asset = json.loads((products / "item.json").read_text())["assets"][STEM]
+    assert "impervious under trees (inferred)" in (products / f"{GROUND_STEM}.qml").read_text()
+    assert f"./{GROUND_STEM}.tif" in (products / "landcover.qlr").read_text()
+    asset = json.loads((products / "item.json").read_text())["assets"][GROUND_STEM]
     names = [c.get("title") or c["description"] for c in asset["classification:classes"]]
     assert names == ["no data", *GROUND_LEGEND.names]
     assert verify_run(published).faults == {}
@@ -81,7 +81,7 @@ def test_zones_have_its_areas(published: Path, tmp_path: Path) -> None:
     zones = geopandas.GeoDataFrame({"name": ["all", "town"]}, geometry=boxes, crs=UTM)
     zones.to_file(tmp_path / "zones.gpkg")
     table = geopandas.read_file(zonal(run, tmp_path / "zones.gpkg").layer)
-    with rasterio.open(run / "products" / f"{STEM}.tif") as source:
+    with rasterio.open(run / "products" / f"{GROUND_STEM}.tif") as source:
         counts = np.bincount(source.read(1).ravel(), minlength=6) * source.res[0] ** 2 / 1e4
     assert table["impervious_under_trees_ha"][0] == pytest.approx(counts[4], abs=1e-3)
     assert table["other_under_trees_ha"][0] == pytest.approx(counts[5], abs=1e-3)
@@ -105,7 +105,7 @@ def test_ground_of_an_earlier_map_is_not_taken(published: Path, tmp_path: Path) 
     map_city(load_settings(MapSettings, config, words), run)
     with pytest.raises(RequestError, match="no ground under trees of the map") as refused:
         publish_run(run, ASKED)
-    assert f"--{STEM} true" in str(refused.value)
+    assert f"--{GROUND_STEM} true" in str(refused.value)
     assert "impervious_under_trees_ha" not in zonal_columns(run, tmp_path)
 
 
@@ -135,6 +135,6 @@ def test_a_run_that_no_masked_prior_serves_is_refused(
         )  # fmt: skip
         with pytest.raises(PriorError, match="needed for the ground under trees"):
             publish(run, ASKED)
-        assert main(["publish", str(run), f"--{STEM}", "true"]) == 2
+        assert main(["publish", str(run), f"--{GROUND_STEM}", "true"]) == 2
     assert "name a masked prior" in capsys.readouterr().err
     assert not (run / "products").exists() or not any((run / "products").iterdir())
