@@ -34,7 +34,7 @@ def candidates(key: Key) -> Iterator[str]:
         for value in (number * 2, number / 2, number + 1, 0.5, 3, 16):
             yield str(int(value)) if int in kinds else str(value)
     else:
-        yield from ("some: text/of it", 32 * "0")
+        yield from ("some: text/of it", 32 * "0", "3/20")
 
 
 @functools.cache

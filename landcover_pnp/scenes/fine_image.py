@@ -54,12 +54,12 @@ class FineImage:
             warnings.simplefilter("ignore", SuspiciouslyEmptyWarning)
             return cls(files, scene, plan_imagery(paths, files.image_crs, files.bands))
 
-    @property
+    @cached_property
     def factor(self) -> int:
         """Fine pixels along a working pixel's side: their side is about the image's own."""
         return fine_factor(own_grid(self.imagery), self.scene.resolution_m)
 
-    @property
+    @cached_property
     def geobox(self) -> GeoBox:
         """The fine grid."""
         return self.scene.geobox.zoom_out(1 / self.factor)
