@@ -29,9 +29,9 @@ VIEW_PX = 256
 def student_probabilities(mapped_scene: MappedScene) -> NDArray[np.float32]:
     """The student's probabilities (class, y, x) float32 on the working grid, 0 without data."""
     path = mapped_scene.run / "probabilities" / "student.tif"
+    overlay, extent = mapped_scene.fine.overlay, mapped_scene.scene.extent
     with open_raster(path, "student") as source:
-        fine = read(source, source.indexes, mapped_scene.fine.fine(mapped_scene.scene.extent))
-    p = mapped_scene.pooled(fine.astype(np.float32))
+        p = overlay.mean(read(source, source.indexes, overlay.box(extent)), extent)
     return np.asarray(p / np.maximum(p.sum(axis=0), 1), np.float32)
 
 
