@@ -15,7 +15,7 @@ from landcover_pnp.config.addresses import is_address
 from landcover_pnp.errors import CoverageWarning
 from landcover_pnp.fetch.area import DEGREES
 from landcover_pnp.fetch.choice import WHOLE
-from landcover_pnp.fetch.coarse import AROUND_M, around, fetch_coarse
+from landcover_pnp.fetch.coarse import AROUND_M, CoarsePart, around, fetch_coarse
 from landcover_pnp.fetch.images import fetch_part
 from landcover_pnp.fetch.memory import NAME
 from landcover_pnp.fetch.object_sources import EXTRACT, ObjectsPlan
@@ -97,7 +97,8 @@ def fetch_place(
     plan = plan_fetch(settings, area_of(settings, name))
     if not yes:
         require_limit(plan, settings)
-    inputs = [settings.area, settings.coarse.file, settings.objects.osm]
+    files = [source.file for source in settings.coarse_maps]
+    inputs = [settings.area, *files, settings.objects.osm]
     require_apart([p for p in inputs if p is not None and not is_address(p)], [settings.out])
     require_space(settings.out, plan.written_bytes)
     with held(settings.out, KIND) as owned:
@@ -117,12 +118,12 @@ class _Work:
     def done(self) -> FetchSummary:
         """Carries them out."""
         images = self._images()
-        self._coarse()
+        coarse = self._coarse()
         objects = self._objects()
         if not self.area.box:
             self._area()
-        legend = str(legend_of(self.settings.coarse))
-        layers: dict[str, Any] = {"coarse": "coarse.tif", "legend": legend}
+        layers: dict[str, Any] = {"coarse": coarse[0]["path"], "legend": coarse[0]["legend"]}
+        layers |= {"more_coarse": coarse[1:]} if coarse[1:] else {}
         layers |= {name: {"path": f"{name}.gpkg"} for name in (LAYERS if objects else ())}
         layers |= {} if self.area.box else {"area": "area.gpkg"}
         configs, previews = [], []
@@ -180,8 +181,18 @@ class _Work:
             files.setdefault(part.crs, []).append(f"{name}.tif")
         return files
 
-    def _coarse(self) -> None:
-        part = self.plan.coarse
+    def _coarse(self) -> list[dict[str, str]]:
+        """Fetches the coarse maps; returns the file of each, and its legend."""
+        found = []
+        for number, (part, source) in enumerate(
+            zip(self.plan.coarse, self.settings.coarse_maps, strict=True), start=1
+        ):
+            name = "coarse" if number == 1 else f"coarse-{number}"
+            self._coarse_part(part, name)
+            found.append({"path": f"{name}.tif", "legend": str(legend_of(source))})
+        return found
+
+    def _coarse_part(self, part: CoarsePart, name: str) -> None:
         made_of = ingredients(
             format=FORMAT,
             version=[self.plan.memory.version(path) for path in part.paths],
@@ -191,11 +202,12 @@ class _Work:
         )
 
         def make() -> Mapping[str, float]:
-            return {"share": fetch_coarse(part, self.area, self.steps.path("coarse.tif"))}
+            return {"share": fetch_coarse(part, self.area, self.steps.path(f"{name}.tif"))}
 
         self.steps.report("coarse map")
-        record = self.steps.step("coarse", ["coarse.tif"], made_of, make)
-        self._say_share(record.figures.get("share", 1.0), "the coarse map has data on")
+        record = self.steps.step(name, [f"{name}.tif"], made_of, make)
+        which = "the coarse map" if name == "coarse" else f"the coarse map {name}.tif"
+        self._say_share(record.figures.get("share", 1.0), f"{which} has data on")
 
     def _objects(self) -> bool:
         """Fetches roads, buildings and water; returns whether there are any layers of them."""

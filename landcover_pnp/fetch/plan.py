@@ -52,7 +52,7 @@ class FetchPlan:
         area: The area.
         images: Images by CRS: a grid each, the one with most of the area first.
         chosen: How they were chosen.
-        coarse: The coarse map.
+        coarse: The coarse maps, the first one first.
         objects: Roads, buildings and water; None without.
         attribution: Makers and licence of each layer, one sentence each.
         memory: What the headers have told, and the versions of the files.
@@ -61,7 +61,7 @@ class FetchPlan:
     area: Area
     images: dict[str, tuple[PlannedImage, ...]]
     chosen: Chosen
-    coarse: CoarsePart
+    coarse: tuple[CoarsePart, ...]
     objects: ObjectsPlan | None
     attribution: tuple[str, ...]
     memory: Memory
@@ -70,7 +70,8 @@ class FetchPlan:
     def read_bytes(self) -> int:
         """Estimate of the bytes that are read of images, coarse map and objects."""
         images = sum(image.part.bytes for images in self.images.values() for image in images)
-        return images + self.coarse.bytes + (self.objects.bytes if self.objects else 0)
+        coarse = sum(part.bytes for part in self.coarse)
+        return images + coarse + (self.objects.bytes if self.objects else 0)
 
     @property
     def written_bytes(self) -> int:
@@ -131,10 +132,12 @@ def plan_fetch(settings: FetchSettings, area: Area) -> FetchPlan:
     """
     memory = Memory(settings.out)
     chosen, images, imagery = _plan_images(settings, area, memory)
-    coarse, coarse_map = _plan_coarse(settings.coarse, area, memory)
+    coarse = [_plan_coarse(source, area, memory) for source in settings.coarse_maps]
     objects = plan_objects(settings.objects, area, memory)
-    told = (imagery, coarse_map, *([objects.attribution] if objects else []))
-    return FetchPlan(area, images, chosen, coarse, objects, told, memory)
+    makers = dict.fromkeys(said for _, said in coarse)
+    told = (imagery, *makers, *([objects.attribution] if objects else []))
+    parts = tuple(part for part, _ in coarse)
+    return FetchPlan(area, images, chosen, parts, objects, told, memory)
 
 
 def require_limit(plan: FetchPlan, settings: FetchSettings) -> None:

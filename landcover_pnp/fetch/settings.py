@@ -117,6 +117,7 @@ class FetchSettings:
         mixed_years: Whether imagery of several years may be put together.
         images: Where the imagery is from.
         coarse: Where the coarse land-cover map is from.
+        more_coarse: Further coarse maps, which the map combines with the first.
         objects: Where roads, buildings and water are from.
         geocoder: Address of a search service such as Nominatim, asked for the name of a place.
         hit: Which of several places of that name is meant, from 1; null where there is one.
@@ -133,6 +134,7 @@ class FetchSettings:
     mixed_years: bool = False
     images: ImageSource = field(default_factory=ImageSource)
     coarse: CoarseSource = field(default_factory=CoarseSource)
+    more_coarse: list[CoarseSource] = field(default_factory=list)
     objects: ObjectSource = field(default_factory=ObjectSource)
     geocoder: str = NOMINATIM
     hit: int | None = None
@@ -143,3 +145,8 @@ class FetchSettings:
     def __post_init__(self) -> None:
         """Refuses pixels without size."""
         require_positive(self, "resolution_m")
+
+    @property
+    def coarse_maps(self) -> list[CoarseSource]:
+        """Where each of the coarse maps is from, the first one first."""
+        return [self.coarse, *self.more_coarse]

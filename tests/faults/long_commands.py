@@ -14,6 +14,7 @@ from unittest import mock
 import numpy as np
 import yaml
 from inputs import write_scene, write_tif
+from stac_place import bbox, write_place
 
 from landcover_pnp.cli import main
 from landcover_pnp.prior.denoiser import Prior, build_network
@@ -117,6 +118,15 @@ def _publish(folder: Path) -> list[str]:
     return ["publish", str(folder / "out")]
 
 
+def _fetch_place(folder: Path) -> list[str]:
+    place = write_place(folder / "place")
+    sources = ["--images.catalogue", str(place / "catalog.json")]
+    sources += ["--coarse.file", str(place / "nlcd.tif")]
+    sources += ["--objects.osm", str(place / "city.osm.pbf")]
+    area = f"--bbox={bbox(20, 20, 300, 140)}"
+    return ["fetch", "place", area, "--out", str(folder / "out"), "--profile", "fast", *sources]
+
+
 COMMANDS: dict[str, Callable[[Path], list[str]]] = {
     "map": _map,
     "resume": _resume,
@@ -127,6 +137,7 @@ COMMANDS: dict[str, Callable[[Path], list[str]]] = {
     "train-prior": _train_prior,
     "judge-prior": _judge_prior,
     "publish": _publish,
+    "fetch place": _fetch_place,
 }
 """Makes a command's inputs in a folder and gives its words; it writes to ``out`` there."""
 
