@@ -50,7 +50,12 @@ class StacApi:
                 for rel, href in (("self", "/"), ("root", "/"), ("data", "/collections"))
             ]
             links += [
-                {"rel": "search", "href": f"{self.address}/search", "method": method}
+                {
+                    "rel": "search",
+                    "href": f"{self.address}/search",
+                    "method": method,
+                    "type": "application/geo+json",
+                }
                 for method in ("GET", "POST")
             ]
             about = {"type": "Catalog", "stac_version": "1.0.0", "id": "api", "description": "API"}

@@ -17,6 +17,7 @@ from file_server import Fault, FileServer
 from stac_place import bbox
 
 from landcover_pnp.cli import main
+from landcover_pnp.storage.remote import client
 from landcover_pnp.storage.remote.policy import allowed
 
 
@@ -76,6 +77,16 @@ def test_faults_that_pass_heal(
     kind: str, file: str, server: FileServer, tmp_path: Path, whole: dict[str, str]
 ) -> None:
     healed(kind, file, server, tmp_path / "out", whole)
+
+
+def test_a_server_that_is_too_slow_is_asked_again(
+    server: FileServer, tmp_path: Path, whole: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "PATIENCE", client.Patience(slow_s=0.1))
+    server.faults = [Fault("slow", times=1, path=file) for file in ("nlcd.tif", "city.osm.pbf")]
+    assert fetch(server, tmp_path / "out") == 0
+    assert contents(tmp_path / "out") == whole
+    assert half_written(tmp_path / "out") == [] and not any(f.times for f in server.faults)
 
 
 @pytest.mark.laws
