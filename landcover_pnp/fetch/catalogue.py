@@ -20,7 +20,7 @@ from pystac_client.stac_api_io import StacApiIO
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
-from landcover_pnp.errors import GridError, RunError, SettingsError, nearest
+from landcover_pnp.errors import AddressError, GridError, RunError, SettingsError, nearest
 from landcover_pnp.fetch.area import Area
 from landcover_pnp.storage.bands import BandName, described
 from landcover_pnp.storage.georeference import listed
@@ -167,10 +167,16 @@ def _searched(
     client = Client.open(catalogue, stac_io=io)
     if collection is None:
         raise _no_collection(catalogue, collection, [c.id for c in client.get_collections()])
-    search = client.search(
-        method="GET", collections=[collection], bbox=list(area.bounds), limit=200, max_items=None
-    )
-    return search.items(), client.get_collection(collection)
+    try:
+        holder = client.get_collection(collection)
+    except AddressError as error:
+        known = [c.id for c in client.get_collections()]
+        if collection in known:
+            raise
+        raise _no_collection(catalogue, collection, known) from error
+    wanted: dict[str, Any] = {"collections": [collection], "bbox": list(area.bounds)}
+    search = client.search(method="GET", limit=200, max_items=None, **wanted)
+    return search.items(), holder
 
 
 def _walked(
