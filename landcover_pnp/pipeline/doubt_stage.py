@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from PIL import Image, ImageDraw
 
-from landcover_pnp.config import load_settings
+from landcover_pnp.config import load_settings, plain
 from landcover_pnp.errors import LandcoverError, RasterError
 from landcover_pnp.grid import Box
 from landcover_pnp.overlay import Overlay
@@ -100,7 +100,12 @@ def write_doubtful(run: Path, settings: DoubtfulSettings | None = None) -> Doubt
     layer = paths.doubtful / f"{LAYER}.gpkg"
     require_plain_name(layer, "the places")
     doubt = Record.read(paths.doubt_record)
-    made_of = ingredients(version=__version__, doubtful=chosen, doubt=doubt.files if doubt else {})
+    made_of = ingredients(
+        version=__version__,
+        doubtful=chosen,
+        doubt=doubt.files if doubt else {},
+        legend=plain(finished.legend),
+    )
     record_path, start = paths.doubtful_record, time.monotonic()
     notes: list[str] = []
     with paths.held([paths.name(record_path)]) as owned:

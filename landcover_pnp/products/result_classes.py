@@ -43,15 +43,6 @@ class ResultClasses:
         layer = RunFolder(run).scene / f"{BUILDINGS}.tif"
         return cls(legend, layer if legend.needs_buildings else None)
 
-    @classmethod
-    def of_map(cls, run: Path) -> ResultClasses:
-        """Those of a run with its map, which says its legend.
-
-        Raises:
-            RasterError: If the map cannot be read.
-        """
-        return cls.of(run, map_legend(RunFolder(run).landcover))
-
     @contextmanager
     def probabilities(self, source: DatasetReader) -> Iterator[Probabilities]:
         """Reads stored probabilities in this legend.
