@@ -139,8 +139,9 @@ def _areas(folder: RunFolder, legend: ResultLegend) -> dict[str, Any]:
     rows = [sampled.classes[name] for name in WORKING.names]
     about = {"units": "hectare", "interval": sampled.title, "samples": sampled.samples}
     axis = "class" if legend.is_working else "working_class"
+    names = {} if legend.is_working else {axis: (axis, list(WORKING.names))}
     return {
-        axis: (axis, list(WORKING.names)),
+        **names,
         **{
             name: (axis, [getattr(row, field) for row in rows], {"long_name": what, **about})
             for name, field, what in (
