@@ -1,21 +1,48 @@
-"""Every notebook runs from top to bottom."""
+"""Every notebook runs from top to bottom: those that train or sample for minutes, a short way."""
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-SAYS = {"first_map": "map: accuracy", "constraints": "road pixels mapped as water"}
+SAYS = {
+    "first_map": "map: accuracy",
+    "constraints": "road pixels mapped as water",
+    "digits": "classified as asked",
+}
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs(notebook: Path, tmp_path: Path) -> None:
+    assert SAYS.get(notebook.stem, "") in run(notebook, tmp_path, full=False)
+
+
+@pytest.mark.laws
+def test_digits_are_classified_as_asked(tmp_path: Path) -> None:
+    said = run(NOTEBOOKS[0].with_name("digits.ipynb"), tmp_path, full=True)
+    shares = [int(share) for share in re.findall(r"(\d+)% of 100 classified as asked", said)]
+    assert len(shares) == 2
+    assert min(shares) >= 80
+
+
+@pytest.mark.parametrize("name", ["digits"])
+def test_a_notebook_of_samplers_shows_its_pictures(name: str) -> None:
+    cells = json.loads(NOTEBOOKS[0].with_name(f"{name}.ipynb").read_text())["cells"]
+    shown = [out for cell in cells for out in cell.get("outputs", []) if "image/png" in str(out)]
+    assert shown
+
+
+def run(notebook: Path, tmp_path: Path, *, full: bool) -> str:
+    """What a notebook prints; where it has a switch ``FULL``, as that says."""
     cells = json.loads(notebook.read_text())["cells"]
     code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    if not full:
+        code = [cell.replace("FULL = True", "FULL = False") for cell in code]
     # Worker processes import the program again: like any script, it has a main block.
     body = "\n".join(code).replace("\n", "\n    ")
     program = tmp_path / "notebook.py"
@@ -28,4 +55,4 @@ def test_a_notebook_runs(notebook: Path, tmp_path: Path) -> None:
     environment |= {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert SAYS.get(notebook.stem, "") in done.stdout
+    return done.stdout
