@@ -84,6 +84,10 @@ class SampleError(RequestError):
     """A labelled sample does not fit the map, or is not labelled as it should be."""
 
 
+class EditsError(RequestError):
+    """A user's edits cannot be used, or the map cannot be corrected by them."""
+
+
 class PriorError(RequestError):
     """A prior is damaged or does not fit the request."""
 

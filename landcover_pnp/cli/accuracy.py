@@ -50,6 +50,11 @@ def _assess(request: Request) -> Any:
 
 def _show_assessment(assessment: Any) -> None:
     names = [name.split(" ")[0] for name in assessment.classes]
+    if assessment.left_out_ha:
+        say(
+            f"{assessment.left_out} points and {assessment.left_out_ha:,.2f} ha were corrected by "
+            "hand and are left out: the estimates are of the rest of the map\n"
+        )
     say("points, map class by row, reference class by column:\n")
     say(" " * 12 + "".join(f"{name:>12}" for name in names))
     for name, counts in zip(names, assessment.counts, strict=True):

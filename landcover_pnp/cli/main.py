@@ -11,6 +11,7 @@ from typing import Any
 from landcover_pnp.cli import (
     accuracy,
     completion,
+    corrections,
     enviroatlas,
     fetching,
     maps,
@@ -33,6 +34,7 @@ COMMANDS: dict[str, Command] = {
     **runs.COMMANDS,
     **publishing.COMMANDS,
     **accuracy.COMMANDS,
+    **corrections.COMMANDS,
     **transfer.COMMANDS,
     **priors.COMMANDS,
     **completion.COMMANDS,

@@ -66,6 +66,7 @@ def with_progress(work: Callable[[Any], Any]) -> Any:
 def show_map(summary: Any) -> None:
     """Prints the summary of a map run."""
     from landcover_pnp.evaluation.scores import short_table
+    from landcover_pnp.storage.newest import has_outdated_corrections
     from landcover_pnp.storage.run_folder import RunFolder
     from landcover_pnp.storage.run_status import outdated_products
 
@@ -88,6 +89,8 @@ def show_map(summary: Any) -> None:
     for path in summary.products:
         say(f"{path.stem:<12} {path}")
     say(f"overview     {summary.overview}")
+    if has_outdated_corrections(RunFolder(summary.run)):
+        say(f"its corrections are of an earlier map: `landcover correct {summary.run} EDITS` again")
     publish = shlex.join(["landcover", "publish", str(summary.run)])
     if RunFolder(summary.run).published_record.is_file() and not outdated_products(summary.run):
         products = RunFolder(summary.run).products

@@ -105,7 +105,7 @@ class Program:
         config = command.config(arguments[0]) if command.config else options.get("config")
         settings = settings_from(command.settings, config, part.values(given))
         strict = "--strict" in before_dashes(words)
-        flags = frozenset(flag for flag in command.flags if given.get(flag))
+        flags = frozenset(f for f in command.flags if given.get(f.replace("-", "_")))
         return Request(tuple(arguments), settings, options, strict, flags)
 
     def _misplaced(self, word: str, name: str) -> SettingsError:

@@ -82,10 +82,13 @@ def _show_zonal(summary: Any) -> None:
 
 
 def _compare(request: Request) -> Any:
-    from landcover_pnp.products.comparison import compare_maps
+    from landcover_pnp.products.comparison import both_maps, compare_maps
 
-    a, b = request.arguments
-    return compare_maps(a, b, request.settings.out)
+    a, *others = request.arguments
+    if others:
+        return compare_maps(a, others[0], request.settings.out)
+    before, after = both_maps(a)
+    return compare_maps(before, after, request.settings.out)
 
 
 def _show_comparison(comparison: Any) -> None:
@@ -164,8 +167,8 @@ COMMANDS = {
     "compare": Command(
         _compare,
         CompareSettings,
-        ("RUN_A", "RUN_B"),
-        "Map what differs between two runs.",
+        ("RUN_A", "[RUN_B]"),
+        "Map what differs between two runs, or what corrections have changed in one.",
         show=_show_comparison,
     ),
     "qgis-plugin": Command(

@@ -36,6 +36,8 @@ def _show_status(status: Any) -> None:
         say(f"{status.seconds_per_tile:.2f} s a tile, about {left_min:.0f} min left for the tiles")
     for name, reason in sorted(status.failed.items()):
         say(f"failed: {name}: {reason}".replace("\n", ";"))
+    if status.outdated_corrections:
+        say(f"its corrections are of an earlier map: `landcover correct {status.run} EDITS` again")
     if status.outdated_products:
         say(f"products/ shows an earlier map; `landcover publish {status.run}` makes it again")
 

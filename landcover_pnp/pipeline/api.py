@@ -31,6 +31,7 @@ from landcover_pnp.scenes.opening import write_array
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.scenes.settings import SceneSettings
 from landcover_pnp.storage.map_legend import legend_in, legend_tags
+from landcover_pnp.storage.newest import newest
 from landcover_pnp.storage.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -223,10 +224,10 @@ def evaluate(
         return scores
 
     if isinstance(result, xr.Dataset) and "run" in result.attrs:
-        return scored(RunFolder(Path(result.attrs["run"])).landcover)
+        return scored(newest(RunFolder(Path(result.attrs["run"]))).landcover)
     if isinstance(result, (str, Path)):
         path = Path(result)
-        return scored(RunFolder(path).landcover if path.is_dir() else path)
+        return scored(newest(RunFolder(path)).landcover if path.is_dir() else path)
     array = result["landcover"] if isinstance(result, xr.Dataset) else result
     with tempfile.TemporaryDirectory(prefix="landcover-") as folder:
         path = Path(folder) / "map.tif"

@@ -15,6 +15,7 @@ from rasterio.io import DatasetReader
 from landcover_pnp.evidence.contradictions import (
     ANCHORS,
     KINDS,
+    NO_DOUBT_DATA,
     anchor_conflicts,
     combined,
     conflict,
@@ -31,6 +32,7 @@ from landcover_pnp.storage.geotiff import Band, write_raster
 from landcover_pnp.storage.probabilities import decode
 from landcover_pnp.storage.raster import open_raster, read
 from landcover_pnp.storage.run_folder import DOUBT, STUDENT, RunFolder
+from landcover_pnp.student.known_ground import KnownGround
 
 BAND = Band("uint8", ("doubt, percent", f"strongest contradiction, 1 to {len(KINDS)}"))
 """Format of the stored doubt: percent, 255 = no data; and which of ``KINDS``, 0 = none."""
@@ -51,12 +53,21 @@ class DoubtSources:
         scene: Its prepared scene.
         matrices: p(class | code) of the run's coarse maps, (code class, class) each.
         student: Whether a student has drawn the map.
+        known: Of a corrected map, the ground whose class its user has said: nothing of that is
+            doubtful, whatever the sources say.
     """
 
     run: Path
     scene: Scene
     matrices: Sequence[NDArray[np.float64]]
     student: bool
+    known: KnownGround | None = None
+
+    @property
+    def drawn(self) -> RunFolder:
+        """Where the student's map lies, and its doubt."""
+        paths = RunFolder(self.run)
+        return paths if self.known is None else paths.corrected
 
     def probabilities(self, method: str, box: Box) -> Floats:
         """Probabilities of a method on the working grid, of a student the mean of its pixels.
@@ -68,7 +79,8 @@ class DoubtSources:
         Returns:
             (class, y, x) float32, sum to 1, or 0 without data.
         """
-        with open_raster(RunFolder(self.run).probability(method), method) as source:
+        paths = self.drawn if method == STUDENT else RunFolder(self.run)
+        with open_raster(paths.probability(method), method) as source:
             overlay = self._overlay(source)
             p = decode(read(source, source.indexes, overlay.box(box)))
         return overlay.mean(p, box)
@@ -113,7 +125,7 @@ def write_doubt(sources: DoubtSources) -> Path:
     Raises:
         RunError: If it cannot be written.
     """
-    paths = RunFolder(sources.run)
+    paths = sources.drawn
     final = paths.probability(STUDENT if sources.student else "map")
     with open_raster(final, "probabilities") as source:
         overlay = sources._overlay(source)
@@ -132,7 +144,10 @@ def write_doubt(sources: DoubtSources) -> Path:
     def parts() -> Iterator[tuple[Box, NDArray[np.uint8]]]:
         for box in blocks(extent, _BLOCK_PX):
             pixels = np.stack(_doubt(sources, looks, known, box))
-            yield overlay.box(box), overlay.spread(pixels, box)
+            fine = overlay.spread(pixels, box)
+            if sources.known is not None:
+                fine[:, (sources.known.codes(box) > 0) & (fine[0] != NO_DOUBT_DATA)] = 0
+            yield overlay.box(box), fine
 
     write_raster(paths.probability(DOUBT), overlay.geobox, BAND, parts())
     return paths.probability(DOUBT)

@@ -99,7 +99,7 @@ def write_doubtful(run: Path, settings: DoubtfulSettings | None = None) -> Doubt
         )
     layer = paths.doubtful / f"{LAYER}.gpkg"
     require_plain_name(layer, "the places")
-    doubt = Record.read(paths.doubt_record)
+    doubt = Record.read(finished.newest.doubt_record)
     made_of = ingredients(
         version=__version__,
         doubtful=chosen,
@@ -112,7 +112,8 @@ def write_doubtful(run: Path, settings: DoubtfulSettings | None = None) -> Doubt
         record, _ = Record.standing(record_path, made_of)
         if record is None:
             notes += make_way(record_path)
-            places = doubtful_places(run, finished.scene, chosen.count, chosen.apart_m)
+            newest = finished.newest.path
+            places = doubtful_places(newest, finished.scene, chosen.count, chosen.apart_m)
             with (
                 dated(finished.finished),
                 replaced(owned, paths.name(paths.doubtful)) as folder,
@@ -182,7 +183,7 @@ def _picture(finished: FinishedRun, image: ReadImage, place: Place) -> Image.Ima
     around = _around(place.box, scene)
     colours = np.moveaxis(image(around)[list(shown(scene.bands))], 0, -1)
     pixels = np.rint(255 * np.clip(colours, 0, 1)).astype(np.uint8)
-    with open_raster(RunFolder(finished.folder).landcover, "class map") as source:
+    with open_raster(finished.newest.landcover, "class map") as source:
         overlay = Overlay(scene.geobox, GeoBox.from_rio(source))
         codes = read(source, 1, overlay.box(around))
     both = Image.new("RGB", (2 * CHIP_PX, CHIP_PX), (255, 255, 255))

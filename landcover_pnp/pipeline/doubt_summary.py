@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,6 +38,12 @@ class DoubtSummary:
     by_class: dict[str, float]
     by_reason: dict[str, float]
     places: tuple[Place, ...]
+
+    def content(self) -> dict[str, Any]:
+        """As JSON values."""
+        places = [dataclasses.asdict(place) for place in self.places]
+        named = [{k: v for k, v in place.items() if k != "box"} for place in places]
+        return {**dataclasses.asdict(self), "places": named}
 
 
 def summarise_doubt(run: Path, scene: Scene) -> DoubtSummary:

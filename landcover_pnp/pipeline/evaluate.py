@@ -12,13 +12,14 @@ from landcover_pnp.evaluation.scores import Scores, evaluate_map, require_scored
 from landcover_pnp.evaluation.truth_legend import Scheme, TruthName, truth_legend
 from landcover_pnp.pipeline.settings import EvaluateSettings
 from landcover_pnp.storage.integrity import require_intact_rasters
+from landcover_pnp.storage.newest import newest
 from landcover_pnp.storage.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from landcover_pnp.evaluation.shape_scores import ShapeScores
 
-METHODS = {"weak labels": "weak_labels", "evidence": "evidence", "map": "landcover"}
-"""Rasters of a run that are scored, by what they are called."""
+UNCORRECTED = "map before corrections"
+"""What scores call a map that a user has corrected since."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,7 @@ class Evaluation:
         from landcover_pnp.evaluation.shape_scores import ShapeScores, shape_scores
 
         legend, shapes = truth_legend(settings.legend), dict[str, ShapeScores]()
-        for name, stem in METHODS.items():
-            raster = RunFolder(run).raster(stem)
+        for name, raster in scored_maps(run).items():
             found = shape_scores(raster, settings.truth, legend, settings.scheme)
             if found:
                 shapes[name], shapes["truth"] = found  # the truth's on the last map's ground
@@ -75,6 +75,7 @@ def evaluate_run(
     scheme: Scheme = "five_classes",
     *,
     overlap: bool = False,
+    final: Path | None = None,
 ) -> dict[str, Scores]:
     """Scores a run's map beside its weak labels and its evidence.
 
@@ -84,28 +85,45 @@ def evaluate_run(
         legend: Its legend.
         scheme: ``five_classes`` or ``published``, see ``evaluation.Scheme``.
         overlap: Whether truth and map may cover different ground.
+        final: The newest map; None finds it.
 
     Returns:
-        Scores by method: weak labels, evidence, map.
+        Scores by method: weak labels, evidence, of a corrected map the one before, map.
 
     Raises:
         RasterError: If the run has no map or the truth cannot be read.
         GridError: If the truth covers other ground.
         LegendError: If the truth holds unknown codes.
     """
-    if not RunFolder(run).landcover.is_file():
+    paths = RunFolder(run)
+    if not paths.landcover.is_file():
         raise RasterError(
             found=f"no finished map in {run}",
             expected="the folder of a finished run, which its two baselines lie in too",
             fix="give the folder that `landcover map` made, not a file in it; `landcover "
             "status RUN` says how far a run is",
         )
-    require_intact_rasters(run)
+    if final is None:
+        require_intact_rasters(run)
     told = truth_legend(legend)
     return {
-        name: evaluate_map(RunFolder(run).raster(stem), truth, told, scheme, overlap=overlap)
-        for name, stem in METHODS.items()
+        name: evaluate_map(path, truth, told, scheme, overlap=overlap)
+        for name, path in scored_maps(run, final).items()
     }
+
+
+def scored_maps(run: Path, final: Path | None = None) -> dict[str, Path]:
+    """Rasters of a run that are scored, by what they are called; the newest map comes last.
+
+    Args:
+        run: Folder of a finished run.
+        final: The newest map; None finds it.
+    """
+    paths = RunFolder(run)
+    newest_map = final or newest(paths).landcover
+    before = {} if newest_map == paths.landcover else {UNCORRECTED: paths.landcover}
+    baselines = {"weak labels": paths.raster("weak_labels"), "evidence": paths.raster("evidence")}
+    return {**baselines, **before, "map": newest_map}
 
 
 def score_notes(scores: Mapping[str, Scores]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -47,7 +48,7 @@ class Watch:
     """What a run says of itself: to its journal, and to whoever watches.
 
     Args:
-        journal: The run's journal.
+        journal: The run's journal; None for work that is not the map's own.
         report: Called with the progress whenever it changes.
 
     Attributes:
@@ -55,31 +56,36 @@ class Watch:
         stages: Seconds by stage.
     """
 
-    def __init__(self, journal: Journal, report: Callable[[Progress], None]) -> None:
+    def __init__(self, journal: Journal | None, report: Callable[[Progress], None]) -> None:
         self.progress = Progress(total=0)
         self.stages: dict[str, float] = {}
         self._journal, self._report = journal, report
 
+    def _write(self, event: str, **fields: Any) -> None:
+        if self._journal is not None:
+            self._journal.write(event, **fields)
+
     def say(self, note: str) -> None:
         """A sentence for the user."""
-        self._journal.write("note", text=note)
+        self._write("note", text=note)
         self._report(dataclasses.replace(self.progress, note=note))
 
     def work(self, *notes: str) -> None:
         """There is work to do, which the journal is to tell of; says why, if there is a reason."""
-        self._journal.begin()
+        if self._journal is not None:
+            self._journal.begin()
         for note in filter(None, notes):
             self.say(note)
 
     def stage(self, name: str, seconds: float) -> None:
         """A stage is done; in no time where an earlier run had done it."""
         self.stages[name] = round(seconds, 2)
-        self._journal.write("stage", stage=name, seconds=round(seconds, 2))
+        self._write("stage", stage=name, seconds=round(seconds, 2))
 
     def tiles(self, total: int, kept: int) -> None:
         """The tiles begin."""
         self.progress = Progress(total=total, kept=kept)
-        self._journal.write("tiles", total=total, kept=kept)
+        self._write("tiles", total=total, kept=kept)
         self._report(self.progress)
 
     def tile(self, name: str, record: Record) -> None:
@@ -90,7 +96,7 @@ class Watch:
             done=self.progress.done + (not failed),
             failed=self.progress.failed + failed,
         )
-        self._journal.write(
+        self._write(
             "tile",
             tile=name,
             status=record.status,

@@ -55,6 +55,11 @@ class SampleJob:
     made_of: Ingredients
 
     @property
+    def home(self) -> Path:
+        """The run folder."""
+        return self.run
+
+    @property
     def out(self) -> Path:
         """Folder of the tiles' files."""
         return RunFolder(self.run).sampled.posterior

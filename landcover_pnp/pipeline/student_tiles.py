@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,8 @@ from landcover_pnp.storage.probabilities import BAND, encode
 from landcover_pnp.storage.raster import open_raster, read
 from landcover_pnp.storage.records import Ingredients, Record, file_hashes, make_way
 from landcover_pnp.storage.run_folder import RunFolder
+from landcover_pnp.student.correction import Correction
+from landcover_pnp.student.known_ground import KnownGround
 from landcover_pnp.student.mapped_scene import DRAWN_PX, MappedScene
 from landcover_pnp.student.settings import StudentSettings
 from landcover_pnp.student.stored_model import open_student, save_student
@@ -39,6 +42,9 @@ class StudentJob:
         settings: What the student was trained by.
         model_hash: Hash of the trained student's file.
         made_of: What the tiles depend on besides their position.
+        into: Where the student and its tiles lie; None is the run folder itself.
+        correction: How the student's map is put together with the run's, where a user's edits
+            have trained it; None takes it as it is.
     """
 
     run: Path
@@ -46,11 +52,23 @@ class StudentJob:
     settings: StudentSettings
     model_hash: str
     made_of: Ingredients
+    into: RunFolder | None = None
+    correction: Correction | None = None
+
+    @property
+    def paths(self) -> RunFolder:
+        """The folder of the student."""
+        return self.into or RunFolder(self.run)
+
+    @property
+    def home(self) -> Path:
+        """The run folder."""
+        return self.run
 
     @property
     def out(self) -> Path:
         """Folder of the student and of the tiles' files."""
-        return RunFolder(self.run).student
+        return self.paths.student
 
     def made_of_tile(self, tile: Tile) -> Ingredients:
         """What one tile's result depends on."""
@@ -80,6 +98,8 @@ def trained(
     made_of: Ingredients,
     watch: Watch,
     borders: IndexBorders | None = None,
+    known: KnownGround | None = None,
+    into: RunFolder | None = None,
 ) -> Record:
     """Trains a student on a run's own map, unless that was done.
 
@@ -89,6 +109,8 @@ def trained(
         made_of: What the student depends on.
         watch: Told when there is work.
         borders: Borders of the scene's spectral indices, where they are known already.
+        known: Ground whose class a user has said.
+        into: Where the student is stored; None is the run folder itself.
 
     Returns:
         The record, with agreement and changes by round among its figures and the hash of
@@ -98,7 +120,8 @@ def trained(
         RasterError: If the run's image cannot be read.
         RunError: If the student cannot be written.
     """
-    path, stored = RunFolder(run).student_record, RunFolder(run).model
+    paths = into or RunFolder(run)
+    path, stored = paths.student_record, paths.model
     mapped_scenes = [open_mapped_scene(run)]
     record, _ = Record.standing(path, made_of)
     if record is not None:
@@ -110,7 +133,7 @@ def trained(
     watch.work(*make_way(path), "the student learns from the map")
     start = time.monotonic()
     model = image_model(settings, image_kind(mapped_scenes))
-    student = train(mapped_scenes, model, settings, borders)
+    student = train(mapped_scenes, model, settings, borders, known)
     save_student(stored, student, settings)
     files, seconds = file_hashes(path.parent, [stored]), time.monotonic() - start
     record = Record("done", made_of, seconds, figures=student_figures(student), files=files)
@@ -152,9 +175,14 @@ def student_tile(job: StudentJob, tile_id: str) -> Record:
         def parts() -> Iterator[tuple[Box, NDArray[np.uint16]]]:
             predict = student.predict(mapped_scene)
             for box in blocks(tile.core, DRAWN_PX):
-                p = mapped_scene.drawn(predict, box, student.model.reach_px)
+                drawn = partial(mapped_scene.drawn, predict, box, student.model.reach_px)
                 y, x = overlay.box(box).within(core)
-                yield Box(y.start, y.stop, x.start, x.stop), encode(p)
+                yield (
+                    Box(y.start, y.stop, x.start, x.stop),
+                    job.correction.drawn(mapped_scene, box, drawn)
+                    if job.correction
+                    else encode(drawn()),
+                )
 
         write_raster(job.raster(tile), geobox, BAND, parts())
     except DiskFullError:
@@ -167,12 +195,15 @@ def student_tile(job: StudentJob, tile_id: str) -> Record:
     return Record("done", {}, seconds)
 
 
-def join_tiles(job: StudentJob, done: Collection[str], path: Path) -> Path:
+def join_tiles(
+    job: StudentJob, done: Collection[str], path: Path, elsewhere: Path | None = None
+) -> Path:
     """Writes all tiles' probabilities to one GeoTIFF.
 
     Args:
         job: The tiles.
-        done: Names of those that are there; the others are no data.
+        done: Names of those that are there.
+        elsewhere: What the others are taken from, on the same grid; None is no data there.
         path: File to write: (class, y, x) uint16 on the image's own pixels, 65535 = 1, all 0 = no
             data.
 
@@ -187,8 +218,12 @@ def join_tiles(job: StudentJob, done: Collection[str], path: Path) -> Path:
     def parts() -> Iterator[tuple[Box, NDArray[np.uint16]]]:
         for tile in job.grid:
             core = overlay.box(tile.core)
-            if tile.id not in done:
+            if tile.id not in done and elsewhere is None:
                 yield core, np.zeros((CLASS_COUNT, *core.shape), np.uint16)
+                continue
+            if tile.id not in done and elsewhere is not None:
+                with open_raster(elsewhere, "map") as source:
+                    yield core, read(source, source.indexes, core)
                 continue
             with open_raster(job.raster(tile), "tile") as source:
                 yield core, read(source, source.indexes, Box(0, core.shape[0], 0, core.shape[1]))
@@ -206,7 +241,7 @@ def _opened(job: StudentJob) -> tuple[Student, MappedScene]:
     key = job.run, job.model_hash
     if key not in _OPENED:
         mapped_scene = open_mapped_scene(job.run)
-        student = _open(RunFolder(job.run).model, job.model_hash, mapped_scene, job.settings)
+        student = _open(job.paths.model, job.model_hash, mapped_scene, job.settings)
         _OPENED.clear()
         _OPENED[key] = student, mapped_scene
     return _OPENED[key]

@@ -80,13 +80,7 @@ class MapSummary:
             "stages": dict(self.stages),
             "finished": now(),
             "command": command_line(),
-            "doubt": {
-                **dataclasses.asdict(self.doubt),
-                "places": [
-                    {k: v for k, v in dataclasses.asdict(place).items() if k != "box"}
-                    for place in self.doubt.places
-                ],
-            },
+            "doubt": self.doubt.content(),
             **({"areas": self.areas.content()} if self.areas else {}),
             "scores": {
                 name: {"accuracy": s.accuracy, "mean_iou": s.mean_iou}

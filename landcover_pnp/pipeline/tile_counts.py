@@ -106,5 +106,5 @@ def run_tiles(
 
 def _work_there(work: Callable[[Job, str], Record], job: Job, name: str) -> Record:
     """Does a tile in whichever process, unless the run folder is gone."""
-    with worked_in(job.out.parent):
+    with worked_in(job.home):
         return work(job, name)

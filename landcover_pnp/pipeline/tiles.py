@@ -41,6 +41,10 @@ class Tiled(Protocol):
     def out(self) -> Path:
         """Folder of the tiles' files."""
 
+    @property
+    def home(self) -> Path:
+        """The run folder, which is held while there is work in it."""
+
     def made_of_tile(self, tile: Tile) -> Ingredients:
         """What one tile's result depends on."""
 
@@ -76,6 +80,11 @@ class TileJob:
     made_of: Ingredients
     engines: tuple[Engine[Any], ...] = ()
     observer: Observer | None = None
+
+    @property
+    def home(self) -> Path:
+        """The run folder."""
+        return self.out.parent
 
     def made_of_tile(self, tile: Tile) -> Ingredients:
         """What one tile's result depends on."""

@@ -18,6 +18,7 @@ from landcover_pnp.storage.checked_json import read_checked, read_object
 from landcover_pnp.storage.files import CHANGED
 from landcover_pnp.storage.integrity import MISSING, record_faults, small_faults
 from landcover_pnp.storage.journal import Journal
+from landcover_pnp.storage.lost_names import lost_names
 from landcover_pnp.storage.marker import TILE, Marker
 from landcover_pnp.storage.raster import open_raster, read
 from landcover_pnp.storage.records import RECORD, Record
@@ -106,22 +107,35 @@ def _known_records(paths: RunFolder) -> Iterator[Path]:
         paths.sampled.ground_record,
     )
     yield from (paths.rasters_record, paths.published_record, paths.trained_summary)
-    for folder in (paths.tiles, paths.student, paths.sampled.posterior):
+    yield from _corrected_records(paths.corrected)
+    drawn = paths.student, paths.corrected.student
+    for folder in (paths.tiles, *drawn, paths.sampled.posterior):
         yield from (path for path in folder.glob("*.json") if TILE.fullmatch(path.name))
     yield from (path for path in paths.zonal.glob("*.json") if Record.read(path) is not None)
+
+
+def _corrected_records(own: RunFolder) -> tuple[Path, ...]:
+    """Records of a corrected map, the last one first."""
+    return (
+        *(own.rasters_record, own.doubt_record, own.student_mosaic_record),
+        *(own.drawn_record, own.student_record, own.edits.with_suffix(".json")),
+    )
 
 
 def _planned_records(paths: RunFolder) -> Iterator[Path]:
     """Records that a finished run must have, as far as settings, grid and claims can be read."""
     yield from (paths.scene_record, paths.mosaic_record, paths.rasters_record, paths.doubt_record)
     marker = Marker.read(paths.path)
-    claimed = marker.names if marker else frozenset(paths.lost())
+    claimed = marker.names if marker else frozenset(lost_names(paths))
     if any(name.startswith(f"{paths.products.name}/") for name in claimed):
         yield paths.published_record
     if paths.name(paths.trained_summary) in claimed:
         yield paths.trained_summary
     if any(name.startswith(f"{paths.doubtful.name}/") for name in claimed):
         yield paths.doubtful_record
+    # Of a correction that has come to its end; one that was broken off is no damage.
+    if paths.name(paths.corrected.summary) in claimed and paths.corrected.summary.is_file():
+        yield from _corrected_records(paths.corrected)
     settings = read_object(paths.settings) or {}
     weak, cut = _block(settings, "weak_labels"), _block(settings, "tiles")
     if weak.get("matrix_source") == "source":

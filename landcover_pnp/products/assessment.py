@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +16,14 @@ from rasterio.io import DatasetReader
 
 from landcover_pnp.errors import LegendError, RasterError, SampleError, nearest
 from landcover_pnp.evaluation.area_estimation import Estimate, estimate_areas
-from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import Legend
 from landcover_pnp.products.finished import FinishedRun
 from landcover_pnp.products.sample import CLASS, POINT, SamplePoints, map_hash
+from landcover_pnp.products.sampled_ground import SampledGround
 from landcover_pnp.products.tables import write_csv
 from landcover_pnp.storage.atomic import completed
-from landcover_pnp.storage.raster import open_raster, read
+from landcover_pnp.storage.newest import is_corrected
+from landcover_pnp.storage.raster import open_raster
 from landcover_pnp.storage.run_folder import RunFolder
 
 
@@ -32,7 +34,9 @@ class Assessment:
     Attributes:
         run: The run folder.
         sample: The labelled sample.
-        points: Number of its points.
+        points: Number of its points that count.
+        left_out: Points that do not, since their ground was corrected by hand.
+        left_out_ha: Hectares of such ground, of which nothing is estimated.
         classes: Names of rows and columns.
         counts: (map class, reference class) points of the sample.
         proportions: (map class, reference class) estimated shares of the ground.
@@ -54,6 +58,8 @@ class Assessment:
     producers_accuracy: dict[str, Estimate]
     mapped_ha: dict[str, float]
     area_ha: dict[str, Estimate]
+    left_out: int = 0
+    left_out_ha: float = 0.0
 
     @property
     def table(self) -> pd.DataFrame:
@@ -96,25 +102,31 @@ def assess_run(run: Path, sample: Path, table: Path | None = None) -> Assessment
             expected="a free name for the table",
             fix="name another file by --csv, or move this one",
         )
-    legend = FinishedRun.open(run).legend.legend
+    finished = FinishedRun.open(run)
+    legend = finished.legend.legend
     points = SamplePoints.read(sample)
     if points.map != map_hash(run):
+        corrected = ", which has been corrected since" * is_corrected(RunFolder(run))
         raise SampleError(
             found=f"{sample} was drawn of another map: {points.map} of the run {points.run}, "
-            f"not {map_hash(run)} of {run}",
+            f"not {map_hash(run)} of {run}{corrected}",
             expected="a sample of this map: its strata and their areas are this map's",
             fix="name the run that it was drawn of, or draw a sample of this one by "
             f"`landcover sample {run}`",
         )
-    with open_raster(RunFolder(run).landcover, "class map") as source:
+    with open_raster(finished.newest.landcover, "class map") as source:
         numbers = _require_drawn(points, _pixels_of(points, source), sample)
-        strata, pixels = _strata(source, points, sample, legend)
+        ground = SampledGround.of(source, points, finished.newest.edits, sample, legend)
         pixel_ha = abs(source.res[0] * source.res[1]) / 1e4
     labels = _labels(points.frame, sample, legend)
-    _require_labelled(labels, numbers, strata, legend.names, points.drawn, sample)
-    counts = np.zeros((len(pixels), len(pixels)), np.int64)
-    np.add.at(counts, (strata, labels - 1), 1)
-    assessment = _assessment(run, sample, legend.names, counts, pixels, pixel_ha)
+    _require_labelled(labels, numbers, ground.strata, legend.names, points.drawn, sample)
+    counts, kept = np.zeros((len(ground.pixels),) * 2, np.int64), ~ground.corrected
+    np.add.at(counts, (ground.strata[kept], labels[kept] - 1), 1)
+    assessment = dataclasses.replace(
+        _assessment(run, sample, legend.names, counts, ground.pixels, pixel_ha),
+        left_out=int(ground.corrected.sum()),
+        left_out_ha=ground.corrected_px * pixel_ha,
+    )
     if table is not None:
         with completed(table) as partial:
             write_csv(assessment.table, partial)
@@ -149,27 +161,6 @@ def _assessment(
         {name: float(n) * pixel_ha for name, n in zip(names, pixels, strict=True)},
         dict(zip(names, areas, strict=True)),
     )
-
-
-def _strata(
-    source: DatasetReader, points: SamplePoints, path: Path, legend: Legend
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Position of the mapped class of each point, and the pixels of each class.
-
-    Raises:
-        SampleError: If a point lies on no data.
-    """
-    pixels = np.zeros(len(legend.classes) + 1, np.int64)
-    strata = np.zeros(len(points.pixels), np.int64)
-    for box in blocks(Box(0, source.height, 0, source.width)):
-        labels = legend.numbers(read(source, 1, box))
-        pixels += np.bincount(labels.ravel(), minlength=len(pixels))
-        y, x = points.pixels[:, 0] - box.y0, points.pixels[:, 1] - box.x0
-        here = (y >= 0) & (y < labels.shape[0]) & (x >= 0) & (x < labels.shape[1])
-        strata[here] = labels[y[here], x[here]]
-    if not strata.all():
-        raise _not_drawn(int((strata == 0).sum()), path, "lie where the map has no data", "")
-    return strata - 1, pixels[1:]
 
 
 def _pixels_of(points: SamplePoints, source: DatasetReader) -> NDArray[np.int64]:

@@ -20,12 +20,14 @@ from landcover_pnp.errors import RasterError, SettingsError
 from landcover_pnp.legend import NO_DATA, Legend
 from landcover_pnp.products.finished import FinishedRun
 from landcover_pnp.products.footprint import Degrees, outline, together
+from landcover_pnp.products.ground import GROUND, TITLE
 from landcover_pnp.products.model import write_prior_item
 from landcover_pnp.products.rasters import ERRORS, extras_of, products_of
 from landcover_pnp.products.stac import add_file, described_classes, relative, slug, write_stac
 from landcover_pnp.products.under_trees import GROUND_PRODUCT, GROUND_STEM
 from landcover_pnp.storage.owned_folder import make_owned
 from landcover_pnp.storage.raster import open_raster
+from landcover_pnp.storage.run_folder import FILLED
 from landcover_pnp.version import __version__
 
 ITEM = "item.json"
@@ -210,7 +212,8 @@ def _add_asset(item: Item, path: Path, run: FinishedRun) -> None:
 def _describe_raster(asset: Asset, path: Path, run: FinishedRun) -> None:
     products = products_of(run.legend.legend) | extras_of(run.legend.legend)
     products[GROUND_STEM] = GROUND_PRODUCT
-    asset.title = products[path.stem].title if path.stem in products else path.stem
+    titles = {FILLED: TITLE.lower(), **{stem: p.title for stem, p in products.items()}}
+    asset.title = titles.get(path.stem, path.stem)
     with open_raster(path, "product") as source:
         # Of each raster its own: a student's map is finer than image and baselines.
         projection = ProjectionExtension.ext(asset)
@@ -230,6 +233,7 @@ def _describe_raster(asset: Asset, path: Path, run: FinishedRun) -> None:
     legends: Mapping[str, Legend | None] = {
         "truth": run.truth_legend.legend,
         "errors": ERRORS,
+        FILLED: GROUND,
         **{stem: product.band.legend for stem, product in products.items()},
     }
     legend = legends.get(path.stem)

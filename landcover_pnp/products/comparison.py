@@ -16,7 +16,7 @@ from rasterio.enums import Resampling
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 
-from landcover_pnp.errors import GridError
+from landcover_pnp.errors import GridError, RequestError
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import NO_DATA, WORKING, LandClass, Legend, remap
 from landcover_pnp.legends.shared_legend import SharedLegend
@@ -29,6 +29,7 @@ from landcover_pnp.storage.georeference import bounds_of, overlapping_bounds, re
 from landcover_pnp.storage.geotiff import Band, write_cog, write_raster
 from landcover_pnp.storage.integrity import require_intact_rasters
 from landcover_pnp.storage.map_legend import legend_of
+from landcover_pnp.storage.newest import is_corrected, newest
 from landcover_pnp.storage.owned_folder import OwnedFolder, make_owned, require_apart
 from landcover_pnp.storage.raster import label_band, on_grid, open_raster, read, read_mask
 from landcover_pnp.storage.run_folder import RunFolder
@@ -167,8 +168,25 @@ def difference_legend(
     return Legend("difference", (LandClass(UNCHANGED, "unchanged", (245, 245, 245)), *changes))
 
 
+def both_maps(run: Path) -> tuple[Path, Path]:
+    """The map of a run before and after its user has corrected it.
+
+    Raises:
+        RequestError: If the run has not been corrected.
+    """
+    paths = RunFolder(run)
+    if not is_corrected(paths):
+        raise RequestError(
+            found=f"no RUN_B, and no corrections in {run}",
+            expected="two maps, or a run whose map `landcover correct` has changed",
+            fix="name another map of the same ground, or correct this one first",
+        )
+    require_intact_rasters(run)
+    return paths.landcover, newest(paths).landcover
+
+
 def _map_of(path: Path) -> Path:
-    return RunFolder(path).landcover if path.is_dir() else path
+    return newest(RunFolder(path)).landcover if path.is_dir() else path
 
 
 @contextmanager

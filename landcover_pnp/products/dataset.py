@@ -25,8 +25,9 @@ from landcover_pnp.products.pictures import class_picture
 from landcover_pnp.products.result_classes import ResultClasses
 from landcover_pnp.storage.checked_json import read_object
 from landcover_pnp.storage.map_legend import legend_in, legend_of, legend_tags
+from landcover_pnp.storage.newest import newest
 from landcover_pnp.storage.raster import open_raster
-from landcover_pnp.storage.run_folder import DOUBT, STUDENT, RunFolder
+from landcover_pnp.storage.run_folder import DOUBT, FILLED, STUDENT, RunFolder
 
 PICTURE_PX = 400
 """Longest side of the picture that a notebook shows of a map."""
@@ -66,7 +67,7 @@ def open_run(run: str | Path, *, holds: object = None) -> LandCover:
     Raises:
         RasterError: If the folder holds no finished map.
     """
-    folder = RunFolder(Path(run))
+    folder = newest(RunFolder(Path(run)))
     if not folder.landcover.is_file():
         raise RasterError(
             found=f"no finished map in {run}",
@@ -93,6 +94,7 @@ def open_run(run: str | Path, *, holds: object = None) -> LandCover:
             ),
             **_doubt(folder, holds),
             **_areas(folder, result.legend),
+            **_ground(RunFolder(Path(run)), folder, holds),
             "probabilities": (
                 ("class", "y", "x"),
                 probabilities,
@@ -120,6 +122,15 @@ def flags(result: ResultLegend) -> dict[str, Any]:
         "_FillValue": NO_DATA,
         **legend_tags(result),
     }
+
+
+GROUND_FLAGS: dict[str, Any] = {
+    "long_name": "how the ground is known",
+    "flag_values": np.array([1, 2, 3], np.uint8),
+    "flag_meanings": "seen filled corrected",
+    "_FillValue": NO_DATA,
+}
+"""Attributes of filled and corrected ground, see ``products.ground``."""
 
 
 def _doubt(folder: RunFolder, holds: object) -> dict[str, Any]:
@@ -151,6 +162,13 @@ def _areas(folder: RunFolder, legend: ResultLegend) -> dict[str, Any]:
             )
         },
     }
+
+
+def _ground(own: RunFolder, newest_: RunFolder, holds: object) -> dict[str, Any]:
+    """The variable ``filled``, how the ground is known; none where all of it was seen."""
+    paths = [folder.raster(FILLED) for folder in (newest_, own)]
+    there = next(filter(Path.is_file, paths), None)
+    return {} if there is None else {FILLED: (("y", "x"), _lazy(there, holds), GROUND_FLAGS)}
 
 
 def _drawn(folder: RunFolder) -> bool:

@@ -20,8 +20,9 @@ from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.storage.checked_json import parsed_object
 from landcover_pnp.storage.integrity import require_intact
 from landcover_pnp.storage.journal import Journal
+from landcover_pnp.storage.newest import newest, newest_summary
 from landcover_pnp.storage.records import Ingredients, Record, ingredients
-from landcover_pnp.storage.run_folder import STUDENT, RunFolder
+from landcover_pnp.storage.run_folder import FILLED, STUDENT, RunFolder
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class FinishedRun:
         settings: Settings by dotted name.
         records: What became of each tile, by name.
         legend: Legend of its map.
+        original: Whether the run's own map is meant, whatever corrections there are.
     """
 
     folder: Path
@@ -43,10 +45,15 @@ class FinishedRun:
     settings: Ingredients
     records: Mapping[str, Record]
     legend: ResultLegend
+    original: bool = False
 
     @classmethod
-    def open(cls, run: Path) -> FinishedRun:
+    def open(cls, run: Path, *, original: bool = False) -> FinishedRun:
         """Opens a run folder.
+
+        Args:
+            run: The run folder.
+            original: Whether the run's own map is meant, whatever corrections there are.
 
         Raises:
             RasterError: If there is no finished map in it, or it is being made anew, or is not as
@@ -55,6 +62,7 @@ class FinishedRun:
         paths = RunFolder(run)
         try:
             summary, settings = _object(paths.summary), _object(paths.settings)
+            summary = summary if original else newest_summary(paths) or summary
             finished = datetime.fromisoformat(summary["finished"])
             told = {key: kind for key, kind in _SUMMARY.items() if type(summary[key]) not in kind}
             if told:
@@ -74,10 +82,11 @@ class FinishedRun:
                 expected="the folder of a run that `landcover map` has finished",
                 fix=f"wait for it, or go on with it by `landcover resume {run}`",
             )
-        require_intact(run)
+        require_intact(run, original=original)
         read = {path.stem: Record.read(path) for path in sorted(paths.tiles.glob("r*c*.json"))}
         records = {name: record for name, record in read.items() if record is not None}
-        return cls(run, scene, summary, flat, records, map_legend(paths.landcover))
+        legend = map_legend(paths.landcover)
+        return cls(run, scene, summary, flat, records, legend, original)
 
     @property
     def title(self) -> str:
@@ -86,9 +95,21 @@ class FinishedRun:
         return str(city or self.folder.resolve().name)
 
     @property
+    def newest(self) -> RunFolder:
+        """Where the newest map lies: the run folder, or that of the corrected map in it."""
+        own = RunFolder(self.folder)
+        return own if self.original else newest(own)
+
+    @property
     def probabilities(self) -> Path:
-        """File of the map's class probabilities."""
-        return RunFolder(self.folder).probability(STUDENT if self.student else "map")
+        """File of the newest map's class probabilities."""
+        return self.newest.probability(STUDENT if self.student else "map")
+
+    @property
+    def ground(self) -> Path | None:
+        """Raster of filled and corrected ground; None where all of the map was seen."""
+        found = (paths.raster(FILLED) for paths in (self.newest, RunFolder(self.folder)))
+        return next(filter(Path.is_file, found), None)
 
     @property
     def result(self) -> ResultClasses:
@@ -149,15 +170,22 @@ class FinishedRun:
         """What was done to the layers, and where nothing was known; one sentence each."""
         uniform = int(sum(r.figures.get("uniform_px", 0) for r in self.records.values()))
         said = (f"nothing but uniform weak labels at {uniform} pixels",) if uniform else ()
-        return (*self.summary["notes"], *said)
+        return (*self.summary["notes"], *self.summary.get("correction_notes", ()), *said)
+
+    @property
+    def origin(self) -> dict[str, str]:
+        """Metadata of the map: hashes of what its tiles are made of."""
+        shared = next(iter(self.records.values())).ingredients if self.records else {}
+        made_of = {k: v for k, v in shared.items() if k not in ("core", "canvas")}
+        return provenance_tags(made_of) if made_of else {}
 
     @property
     def provenance(self) -> dict[str, str]:
         """Metadata of the products: hashes, and the command and date of the run."""
-        shared = next(iter(self.records.values())).ingredients if self.records else {}
-        made_of = {k: v for k, v in shared.items() if k not in ("core", "canvas")}
+        corrected = self.summary.get("correction")
         return {
-            **(provenance_tags(made_of) if made_of else {}),
+            **self.origin,
+            **({"LANDCOVER_CORRECTION": corrected} if corrected else {}),
             **({"LANDCOVER_STUDENT": self.settings["student.model"]} if self.student else {}),
             **({"TIFFTAG_COPYRIGHT": "; ".join(self.attribution)} if self.attribution else {}),
             "LANDCOVER_COMMAND": self.summary["command"],

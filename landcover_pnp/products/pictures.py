@@ -62,6 +62,12 @@ def truth_labels(scene: Scene, side_px: int) -> NDArray[np.uint8] | None:
     return to_working(codes, LEGENDS[scene.truth_legend], "truth")
 
 
+def at_pixels(codes: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """(y, x) codes of the same ground at other pixels, by nearest neighbour."""
+    rows, columns = (np.arange(n) * m // n for n, m in zip(shape, codes.shape, strict=True))
+    return np.asarray(codes[np.ix_(rows, columns)])
+
+
 def error_labels(labels: NDArray[np.uint8], truth: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Where a map agrees with the truth: 1 the same class, 2 another, 0 where either is not.
 
@@ -72,7 +78,6 @@ def error_labels(labels: NDArray[np.uint8], truth: NDArray[np.uint8]) -> NDArray
     Returns:
         (y, x) codes of ``products.ERRORS``.
     """
-    rows, columns = (np.arange(n) * m // n for n, m in zip(labels.shape, truth.shape, strict=True))
-    truth = truth[np.ix_(rows, columns)]
+    truth = at_pixels(truth, labels.shape)
     known = (labels != NO_DATA) & (truth != NO_DATA)
     return np.where(known, np.where(labels == truth, 1, 2), NO_DATA).astype(np.uint8)

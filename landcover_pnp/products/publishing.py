@@ -16,8 +16,11 @@ from rasterio.enums import Resampling
 from landcover_pnp.config.texts import require_text
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import NO_DATA, recoded
+from landcover_pnp.products.bookmarks import bookmarks, failed_boxes
 from landcover_pnp.products.catalog import write_item
 from landcover_pnp.products.finished import FinishedRun
+from landcover_pnp.products.ground import LAYER, TITLE
+from landcover_pnp.products.ground_polygons import publish_ground
 from landcover_pnp.products.pictures import error_labels
 from landcover_pnp.products.qgis import (
     Group,
@@ -27,7 +30,6 @@ from landcover_pnp.products.qgis import (
     project_file,
     zipped,
 )
-from landcover_pnp.products.qgis_layout import Bounds
 from landcover_pnp.products.rasters import (
     ERRORS,
     EXTRAS,
@@ -43,6 +45,7 @@ from landcover_pnp.products.roofs import Roofs, roofs_of
 from landcover_pnp.products.settings import PublishSettings
 from landcover_pnp.products.styles import (
     ClassStyle,
+    HatchStyle,
     ImageStyle,
     OutlineStyle,
     PolygonStyle,
@@ -65,11 +68,8 @@ from landcover_pnp.storage.owned_folder import OwnedFolder
 from landcover_pnp.storage.raster import on_grid, open_raster, read
 from landcover_pnp.storage.records import Record, file_hashes, fingerprint, ingredients, make_way
 from landcover_pnp.storage.replaced_folder import replaced
-from landcover_pnp.storage.run_folder import DOUBT, RunFolder
+from landcover_pnp.storage.run_folder import DOUBT, STUDENT, RunFolder
 from landcover_pnp.version import __version__
-
-SIGHT_M = 100.0
-"""What a bookmark of a doubtful place shows to each side, metres."""
 
 FAILED = OutlineStyle((215, 25, 28), hatched=True)
 """How tiles without a result are drawn."""
@@ -180,14 +180,18 @@ def _write_products(
             for stem, product in drawn_by(wanted, finished.student).items()
             if paths.probability(product.method).is_file()
         }
-        write_products(paths.probabilities, folder, finished.provenance, rasters, finished.result)
+        own = {k: v for k, v in rasters.items() if v.method in (STUDENT, DOUBT)}
+        others = {k: v for k, v in rasters.items() if k not in own}
+        for there, part in ((finished.newest, own), (paths, others)):
+            told = finished.provenance
+            write_products(there.probabilities, folder, told, part, finished.result)
         polygons = _write_vectors(finished, folder, chosen, roofs)
         project = Project(
             title,
             finished.crs,
             finished.bounds(finished.scene.extent),
             _groups(finished, folder, rasters),
-            _bookmarks(finished),
+            bookmarks(finished),
             finished.attribution,
         )
         write_text(folder / "landcover.qlr", layer_definition(project))
@@ -214,31 +218,19 @@ def _groups(run: FinishedRun, folder: Path, rasters: Mapping[str, Product]) -> t
         return Layer(name, f"./landcover.gpkg|layername={layer}", style, shown)
 
     drawn = PolygonStyle(run.legend.legend)
+    ground = publish_ground(run.ground, folder, run.finished)
+    hatch = (vectors(TITLE, LAYER, HatchStyle(ground), True),) if ground else ()
     polygons = vectors("land cover polygons", "landcover", drawn, False)
     failed = vectors("tiles without result", "failed_tiles", FAILED, True)
     groups = (
         Group("Warnings", (failed,) if run.failed else ()),
-        Group("Map", (*layers("landcover", shown=True), polygons, *layers(GROUND_STEM))),
+        Group("Map", (*hatch, *layers("landcover", shown=True), polygons, *layers(GROUND_STEM))),
         Group("Uncertainty", layers("confidence", "entropy", DOUBT, *EXTRAS)),
         Group("Baselines", layers("evidence", "weak_labels")),
         Group("Truth", _write_truth(run, folder)),
         Group("Imagery", (_write_image(run, folder),)),
     )
     return tuple(group for group in groups if group.layers)
-
-
-def _bookmarks(run: FinishedRun) -> dict[str, Bounds]:
-    """Tiles without a result, and the most doubtful places with what is around them."""
-    boxes = {f"no result: {name}": box for name, box in _failed_boxes(run).items()}
-    for place in (run.summary.get("doubt") or {}).get("places", ()):
-        x, y = place["x"], place["y"]
-        around = (x - SIGHT_M, y - SIGHT_M, x + SIGHT_M, y + SIGHT_M)
-        boxes[f"doubtful {place['rank']}: {place['reason']}"] = around
-    return boxes
-
-
-def _failed_boxes(run: FinishedRun) -> dict[str, Bounds]:
-    return {name: run.bounds(run.core(name)) for name in run.failed}
 
 
 def _write_vectors(
@@ -254,7 +246,7 @@ def _write_vectors(
     )
     styles: dict[str, Style] = {"landcover": PolygonStyle(run.legend.legend)}
     if run.failed:
-        write_boxes(path, "failed_tiles", run.crs, _failed_boxes(run), run.failed)
+        write_boxes(path, "failed_tiles", run.crs, failed_boxes(run), run.failed)
         styles["failed_tiles"] = FAILED
     write_layer_styles(path, styles, run.finished)
     return counts

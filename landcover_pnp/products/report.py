@@ -10,12 +10,14 @@ from markupsafe import Markup
 
 from landcover_pnp.config.texts import require_text
 from landcover_pnp.grid import Box, blocks
-from landcover_pnp.legend import WORKING, recoded
+from landcover_pnp.legend import WORKING, LandClass, recoded
 from landcover_pnp.products.areas import ClassArea, SampledAreas
 from landcover_pnp.products.finished import FinishedRun
+from landcover_pnp.products.ground import TITLE, UNSEEN, ground_hectares, hatched
 from landcover_pnp.products.page import data_uri, render
 from landcover_pnp.products.pictures import (
     RGBA,
+    at_pixels,
     class_picture,
     error_labels,
     image_picture,
@@ -54,7 +56,9 @@ def write_report(run: FinishedRun, rasters: Path, path: Path, title: str) -> Pat
     """
     require_text("the title", title)
     summary = run.summary
-    pictures = _pictures(run, rasters)
+    # Beside the baselines of a run folder, the newest map.
+    finals = run.newest if rasters == run.folder else RunFolder(rasters)
+    pictures = _pictures(run, rasters, finals)
     height, width = next(iter(pictures.values())).shape[:2]
     said, tiles = _tiles(run)
     sampled = SampledAreas.read(summary)
@@ -73,7 +77,7 @@ def write_report(run: FinishedRun, rasters: Path, path: Path, title: str) -> Pat
             for name, ramp in (("confidence", CONFIDENCE_RAMP), (DOUBT, DOUBT_RAMP))
             if name in pictures
         ],
-        areas=class_rows(RunFolder(rasters).landcover, RunFolder(rasters).confidence, column),
+        areas=class_rows(finals.landcover, finals.confidence, column),
         sampled=sampled,
         sampled_column=column is not None,
         sampled_areas=[(c, _interval(sampled.classes[c.name])) for c in WORKING.classes]
@@ -84,6 +88,7 @@ def write_report(run: FinishedRun, rasters: Path, path: Path, title: str) -> Pat
             for name, score in (summary["scores"] or {}).items()
         ],
         doubt=_doubt(run),
+        ground=_ground_rows(run),
         tiles_said=said,
         tiles=tiles,
         stages=[(stage, f"{seconds:.1f}") for stage, seconds in run.stages.items()],
@@ -173,7 +178,19 @@ def _scale(run: FinishedRun) -> dict[str, str]:
     return {"text": text, "percent": f"{100 * length_m / (right - left):.3f}"}
 
 
+def _ground_rows(run: FinishedRun) -> list[tuple[LandClass, str, str]]:
+    """Class, hectares and share of filled and corrected ground; empty where all was seen."""
+    hectares = ground_hectares(run.ground) if run.ground else {}
+    whole = run.summary["area_km2"] * 100
+    return [
+        (c, f"{hectares[c.code]:,.2f}", f"{100 * hectares[c.code] / whole:.1f} %")
+        for c in UNSEEN.classes
+        if hectares.get(c.code)
+    ]
+
+
 def _facts(run: FinishedRun) -> list[str]:
+    edits = sum((run.summary.get("edits") or {}).values())
     with open_raster(run.probabilities, "probabilities") as source:
         pixels = f"{source.width} x {source.height} px of {abs(source.res[0]):g} m"
     return [
@@ -183,6 +200,7 @@ def _facts(run: FinishedRun) -> list[str]:
         f"{run.summary['total']} tile{'s' * (run.summary['total'] != 1)}",
         f"engine {run.engine}",
         *([f"drawn by a student ({run.settings['student.model']})"] if run.student else []),
+        *([f"{edits} edits by hand"] if edits else []),
         f"mapped in {run.summary['seconds']:.0f} s",
         f"finished {run.finished:%Y-%m-%d %H:%M} UTC",
     ]
@@ -200,16 +218,19 @@ def _warnings(run: FinishedRun) -> list[str]:
     return texts
 
 
-def _pictures(run: FinishedRun, rasters: Path) -> dict[str, RGBA]:
+def _pictures(run: FinishedRun, rasters: Path, finals: RunFolder) -> dict[str, RGBA]:
     legend = run.legend.legend
-    labels = thinned(RunFolder(rasters).landcover, SIDE_PX)[0]
-    percent = thinned(RunFolder(rasters).confidence, SIDE_PX)[0]
+    labels = thinned(finals.landcover, SIDE_PX)[0]
+    percent = thinned(finals.confidence, SIDE_PX)[0]
     pictures = {
         "image": image_picture(run.scene, SIDE_PX),
         "land cover": class_picture(labels, legend),
         "confidence": ramp_picture(percent, CONFIDENCE_RAMP),
     }
-    doubt = RunFolder(rasters).raster(DOUBT)
+    if _ground_rows(run) and run.ground is not None:
+        ground = at_pixels(thinned(run.ground, SIDE_PX)[0], labels.shape)
+        pictures[TITLE.lower()] = hatched(pictures["land cover"], ground)
+    doubt = finals.raster(DOUBT)
     if doubt.is_file():
         pictures[DOUBT] = ramp_picture(thinned(doubt, SIDE_PX)[0], DOUBT_RAMP)
     for stem in ("evidence", "weak_labels"):

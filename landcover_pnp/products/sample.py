@@ -25,6 +25,7 @@ from landcover_pnp.products.vectors import dated
 from landcover_pnp.scenes.vector_files import layers_of_shapes, require_plain_name
 from landcover_pnp.scenes.vector_tables import read_table
 from landcover_pnp.storage.atomic import completed, write_text
+from landcover_pnp.storage.newest import newest
 from landcover_pnp.storage.raster import open_raster
 from landcover_pnp.storage.records import file_hash
 from landcover_pnp.storage.run_folder import RunFolder
@@ -135,7 +136,7 @@ def _no_sample(path: Path, has: str) -> SampleError:
 
 def map_hash(run: Path) -> str:
     """Hash by which a sample knows the map that it was drawn of."""
-    return file_hash(RunFolder(run).landcover)[:16]
+    return file_hash(newest(RunFolder(run)).landcover)[:16]
 
 
 def write_sample(run: Path, settings: SampleSettings | None = None) -> SampleSummary:
@@ -161,7 +162,7 @@ def write_sample(run: Path, settings: SampleSettings | None = None) -> SampleSum
     path = paths.samples / f"sample-n{chosen.n}-seed{chosen.seed}.gpkg"
     require_plain_name(path, "the sample")
     names = finished.legend.legend.names
-    drawn = draw_sample(paths.landcover, chosen)
+    drawn = draw_sample(finished.newest.landcover, chosen)
     with paths.held() as owned:
         style = path.with_suffix(".qml")
         if path.exists():
@@ -175,7 +176,7 @@ def write_sample(run: Path, settings: SampleSettings | None = None) -> SampleSum
 
 
 def _points(finished: FinishedRun, drawn: Draw) -> geopandas.GeoDataFrame:
-    with open_raster(RunFolder(finished.folder).landcover, "class map") as source:
+    with open_raster(finished.newest.landcover, "class map") as source:
         x, y = xy(source.transform, drawn.rows, drawn.columns)
     count = len(drawn.rows)
     return geopandas.GeoDataFrame(

@@ -187,6 +187,31 @@ class OutlineStyle:
         return root
 
 
+@dataclass(frozen=True)
+class HatchStyle:
+    """Areas of classes hatched in the legend's colours, one way and the other in turn.
+
+    Attributes:
+        legend: The classes.
+        attribute: Column that holds the code.
+    """
+
+    legend: Legend
+    attribute: str = "code"
+    kind: Literal["vector"] = "vector"
+
+    def renderer(self) -> ET.Element:
+        """A categorised renderer."""
+        root = ET.Element("renderer-v2", type="categorizedSymbol", attr=self.attribute)
+        categories, symbols = ET.SubElement(root, "categories"), ET.SubElement(root, "symbols")
+        for number, c in enumerate(self.legend.classes):
+            named = {"symbol": str(number), "value": str(c.code), "label": c.name, "render": "true"}
+            ET.SubElement(categories, "category", named)
+            fill = ("b_diagonal", "f_diagonal")[number % 2]
+            _fill_symbol(symbols, str(number), fill, c.colour, c.colour, width_mm=0.3)
+        return root
+
+
 def symbology(style: Style) -> list[ET.Element]:
     """The elements that a layer's style consists of, in a ``.qml`` as in a project."""
     if style.kind == "vector":

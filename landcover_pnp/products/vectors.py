@@ -187,13 +187,16 @@ def write_boxes(
     write_layer(frame, path, layer, geometry_type="Polygon")
 
 
-def write_layer_styles(path: Path, styles: Mapping[str, Style], now: datetime) -> None:
+def write_layer_styles(
+    path: Path, styles: Mapping[str, Style], now: datetime, *, append: bool = False
+) -> None:
     """Writes the table ``layer_styles``, in which QGIS finds each layer's default style.
 
     Args:
         path: The GeoPackage.
         styles: Style by name of the layer.
         now: Time of the entries.
+        append: Whether the table is there already.
     """
     rows = pd.DataFrame(
         {
@@ -212,7 +215,7 @@ def write_layer_styles(path: Path, styles: Mapping[str, Style], now: datetime) -
         }
     )
     options = {"FID": "id", "DATETIME_PRECISION": "MILLISECOND"}
-    write_layer(rows, path, "layer_styles", layer_options=options)
+    write_layer(rows, path, "layer_styles", layer_options=options, append=append)
 
 
 @contextmanager

@@ -94,7 +94,7 @@ def _labelled(file: LabelFile, geobox: GeoBox) -> tuple[gpd.GeoDataFrame, NDArra
             if columns
             else "add one in QGIS",
         )
-    codes = [_code(value) for value in frame[file.attribute]]
+    codes = [class_code(value) for value in frame[file.attribute]]
     unknown = {str(v) for v, c in zip(frame[file.attribute], codes, strict=True) if c is None}
     if unknown:
         first, *others = sorted(unknown)
@@ -108,7 +108,7 @@ def _labelled(file: LabelFile, geobox: GeoBox) -> tuple[gpd.GeoDataFrame, NDArra
     return frame, np.array([code or NO_DATA for code in codes], np.int64)
 
 
-def _code(value: Any) -> int | None:
+def class_code(value: Any) -> int | None:
     """Code of a class by its code or name; 0 of what is empty, None of what is no class."""
     text = "" if pd.isna(value) else str(value).strip().lower()
     if isinstance(value, float | np.floating) and text.endswith(".0"):

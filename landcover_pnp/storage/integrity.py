@@ -12,6 +12,7 @@ from landcover_pnp.storage.files import CHANGED, text_hash
 from landcover_pnp.storage.journal import Journal
 from landcover_pnp.storage.lock import owner
 from landcover_pnp.storage.marker import marker_fault
+from landcover_pnp.storage.newest import newest
 from landcover_pnp.storage.presence import LOCK
 from landcover_pnp.storage.records import Record
 from landcover_pnp.storage.run_folder import RunFolder
@@ -63,10 +64,14 @@ def small_faults(paths: RunFolder) -> dict[str, str]:
     return {name: fault for name, fault in faults.items() if fault}
 
 
-def require_intact(run: Path) -> None:
+def require_intact(run: Path, *, original: bool = False) -> None:
     """Refuses a run whose map, or what it was made from, is not as it was written.
 
     Files are read only where size, place or times are others than when they were written.
+
+    Args:
+        run: The run folder.
+        original: Whether the run's own map is meant, whatever corrections there are.
 
     Raises:
         DamagedError: Names the first file and how to mend it.
@@ -76,9 +81,19 @@ def require_intact(run: Path) -> None:
     later = [paths.student_mosaic_record, paths.doubt_record]
     later += [paths.sampled.frequencies_record, paths.sampled.areas_record]
     records += filter(Path.exists, later)
+    if not original:
+        _require_corrected(paths)
     small = {paths.name(path) for path in (paths.settings, paths.summary)}
     faults = record_faults(paths, records)
     _refuse(run, faults | {k: fault for k, fault in small_faults(paths).items() if k in small})
+
+
+def _require_corrected(paths: RunFolder) -> None:
+    """The same of the corrected map, where that is the newest."""
+    own = newest(paths)
+    if own != paths:
+        records = [own.student_mosaic_record, own.doubt_record, own.rasters_record]
+        _refuse(paths.path, record_faults(paths, records), by="correct")
 
 
 def require_intact_rasters(folder: Path) -> None:
@@ -88,12 +103,19 @@ def require_intact_rasters(folder: Path) -> None:
         DamagedError: As ``require_intact``.
     """
     paths = RunFolder(folder)
+    _require_corrected(paths)
     if paths.rasters_record.exists():
         _refuse(folder, record_faults(paths, [paths.rasters_record]))
 
 
-def _refuse(run: Path, faults: Mapping[str, str]) -> None:
+def _refuse(run: Path, faults: Mapping[str, str], by: str = "map") -> None:
     for name, fault in faults.items():
+        if by == "correct":
+            raise DamagedError(
+                found=f"{run / name} {fault}",
+                expected="the files of a corrected map as `landcover correct` has written them",
+                fix="repeat `landcover correct` with the same edits: what is damaged is made again",
+            )
         raise DamagedError(
             found=f"{run / name} {fault}",
             expected="the files of a finished run as `landcover map` has written them",

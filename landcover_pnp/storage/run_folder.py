@@ -7,10 +7,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from landcover_pnp.storage.marker import MARKER, TILE, TileNames
+from landcover_pnp.storage.marker import MARKER, TileNames
 from landcover_pnp.storage.owned_folder import OwnedFolder, held, require_apart
-from landcover_pnp.storage.records import RECORD, Record
-from landcover_pnp.storage.replaced_folder import beside
+from landcover_pnp.storage.records import RECORD
 from landcover_pnp.storage.sample_files import FREQUENCIES, SampleFiles
 
 KIND = "map run"
@@ -25,21 +24,25 @@ METHODS = ("map", "evidence", "weak_labels")
 STUDENT = "student"
 """Probabilities at the image's resolution, of a run with a student."""
 
+CORRECTED = "corrected"
+"""Folder of the map that a user has corrected, laid out as the run's own."""
+
+DRAWN = "drawn"
+"""Probabilities of the student of a corrected map, before the edits are held."""
+
+FILLED = "filled"
+"""What ground was not seen: filled by the prior, or corrected by the user."""
+
 DOUBT = "doubt"
 """Doubt of the map's pixels, beside the probabilities, and places worth a look."""
 
 RASTERS = ("landcover", "confidence", "entropy", DOUBT, "evidence", "weak_labels")
 """Class and percent rasters of a finished map."""
 
-_SCENE = (
-    *(f"{n}.tif" for n in ("image", "valid", "coarse", "truth", "roads", "buildings", "water")),
-    *(f"{n}.tif" for n in ("impervious", "canopy", "nlcd")),  # the last was that of version 0.2
-    "scene.json",
-    RECORD,
+_PUBLISHED = (
+    *("second_class", "probabilities", "ground_under_trees"),
+    *("image", "truth", "errors", FILLED),
 )
-"""Names of a prepared scene's files."""
-
-_PUBLISHED = ("second_class", "probabilities", "ground_under_trees", "image", "truth", "errors")
 """Rasters that ``publish`` makes besides ``RASTERS``."""
 
 PLACES = (
@@ -53,6 +56,7 @@ PLACES = (
     "zonal",
     "samples",
     "doubtful",
+    CORRECTED,
 )
 """Folders below the run folder that are the run's."""
 
@@ -208,6 +212,21 @@ class RunFolder:
         return self.probabilities / f"{DOUBT}.json"
 
     @property
+    def corrected(self) -> RunFolder:
+        """Files of the corrected map, under the names that the run's own have."""
+        return RunFolder(self.path / CORRECTED)
+
+    @property
+    def edits(self) -> Path:
+        """Of a corrected map, the user's edits on its grid."""
+        return self.raster("edits")
+
+    @property
+    def drawn_record(self) -> Path:
+        """Of a corrected map, record of what its student has drawn."""
+        return self.probabilities / f"{DRAWN}.json"
+
+    @property
     def trained_summary(self) -> Path:
         """Rounds of a student that ``train-student`` trained on this run and others."""
         return self.path / f"{STUDENT}.json"
@@ -224,40 +243,11 @@ class RunFolder:
         """Name of a path below the run folder, as claims and messages have it."""
         return path.relative_to(self.path).as_posix()
 
-    def lost(self) -> Iterator[str]:
-        """Names of files there that are ours by all that is known, for where the marker is lost."""
-        yield from filter(self._is_there, self.names(RASTERS, student=True, samples=True))
-        yield from filter(self._is_there, map(self.name, (self.model, *self._further())))
-        scenes = [self.scene, *(p.parent for p in sorted(self.sources.glob(f"*/{RECORD}")))]
-        for folder in scenes:
-            names = [folder / name for name in _SCENE]
-            names.append(folder.with_name(f"{folder.name}-inputs.json"))
-            yield from filter(self._is_there, map(self.name, names))
-        yield from filter(self._is_there, (self.name(self.products / n) for n in published_names()))
-        listed = Record.read(self.doubtful_record)
-        places = [self.name(self.doubtful_record), *(listed.files if listed else ())]
-        yield from filter(self._is_there, places)
-        for folder in filter(Path.is_dir, (*scenes, self.products, self.doubtful)):
-            yield from map(self.name, beside(folder))
-        for folder in filter(Path.is_dir, (self.tiles, self.student, self.sampled.posterior)):
-            yield from (self.name(p) for p in folder.iterdir() if TILE.fullmatch(p.name))
-        for path in sorted(self.zonal.glob("*.json")):
-            record = Record.read(path)
-            files = [path, *(self.zonal / name for name in record.files)] if record else []
-            yield from filter(self._is_there, map(self.name, files))
-
-    def _further(self) -> tuple[Path, ...]:
-        """What commands besides ``map`` write into the run folder itself."""
-        student = raster_files(self.raster(STUDENT))
-        ground = (*raster_files(self.sampled.ground), self.sampled.ground_record)
-        return *ground, self.report, self.published_record, self.trained_summary, *student
-
-    def _is_there(self, name: str) -> bool:
-        return (self.path / name).is_file()
-
     def held(self, names: Iterable[str] = ()) -> AbstractContextManager[OwnedFolder]:
         """Takes and holds the folder, see ``owned_folder.held``."""
-        return held(self.path, KIND, SIGNS, names, self.lost)
+        from landcover_pnp.storage.lost_names import lost_names  # which knows this class
+
+        return held(self.path, KIND, SIGNS, names, lambda: lost_names(self))
 
     def names(
         self, rasters: Iterable[str], *, student: bool, samples: bool = False

@@ -7,9 +7,9 @@ from datetime import datetime
 from pathlib import Path
 
 from landcover_pnp.errors import RequestError
-from landcover_pnp.storage.checked_json import read_object
 from landcover_pnp.storage.journal import NAME, Journal
 from landcover_pnp.storage.lock import Owner, owner
+from landcover_pnp.storage.newest import has_outdated_corrections, newest_summary
 from landcover_pnp.storage.records import Record, fingerprint
 from landcover_pnp.storage.run_folder import RunFolder
 
@@ -29,6 +29,7 @@ class RunStatus:
         seconds_per_tile: Time a tile takes with all workers at work, None before the first.
         holder: The process at work, None if there is none.
         outdated_products: Whether the published products show an earlier map of the run.
+        outdated_corrections: Whether the corrections are of an earlier map of the run.
     """
 
     run: Path
@@ -41,6 +42,7 @@ class RunStatus:
     seconds_per_tile: float | None = None
     holder: Owner | None = None
     outdated_products: bool = False
+    outdated_corrections: bool = False
 
     @property
     def left(self) -> int:
@@ -89,6 +91,7 @@ def run_status(run: Path) -> RunStatus:
         status.seconds_per_tile = (last_tile - first_tile).total_seconds() / finished
     status.holder = owner(run)
     status.outdated_products = outdated_products(run)
+    status.outdated_corrections = has_outdated_corrections(RunFolder(run))
     return status
 
 
@@ -99,7 +102,7 @@ def outdated_products(run: Path) -> bool:
         run: The run folder.
     """
     paths = RunFolder(run)
-    published, summary = Record.read(paths.published_record), read_object(paths.summary)
+    published, summary = Record.read(paths.published_record), newest_summary(paths)
     if published is None or summary is None:
         return False
     return published.ingredients.get("summary") != fingerprint(summary)

@@ -31,6 +31,7 @@ from landcover_pnp.student.fusion import (
     weak_evidence,
 )
 from landcover_pnp.student.image_models import Forest, ImageModel, TrainingWindow
+from landcover_pnp.student.known_ground import KnownGround, weighted
 from landcover_pnp.student.mapped_scene import MappedScene, Predict, chosen_places
 from landcover_pnp.student.settings import StudentSettings
 
@@ -129,6 +130,7 @@ def train(
     model: ImageModel,
     settings: StudentSettings,
     borders: IndexBorders | None = None,
+    known: KnownGround | None = None,
 ) -> Student:
     """Trains an image model in rounds, on windows of a city's runs.
 
@@ -140,6 +142,8 @@ def train(
         model: Fresh, or trained in another city and fine-tuned here.
         settings: Rounds, windows, seed.
         borders: Borders of the city's spectral indices, where they are known already.
+        known: Ground whose class a user has said, in the first of the runs: learned from as it is,
+            instead of the map there.
 
     Returns:
         The student.
@@ -153,15 +157,16 @@ def train(
     weak = [weak_evidence(s, b, x, borders) for (s, b), x in zip(chosen, images, strict=True)]
     water = [mapped_water(mapped_scene, box, settings.teacher) for mapped_scene, box in chosen]
     current = [mapped_scene.probabilities(settings.teacher, box) for mapped_scene, box in chosen]
+    free = [1 if known is None else ~known.touched(box) for _, box in chosen]
+    said = known.training_windows(mapped_scenes[0], settings) if known else []
     rounds: list[Round] = []
     for number in range(settings.rounds):
-        model.fit(
-            [
-                TrainingWindow(x, q, confidence_weight(q))
-                for x, q in zip(images, current, strict=True)
-            ],
-            settings.seed + number,
-        )
+        windows = [
+            TrainingWindow(x, q, np.asarray(confidence_weight(q) * f, np.float32))
+            for x, q, f in zip(images, current, free, strict=True)
+        ]
+        said = weighted(said, windows, known.share) if known else []
+        model.fit([*windows, *said], settings.seed + number)
         predicted = [model.predict(x) for x in images]
         share, agreement = _agreement(predicted, weak)
         before = current

@@ -229,13 +229,24 @@ class _Crops(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         rng = np.random.default_rng(self.seed)
+        alike = self._by_detail()
+        mass = np.array([sum(float(w.weight.sum()) for w in windows) for windows in alike])
         for _ in range(self.steps):
-            crops = [self._crop(rng) for _ in range(self.settings.batch_size)]
+            # A batch holds targets of one size: some of the time those that are finer.
+            which = int(rng.choice(len(alike), p=mass / mass.sum())) if len(alike) > 1 else 0
+            crops = [self._crop(alike[which], rng) for _ in range(self.settings.batch_size)]
             image, target, weight = (np.stack(part) for part in zip(*crops, strict=True))
             yield torch.from_numpy(image), torch.from_numpy(target), torch.from_numpy(weight)
 
-    def _crop(self, rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
-        training_window = self.training_windows[rng.integers(len(self.training_windows))]
+    def _by_detail(self) -> list[list[TrainingWindow]]:
+        """The windows, those with targets of one size together."""
+        details = sorted({window.detail for window in self.training_windows})
+        return [[w for w in self.training_windows if w.detail == d] for d in details]
+
+    def _crop(
+        self, windows: Sequence[TrainingWindow], rng: np.random.Generator
+    ) -> tuple[NDArray[Any], ...]:
+        training_window = windows[int(rng.integers(len(windows)))]
         # The same ground for all: what learns from truth sees no less around a pixel.
         side = self.settings.crop_px * training_window.detail
         height, width = training_window.weight.shape

@@ -11,9 +11,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from unittest import mock
 
+import geopandas as gpd
 import numpy as np
+import shapely
 import yaml
-from inputs import write_scene, write_tif
+from inputs import ORIGIN, UTM, write_scene, write_tif
 from stac_place import bbox, write_place
 
 from landcover_pnp.cli import main
@@ -127,6 +129,17 @@ def _fetch_place(folder: Path) -> list[str]:
     return ["fetch", "place", area, "--out", str(folder / "out"), "--profile", "fast", *sources]
 
 
+def _correct(folder: Path) -> list[str]:
+    assert main(_map(folder)) == 0
+    x, y = ORIGIN
+    frame = gpd.GeoDataFrame(
+        {"class": ["water"]}, geometry=[shapely.box(x + 20, y - 60, x + 40, y)]
+    )
+    frame.set_crs(UTM).to_file(folder / "edits.gpkg", engine="pyogrio")
+    words = ["correct", str(folder / "out"), str(folder / "edits.gpkg")]
+    return [*words, "--workers", "0", "--no-prior"]
+
+
 COMMANDS: dict[str, Callable[[Path], list[str]]] = {
     "map": _map,
     "resume": _resume,
@@ -138,6 +151,7 @@ COMMANDS: dict[str, Callable[[Path], list[str]]] = {
     "judge-prior": _judge_prior,
     "publish": _publish,
     "fetch place": _fetch_place,
+    "correct": _correct,
 }
 """Makes a command's inputs in a folder and gives its words; it writes to ``out`` there."""
 

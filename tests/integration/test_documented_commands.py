@@ -71,7 +71,10 @@ PLACEHOLDERS = {
 }
 """Words that a reader replaces, and what is there in this test."""
 
-FEW = {"judge-prior": ["--crops", "8", "--samples", "4", "--steps", "2"]}
+FEW = {
+    "judge-prior": ["--crops", "8", "--samples", "4", "--steps", "2"],
+    "correct": ["--workers", "0"],
+}
 """What makes a command's work small."""
 
 
@@ -113,8 +116,10 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (city / "buildings.shp", house),
         (city / "water.geojson", house),
         (desk / "zones.gpkg", district),
+        (desk / "edits.gpkg", house),
     ):
-        gpd.GeoDataFrame({"name": ["a"]}, geometry=[shape], crs=UTM).to_file(path)
+        names = {"name": ["a"], "class": ["water"]}
+        gpd.GeoDataFrame(names, geometry=[shape], crs=UTM).to_file(path)
     tiny = DenoiserSettings(crop_px=8, channels=[8, 16], head_channels=8, norm_groups=4)
     for name in ("synthetic", "small", "mine"):
         prior = Prior(build_network(tiny, 0), NoiseSchedule(), tiny.resolution_m, tiny.crop_px)

@@ -46,6 +46,10 @@ OURS = (
     "doubtful/places.gpkg",
     "doubtful/chips/0001.png",
     "probabilities/doubt.tif",
+    "corrected/landcover.tif",
+    "corrected/edits.tif",
+    "corrected/products.json",
+    "corrected/probabilities/student.tif",
     "difference.tif",
     "comparison.html",
     "collection.json",
@@ -113,6 +117,9 @@ class World:
             lambda: ["sample", run, "--n", "40"],
             lambda: ["assess", run, str(f / "run" / "samples" / "sample-n40-seed0.gpkg")],
             lambda: ["compare", run, str(f / "run"), "--out", str(f / rng.choice(("out", "new")))],
+            lambda: ["compare", run, "--out", str(f / "out")],
+            lambda: ["correct", run, str(f / "edits.gpkg"), "--no-prior", "--workers", "0"],
+            lambda: ["correct", run, "--undo"],
             lambda: ["catalog", str(f)],
             lambda: ["catalog", str(f / "out")],
             lambda: ["evaluate", run, "--truth", str(f / "city" / "truth.tif")],
@@ -142,6 +149,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert main(["publish", str(folder / "run")]) == 0
     square = shapely.box(586_010, 4_475_900, 586_150, 4_475_990)
     geopandas.GeoDataFrame(geometry=[square], crs=26917).to_file(folder / "zones.gpkg")
+    edits = geopandas.GeoDataFrame({"class": ["water"]}, geometry=[square], crs=26917)
+    edits.to_file(folder / "edits.gpkg")
     (folder / "batch.yaml").write_text("cities: [city/scene.yaml]\nout: runs\n")
     return folder
 

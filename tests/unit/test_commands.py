@@ -41,7 +41,8 @@ def test_an_optional_block_of_settings_is_explained_alone(
         (["map", "city.yaml", "--run"], "option --run without a value"),
         (["zonal"], "no RUN"),
         (["zonal", "run"], "no ZONES"),
-        (["compare", "a", "--out", "b"], "no RUN_B"),
+        (["compare"], "no RUN_A"),
+        (["compare", "a", "--out", "b"], "no RUN_B, and no corrections in a"),
         (["status", "run", "--color", "no"], "unknown option --color"),
     ],
 )
