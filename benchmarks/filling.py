@@ -37,7 +37,7 @@ from landcover_pnp.evaluation.holes import (
 from landcover_pnp.inference.filling import FillSettings, fill
 from landcover_pnp.prior.crops import cut
 from landcover_pnp.prior.label_maps import draw_label_maps, read_label_maps
-from landcover_pnp.prior.loading import load_prior
+from landcover_pnp.prior.loading import AnyPrior, load_prior
 from landcover_pnp.prior.settings import LabelFolder
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -69,10 +69,15 @@ def learned_maps() -> dict[str, NDArray[np.uint8]]:
     return {"pittsburgh": window("pittsburgh_pa"), **cities}
 
 
+def found_prior(folder: str) -> AnyPrior:
+    """The prior of a folder, or of one of the package."""
+    inside = Path(landcover_pnp.__file__).parent / "prior" / folder
+    return load_prior(inside if inside.is_dir() else Path(folder))
+
+
 def by_prior(folder: str, settings: FillSettings) -> Fill:
     """The filling of a prior, a masked or a Gaussian one."""
-    inside = Path(landcover_pnp.__file__).parent / "prior" / folder
-    prior = load_prior(inside if inside.is_dir() else Path(folder))
+    prior = found_prior(folder)
 
     def filled(codes: NDArray[np.uint8], hidden: NDArray[np.bool_]) -> NDArray[np.floating]:
         p = np.zeros((5, *codes.shape), np.float32)
@@ -132,6 +137,8 @@ def main() -> None:
     methods = dict(BASELINES)
     for name, _, folder in (word.partition("=") for word in words.priors):
         methods[name] = by_prior(folder or name, FillSettings())
+        if found_prior(folder or name).kind == "masked":
+            methods[f"{name}, one pass"] = by_prior(folder or name, FillSettings(steps=1))
     rows = {}
     for name, method in methods.items():
         began = time.perf_counter()

@@ -1,6 +1,6 @@
 """Samples of a masked prior by steps, order and temperature: do their streets connect?
 
-    python benchmarks/unmasking.py FOLDER [--samples 48]
+    python benchmarks/unmasking.py FOLDER [--samples 48] [--seed 0] [--chosen]
 
 Shapes of samples beside crops of Pittsburgh's labels and of synthetic cities, which may be learned
 from: number of samples and share that an impervious part crosses, by impervious share, and the
@@ -26,7 +26,7 @@ from landcover_pnp.evaluation.shape_distance import (
 )
 from landcover_pnp.evaluation.shapes import Shapes
 from landcover_pnp.prior.masked_prior import MaskedPrior
-from landcover_pnp.prior.sampling import draw_masked, samples_picture
+from landcover_pnp.prior.sampling import TEMPERATURE, draw_masked, samples_picture
 from landcover_pnp.prior.unmasking import UnmaskSettings
 
 TRIES = [
@@ -61,14 +61,17 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--samples", type=int, default=48)
     parser.add_argument("--pictures", type=Path)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--chosen", action="store_true", help="the settings that are in use alone")
     words = parser.parse_args()
     torch.set_num_threads(1)
     prior, real = MaskedPrior.load(words.folder), real_crops()
     print("steps, temperature, order | " + " | ".join(f"{a:.0%}-{b:.0%}" for a, b in RANGES))
     print("real | " + told(real), flush=True)
-    for settings in TRIES:
+    chosen = [UnmaskSettings(32, TEMPERATURE)]
+    for settings in chosen if words.chosen else TRIES:
         began = time.perf_counter()
-        maps = draw_masked(prior, words.samples, settings, 0)
+        maps = draw_masked(prior, words.samples, settings, words.seed)
         shapes = Shapes.of(maps, RESOLUTION_M)
         apart = shape_distances(*of_equal_share(shapes, real))
         shares = [float(np.mean(maps == code)) for code in range(1, 6)]

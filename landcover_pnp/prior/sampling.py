@@ -30,6 +30,11 @@ from landcover_pnp.prior.unmasking import UnmaskSettings, unmask
 from landcover_pnp.storage.atomic import completed, make_folder
 
 _NO_DATA_COLOUR = (255, 255, 255)
+TEMPERATURE = 0.85
+"""Temperature of a masked prior's samples: their shapes are nearest then to those of Pittsburgh and
+of synthetic cities (benchmarks/unmasking.py); at 1 they have the prior's class shares, and more
+specks."""
+
 _SYNTHETIC_MAPS, _SYNTHETIC_WIDTH_M = 8, 800
 
 
@@ -61,14 +66,14 @@ def sample_maps(prior: AnyPrior, count: int, steps: int, seed: int) -> NDArray[n
         prior: The prior, of either kind.
         count: Number of maps.
         steps: Steps: of denoising, spread evenly over t = T..0, clean maps kept in [0, 1], or of
-            revealing hidden pixels.
+            revealing hidden pixels, whose classes are drawn at ``TEMPERATURE``.
         seed: Seed of the noise; a map does not depend on how many are drawn with it.
 
     Returns:
         (sample, y, x) uint8 of the prior's legend, 0 = no data; as large as its crops.
     """
     if isinstance(prior, MaskedPrior):
-        return draw_masked(prior, count, UnmaskSettings(steps), seed)
+        return draw_masked(prior, count, UnmaskSettings(steps, TEMPERATURE), seed)
 
     def noise(step: int) -> Tensor:
         return _noise(prior, count, step, seed)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from landcover_pnp.errors import SettingsError
 from landcover_pnp.prior.likelihood import likelihood
-from landcover_pnp.prior.sampling import sample_maps
+from landcover_pnp.prior.sampling import draw_masked, sample_maps
 from landcover_pnp.prior.unmasking import UnmaskSettings, unmask
 
 SHARES = (0.1, 0.45, 0.05, 0.25, 0.15)
@@ -59,7 +59,7 @@ def test_samples_of_dependent_pixels_agree_as_often_as_they_must(
 ) -> None:
     """One pixel of a map in each step: what is drawn at once is drawn independently."""
     prior = known(in_pairs(share, alike), crop_px=2)
-    maps = sample_maps(prior, 2000, 16, 0)
+    maps = draw_masked(prior, 2000, UnmaskSettings(16), 0)
     left, right = maps[:, :, 0] == 1, maps[:, :, 1] == 1
     assert set(np.unique(maps)) == {1, 2}
     for found, expected in (
