@@ -12,7 +12,6 @@ negative log-likelihood of the baselines' numbers on maps that may be learned fr
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from functools import partial
@@ -22,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from words import parser
 
 import landcover_pnp
 from landcover_pnp.evaluation.hole_baselines import BASELINES, harmonic, majority, nearest, potts
@@ -117,25 +117,28 @@ def choose() -> None:
         print(f"{name:40} nll {nll:.3f} accuracy {accuracy:.3f}", flush=True)
 
 
-def main() -> None:
-    """Prints the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("priors", nargs="*", help="NAME=FOLDER of each prior")
-    parser.add_argument("--holes", type=int, default=24, help="holes of each kind a map")
-    parser.add_argument("--seed", type=int, default=3)
-    parser.add_argument("--kinds", nargs="+", default=KINDS, choices=KINDS)
-    parser.add_argument("--choose", action="store_true")
-    words = parser.parse_args()
+def main(
+    priors: list[str], count: int, seed: int, kinds: list[str], *, chosen: bool = False
+) -> None:
+    """Prints the tables.
+
+    Args:
+        priors: NAME=FOLDER of each.
+        count: Holes of each kind a map.
+        seed: Seed of their places.
+        kinds: Kinds of hole.
+        chosen: Whether the baselines' numbers are tried, and nothing else.
+    """
     if not SHARED.is_dir():
         sys.exit("no real label maps beside the project, in ../shared/data")
     torch.set_num_threads(1)
-    if words.choose:
+    if chosen:
         choose()
         return
-    cases: list[Hole] = list(holes(real_maps(), RESOLUTION_M, words.holes, words.seed))
-    cases = [hole for hole in cases if hole.kind in words.kinds]
+    cases: list[Hole] = list(holes(real_maps(), RESOLUTION_M, count, seed))
+    cases = [hole for hole in cases if hole.kind in kinds]
     methods = dict(BASELINES)
-    for name, _, folder in (word.partition("=") for word in words.priors):
+    for name, _, folder in (word.partition("=") for word in priors):
         methods[name] = by_prior(folder or name, FillSettings())
         if found_prior(folder or name).kind == "masked":
             methods[f"{name}, one pass"] = by_prior(folder or name, FillSettings(steps=1))
@@ -148,17 +151,24 @@ def main() -> None:
         name: {kind: scores.without("durham") for kind, scores in found.items()}
         for name, found in rows.items()
     }
-    print(f"{len(cases)} holes, seed {words.seed}; dp0 to dp3 and Durham\n")
+    print(f"{len(cases)} holes, seed {seed}; dp0 to dp3 and Durham\n")
     print(fill_table(rows))
     print("\ndp0 to dp3 alone\n")
     print(fill_table(alone))
-    for kind in words.kinds:
+    for kind in kinds:
         print("\n" + class_table(rows, kind))
-    for kind in words.kinds:
+    for kind in kinds:
         for scene in next(iter(rows.values()))[kind].accuracy:
             figures = (f"{name} {found[kind].accuracy[scene]:.3f}" for name, found in rows.items())
             print(f"\n{kind}, {scene}: " + ", ".join(figures))
 
 
 if __name__ == "__main__":
-    main()
+    options = parser(__doc__)
+    options.add_argument("priors", nargs="*", metavar="NAME=FOLDER")
+    options.add_argument("--holes", type=int, default=24, help="holes of each kind a map")
+    options.add_argument("--seed", type=int, default=3)
+    options.add_argument("--kinds", nargs="+", default=list(KINDS), choices=KINDS)
+    options.add_argument("--choose", action="store_true", help="the baselines' numbers alone")
+    words = options.parse_args()
+    main(words.priors, words.holes, words.seed, words.kinds, chosen=words.choose)

@@ -9,7 +9,6 @@ distance from the crops that are equally built over.
 
 from __future__ import annotations
 
-import argparse
 import time
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import numpy as np
 import torch
 from filling import RESOLUTION_M, learned_maps
 from matplotlib.figure import Figure
+from words import parser
 
 from landcover_pnp.evaluation.shape_distance import (
     RANGES,
@@ -55,23 +55,25 @@ def told(shapes: Shapes) -> str:
     return " | ".join(cells)
 
 
-def main() -> None:
-    """Prints a line for each of ``TRIES``, and draws the samples."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--samples", type=int, default=48)
-    parser.add_argument("--pictures", type=Path)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--chosen", action="store_true", help="the settings that are in use alone")
-    words = parser.parse_args()
+def main(
+    folder: Path, samples: int, seed: int, pictures: Path | None = None, *, chosen: bool = False
+) -> None:
+    """Prints a line for each of ``TRIES``, and draws the samples.
+
+    Args:
+        folder: Folder of a masked prior.
+        samples: Number of samples.
+        seed: Seed of the samples.
+        pictures: Folder that pictures of the first sixteen are written to.
+        chosen: Whether the settings that are in use are tried alone.
+    """
     torch.set_num_threads(1)
-    prior, real = MaskedPrior.load(words.folder), real_crops()
+    prior, real = MaskedPrior.load(folder), real_crops()
     print("steps, temperature, order | " + " | ".join(f"{a:.0%}-{b:.0%}" for a, b in RANGES))
     print("real | " + told(real), flush=True)
-    chosen = [UnmaskSettings(32, TEMPERATURE)]
-    for settings in chosen if words.chosen else TRIES:
+    for settings in [UnmaskSettings(32, TEMPERATURE)] if chosen else TRIES:
         began = time.perf_counter()
-        maps = draw_masked(prior, words.samples, settings, words.seed)
+        maps = draw_masked(prior, samples, settings, seed)
         shapes = Shapes.of(maps, RESOLUTION_M)
         apart = shape_distances(*of_equal_share(shapes, real))
         shares = [float(np.mean(maps == code)) for code in range(1, 6)]
@@ -82,11 +84,18 @@ def main() -> None:
             f" {time.perf_counter() - began:.0f} s",
             flush=True,
         )
-        if words.pictures:
+        if pictures:
             picture: Figure = samples_picture({f"{settings}": maps[:16]})
             name = f"{settings.steps}_{settings.temperature:g}_{settings.order_noise:g}.png"
-            picture.savefig(words.pictures / name)
+            picture.savefig(pictures / name)
 
 
 if __name__ == "__main__":
-    main()
+    options = parser(__doc__)
+    options.add_argument("folder", type=Path)
+    options.add_argument("--samples", type=int, default=48)
+    options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--pictures", type=Path)
+    options.add_argument("--chosen", action="store_true", help="the settings that are in use alone")
+    words = options.parse_args()
+    main(words.folder, words.samples, words.seed, words.pictures, chosen=words.chosen)
