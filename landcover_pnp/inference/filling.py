@@ -37,7 +37,7 @@ class FillSettings:
         draw_steps: Forward passes of a masked prior for one random map.
         repaint_steps: Noise levels that a Gaussian prior steps through (RePaint).
         resamplings: Times that each of these steps is made.
-        samples: Random maps of a Gaussian prior that are averaged.
+        repaint_samples: Random maps of a Gaussian prior that are averaged.
     """
 
     steps: int = 4
@@ -48,7 +48,7 @@ class FillSettings:
     draw_steps: int = 16
     repaint_steps: int = 40
     resamplings: int = 4
-    samples: int = 4
+    repaint_samples: int = 4
 
 
 def fill(
@@ -185,7 +185,7 @@ def require_usable(settings: FillSettings) -> None:
         SettingsError: Names the first such setting and its value.
     """
     most = float("inf")
-    counts = ("steps", "draw_steps", "repaint_steps", "resamplings", "samples")
+    counts = ("steps", "draw_steps", "repaint_steps", "resamplings", "repaint_samples")
     require_within("fill", settings, 1, most, *counts)
     require_within("fill", settings, 0, 1, "confident", "share_weight")
     require_within("fill", settings, 0, 10, "evidence_weight")

@@ -40,7 +40,7 @@ def mean_repainted(prior: Prior, hidden_map: HiddenMap, callback: Callback | Non
     """
     flat = torch.ones_like(hidden_map.one_hot(hidden_map.codes))
     total = hidden_map.posterior(flat / len(flat), flat / len(flat), hidden_map.hidden)
-    samples = hidden_map.settings.samples
+    samples = hidden_map.settings.repaint_samples
     for sample in range(samples):
         total = total + repainted(prior, hidden_map, sample, callback)
     return total / (samples + 1)

@@ -12,7 +12,7 @@ TILES = ("--tiles.core_px", "30", "--tiles.halo_px", "8", "--workers", "0")
 ENGINES = ("evidence", "denoise", "guided", "algorithm1", "fill")
 FEW_STEPS = {
     "algorithm1": ("--inference.algorithm1.steps", "3"),
-    "fill": ("--inference.fill.repaint_steps", "2", "--inference.fill.samples", "1"),
+    "fill": ("--inference.fill.repaint_steps", "2", "--inference.fill.repaint_samples", "1"),
 }
 FOREST = ("--student.forest.trees", "4", "--student.forest.sample_px", "1000")
 UNET = (

@@ -35,7 +35,7 @@ SETTINGS = InferenceSettings(
         "denoise": DenoiseSettings(draws=2),
         "guided": GuidedSettings(steps=3, constraint_steps=2),
         "algorithm1": Algorithm1Settings(steps=4, clean_up_t=2),
-        "fill": FillEngineSettings(repaint_steps=3, resamplings=1, samples=1),
+        "fill": FillEngineSettings(repaint_steps=3, resamplings=1, repaint_samples=1),
     },
 )
 

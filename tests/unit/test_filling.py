@@ -228,7 +228,7 @@ def test_arrays_of_different_canvases_and_unknown_codes_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"steps": 0}, {"confident": 1.1}, {"evidence_weight": -1.0}, {"samples": 0}]
+    "wrong", [{"steps": 0}, {"confident": 1.1}, {"evidence_weight": -1.0}, {"repaint_samples": 0}]
 )
 def test_settings_that_fill_nothing_are_refused(wrong: dict[str, float]) -> None:
     how = FillSettings(**wrong)  # type: ignore[arg-type]

@@ -86,7 +86,7 @@ WRONG: dict[str, dict[str, list[Any]]] = {
         "draw_steps": [0],
         "repaint_steps": [0],
         "resamplings": [0],
-        "samples": [0],
+        "repaint_samples": [0],
         "hide_below": [-0.1, 1.1, float("nan")],
     },
 }

@@ -21,7 +21,7 @@ from landcover_pnp.prior.noise import NoiseSchedule
 
 torch.set_num_threads(1)
 
-FEW = FillSettings(repaint_steps=10, resamplings=2, samples=2, evidence_weight=1.0)
+FEW = FillSettings(repaint_steps=10, resamplings=2, repaint_samples=2, evidence_weight=1.0)
 
 
 @dataclass
