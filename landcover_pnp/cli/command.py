@@ -13,6 +13,7 @@ ARGUMENTS: dict[str, str] = {
     "CONFIG": "YAML file of settings; the options below win over it",
     "RUN": "folder of a map run",
     "RUN [RUN ...]": "folders of map runs",
+    "MAP": "class map, such as landcover.tif, or folder of a map run",
     "ZONES": "vector file of polygons",
     "[EDITS]": "vector file of polygons or points, each with a class: all edits of the map",
     "SAMPLE": "a sample of `landcover sample` that was labelled",

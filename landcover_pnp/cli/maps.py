@@ -17,6 +17,7 @@ from landcover_pnp.pipeline.settings import (
     BatchSettings,
     DemoSettings,
     EvaluateSettings,
+    FillMapSettings,
     MapSettings,
 )
 
@@ -177,6 +178,22 @@ def _show_check(check: Any) -> None:
         say("the rest can be mapped" if check.unusable else "all inputs can be used")
 
 
+def _fill(request: Request) -> Any:
+    from landcover_pnp.pipeline.fill import fill_map
+
+    return with_progress(lambda report: fill_map(request.path, request.settings, report))
+
+
+def _show_filled(filled: Any) -> None:
+    say(
+        f"{filled.filled_px} pixels filled, {filled.hectares:,.2f} ha, {filled.share:.1%} of the "
+        "map; all others are as they were"
+    )
+    for name, hectares in filled.classes_ha.items():
+        say(f"  {name}: {hectares:,.2f} ha")
+    say(f"map          {filled.map}\nfilled       {filled.layer}")
+
+
 COMMANDS = {
     "demo": Command(
         _demo,
@@ -206,6 +223,13 @@ COMMANDS = {
         flags={"publish": "make the products of each map too"},
         show=_show_batch,
         config=itself,
+    ),
+    "fill": Command(
+        _fill,
+        FillMapSettings,
+        ("MAP",),
+        "Fill masked pixels of a class map, such as clouds, by a prior over label maps.",
+        show=_show_filled,
     ),
     "check": Command(
         _check,

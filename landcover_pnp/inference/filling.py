@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 VIEW_PX = 256
 """Side of the crops that a prior sees of a larger canvas, pixels."""
 
+_MOST = float("inf")
+
 
 @dataclass(frozen=True)
 class FillSettings:
@@ -49,6 +51,15 @@ class FillSettings:
     repaint_steps: int = 40
     resamplings: int = 4
     repaint_samples: int = 4
+
+
+RANGES = {
+    ("steps", "draw_steps", "repaint_steps", "resamplings", "repaint_samples"): (1, _MOST),
+    ("confident", "share_weight"): (0, 1),
+    ("evidence_weight",): (0, 10),
+    ("share_radius_px",): (0, _MOST),
+}
+"""Least and largest values of settings by their names."""
 
 
 def fill(
@@ -184,12 +195,8 @@ def require_usable(settings: FillSettings) -> None:
     Raises:
         SettingsError: Names the first such setting and its value.
     """
-    most = float("inf")
-    counts = ("steps", "draw_steps", "repaint_steps", "resamplings", "repaint_samples")
-    require_within("fill", settings, 1, most, *counts)
-    require_within("fill", settings, 0, 1, "confident", "share_weight")
-    require_within("fill", settings, 0, 10, "evidence_weight")
-    require_within("fill", settings, 0, most, "share_radius_px")
+    for names, (low, high) in RANGES.items():
+        require_within("fill", settings, low, high, *names)
 
 
 def _one_hot(codes: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ from landcover_pnp.config import file_or_address, profiled, renamed, require_wit
 from landcover_pnp.errors import SettingsError
 from landcover_pnp.evaluation.truth_legend import TruthName
 from landcover_pnp.evidence.settings import ClusterSettings, WeakLabelSettings
+from landcover_pnp.inference.filling import RANGES, FillSettings
 from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.legends.result_legend import ResultName
 from landcover_pnp.pipeline.profiles import DEFAULT_PROFILE, PROFILES
@@ -142,6 +143,58 @@ class EvaluateSettings:
     legend: TruthName | Path = "enviroatlas"
     scheme: Literal["five_classes", "published"] = renamed("protocol", default="five_classes")
     overlap: bool = False
+
+
+@dataclass(frozen=True)
+class FillOptions(FillSettings):
+    """How hidden pixels are filled, see ``inference.filling``."""
+
+    def __post_init__(self) -> None:
+        """Refuses values that fill nothing."""
+        for names, (low, high) in RANGES.items():
+            require_within(self, low, high, *names)
+
+
+@dataclass(frozen=True)
+class FillMapSettings:
+    """A class map whose masked pixels are filled by a prior over label maps.
+
+    Attributes:
+        mask: What is hidden, such as clouds: a raster, on whatever grid, or a vector file of
+            polygons.
+        out: Folder of the results; null is filled/<name of the map>.
+        mask_values: Values of a mask raster that hide a pixel; null means every one but 0.
+        mask_layer: Layer of a vector mask with several; null means the only one.
+        legend: Legend of the map: working, enviroatlas, the name of a coarse legend, or a YAML
+            file of one; null tells it from the map's colours and codes.
+        fill_no_data: Whether masked pixels without data are filled too; else they stay so.
+        prior: Folder of a prior of either kind; null is the shipped masked one.
+        fill: How pixels are filled.
+        window_px: Side of the windows, pixels of the prior (4 m).
+        halo_px: What the prior sees around a window, on each side, at most half of it.
+        seed: Seed of everything random.
+        workers: Worker processes; 0 works in this process.
+    """
+
+    mask: Path = file_or_address()
+    out: Path | None = None
+    mask_values: list[int] | None = None
+    mask_layer: str | None = None
+    legend: str | None = None
+    fill_no_data: bool = False
+    prior: Path | None = None
+    fill: FillOptions = field(default_factory=FillOptions)
+    window_px: int = 192
+    halo_px: int = 32
+    seed: int = 0
+    workers: int | None = 0
+
+    def __post_init__(self) -> None:
+        """Refuses a seed, windows or a number of workers that there cannot be."""
+        require_within(self, 0, LARGEST_SEED, "seed")
+        require_within(self, 16, 4096, "window_px")
+        require_within(self, 0, self.window_px // 2, "halo_px")
+        require_within(self, 0, MOST_WORKERS, "workers")
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ WIDEST_M = 200.0
 
 
 def object_shares(
-    layer: LayerFile, name: str, geobox: GeoBox, extent: Box
+    layer: LayerFile, name: str, geobox: GeoBox, extent: Box, subpixels: int | None = None
 ) -> Iterator[tuple[Box, NDArray[np.float32]]]:
     """Shares of a layer, window by window.
 
@@ -40,6 +40,8 @@ def object_shares(
         name: What they are, for messages.
         geobox: The working grid.
         extent: All of its pixels.
+        subpixels: Points along a pixel's side that are tested, 1 for its centre alone; None for
+            ``SUBPIXELS``, and of a raster so many that its pixels all count alike.
 
     Yields:
         Boxes that partition the grid, each with its shares (y, x) float32, 0..1.
@@ -48,25 +50,26 @@ def object_shares(
         RasterError: If the file cannot be read.
     """
     is_vector = vector_layers(layer.path, name) is not None
-    yield from (_drawn_shares if is_vector else _raster_shares)(layer, name, geobox, extent)
+    shares = _drawn_shares if is_vector else _raster_shares
+    yield from shares(layer, name, geobox, extent, subpixels)
 
 
 def _drawn_shares(
-    layer: LayerFile, name: str, geobox: GeoBox, extent: Box
+    layer: LayerFile, name: str, geobox: GeoBox, extent: Box, subpixels: int | None
 ) -> Iterator[tuple[Box, NDArray[np.float32]]]:
     margin = math.ceil(max(layer.width_m, WIDEST_M) / abs(geobox.resolution.x))
     for part in blocks(extent, OBJECTS_PX):  # the objects of a whole city are too many
         around = geobox[part.within(extent)].pad(margin)
         objects = read_objects(layer.path, layer.layer, layer.width_m, around, name)
         for box in blocks(part):
-            yield box, objects.coverage(geobox, box, SUBPIXELS)
+            yield box, objects.coverage(geobox, box, subpixels or SUBPIXELS)
 
 
 def _raster_shares(
-    layer: LayerFile, name: str, geobox: GeoBox, extent: Box
+    layer: LayerFile, name: str, geobox: GeoBox, extent: Box, subpixels: int | None
 ) -> Iterator[tuple[Box, NDArray[np.float32]]]:
     with open_raster(layer.path, name) as source, ExitStack() as stack:
-        k = _subpixels(source, geobox)
+        k = subpixels or _subpixels(source, geobox)
         view = stack.enter_context(on_grid(source, geobox.zoom_out(1 / k), Resampling.nearest))
         for box in blocks(extent):
             sub = Box(*(v * k for v in box))

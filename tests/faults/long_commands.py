@@ -20,6 +20,8 @@ from stac_place import bbox, write_place
 
 from landcover_pnp.cli import main
 from landcover_pnp.prior.denoiser import Prior, build_network
+from landcover_pnp.prior.masked_network import MaskedNetworkSettings, MaskedUNet
+from landcover_pnp.prior.masked_prior import MaskedPrior
 from landcover_pnp.prior.noise import NoiseSchedule
 from landcover_pnp.prior.settings import DenoiserSettings
 from landcover_pnp.storage import failpoints
@@ -140,6 +142,18 @@ def _correct(folder: Path) -> list[str]:
     return [*words, "--workers", "0", "--no-prior"]
 
 
+def _fill(folder: Path) -> list[str]:
+    network = MaskedUNet(MaskedNetworkSettings(channels=[8, 16], blocks=[1, 1], head_channels=8))
+    MaskedPrior(network, resolution_m=4.0, crop_px=16).save(folder / "prior")
+    codes = np.kron(np.random.default_rng(0).integers(1, 6, (6, 6)), np.ones((8, 8)))
+    path = write_tif(folder / "map.tif", codes.astype(np.uint8), 4.0)
+    mask = np.zeros((48, 48), np.uint8)
+    mask[8:30, 8:30] = 1
+    words = ["--mask", str(write_tif(folder / "mask.tif", mask, 4.0)), "--prior"]
+    words += [str(folder / "prior"), "--window_px", "24", "--halo_px", "8"]
+    return ["fill", str(path), *words, "--out", str(folder / "out")]
+
+
 COMMANDS: dict[str, Callable[[Path], list[str]]] = {
     "map": _map,
     "resume": _resume,
@@ -152,6 +166,7 @@ COMMANDS: dict[str, Callable[[Path], list[str]]] = {
     "publish": _publish,
     "fetch place": _fetch_place,
     "correct": _correct,
+    "fill": _fill,
 }
 """Makes a command's inputs in a folder and gives its words; it writes to ``out`` there."""
 

@@ -170,7 +170,8 @@ BASES: dict[str, tuple[str, ...]] = {
     ),
     "inference.fill": (
         *("--inference.engine", "fill", "--inference.fill.repaint_steps", "2"),
-        *("--inference.fill.resamplings", "1", "--inference.fill.repaint_samples", "1", *NO_STUDENT),
+        *("--inference.fill.resamplings", "1", "--inference.fill.repaint_samples", "1"),
+        *NO_STUDENT,
     ),
     "student.unet": ("--student.model", "unet"),
     "samples": ("--inference.prior", "{folder}/masked", *NO_STUDENT),

@@ -1,0 +1,309 @@
+"""The fill stage: a class map and a mask in, the same map with the masked pixels filled out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landcover_pnp.config import plain
+from landcover_pnp.errors import RunError
+from landcover_pnp.grid import Box, blocks
+from landcover_pnp.legend import NO_DATA, LandClass, Legend
+from landcover_pnp.pipeline.fill_plan import FillPlan, hide, plan_fill
+from landcover_pnp.pipeline.fill_windows import FILLED, METHOD, READ_PX, SEEN, FillJob, fill_window
+from landcover_pnp.pipeline.map_stages import own_tiles
+from landcover_pnp.pipeline.mosaic import TileResults
+from landcover_pnp.pipeline.progress import Progress, Watch
+from landcover_pnp.pipeline.settings import FillMapSettings
+from landcover_pnp.pipeline.tile_counts import TileCounts, run_tiles
+from landcover_pnp.pipeline.workers.task_pool import TaskPool
+from landcover_pnp.pipeline.workers.worker_pool import WorkerPool
+from landcover_pnp.products.rasters import SOFTWARE
+from landcover_pnp.products.styles import ClassStyle, qml
+from landcover_pnp.storage.atomic import scratch, write_text
+from landcover_pnp.storage.disk_space import need_named, require_space
+from landcover_pnp.storage.geotiff import Band, write_cog, write_raster
+from landcover_pnp.storage.hashes import HashBook
+from landcover_pnp.storage.journal import journal_of
+from landcover_pnp.storage.owned_folder import held, require_apart
+from landcover_pnp.storage.raster import open_raster, read, small_cache
+from landcover_pnp.storage.records import Record, file_hashes, ingredients, make_way
+from landcover_pnp.storage.run_folder import raster_files
+from landcover_pnp.version import __version__
+
+KIND = "filled map"
+"""What the marker of the folder says."""
+
+LAYER = "filled.tif"
+"""Name of the layer that says which pixels were filled."""
+
+LAYER_LEGEND = Legend(
+    "filled",
+    (
+        LandClass(SEEN, "as in the map", (235, 235, 235)),
+        LandClass(FILLED, "filled", (123, 50, 148)),
+        LandClass(3, "corrected by hand", (230, 97, 1)),
+    ),
+)
+"""What the layer's values mean."""
+
+RECORD_NAME, BOOK, WINDOWS = "record.json", "inputs.json", "windows"
+
+
+@dataclass(frozen=True)
+class FilledMap:
+    """What ``landcover fill`` has written.
+
+    Attributes:
+        folder: Folder of the results; it can be moved as a whole.
+        map: The filled map, with the codes, colours and names of the one that was given.
+        layer: Which of its pixels were filled: 1 as in the map, 2 filled, 0 no data.
+        filled_px: Number of filled pixels.
+        share: Their share of the pixels with data.
+        hectares: Their area.
+        classes_ha: Hectares of each class among them, by name.
+        windows: Windows that were filled, those of an earlier call among them.
+        notes: What was taken for what, one sentence each.
+    """
+
+    folder: Path
+    map: Path
+    layer: Path
+    filled_px: int
+    share: float
+    hectares: float
+    classes_ha: dict[str, float]
+    windows: int
+    notes: tuple[str, ...]
+
+
+def fill_map(
+    path: Path, settings: FillMapSettings, report: Callable[[Progress], None] | None = None
+) -> FilledMap:
+    """Fills the masked pixels of a class map by a prior over label maps; all others stay.
+
+    The same call again keeps what is finished and made of the same inputs and settings.
+
+    Args:
+        path: Class map, or the folder of a map run.
+        settings: Mask, legend, prior, windows, where the results go.
+        report: Called with the progress whenever it changes.
+
+    Returns:
+        What was written.
+
+    Raises:
+        RequestError: If it cannot be carried out as asked; nothing is written then.
+        RunError: If a window cannot be filled, or a file cannot be written.
+        KeyboardInterrupt: After a signal, when the windows in hand are finished.
+    """
+    plan = plan_fill(path, settings)
+    folder = settings.out or Path("filled") / plan.class_map.path.stem
+    require_apart(plan.inputs, [folder])
+    if not folder.exists():
+        require_space(folder, plan.needed_bytes)
+    finished = folder / f"{plan.class_map.path.stem}.tif"
+    files = [*raster_files(finished), *raster_files(folder / LAYER)]
+    names = [*(file.name for file in files), RECORD_NAME, f"{WINDOWS}.json", BOOK, "journal.jsonl"]
+    with (
+        small_cache(),
+        need_named(folder, plan.needed_bytes),
+        held(folder, KIND, names=names) as owned,
+        journal_of(folder) as journal,
+    ):
+        watch = Watch(journal, report or (lambda _: None))
+        book = HashBook(folder / BOOK)
+        made_of = _made_of(plan, book)
+        book.save()
+        for note in plan.notes:
+            watch.say(note)
+        hidden = _layer(plan, folder, made_of, watch)
+        job = FillJob(
+            class_map=plan.class_map,
+            filled=(folder / LAYER).absolute(),
+            pixels=plan.pixels,
+            grid=plan.grid,
+            out=(folder / WINDOWS).absolute(),
+            prior=plan.prior_folder,
+            settings=settings.fill,
+            seed=settings.seed,
+            made_of=made_of,
+        )
+        counts = TileCounts()
+        pool = WorkerPool(settings.workers, None, shared=folder.absolute())
+        with TaskPool(pool, len(plan.grid), watch.say) as task_pool:
+            own_tiles(job, owned)
+            owned.kept = True
+            wanted = [tile for tile in plan.grid if hidden and job.has_hidden(tile)]
+            for _ in run_tiles(job, fill_window, wanted, counts, task_pool, watch):
+                pass
+        if counts.failed:
+            name, reason = min(counts.failed.items())
+            raise RunError(
+                found=f"{len(counts.failed)} of {len(wanted)} windows could not be filled, such as "
+                f"{name}: {reason}",
+                expected="a result for every window with hidden pixels",
+                fix="see to that, then repeat the command: the other windows are kept",
+            )
+        record = _publish(plan, job, counts, finished, made_of, watch)
+        journal.write("end", exit_code=0)
+    return _summary(plan, folder, finished, record, len(counts.done))
+
+
+def _made_of(plan: FillPlan, book: HashBook) -> dict[str, Any]:
+    return ingredients(
+        version=__version__,
+        map=book.file_hash(plan.class_map.path),
+        mask=book.file_hash(plan.settings.mask),
+        mask_values=plan.settings.mask_values,
+        mask_layer=plan.settings.mask_layer,
+        no_data=plan.settings.fill_no_data,
+        legend=plain(plan.class_map.legend),
+        classes={str(code): to for code, to in plan.class_map.classes.items()},
+        prior=plan.prior.fingerprint,
+        fill=plan.settings.fill,
+        grid=[plan.grid.core_px, plan.grid.halo_px],
+        seed=plan.settings.seed,
+    )
+
+
+def _layer(plan: FillPlan, folder: Path, made_of: dict[str, Any], watch: Watch) -> int:
+    """Writes the layer of hidden pixels, unless it stands; returns their number."""
+    path, start = folder / f"{WINDOWS}.json", time.monotonic()
+    record, differing = Record.standing(path, made_of)
+    if record is None:
+        told = ", ".join(differing)
+        watch.work(*([f"made again, changed since: {told}"] if told else []), *make_way(path))
+        counts = {NO_DATA: 0, SEEN: 0, FILLED: 0}
+
+        def parts() -> Iterator[tuple[Box, NDArray[np.uint8]]]:
+            for box, values in hide(plan):
+                for value in counts:
+                    counts[value] += int((values == value).sum())
+                yield box, values[None]
+
+        band = Band("uint8", ("filled",), nodata=NO_DATA, legend=LAYER_LEGEND, tags=SOFTWARE)
+        _write(folder / LAYER, plan.class_map.geobox, band, parts())
+        plan.require_sense(counts[SEEN], counts[FILLED])
+        figures = {"seen_px": counts[SEEN], "filled_px": counts[FILLED]}
+        files = file_hashes(folder, raster_files_there(folder / LAYER))
+        record = Record("done", made_of, time.monotonic() - start, figures=figures, files=files)
+        record.write(path)
+    hidden = int(record.figures["filled_px"])
+    if not hidden:
+        watch.say(f"{plan.settings.mask} hides no pixel of the map: it stays as it is")
+    return hidden
+
+
+def _publish(
+    plan: FillPlan,
+    job: FillJob,
+    counts: TileCounts,
+    path: Path,
+    made_of: dict[str, Any],
+    watch: Watch,
+) -> Record:
+    """Writes the filled map, unless it stands."""
+    start, record_path = time.monotonic(), path.parent / RECORD_NAME
+    made_of = {**made_of, "finished windows": counts.hash}
+    record, _ = Record.standing(record_path, made_of)
+    if record is not None:
+        return record
+    watch.work(*make_way(record_path))
+    source = plan.class_map
+    filled = np.zeros(len(source.back), np.int64)
+
+    def parts() -> Iterator[tuple[Box, NDArray[Any]]]:
+        for box, codes, classes in _filled(plan, job, counts):
+            filled[:] += np.bincount(classes, minlength=len(filled))
+            yield box, codes[None]
+
+    small = np.dtype(source.dtype) in (np.uint8, np.uint16)  # others have no colour table
+    legend = source.legend if small else None
+    band = Band(source.dtype, (source.description,), source.nodata, legend, tags=SOFTWARE)
+    _write(path, source.geobox, band, parts(), source.legend)
+    layer = Record.read(path.parent / f"{WINDOWS}.json")
+    figures = {**(layer.figures if layer else {}), **_by_class(source.legend, filled, plan)}
+    files = file_hashes(path.parent, raster_files_there(path))
+    record = Record("done", made_of, time.monotonic() - start, figures=figures, files=files)
+    record.write(record_path)
+    return record
+
+
+def _filled(
+    plan: FillPlan, job: FillJob, counts: TileCounts
+) -> Iterator[tuple[Box, NDArray[Any], NDArray[np.uint8]]]:
+    """Windows of the map with their codes, and the working classes of their filled pixels."""
+    results = TileResults(plan.grid, job.out, counts.done)
+    stored = lru_cache(9)(partial(results.stored, method=METHOD))  # a core and those around it
+    back = plan.class_map.back.astype(plan.class_map.dtype)
+    with (
+        open_raster(plan.class_map.path, "map") as source,
+        open_raster(job.filled, "filled pixels") as layer,
+    ):
+        for tile in plan.grid:
+            p = results.blended(tile, stored)
+            for box in blocks(plan.pixels.fine(tile.core), READ_PX):
+                codes, hidden = read(source, 1, box), read(layer, 1, box) == FILLED
+                classes = np.zeros(0, np.uint8)
+                if hidden.any():
+                    fine = plan.pixels.to_fine(p, tile.core, box)
+                    fine[back[1:] == NO_DATA] = -1  # classes that the map's legend has not
+                    classes = (fine.argmax(axis=0)[hidden] + 1).astype(np.uint8)
+                    codes[hidden] = back[classes]
+                yield box, codes, classes
+
+
+def _write(
+    path: Path,
+    geobox: Any,
+    band: Band,
+    parts: Iterator[tuple[Box, NDArray[Any]]],
+    legend: Legend | None = None,
+) -> None:
+    """A cloud-optimised GeoTIFF with overviews, and its QGIS style."""
+    with scratch(path) as simple:
+        write_raster(simple, geobox, band, parts)
+        write_cog(path, simple, "mode")
+    write_text(path.with_suffix(".qml"), qml(ClassStyle(band.legend or legend or LAYER_LEGEND)))
+
+
+def raster_files_there(path: Path) -> list[Path]:
+    """A raster and what lies beside it."""
+    return [file for file in raster_files(path) if file.is_file()]
+
+
+def _by_class(legend: Legend, filled: NDArray[np.int64], plan: FillPlan) -> dict[str, float]:
+    names = {c.code: c.name for c in legend.classes}
+    back = plan.class_map.back
+    return {
+        f"ha of {names[int(back[working])]}": round(int(count) * plan.pixel_m2 / 1e4, 4)
+        for working, count in enumerate(filled)
+        if count
+    }
+
+
+def _summary(
+    plan: FillPlan, folder: Path, finished: Path, record: Record, windows: int
+) -> FilledMap:
+    figures = record.figures
+    seen, hidden = int(figures["seen_px"]), int(figures["filled_px"])
+    head = "ha of "
+    return FilledMap(
+        folder=folder,
+        map=finished,
+        layer=folder / LAYER,
+        filled_px=hidden,
+        share=hidden / max(seen + hidden, 1),
+        hectares=round(hidden * plan.pixel_m2 / 1e4, 4),
+        classes_ha={k.removeprefix(head): v for k, v in figures.items() if k.startswith(head)},
+        windows=windows,
+        notes=plan.notes,
+    )
