@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from landcover_pnp.box_filter import box_sum
-from landcover_pnp.inference.canvas import Canvas
+from landcover_pnp.inference.canvas import CPU, Canvas
 from landcover_pnp.legend import CLASS_COUNT, NO_DATA
 
 if TYPE_CHECKING:
