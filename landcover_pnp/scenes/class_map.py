@@ -204,12 +204,13 @@ def _of(legend: Legend) -> dict[int, int]:
 
 
 def _colours(source: DatasetReader, codes: Iterable[int]) -> dict[int, Colour]:
-    """Colours by code, as far as the file has a colour table."""
+    """Colours by code, of those used and all others that the file's colour table has set."""
     try:
         table = source.colormap(1)
     except ValueError:  # what rasterio says to a band without one
         return {}
-    return {code: table[code][:3] for code in codes if code in table}
+    used = set(codes)  # of the others black is what nobody has set
+    return {code: c[:3] for code, c in table.items() if code in used or any(c[:3])}
 
 
 def _as_in_file(legend: Legend, path: Path, colours: Mapping[int, Colour]) -> Legend:
