@@ -111,7 +111,7 @@ def refine_for_scene(
 
 def _pixels(scene: Scene, box: Box, number: int) -> CityPixels:
     """The pixels of a window of which a coarse map or a map of objects says something."""
-    image, valid, coarse = scene.image(box), scene.valid(box), scene.coarse(box)[number]
+    image, valid, coarse = scene.image(box), scene.seen(box), scene.coarse(box)[number]
     objects = {name: scene.coverage(name, box) for name in OBJECTS}
     shares = {name: np.zeros(valid.shape, np.float32) for name in OBJECTS}
     shares |= {name: share for name, share in objects.items() if share is not None}

@@ -89,7 +89,7 @@ def sample_of(scene: WindowLayers) -> IndexSample:
     """A sample of a scene: windows spread over it, until they hold enough pixels with data."""
     pixels, ground = [], []
     for box in some_windows(scene, _ENOUGH_PX, _MOST_WINDOWS):
-        valid = scene.valid(box)
+        valid = scene.seen(box)
         objects = {name: scene.coverage(name, box) for name in ("roads", "buildings", "water")}
         pixels.append(scene.image(box)[:, valid])
         numbers, legend = scene.coarse(box)[0], scene.legends[0]

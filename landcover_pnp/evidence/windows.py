@@ -38,6 +38,9 @@ class WindowLayers(Protocol):
     def valid(self, box: Box) -> NDArray[np.bool_]:
         """(y, x) where there is data."""
 
+    def seen(self, box: Box) -> NDArray[np.bool_]:
+        """(y, x) where there is data and the image shows the ground."""
+
     @property
     def legends(self) -> tuple[CoarseLegend, ...]:
         """Legends of the coarse maps."""
@@ -70,6 +73,6 @@ def some_windows(scene: WindowLayers, size_px: int, most: int | None = None) -> 
     seen = 0
     for box in windows_in_order(scene.extent)[:most]:
         yield box
-        seen += int(scene.valid(box).sum())
+        seen += int(scene.seen(box).sum())
         if seen >= size_px:
             return

@@ -8,11 +8,16 @@ from contextlib import suppress
 from landcover_pnp.storage.atomic import PARTIAL
 from landcover_pnp.storage.owned_folder import OwnedFolder
 from landcover_pnp.storage.replaced_folder import PREVIOUS
-from landcover_pnp.storage.run_folder import STUDENT, RunFolder, raster_files, tile_names
+from landcover_pnp.storage.run_folder import FILLED, STUDENT, RunFolder, raster_files, tile_names
 
 
 def remove_leftovers(
-    owned: OwnedFolder, sources: Collection[str], *, student: bool, samples: bool
+    owned: OwnedFolder,
+    sources: Collection[str],
+    *,
+    student: bool,
+    samples: bool,
+    clouds: bool,
 ) -> None:
     """Removes what a finished run holds beyond what a fresh one of the same settings would.
 
@@ -23,6 +28,7 @@ def remove_leftovers(
         sources: Names of the source cities.
         student: Whether a student of the run's own has drawn the map.
         samples: Whether posterior samples of it have been drawn.
+        clouds: Whether clouds hide a part of the scene.
     """
     paths = RunFolder(owned.path)
     unused = {name for name in owned.names if _is_of_another_source(name, paths, sources)}
@@ -36,6 +42,8 @@ def remove_leftovers(
         joined += [paths.sampled.areas, paths.sampled.areas_record]
         unused |= set(map(paths.name, joined))
         owned.remove_other_tiles(tile_names(paths.name(paths.sampled.posterior), (0, 0), ()))
+    if not clouds:
+        unused |= {paths.name(p) for p in raster_files(paths.raster(FILLED))} & owned.names
     if unused:
         owned.remove(*unused)
         owned.disown(*unused)

@@ -19,6 +19,7 @@ from landcover_pnp.evidence.scene_borders import scene_borders
 from landcover_pnp.inference.registry import registered_here
 from landcover_pnp.inference.settings import BASELINE
 from landcover_pnp.legends.result_legend import ResultLegend
+from landcover_pnp.pipeline.clouded_ground import has_clouds
 from landcover_pnp.pipeline.doubt_summary import summarise_doubt
 from landcover_pnp.pipeline.evaluate import evaluate_run, score_notes
 from landcover_pnp.pipeline.leftovers import remove_leftovers
@@ -52,7 +53,7 @@ from landcover_pnp.storage.raster import small_cache
 from landcover_pnp.storage.records import (
     ingredients,
 )
-from landcover_pnp.storage.run_folder import RunFolder
+from landcover_pnp.storage.run_folder import FILLED, RunFolder, raster_files
 from landcover_pnp.version import __version__
 
 PREVIEW_EVERY_S = 60.0
@@ -137,12 +138,15 @@ def map_city(
                 )
         drawn = student is not None
         doubt = doubt_map(mosaic, scene, matrices, run, watch, student=drawn)
+        if has_clouds(scene):
+            owned.claim(*map(paths.name, raster_files(paths.raster(FILLED))))
         products = write_map(job, scene, mosaic, doubt, drawn, plan.legend, run, watch)
         areas = None
         if plan.samples and sampled:
             areas = write_areas(run, plan.samples, sampled, watch, student=drawn)
         samples = plan.samples is not None
-        remove_leftovers(owned, plan.sources, student=student is not None, samples=samples)
+        clouds = has_clouds(scene)
+        remove_leftovers(owned, plan.sources, student=drawn, samples=samples, clouds=clouds)
         truth = plan.scene.files.truth
         # An area of interest cuts the map, not the truth: the plan has compared their ground.
         scores = evaluate_run(run, truth.path, truth.legend, overlap=True) if truth else {}

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from landcover_pnp.config import plain
 from landcover_pnp.evidence.index_borders import IndexBorders
 from landcover_pnp.legends.result_legend import ResultLegend
+from landcover_pnp.pipeline.clouded_ground import has_clouds, write_clouded
 from landcover_pnp.pipeline.doubt import DoubtSources, write_doubt
 from landcover_pnp.pipeline.mapped_scenes import open_mapped_scene
 from landcover_pnp.pipeline.mosaic import TileResults, blend_tiles
@@ -151,6 +152,8 @@ def write_map(
         products = drawn_by(products_of(legend.legend), student)
         result = ResultClasses.of(run, legend)
         yield from with_sidecars(write_products(paths.probabilities, run, tags, products, result))
+        if has_clouds(scene):
+            yield from with_sidecars([write_clouded(run, scene)])
         yield write_overview(run)
 
     made_of = ingredients(

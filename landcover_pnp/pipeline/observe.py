@@ -79,7 +79,14 @@ class Observer:
             return Observations(
                 clusters, np.zeros((CLASS_COUNT, *valid.shape), np.float32), valid, origin
             )
-        image = scene.image(box)
-        clusters = responsibilities(image, valid, self.centres, self.clusters, self.seed)
+        image, seen = scene.image(box), scene.seen(box)
+        unseen = valid & ~seen
+        clusters = responsibilities(image, seen, self.centres, self.clusters, self.seed)
+        # Where the image shows no ground it says nothing of it.
+        clusters[:, unseen] = 1 / len(clusters)
         indices = class_given_image(image, self.borders) if self.borders else None
-        return Observations(clusters, weak, valid, origin, indices)
+        if indices is not None:
+            indices[:, unseen] = 1
+        return Observations(
+            clusters, weak, valid, origin, indices, unseen if unseen.any() else None
+        )

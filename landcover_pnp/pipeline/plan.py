@@ -15,6 +15,7 @@ from landcover_pnp.evidence.local_mixture import require_enough
 from landcover_pnp.evidence.settings import ClusterSettings, WeakLabelSettings
 from landcover_pnp.grid import TileGrid
 from landcover_pnp.inference.choice import EngineChoice, Served, choose_engine
+from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.legends.coarse_legend import CoarseLegend
 from landcover_pnp.legends.result_legend import FIVE, ResultLegend
 from landcover_pnp.legends.shared_legend import SharedLegend
@@ -27,6 +28,9 @@ from landcover_pnp.scenes.image_grid import is_whole
 from landcover_pnp.scenes.rasters import ScenePlan, plan_scene
 from landcover_pnp.scenes.settings import RasterFiles
 from landcover_pnp.storage.georeference import system_name
+
+FILL = "fill"
+"""Engine that fills what the image does not show."""
 
 BYTES_PER_PX = 80
 """Size of a run folder per working pixel, measured by ``benchmarks/city_memory.py``."""
@@ -143,7 +147,8 @@ def plan_map(settings: MapSettings) -> MapPlan:
 def _planned(settings: MapSettings) -> MapPlan:
     scene, sources = _plan_scene(settings), plan_sources(settings.weak_labels)
     _require_legends(scene, sources)
-    engine = choose_engine(settings.inference, settings.scene.resolution_m)
+    inference = under_clouds(settings.inference, clouds=scene.files.clouds is not None)
+    engine = choose_engine(inference, settings.scene.resolution_m)
     if engine.prior and scene.resolution_m not in Served(engine.prior.resolution_m):
         with warnings.catch_warnings():  # said when it was planned with other pixels
             warnings.simplefilter("ignore", LandcoverWarning)
@@ -185,6 +190,20 @@ def _plan_legend(which: str | Path, scene: ScenePlan, engine: EngineChoice) -> R
     if engine.prior is not None:
         require_serves(engine.prior.legend, legend)
     return legend
+
+
+def under_clouds(inference: InferenceSettings, *, clouds: bool) -> InferenceSettings:
+    """Settings by which ground under clouds is filled: the engine ``fill``, behind that asked for.
+
+    Args:
+        inference: What was asked for.
+        clouds: Whether clouds hide a part of the scene.
+    """
+    name = inference.engine_or_default
+    if not clouds or name == FILL:
+        return inference
+    own = dataclasses.replace(inference.of(FILL), start=name, hide_below=0.0)
+    return dataclasses.replace(inference.with_options(**{FILL: own}), engine=FILL)
 
 
 def _require_pixels(scene: ScenePlan, clusters: ClusterSettings) -> None:

@@ -18,7 +18,7 @@ from landcover_pnp.legends.coarse_legend import CoarseLegend
 from landcover_pnp.scenes.coarse_maps import count_known, require_percent_band
 from landcover_pnp.scenes.coarse_values import reading
 from landcover_pnp.scenes.inputs import LEGEND, coarse_file, input_files
-from landcover_pnp.scenes.scene import PERCENTAGES, WEAK_LAYERS
+from landcover_pnp.scenes.scene import OBJECT_LAYERS, PERCENTAGES
 from landcover_pnp.scenes.settings import CoarseFile, RasterFiles
 from landcover_pnp.scenes.vector_files import count_features, vector_layers
 from landcover_pnp.storage.georeference import sides
@@ -79,7 +79,7 @@ def read_layers(files: RasterFiles) -> list[LayerReport]:
 
 
 def _read_layer(layer: str, path: Path, files: RasterFiles) -> str:
-    if layer in (*WEAK_LAYERS, "labels", "area") and vector_layers(path, layer) is not None:
+    if layer in (*OBJECT_LAYERS, "labels", "area") and vector_layers(path, layer) is not None:
         return f"{count_features(path)} features"
     if layer.partition(" ")[0] == LEGEND:
         return f"{len(CoarseLegend.load(path).classes)} classes"

@@ -23,7 +23,7 @@ from landcover_pnp.scenes.image_grid import SAME, fine_factor, own_grid
 from landcover_pnp.scenes.image_lists import image_files
 from landcover_pnp.scenes.image_windows import ImageryOnGrid
 from landcover_pnp.scenes.imagery import Imagery, plan_imagery
-from landcover_pnp.scenes.scene import Scene
+from landcover_pnp.scenes.scene import CLOUDS, Scene
 from landcover_pnp.scenes.settings import RasterFiles
 from landcover_pnp.storage.raster import label_band, on_grid, open_raster, read_labels
 
@@ -103,8 +103,8 @@ class FineImage:
             box: Working pixels, inside the scene.
 
         Returns:
-            (band, fine y, fine x) float32, 0..1; 0 where the image has no data; beyond its
-            edge, in working pixels that reach over it, the pixels at the edge.
+            (band, fine y, fine x) float32, 0..1; 0 where the image has no data or clouds; beyond
+            its edge, in working pixels that reach over it, the pixels at the edge.
         """
         fine = self.fine(box)
         rows, columns = (
@@ -115,7 +115,11 @@ class FineImage:
         with ImageryOnGrid.opened(self.imagery, self.geobox, Resampling.bilinear) as view:
             values, _ = view.read(inside)
         values = values[:, rows - inside.y0, :][:, :, columns - inside.x0]
-        return np.asarray(np.minimum(values / np.float32(self.scene.image_scale), 1), np.float32)
+        image = np.asarray(np.minimum(values / np.float32(self.scene.image_scale), 1), np.float32)
+        clouds = self.scene.coverage(CLOUDS, box)
+        if clouds is not None:
+            image *= (clouds == 0).repeat(self.factor, axis=0).repeat(self.factor, axis=1)
+        return image
 
     @cached_property
     def _covered(self) -> tuple[slice, slice]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from landcover_pnp.config.addresses import is_address
 from landcover_pnp.scenes.image_lists import image_files
-from landcover_pnp.scenes.scene import PERCENTAGES, WEAK_LAYERS
+from landcover_pnp.scenes.scene import OBJECT_LAYERS, PERCENTAGES
 from landcover_pnp.scenes.settings import CoarseFile, RasterFiles
 from landcover_pnp.storage.files import text_hash
 from landcover_pnp.storage.sidecars import part_hashes
@@ -29,7 +29,7 @@ def input_files(files: RasterFiles) -> dict[str, Path]:
         RasterError: As ``image_files``.
     """
     others = {name: getattr(files, name) for name in (*PERCENTAGES, "truth", "labels", "area")}
-    layers: dict[str, Any] = {name: getattr(files, name) for name in WEAK_LAYERS}
+    layers: dict[str, Any] = {name: getattr(files, name) for name in OBJECT_LAYERS}
     for number, file in enumerate(files.coarse_maps, start=1):
         which = f" {number}" if number > 1 else ""
         layers[f"{COARSE}{which}"] = file

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from rasterio.enums import Resampling
 from rasterio.features import geometry_mask
 
 from landcover_pnp.config import plain
-from landcover_pnp.errors import CollarWarning, RasterError
+from landcover_pnp.errors import CollarWarning, FillError, RasterError
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import LEGENDS, NO_DATA, count_values, require_labels
 from landcover_pnp.scenes.class_labels import LABELS, drawn_labels
@@ -25,7 +25,7 @@ from landcover_pnp.scenes.image_windows import ImageryOnGrid
 from landcover_pnp.scenes.inputs import name_inputs
 from landcover_pnp.scenes.object_shares import object_shares
 from landcover_pnp.scenes.rasters import ScenePlan
-from landcover_pnp.scenes.scene import NO_PERCENT, PERCENTAGES, WEAK_LAYERS, Scene
+from landcover_pnp.scenes.scene import CLOUDS, NO_PERCENT, OBJECT_LAYERS, PERCENTAGES, Scene
 from landcover_pnp.scenes.settings import LayerFile, TruthFile
 from landcover_pnp.storage import raster
 from landcover_pnp.storage.bands import NAMES
@@ -122,7 +122,7 @@ def write_layers(plan: ScenePlan, folder: Path, write: Write = write_raster) -> 
     files, geobox = plan.files, plan.geobox
     extent = Box(0, int(geobox.shape[0]), 0, int(geobox.shape[1]))
     with ImageryOnGrid.opened(plan.imagery, geobox) as imagery:
-        scale, valid_px = _write_image(plan, imagery, folder, extent, write)
+        scale, valid_px, valid = _write_image(plan, imagery, folder, extent, write)
         imagery.warn_of_empty()
         collars = imagery.collars
         for collar in collars:
@@ -132,10 +132,13 @@ def write_layers(plan: ScenePlan, folder: Path, write: Write = write_raster) -> 
     percent_m = _write_percentages(plan, folder, extent, write)
     if files.truth is not None:
         _write_truth(files.truth, geobox, folder / "truth.tif", extent, write)
-    for name in WEAK_LAYERS:
+    for name in OBJECT_LAYERS:
         layer: LayerFile | None = getattr(files, name)
         if layer is not None:
-            _write_coverage(layer, name, geobox, folder / f"{name}.tif", extent, write)
+            shares = object_shares(layer, name, geobox, extent)
+            if name == CLOUDS:
+                shares = _under_clouds(layer, shares, valid)
+            _write_shares(shares, name, geobox, folder / f"{name}.tif", write)
     if files.labels is not None:
         write(folder / "labels.tif", geobox, LABELS, drawn_labels(files.labels, geobox, extent))
     return {
@@ -181,11 +184,11 @@ def _write_percentages(
 
 def _write_image(
     plan: ScenePlan, imagery: ImageryOnGrid, folder: Path, extent: Box, write: Write
-) -> tuple[float, int]:
+) -> tuple[float, int, Mapping[Box, NDArray[np.uint8]]]:
     first = plan.imagery.images[0]
     values = np.zeros(65536, np.int64)
     wanted_px = 0
-    masks: list[tuple[Box, NDArray[np.uint8]]] = []  # a bit a pixel: small, and read only once
+    masks: dict[Box, NDArray[np.uint8]] = {}  # a bit a pixel: small, and read only once
 
     def image_parts() -> Iterator[tuple[Box, NDArray[Any]]]:
         nonlocal wanted_px
@@ -200,11 +203,11 @@ def _write_image(
                 valid &= inside
             pixels[:, ~valid] = 0
             values[:] += np.bincount(pixels[:, valid].ravel(), minlength=len(values))
-            masks.append((box, np.packbits(valid)))
+            masks[box] = np.packbits(valid)
             yield box, pixels
 
     def valid_parts() -> Iterator[tuple[Box, NDArray[Any]]]:
-        for box, bits in masks:
+        for box, bits in masks.items():
             height, width = box.shape
             yield box, np.unpackbits(bits, count=height * width).reshape(1, height, width)
 
@@ -216,7 +219,7 @@ def _write_image(
     valid_px = int(values.sum()) // len(names)
     if valid_px == 0 or values[1:].sum() == 0:
         raise _no_data(plan, valid_px, wanted_px)
-    return _image_scale(first.dtype, values), valid_px
+    return _image_scale(first.dtype, values), valid_px, masks
 
 
 def _no_data(plan: ScenePlan, valid_px: int, wanted_px: int) -> RasterError:
@@ -266,15 +269,37 @@ def _write_truth(truth: TruthFile, geobox: GeoBox, path: Path, extent: Box, writ
     require_labels(counts, f"{truth.path} (truth), on the grid of the map,")
 
 
-def _write_coverage(
-    layer: LayerFile, name: str, geobox: GeoBox, path: Path, extent: Box, write: Write
+def _under_clouds(
+    layer: LayerFile,
+    shares: Iterable[tuple[Box, NDArray[np.float32]]],
+    valid: Mapping[Box, NDArray[np.uint8]],
+) -> Iterator[tuple[Box, NDArray[np.float32]]]:
+    """The shares of clouds, if they leave any pixel of the image to be seen."""
+    seen_px = hidden_px = 0
+    for box, share in shares:
+        there = np.unpackbits(valid[box], count=share.size).reshape(share.shape) == 1
+        hidden_px += int((there & (share > 0)).sum())
+        seen_px += int((there & (share == 0)).sum())
+        yield box, share
+    if not seen_px:
+        raise FillError(
+            found=f"{layer.path} (clouds) hides all {hidden_px} pixels of the image",
+            expected="ground that the image shows: there is nothing to hold on to",
+            fix="name an image of a clearer day; if the mask is 1 where the ground is seen, name "
+            "its other value by scene.rasters.clouds.codes",
+        )
+
+
+def _write_shares(
+    shares: Iterable[tuple[Box, NDArray[np.float32]]],
+    name: str,
+    geobox: GeoBox,
+    path: Path,
+    write: Write,
 ) -> None:
     write(
         path,
         geobox,
         Band("uint8", (f"share of the pixel covered by {name}, 255 = all",)),
-        (
-            (box, np.rint(share * 255).astype(np.uint8)[None])
-            for box, share in object_shares(layer, name, geobox, extent)
-        ),
+        ((box, np.rint(share * 255).astype(np.uint8)[None]) for box, share in shares),
     )

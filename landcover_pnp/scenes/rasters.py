@@ -25,7 +25,7 @@ from landcover_pnp.scenes.image_grid import (
 from landcover_pnp.scenes.image_lists import image_files
 from landcover_pnp.scenes.imagery import Imagery, plan_imagery
 from landcover_pnp.scenes.inputs import coarse_file, input_files, input_hashes
-from landcover_pnp.scenes.scene import PERCENTAGES, WEAK_LAYERS
+from landcover_pnp.scenes.scene import OBJECT_LAYERS, PERCENTAGES
 from landcover_pnp.scenes.settings import LayerFile, RasterFiles
 from landcover_pnp.scenes.vector_files import require_vector, vector_layers
 from landcover_pnp.scenes.vectors import read_area, require_overlap, width_notes
@@ -143,7 +143,7 @@ def plan_scene(files: RasterFiles, resolution_m: float, *, adapts: bool = True) 
             notes.append(f"{beyond:.1%} of the area of interest lies beyond the imagery")
         geobox = _cropped(geobox, area)
     for name, path in input_files(files).items():
-        if name in WEAK_LAYERS and vector_layers(path, name) is not None:
+        if name in OBJECT_LAYERS and vector_layers(path, name) is not None:
             drawn: LayerFile = getattr(files, name)
             require_overlap(path, drawn.layer, name, geobox)
             notes.append(f"{name} drawn from vectors")
@@ -161,7 +161,7 @@ def plan_scene(files: RasterFiles, resolution_m: float, *, adapts: bool = True) 
             with open_raster(path, title) as source:
                 label_band(source, title)
                 notes.append(_overlap_note(source, title, image, geobox))
-        elif name in (*WEAK_LAYERS, "truth"):
+        elif name in (*OBJECT_LAYERS, "truth"):
             with open_raster(path, name) as source:
                 label_band(source, name)
                 notes.append(_overlap_note(source, name, image, geobox))

@@ -26,6 +26,12 @@ from landcover_pnp.storage.records import RECORD, Ingredients, Record
 WEAK_LAYERS = ("roads", "buildings", "water")
 """Optional layers of objects, stored as the share of a pixel they cover."""
 
+CLOUDS = "clouds"
+"""Optional layer of what hides the ground from the image, stored as they are."""
+
+OBJECT_LAYERS = (*WEAK_LAYERS, CLOUDS)
+"""All layers that are stored so."""
+
 PERCENTAGES = ("impervious", "canopy")
 """Optional layers of percentages, whose pixels have tens of metres."""
 
@@ -145,16 +151,24 @@ class Scene:
             box: Pixels to read, inside the scene.
 
         Returns:
-            (band, y, x) float32, 0..1 (brighter than the scale is cut off at 1).
+            (band, y, x) float32, 0..1 (brighter than the scale is cut off at 1); 0 where clouds
+            hide the ground.
         """
         with open_raster(self.folder / "image.tif", "image") as source:
             values = read(source, source.indexes, box)
-        return scaled_image(values, self.image_scale)
+        image = scaled_image(values, self.image_scale)
+        clouds = self.coverage(CLOUDS, box)
+        return image if clouds is None else image * (clouds == 0)
 
     def valid(self, box: Box) -> NDArray[np.bool_]:
         """Where the scene has data: (y, x) bool."""
         with open_raster(self.folder / "valid.tif", "valid") as source:
             return np.asarray(read(source, 1, box) == 1)
+
+    def seen(self, box: Box) -> NDArray[np.bool_]:
+        """Where there is data and no cloud, not even on a part of a pixel: (y, x) bool."""
+        clouds, valid = self.coverage(CLOUDS, box), self.valid(box)
+        return valid if clouds is None else valid & (clouds == 0)
 
     def coarse(self, box: Box) -> NDArray[np.uint8]:
         """Classes of the coarse maps by their numbers in ``legends``.
@@ -186,7 +200,7 @@ class Scene:
         """Share of each pixel that roads, buildings or water cover.
 
         Args:
-            layer: One of ``WEAK_LAYERS``.
+            layer: One of ``OBJECT_LAYERS``.
             box: Pixels to read.
 
         Returns:
@@ -227,7 +241,7 @@ class Scene:
         return list(dict.fromkeys(hits))
 
     def sample(self, size: int, seed: int) -> NDArray[np.float32]:
-        """Colours of random valid pixels of the whole scene, evenly spread over it.
+        """Colours of random pixels that are seen, evenly spread over the whole scene.
 
         Args:
             size: Number of pixels wanted; fewer where the scene has fewer.
@@ -240,7 +254,7 @@ class Scene:
         share = min(1.0, size / max(self.valid_px, 1))
         parts = []
         for box in blocks(self.extent):
-            colours = self.image(box)[:, self.valid(box)].T
+            colours = self.image(box)[:, self.seen(box)].T
             wanted = round(share * len(colours))
             parts.append(colours[rng.permutation(len(colours))[:wanted]])
         return np.concatenate(parts)

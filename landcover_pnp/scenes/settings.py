@@ -117,6 +117,8 @@ class RasterFiles:
         canopy: Percentages of tree canopy, as well.
         percent_resolution_m: Pixel side in metres of the products that percentages come from, by
             which they are blurred.
+        clouds: What hides the ground from the image: clouds and their shadows. Nothing is learned
+            from the image there; the coarse maps count, and the prior fills what they leave open.
     """
 
     image: Path = file_or_address()
@@ -137,6 +139,7 @@ class RasterFiles:
     impervious: Path | None = file_or_address(default=None)
     canopy: Path | None = file_or_address(default=None)
     percent_resolution_m: float = 30.0
+    clouds: LayerFile | None = None
 
     def __post_init__(self) -> None:
         """Refuses pixels without size."""

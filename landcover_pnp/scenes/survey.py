@@ -15,7 +15,7 @@ from landcover_pnp.grid import Box
 from landcover_pnp.legends.coarse_legend import CoarseLegend
 from landcover_pnp.scenes.preparation import write_layers
 from landcover_pnp.scenes.rasters import ScenePlan
-from landcover_pnp.scenes.scene import covered_share, scaled_image
+from landcover_pnp.scenes.scene import CLOUDS, covered_share, scaled_image
 from landcover_pnp.storage.geotiff import Band
 
 
@@ -64,6 +64,11 @@ class SeenWindows:
     def valid(self, box: Box) -> NDArray[np.bool_]:
         """Where a window has data: (y, x) bool."""
         return np.asarray(self.layers["valid"][box][0] == 1)
+
+    def seen(self, box: Box) -> NDArray[np.bool_]:
+        """Where a window has data and no cloud: (y, x) bool."""
+        clouds, valid = self.coverage(CLOUDS, box), self.valid(box)
+        return valid if clouds is None else valid & (clouds == 0)
 
     def coarse(self, box: Box) -> NDArray[np.uint8]:
         """Numbers of the coarse maps' classes in a window: (map, y, x) uint8, 0 = no data."""

@@ -10,6 +10,7 @@ from landcover_pnp.storage.newest import corrected_names
 from landcover_pnp.storage.records import RECORD, Record
 from landcover_pnp.storage.replaced_folder import beside
 from landcover_pnp.storage.run_folder import (
+    FILLED,
     RASTERS,
     STUDENT,
     RunFolder,
@@ -19,6 +20,7 @@ from landcover_pnp.storage.run_folder import (
 
 _SCENE = (
     *(f"{n}.tif" for n in ("image", "valid", "coarse", "truth", "roads", "buildings", "water")),
+    "clouds.tif",
     *(f"{n}.tif" for n in ("impervious", "canopy", "nlcd")),  # the last was that of version 0.2
     "scene.json",
     RECORD,
@@ -62,6 +64,6 @@ def _of_scenes(folders: Iterable[Path]) -> Iterator[Path]:
 
 def _further(paths: RunFolder) -> tuple[Path, ...]:
     """What commands besides ``map`` write into the run folder itself."""
-    student = raster_files(paths.raster(STUDENT))
+    others = [f for stem in (STUDENT, FILLED) for f in raster_files(paths.raster(stem))]
     ground = (*raster_files(paths.sampled.ground), paths.sampled.ground_record)
-    return *ground, paths.report, paths.published_record, paths.trained_summary, *student
+    return *ground, paths.report, paths.published_record, paths.trained_summary, *others

@@ -48,8 +48,8 @@ class MappedScene:
     fine: FineImage
 
     def windows(self) -> list[Box]:
-        """Windows of ``WINDOW_PX`` that hold data and partition the scene, in row-major order."""
-        return [box for box in blocks(self.scene.extent, WINDOW_PX) if self.scene.valid(box).any()]
+        """Windows of ``WINDOW_PX`` that show ground and partition the scene, in row-major order."""
+        return [box for box in blocks(self.scene.extent, WINDOW_PX) if self.scene.seen(box).any()]
 
     def probabilities(self, method: str, box: Box) -> NDArray[np.float32]:
         """Probabilities of the run: (class, y, x) float32, sum to 1, or 0 without data.
@@ -84,8 +84,16 @@ class MappedScene:
         around = box.grow(math.ceil(reach_px / self.fine.factor)).clip(self.scene.extent)
         p = predict(self.fine.image(around), around)
         inside = self.fine.fine(box).within(self.fine.fine(around))
-        valid = self.upsampled(self.scene.valid(box).astype(np.float32))
-        return np.asarray(p[:, *inside] * valid, np.float32)
+        valid, seen = self.scene.valid(box), self.scene.seen(box)
+        found = np.asarray(p[:, *inside] * self.upsampled(valid.astype(np.float32)), np.float32)
+        if (valid & ~seen).any():  # of what the image does not show, the engine's map is known
+            engine, hidden = self.probabilities("map", box), (valid & ~seen).astype(np.float32)
+            found = np.where(self.upsampled(hidden) > 0, self.upsampled(engine), found)
+        return found
+
+    def seen(self, box: Box) -> NDArray[np.float32]:
+        """1 where the image shows the ground, else 0: (fine y, fine x) float32."""
+        return self.upsampled(self.scene.seen(box).astype(np.float32))
 
     def drawn(self, predict: Predict, box: Box, reach_px: int) -> NDArray[np.float32]:
         """What a model says of the image's own pixels in a window.
@@ -137,7 +145,7 @@ def _part(place: Place, rng: np.random.Generator) -> Place:
     down, across = (int(v) for v in rng.integers(0, spare, endpoint=True))
     y, x = box.y0 + down, box.x0 + across
     part = Box(y, y + PART_PX, x, x + PART_PX).clip(box)
-    return mapped_scene, part if mapped_scene.scene.valid(part).any() else box
+    return mapped_scene, part if mapped_scene.scene.seen(part).any() else box
 
 
 def map_with_model(

@@ -154,9 +154,13 @@ def train(
         borders = None
     elif borders is None:
         borders = scene_borders(mapped_scene.scene for mapped_scene in mapped_scenes)
-    weak = [weak_evidence(s, b, x, borders) for (s, b), x in zip(chosen, images, strict=True)]
+    # What the image does not show is no data to learn from.
+    weak = [
+        weak_evidence(s, b, x, borders) * s.seen(b)
+        for (s, b), x in zip(chosen, images, strict=True)
+    ]
     water = [mapped_water(mapped_scene, box, settings.teacher) for mapped_scene, box in chosen]
-    current = [mapped_scene.probabilities(settings.teacher, box) for mapped_scene, box in chosen]
+    current = [s.probabilities(settings.teacher, b) * s.scene.seen(b) for s, b in chosen]
     free = [1 if known is None else ~known.touched(box) for _, box in chosen]
     said = known.training_windows(mapped_scenes[0], settings) if known else []
     rounds: list[Round] = []

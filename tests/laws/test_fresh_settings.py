@@ -77,6 +77,9 @@ def write_inputs(folder: Path) -> None:
         write_tif(place / "truth.tif", two_halves(40, 20 + 10 * number, SIZE))
         write_tif(place / "working.tif", two_halves(4, 2, SIZE))
         write_tif(place / "roofs.tif", two_halves(1 + number, 2, SIZE))
+        clouds = np.zeros((SIZE, SIZE), np.uint8)
+        clouds[20:40, 10:30], clouds[50 + number :, 60:] = 1, 2
+        write_tif(place / "clouds.tif", clouds)
         write_tif(place / "ponds.tif", two_halves(0, 1 - number, SIZE))
         (place / "list.txt").write_text("image.tif\n")
         write_roads(place / "roads.gpkg", "main", 20.0 + number)
@@ -150,6 +153,11 @@ BASES: dict[str, tuple[str, ...]] = {
         *("--scene.enviroatlas.city", "a", "--scene.enviroatlas.tile", "1", *NO_STUDENT),
     ),
     "scene.rasters.percent_resolution_m": ("--scene.rasters.impervious", "{folder}/percent.tif"),
+    "scene.rasters.clouds": (
+        *("--scene.rasters.clouds.path", "{folder}/clouds.tif"),
+        *("--inference.fill.repaint_samples", "1"),
+        *("--inference.fill.repaint_steps", "2", "--inference.fill.resamplings", "1", *NO_STUDENT),
+    ),
     "weak_labels.source_scenes": (
         *("--weak_labels.matrix_source", "source", *NO_STUDENT),
         *("--weak_labels.source_scenes", "[{folder}/source.yaml]"),
@@ -199,6 +207,9 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "scene.rasters.buildings.path": ("{folder}/other/roofs.tif",),
     "scene.rasters.buildings.codes": ("[1]",),
     "scene.rasters.buildings.layer": ("any",),
+    "scene.rasters.clouds.path": ("{folder}/other/clouds.tif",),
+    "scene.rasters.clouds.codes": ("[1]",),
+    "scene.rasters.clouds.layer": ("any",),
     "scene.rasters.water.path": ("{folder}/other/ponds.tif",),
     "scene.rasters.water.codes": ("[3]",),
     "scene.rasters.water.layer": ("any",),
