@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.io import DatasetReader
 
 from landcover_pnp.config import plain
 from landcover_pnp.errors import RunError
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import NO_DATA, LandClass, Legend
+from landcover_pnp.pipeline.fill_grid import sharpened
 from landcover_pnp.pipeline.fill_plan import FillPlan, hide, plan_fill
 from landcover_pnp.pipeline.fill_windows import FILLED, METHOD, READ_PX, SEEN, FillJob, fill_window
 from landcover_pnp.pipeline.map_stages import own_tiles
@@ -33,7 +35,7 @@ from landcover_pnp.storage.geotiff import Band, write_cog, write_raster
 from landcover_pnp.storage.hashes import HashBook
 from landcover_pnp.storage.journal import journal_of
 from landcover_pnp.storage.owned_folder import held, require_apart
-from landcover_pnp.storage.raster import open_raster, read, small_cache
+from landcover_pnp.storage.raster import open_raster, read, read_labels, small_cache
 from landcover_pnp.storage.records import Record, file_hashes, ingredients, make_way
 from landcover_pnp.storage.run_folder import raster_files
 from landcover_pnp.version import __version__
@@ -254,11 +256,32 @@ def _filled(
                 codes, hidden = read(source, 1, box), read(layer, 1, box) == FILLED
                 classes = np.zeros(0, np.uint8)
                 if hidden.any():
-                    fine = plan.pixels.to_fine(p, tile.core, box)
+                    fine = _at_rims(
+                        plan, plan.pixels.to_fine(p, tile.core, box), box, source, layer
+                    )
                     fine[back[1:] == NO_DATA] = -1  # classes that the map's legend has not
                     classes = (fine.argmax(axis=0)[hidden] + 1).astype(np.uint8)
                     codes[hidden] = back[classes]
                 yield box, codes, classes
+
+
+def _at_rims(
+    plan: FillPlan,
+    p: NDArray[np.float32],
+    box: Box,
+    source: DatasetReader,
+    layer: DatasetReader,
+) -> NDArray[np.float32]:
+    """Probabilities (class, y, x) of a window of the map, beside its own known pixels."""
+    radius_px = plan.pixels.finer
+    if radius_px < 2:
+        return p
+    around = box.grow(radius_px).clip(Box(0, source.height, 0, source.width))
+    codes = plan.class_map.to_working(read_labels(source, around))
+    inside = box.within(around)
+    pad = [(0, 0), *((s.start, n - s.stop) for s, n in zip(inside, codes.shape, strict=True))]
+    hidden = read(layer, 1, around) == FILLED
+    return sharpened(np.pad(p, pad), codes, hidden, radius_px)[:, *inside]
 
 
 def _write(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 
 from landcover_pnp.grid import Box, TileGrid, blocks
-from landcover_pnp.pipeline.fill_grid import Axis, FillGrid, majority
+from landcover_pnp.pipeline.fill_grid import Axis, FillGrid, majority, sharpened
 
 SIZES = [0.3, 0.5, 1.0, 1.37, 1.6, 2.0, 2.7, 3.0, 3.9, 4.0, 4.3, 5.0, 6.0, 8.0, 10.0, 30.0]
 
@@ -77,6 +77,21 @@ def test_every_hidden_pixel_gets_what_the_prior_says_where_it_lies(pixel_m: floa
         assert (found.sum(axis=0)[hidden[inside]] > 0).all()
         answered[inside] = True
     assert answered.all()
+
+
+def test_the_rim_of_a_hole_goes_on_from_the_known_pixels() -> None:
+    codes, hidden = np.full((20, 20), 2, np.uint8), np.zeros((20, 20), np.bool_)
+    codes[:, 10:], hidden[5:15, 5:15] = 4, True
+    p = np.full((5, 20, 20), 0.1, np.float32)
+    p[2] = 0.6  # the prior says the third class
+    found = sharpened(p, codes, hidden, 4)
+    np.testing.assert_allclose(found.sum(axis=0), 1, atol=1e-5)
+    classes = found.argmax(axis=0) + 1
+    np.testing.assert_array_equal(classes[5, 6:9], 2)
+    np.testing.assert_array_equal(classes[5, 11:14], 4)
+    np.testing.assert_array_equal(classes[9:11, 9:11], 3)
+    part = sharpened(p[:, 1:], codes[1:], hidden[1:], 4)
+    np.testing.assert_allclose(part[:, 4:], found[:, 5:], atol=1e-6)
 
 
 def test_a_pixel_of_the_prior_is_hidden_where_less_than_half_of_it_is_known() -> None:
