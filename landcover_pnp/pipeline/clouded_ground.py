@@ -12,7 +12,7 @@ from rasterio.enums import Resampling
 
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import NO_DATA
-from landcover_pnp.pipeline.fill import LAYER_LEGEND
+from landcover_pnp.pipeline.fill_rasters import LAYER_LEGEND
 from landcover_pnp.pipeline.fill_windows import FILLED, SEEN
 from landcover_pnp.products.rasters import SOFTWARE
 from landcover_pnp.products.styles import ClassStyle, qml

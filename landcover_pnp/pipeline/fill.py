@@ -5,37 +5,32 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.io import DatasetReader
 
 from landcover_pnp.config import plain
 from landcover_pnp.errors import RunError
-from landcover_pnp.grid import Box, blocks
-from landcover_pnp.legend import NO_DATA, LandClass, Legend
-from landcover_pnp.pipeline.fill_grid import sharpened
+from landcover_pnp.grid import Box
+from landcover_pnp.legend import NO_DATA, Legend
 from landcover_pnp.pipeline.fill_plan import FillPlan, hide, plan_fill
-from landcover_pnp.pipeline.fill_windows import FILLED, METHOD, READ_PX, SEEN, FillJob, fill_window
+from landcover_pnp.pipeline.fill_rasters import LAYER_LEGEND, filled_windows, write_classes
+from landcover_pnp.pipeline.fill_windows import FILLED, SEEN, FillJob, fill_window
 from landcover_pnp.pipeline.map_stages import own_tiles
-from landcover_pnp.pipeline.mosaic import TileResults
 from landcover_pnp.pipeline.progress import Progress, Watch
 from landcover_pnp.pipeline.settings import FillMapSettings
 from landcover_pnp.pipeline.tile_counts import TileCounts, run_tiles
 from landcover_pnp.pipeline.workers.task_pool import TaskPool
 from landcover_pnp.pipeline.workers.worker_pool import WorkerPool
 from landcover_pnp.products.rasters import SOFTWARE
-from landcover_pnp.products.styles import ClassStyle, qml
-from landcover_pnp.storage.atomic import scratch, write_text
 from landcover_pnp.storage.disk_space import need_named, require_space
-from landcover_pnp.storage.geotiff import Band, write_cog, write_raster
+from landcover_pnp.storage.geotiff import Band
 from landcover_pnp.storage.hashes import HashBook
 from landcover_pnp.storage.journal import journal_of
 from landcover_pnp.storage.owned_folder import held, require_apart
-from landcover_pnp.storage.raster import open_raster, read, read_labels, small_cache
+from landcover_pnp.storage.raster import small_cache
 from landcover_pnp.storage.records import Record, file_hashes, ingredients, make_way
 from landcover_pnp.storage.run_folder import raster_files
 from landcover_pnp.version import __version__
@@ -45,16 +40,6 @@ KIND = "filled map"
 
 LAYER = "filled.tif"
 """Name of the layer that says which pixels were filled."""
-
-LAYER_LEGEND = Legend(
-    "filled",
-    (
-        LandClass(SEEN, "as in the map", (235, 235, 235)),
-        LandClass(FILLED, "filled", (123, 50, 148)),
-        LandClass(3, "corrected by hand", (230, 97, 1)),
-    ),
-)
-"""What the layer's values mean."""
 
 RECORD_NAME, BOOK, WINDOWS = "record.json", "inputs.json", "windows"
 
@@ -192,7 +177,7 @@ def _layer(plan: FillPlan, folder: Path, made_of: dict[str, Any], watch: Watch) 
                 yield box, values[None]
 
         band = Band("uint8", ("filled",), nodata=NO_DATA, legend=LAYER_LEGEND, tags=SOFTWARE)
-        _write(folder / LAYER, plan.class_map.geobox, band, parts())
+        write_classes(folder / LAYER, plan.class_map.geobox, band, parts())
         plan.require_sense(counts[SEEN], counts[FILLED])
         figures = {"seen_px": counts[SEEN], "filled_px": counts[FILLED]}
         files = file_hashes(folder, raster_files_there(folder / LAYER))
@@ -223,79 +208,20 @@ def _publish(
     filled = np.zeros(len(source.back), np.int64)
 
     def parts() -> Iterator[tuple[Box, NDArray[Any]]]:
-        for box, codes, classes in _filled(plan, job, counts):
+        for box, codes, classes in filled_windows(plan, job, counts):
             filled[:] += np.bincount(classes, minlength=len(filled))
             yield box, codes[None]
 
     small = np.dtype(source.dtype) in (np.uint8, np.uint16)  # others have no colour table
     legend = source.legend if small else None
     band = Band(source.dtype, (source.description,), source.nodata, legend, tags=SOFTWARE)
-    _write(path, source.geobox, band, parts(), source.legend)
+    write_classes(path, source.geobox, band, parts(), source.legend)
     layer = Record.read(path.parent / f"{WINDOWS}.json")
     figures = {**(layer.figures if layer else {}), **_by_class(source.legend, filled, plan)}
     files = file_hashes(path.parent, raster_files_there(path))
     record = Record("done", made_of, time.monotonic() - start, figures=figures, files=files)
     record.write(record_path)
     return record
-
-
-def _filled(
-    plan: FillPlan, job: FillJob, counts: TileCounts
-) -> Iterator[tuple[Box, NDArray[Any], NDArray[np.uint8]]]:
-    """Windows of the map with their codes, and the working classes of their filled pixels."""
-    results = TileResults(plan.grid, job.out, counts.done)
-    stored = lru_cache(9)(partial(results.stored, method=METHOD))  # a core and those around it
-    back = plan.class_map.back.astype(plan.class_map.dtype)
-    with (
-        open_raster(plan.class_map.path, "map") as source,
-        open_raster(job.filled, "filled pixels") as layer,
-    ):
-        for tile in plan.grid:
-            p = results.blended(tile, stored)
-            for box in blocks(plan.pixels.fine(tile.core), READ_PX):
-                codes, hidden = read(source, 1, box), read(layer, 1, box) == FILLED
-                classes = np.zeros(0, np.uint8)
-                if hidden.any():
-                    fine = _at_rims(
-                        plan, plan.pixels.to_fine(p, tile.core, box), box, source, layer
-                    )
-                    fine[back[1:] == NO_DATA] = -1  # classes that the map's legend has not
-                    classes = (fine.argmax(axis=0)[hidden] + 1).astype(np.uint8)
-                    codes[hidden] = back[classes]
-                yield box, codes, classes
-
-
-def _at_rims(
-    plan: FillPlan,
-    p: NDArray[np.float32],
-    box: Box,
-    source: DatasetReader,
-    layer: DatasetReader,
-) -> NDArray[np.float32]:
-    """Probabilities (class, y, x) of a window of the map, beside its own known pixels."""
-    radius_px = plan.pixels.finer
-    if radius_px < 2:
-        return p
-    around = box.grow(radius_px).clip(Box(0, source.height, 0, source.width))
-    codes = plan.class_map.to_working(read_labels(source, around))
-    inside = box.within(around)
-    pad = [(0, 0), *((s.start, n - s.stop) for s, n in zip(inside, codes.shape, strict=True))]
-    hidden = read(layer, 1, around) == FILLED
-    return sharpened(np.pad(p, pad), codes, hidden, radius_px)[:, *inside]
-
-
-def _write(
-    path: Path,
-    geobox: Any,
-    band: Band,
-    parts: Iterator[tuple[Box, NDArray[Any]]],
-    legend: Legend | None = None,
-) -> None:
-    """A cloud-optimised GeoTIFF with overviews, and its QGIS style."""
-    with scratch(path) as simple:
-        write_raster(simple, geobox, band, parts)
-        write_cog(path, simple, "mode")
-    write_text(path.with_suffix(".qml"), qml(ClassStyle(band.legend or legend or LAYER_LEGEND)))
 
 
 def raster_files_there(path: Path) -> list[Path]:
