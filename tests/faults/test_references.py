@@ -111,6 +111,7 @@ ROLES: dict[str, Callable[[RasterFiles, Path], RasterFiles]] = {
     "roads": lambda f, p: RasterFiles(f.image, f.coarse, roads=LayerFile(p)),
     "buildings": lambda f, p: RasterFiles(f.image, f.coarse, buildings=LayerFile(p)),
     "water": lambda f, p: RasterFiles(f.image, f.coarse, water=LayerFile(p)),
+    "clouds": lambda f, p: RasterFiles(f.image, f.coarse, clouds=LayerFile(p)),
     "labels": lambda f, p: RasterFiles(f.image, f.coarse, labels=LabelFile(p)),
     "area": lambda f, p: RasterFiles(f.image, f.coarse, area=p),
     "image": lambda f, p: RasterFiles(p, f.coarse),
