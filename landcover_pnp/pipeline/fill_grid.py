@@ -11,7 +11,6 @@ from odc.geo.geobox import GeoBox
 from rasterio.transform import Affine
 
 from landcover_pnp.arrays import block_mean
-from landcover_pnp.box_filter import box_sum
 from landcover_pnp.grid import Box
 from landcover_pnp.inference.choice import Served
 from landcover_pnp.legend import CLASS_COUNT
@@ -166,34 +165,6 @@ def majority(counted: NDArray[np.float64]) -> tuple[NDArray[np.uint8], NDArray[n
     to_fill = (hidden > 0) & (total < KNOWN_SHARE * (total + hidden))
     seen = (total > 0) & ~to_fill
     return np.where(seen, known.argmax(axis=0) + 1, 0).astype(np.uint8), to_fill
-
-
-def sharpened(
-    p: NDArray[np.float32], codes: NDArray[np.uint8], hidden: NDArray[np.bool_], radius_px: int
-) -> NDArray[np.float32]:
-    """Probabilities of a prior beside the known pixels of a finer map.
-
-    A pixel of the prior covers several of the map; those near a hole's rim go on from there. In
-    boxes that shrink, what is known of each has as much say as it fills of the box.
-
-    Args:
-        p: (class, y, x) float32 of the prior, at the map's pixels.
-        codes: (y, x) uint8 working classes, 0 = none.
-        hidden: (y, x) bool pixels whose classes are not known.
-        radius_px: Radius of the largest box: pixels of the map along one of the prior's.
-
-    Returns:
-        (class, y, x) float32, sums to 1 where ``p`` does.
-    """
-    seen = np.where(hidden, 0, codes)
-    known = np.equal(seen, np.arange(1, CLASS_COUNT + 1, dtype=np.uint8)[:, None, None])
-    found, radius = p, radius_px
-    while radius >= 1:
-        share = box_sum(known.astype(np.float32), radius) / np.float32((2 * radius + 1) ** 2)
-        share = np.maximum(share, 0)
-        found = np.asarray(share + (1 - share.sum(axis=0)) * found, np.float32)
-        radius //= 2
-    return found
 
 
 def _gathered(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -11,17 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.io import DatasetReader
 
-from landcover_pnp.grid import Box, blocks
-from landcover_pnp.legend import NO_DATA, LandClass, Legend
-from landcover_pnp.pipeline.fill_grid import sharpened
+from landcover_pnp.grid import Box, Tile, blocks
+from landcover_pnp.legend import CLASS_COUNT, NO_DATA, LandClass, Legend
 from landcover_pnp.pipeline.fill_plan import FillPlan
-from landcover_pnp.pipeline.fill_windows import FILLED, METHOD, READ_PX, SEEN, FillJob
+from landcover_pnp.pipeline.fill_rims import REACH, continued
+from landcover_pnp.pipeline.fill_windows import FILLED, METHOD, SEEN, FillJob
 from landcover_pnp.pipeline.mosaic import TileResults
 from landcover_pnp.pipeline.tile_counts import TileCounts
 from landcover_pnp.products.styles import ClassStyle, qml
 from landcover_pnp.storage.atomic import scratch, write_text
 from landcover_pnp.storage.geotiff import Band, write_cog, write_raster
 from landcover_pnp.storage.raster import open_raster, read, read_labels
+
+BLOCK_PX = 1024
+"""Side of the parts of the map that are brought back at a time."""
 
 LAYER_LEGEND = Legend(
     "filled",
@@ -40,43 +43,48 @@ def filled_windows(
     """Windows of the map with their codes, and the working classes of their filled pixels."""
     results = TileResults(plan.grid, job.out, counts.done)
     stored = lru_cache(9)(partial(results.stored, method=METHOD))  # a core and those around it
+    blended = lru_cache(9)(partial(results.blended, stored=stored))
     back = plan.class_map.back.astype(plan.class_map.dtype)
     with (
         open_raster(plan.class_map.path, "map") as source,
         open_raster(job.filled, "filled pixels") as layer,
     ):
         for tile in plan.grid:
-            p = results.blended(tile, stored)
-            for box in blocks(plan.pixels.fine(tile.core), READ_PX):
+            for box in blocks(plan.pixels.fine(tile.core), BLOCK_PX):
                 codes, hidden = read(source, 1, box), read(layer, 1, box) == FILLED
                 classes = np.zeros(0, np.uint8)
                 if hidden.any():
-                    fine = _at_rims(
-                        plan, plan.pixels.to_fine(p, tile.core, box), box, source, layer
-                    )
-                    fine[back[1:] == NO_DATA] = -1  # classes that the map's legend has not
-                    classes = (fine.argmax(axis=0)[hidden] + 1).astype(np.uint8)
+                    p = _at_pixels(plan, tile, box, blended, source, layer)
+                    p[back[1:] == NO_DATA] = -1  # classes that the map's legend has not
+                    classes = (p.argmax(axis=0)[hidden] + 1).astype(np.uint8)
                     codes[hidden] = back[classes]
                 yield box, codes, classes
 
 
-def _at_rims(
+def _at_pixels(
     plan: FillPlan,
-    p: NDArray[np.float32],
+    tile: Tile,
     box: Box,
+    blended: Callable[[Tile], NDArray[np.float32]],
     source: DatasetReader,
     layer: DatasetReader,
 ) -> NDArray[np.float32]:
-    """Probabilities (class, y, x) of a window of the map, beside its own known pixels."""
-    radius_px = plan.pixels.finer
-    if radius_px < 2:
-        return p
-    around = box.grow(radius_px).clip(Box(0, source.height, 0, source.width))
+    """Probabilities (class, y, x) of the pixels of a box of the map that a tile answers for."""
+    finer = plan.pixels.finer
+    if finer < 2:
+        return plan.pixels.to_fine(blended(tile), tile.core, box)
+    working = tile.core.grow(2 * REACH).clip(plan.grid.extent)
+    p = np.zeros((CLASS_COUNT, *working.shape), np.float32)
+    for neighbour in plan.grid.neighbours(tile):
+        part = neighbour.core.clip(working)
+        if not part.is_empty:
+            inside = part.within(neighbour.core)
+            p[:, *part.within(working)] = blended(neighbour)[:, *inside]
+    around = box.grow(2 * REACH * finer).clip(plan.pixels.fine(working))
     codes = plan.class_map.to_working(read_labels(source, around))
-    inside = box.within(around)
-    pad = [(0, 0), *((s.start, n - s.stop) for s, n in zip(inside, codes.shape, strict=True))]
     hidden = read(layer, 1, around) == FILLED
-    return sharpened(np.pad(p, pad), codes, hidden, radius_px)[:, *inside]
+    fine = plan.pixels.to_fine(p, working, around)
+    return continued(fine, codes, hidden, REACH * finer)[:, *box.within(around)]
 
 
 def write_classes(

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 
 from landcover_pnp.grid import Box, TileGrid, blocks
-from landcover_pnp.pipeline.fill_grid import Axis, FillGrid, majority, sharpened
+from landcover_pnp.pipeline.fill_grid import Axis, FillGrid, majority
+from landcover_pnp.pipeline.fill_rims import continued
 
 SIZES = [0.3, 0.5, 1.0, 1.37, 1.6, 2.0, 2.7, 3.0, 3.9, 4.0, 4.3, 5.0, 6.0, 8.0, 10.0, 30.0]
 
@@ -79,19 +80,20 @@ def test_every_hidden_pixel_gets_what_the_prior_says_where_it_lies(pixel_m: floa
     assert answered.all()
 
 
-def test_the_rim_of_a_hole_goes_on_from_the_known_pixels() -> None:
-    codes, hidden = np.full((20, 20), 2, np.uint8), np.zeros((20, 20), np.bool_)
-    codes[:, 10:], hidden[5:15, 5:15] = 4, True
-    p = np.full((5, 20, 20), 0.1, np.float32)
-    p[2] = 0.6  # the prior says the third class
-    found = sharpened(p, codes, hidden, 4)
-    np.testing.assert_allclose(found.sum(axis=0), 1, atol=1e-5)
-    classes = found.argmax(axis=0) + 1
-    np.testing.assert_array_equal(classes[5, 6:9], 2)
-    np.testing.assert_array_equal(classes[5, 11:14], 4)
-    np.testing.assert_array_equal(classes[9:11, 9:11], 3)
-    part = sharpened(p[:, 1:], codes[1:], hidden[1:], 4)
-    np.testing.assert_allclose(part[:, 4:], found[:, 5:], atol=1e-6)
+@pytest.mark.parametrize("reach", [4.0, 12.0])
+def test_a_hole_goes_on_from_the_known_pixels_as_far_as_they_reach(reach: float) -> None:
+    """In a row the solution is known: the rim fades as exp(-k x), cosh k = 1 + 1 / reach^2."""
+    codes, hidden = np.full((1, 400), 2, np.uint8), np.zeros((1, 400), np.bool_)
+    hidden[:, 100:] = True
+    p = np.zeros((5, 1, 400), np.float32)
+    p[3] = 1
+    found = continued(p, codes, hidden, reach)
+    np.testing.assert_allclose(found.sum(axis=0), 1, atol=1e-2)
+    x = np.arange(1, 60)
+    exact = np.exp(-x * np.arccosh(1 + 1 / reach**2))
+    np.testing.assert_allclose(found[1, 0, 99 + x], exact, atol=5e-3)
+    np.testing.assert_array_equal(found[:, 0, :100].argmax(axis=0), 1)
+    assert continued(p, codes * 0, np.ones_like(hidden), reach)[3].min() > 0.99
 
 
 def test_a_pixel_of_the_prior_is_hidden_where_less_than_half_of_it_is_known() -> None:
