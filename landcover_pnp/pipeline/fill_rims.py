@@ -52,7 +52,7 @@ def continued(
     x = np.asarray(p * free, np.float32)
     wanted: Floats = free * (_around(known) + screen * p)
     residual: Floats = wanted - applied(x)
-    step: Floats = residual / diagonal
+    step: Floats = np.asarray(residual / diagonal, np.float32)
     size = _dot(residual, step)
     target = _EXACT**2 * _dot(wanted, wanted / diagonal)
     for _ in range(_MOST_STEPS):
