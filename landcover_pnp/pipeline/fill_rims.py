@@ -50,9 +50,9 @@ def continued(
         return np.asarray(free * (diagonal * x - _around(x)), np.float32)
 
     x = np.asarray(p * free, np.float32)
-    wanted: Floats = free * (_around(known) + screen * p)
-    residual: Floats = wanted - applied(x)
-    step: Floats = np.asarray(residual / diagonal, np.float32)
+    wanted = np.asarray(free * (_around(known) + screen * p), np.float32)
+    residual = np.asarray(wanted - applied(x), np.float32)
+    step = np.asarray(residual / diagonal, np.float32)
     size = _dot(residual, step)
     target = _EXACT**2 * _dot(wanted, wanted / diagonal)
     for _ in range(_MOST_STEPS):
@@ -64,7 +64,7 @@ def continued(
         residual -= length * moved
         scaled = residual / diagonal
         before, size = size, _dot(residual, scaled)
-        step = scaled + np.float32(size / before) * step
+        step = np.asarray(scaled + np.float32(size / before) * step, np.float32)
     return known + np.maximum(x, 0)
 
 
