@@ -147,7 +147,14 @@ class EvaluateSettings:
 
 @dataclass(frozen=True)
 class FillOptions(FillSettings):
-    """How hidden pixels are filled, see ``inference.filling``."""
+    """How hidden pixels are filled, see ``inference.filling``.
+
+    Attributes:
+        steps: Forward passes of a masked prior, at most; one is right as often as several, see
+            docs/filling.md.
+    """
+
+    steps: int = 1
 
     def __post_init__(self) -> None:
         """Refuses values that fill nothing."""
