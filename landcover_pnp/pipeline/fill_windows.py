@@ -58,6 +58,11 @@ class FillJob:
     seed: int
     made_of: Ingredients
 
+    @property
+    def home(self) -> Path:
+        """Folder of the results, which is locked."""
+        return self.out.parent
+
     def made_of_tile(self, tile: Tile) -> Ingredients:
         """What one window's result depends on."""
         return {**self.made_of, "core": list(tile.core), "canvas": list(tile.canvas)}
