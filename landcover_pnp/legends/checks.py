@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from landcover_pnp.config import load_settings
 from landcover_pnp.errors import SettingsError
 
 Read = TypeVar("Read")
@@ -20,6 +19,9 @@ def read_legend(kind: type[Read], path: Path) -> Read:
         SettingsError: If the file is no YAML, or a key or value is wrong, which is said with the
             line.
     """
+    # Not above: a machine that only trains a prior has no YAML.
+    from landcover_pnp.config import load_settings
+
     try:
         return load_settings(kind, path)
     except SettingsError as error:
