@@ -175,7 +175,7 @@ COMMANDS = {
         _qgis_plugin,
         QgisPluginSettings,
         (),
-        "Install the plugin for QGIS: mapping, zones and comparisons in the Processing toolbox.",
+        "Install the plugin for QGIS: mapping, filling, zones and comparisons in its toolbox.",
         show=_show_plugin,
     ),
     "catalog": Command(

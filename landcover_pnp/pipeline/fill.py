@@ -28,6 +28,7 @@ from landcover_pnp.products.rasters import SOFTWARE
 from landcover_pnp.storage.disk_space import need_named, require_space
 from landcover_pnp.storage.geotiff import Band
 from landcover_pnp.storage.hashes import HashBook
+from landcover_pnp.storage.journal import NAME as JOURNAL
 from landcover_pnp.storage.journal import journal_of
 from landcover_pnp.storage.owned_folder import held, require_apart
 from landcover_pnp.storage.raster import small_cache
@@ -98,7 +99,7 @@ def fill_map(
         require_space(folder, plan.needed_bytes)
     finished = folder / f"{plan.class_map.path.stem}.tif"
     files = [*raster_files(finished), *raster_files(folder / LAYER)]
-    names = [*(file.name for file in files), RECORD_NAME, f"{WINDOWS}.json", BOOK, "journal.jsonl"]
+    names = [*(file.name for file in files), RECORD_NAME, f"{WINDOWS}.json", BOOK, JOURNAL]
     with (
         small_cache(),
         need_named(folder, plan.needed_bytes),

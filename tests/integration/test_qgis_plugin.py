@@ -11,6 +11,7 @@ import pytest
 import rasterio
 import shapely
 from inputs import ORIGIN, UTM, write_scene
+from rasterio.features import geometry_mask
 
 from landcover_pnp.cli import main
 from landcover_pnp.legend import WORKING
@@ -74,6 +75,27 @@ def test_wrong_inputs_are_told_in_the_command_s_words(algorithm: Run, tmp_path: 
     assert "fix:" in answer["error"]
     assert "Traceback" not in answer["error"]
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_holes_are_filled_and_the_rest_stays(algorithm: Run, run: Path, tmp_path: Path) -> None:
+    hole = shapely.box(ORIGIN[0] + 40, ORIGIN[1] - 80, ORIGIN[0] + 72, ORIGIN[1] - 48)
+    gpd.GeoDataFrame(geometry=[hole], crs=UTM).to_file(tmp_path / "clouds.gpkg")
+    answer = algorithm(
+        "fill",
+        MAP=str(run / "landcover.tif"),
+        MASK=str(tmp_path / "clouds.gpkg"),
+        FOLDER=str(tmp_path / "filled"),
+    )
+    assert answer["error"] == ""
+    output = Path(answer["results"]["OUTPUT"])
+    assert answer["loaded"] == {str(output): "Filled map"}
+    assert output.parent == tmp_path / "filled"
+    with rasterio.open(run / "landcover.tif") as before, rasterio.open(output) as after:
+        hidden = geometry_mask([hole], before.shape, before.transform, invert=True)
+        assert hidden.any()
+        assert (before.read(1)[~hidden] == after.read(1)[~hidden]).all()
+        assert (after.read(1)[hidden] > 0).all()
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from qgis.core import (
     QgsProcessingParameterEnum,
     QgsProcessingParameterFile,
     QgsProcessingParameterFolderDestination,
+    QgsProcessingParameterMapLayer,
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterVectorLayer,
 )
@@ -152,6 +153,35 @@ class MapLandCover(_Algorithm):
         return {"RUN": str(folder), "OUTPUT": self._load(output, "Land cover", context)}
 
 
+class FillHoles(_Algorithm):
+    """``landcover fill``."""
+
+    NAME, TITLE = "fill", "Fill holes"
+    HELP = (
+        "Fills the ground of a land-cover map that a mask hides (clouds, shadow, gaps) with what "
+        "the prior finds likely beside what is seen. All other pixels stay as they are."
+    )
+
+    def initAlgorithm(self, _config: Any = None) -> None:
+        """Declares the parameters."""
+        self.addParameter(QgsProcessingParameterRasterLayer("MAP", "Land-cover map"))
+        self.addParameter(QgsProcessingParameterMapLayer("MASK", "What is hidden"))
+        self.addParameter(QgsProcessingParameterFolderDestination("FOLDER", "Filled map"))
+        self.addOutput(QgsProcessingOutputRasterLayer("OUTPUT", "Filled map"))
+
+    def processAlgorithm(
+        self, given: dict[str, Any], context: Any, feedback: Any
+    ) -> dict[str, Any]:
+        """Fills, and loads the filled map."""
+        folder = self.parameterAsString(given, "FOLDER", context)
+        words = ["fill", str(self._path(given, "MAP", context, feedback))]
+        mask, _, layer = str(self._path(given, "MASK", context, feedback)).partition("|layername=")
+        words += ["--mask", mask, *(["--mask_layer", layer] if layer else [])]
+        answer = _Answer(feedback)
+        self._run([*words, "--out", folder, "--json"], answer)
+        return {"OUTPUT": self._load(Path(answer.fields["map"]), "Filled map", context)}
+
+
 class ZonalStatistics(_Algorithm):
     """``landcover zonal``."""
 
@@ -238,5 +268,5 @@ class _Answer:
         return bool(self._feedback.isCanceled())
 
 
-ALGORITHMS = (MapLandCover, ZonalStatistics, CompareMaps)
+ALGORITHMS = (MapLandCover, FillHoles, ZonalStatistics, CompareMaps)
 """All algorithms, in the order of the toolbox."""
