@@ -42,7 +42,7 @@ KIND = "filled map"
 LAYER = "filled.tif"
 """Name of the layer that says which pixels were filled."""
 
-RECORD_NAME, BOOK, WINDOWS = "record.json", "inputs.json", "windows"
+RECORD_NAME, BOOK, WINDOWS = "fill.json", "inputs.json", "windows"
 
 
 @dataclass(frozen=True)
