@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from landcover_pnp.errors import SettingsError
-from landcover_pnp.prior.masked_network import HIDDEN, MaskedNetworkSettings, MaskedUNet
+from landcover_pnp.prior.masked_network import HIDDEN, Attention, MaskedNetworkSettings, MaskedUNet
 
 TINY = MaskedNetworkSettings(crop_px=16, channels=[8, 16, 16], blocks=[1, 1, 2], head_channels=4)
 
@@ -90,3 +90,10 @@ def test_what_is_no_network_is_refused(wrong: dict[str, object], named: str) -> 
     given = {"channels": [8, 16, 16], "blocks": [1, 1, 1], "head_channels": 4, **wrong}
     with pytest.raises(SettingsError, match=named):
         MaskedUNet(MaskedNetworkSettings(**given))  # type: ignore[arg-type]
+
+
+def test_attention_fades_with_distance_the_faster_the_earlier_the_head() -> None:
+    fading = Attention(16, 4)._fading(1, 9, torch.device("cpu"))
+    assert fading.shape == (4, 9, 9)
+    for head, reach in enumerate((1, 2, 4, 8)):
+        torch.testing.assert_close(fading[head, 0], -torch.arange(9.0) / reach)
