@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import shapely
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
@@ -33,6 +37,14 @@ DRAWN = Band("uint8", ("class that the user has drawn, 0 = none",), nodata=NO_DA
 """The raster of drawn edits."""
 
 _MOST_NAMED = 5
+_NEAR = 0.75
+"""Likeness of a word to a class's name from which it is that name, misspelt."""
+
+_NUMBERS = re.compile(
+    r"(.*[_ ])?(id|fid|gid|oid|uid|pk|objectid|index|nr|no|num|number)|id.*", re.IGNORECASE
+)
+"""Columns that number the rows; QGIS adds ``id`` or ``fid`` to every new layer."""
+
 _POLYGONS = ("Polygon", "MultiPolygon")
 _POINTS = ("Point", "MultiPoint")
 
@@ -84,7 +96,7 @@ class Edits:
             )
         return codes
 
-    @property
+    @cached_property
     def _narrow(self) -> NDArray[np.bool_]:
         """Which edits are narrower than a pixel somewhere along their whole length."""
         side = abs(self.geobox.resolution.x)
@@ -129,15 +141,29 @@ def read_edits(
             f"{path} holds {', '.join(sorted(kinds))}",
             "take a layer of polygons, or of points; lines become polygons by QGIS' Buffer",
         )
-    codes = _codes(frame, _column(frame, column, path), path)
+    chosen = _column(frame, column, path)
+    codes = _codes(frame, chosen, path)
     notes = [f"{without} edits without a shape left out"] if without else []
+    if column is None and chosen.lower() != COLUMN:
+        notes.append(f"classes are those of the column {chosen!r}")
     invalid = ~shapely.is_valid(frame.geometry.array)
     if invalid.any():
         mended = shapely.make_valid(
             frame.geometry.array[invalid], method="structure", keep_collapsed=False
         )
         frame.loc[invalid, frame.geometry.name] = mended
-        notes.append(f"outlines of {int(invalid.sum())} edits mended, which crossed themselves")
+        solid = ~(shapely.is_missing(frame.geometry.array) | shapely.is_empty(frame.geometry.array))
+        flat, crossed = int((~solid).sum()), int((invalid & solid).sum())
+        if crossed:
+            notes.append(f"outlines of {crossed} edits mended, which crossed themselves")
+        if flat:
+            notes.append(f"{flat} edits left out, whose outlines enclose no ground")
+        if flat == len(frame):
+            raise _unusable(
+                f"the outlines of all {flat} edits in {path} enclose no ground",
+                "draw each with at least three corners that lie on no line",
+            )
+        frame, codes = frame[solid], codes[solid]
     return _on_grid(frame.geometry, codes, geobox, radius_m, path, notes)
 
 
@@ -181,7 +207,7 @@ def _layer(path: Path, layer: str | None) -> str:
 
 
 def _column(frame: gpd.GeoDataFrame, column: str | None, path: Path) -> str:
-    """The column of the classes: as named, called ``class``, or the only one that holds some."""
+    """The column of the classes: as named, called ``class``, or the only likely one."""
     columns = [str(name) for name in frame.columns if name != frame.geometry.name]
     listed = ", ".join(columns) or "none"
     if column is not None:
@@ -191,11 +217,7 @@ def _column(frame: gpd.GeoDataFrame, column: str | None, path: Path) -> str:
                 nearest(column, columns) if columns else "add one in QGIS",
             )
         return column
-    found = [name for name in columns if name.lower() == COLUMN] or [
-        name
-        for name in columns
-        if all(class_code(value) for value in frame[name])  # 0 is none
-    ]
+    found = [name for name in columns if name.lower() == COLUMN] or _guessed(frame, columns)
     if len(found) != 1:
         raise _unusable(
             f"{path} has {len(found) or 'no'} columns of classes{': ' * bool(found)}"
@@ -203,6 +225,35 @@ def _column(frame: gpd.GeoDataFrame, column: str | None, path: Path) -> str:
             "name the one that is meant by --class_column",
         )
     return found[0]
+
+
+def _guessed(frame: gpd.GeoDataFrame, columns: Sequence[str]) -> list[str]:
+    """Columns that may hold the classes: texts before numbers, none that numbers the rows."""
+    able = [name for name in columns if not _NUMBERS.fullmatch(name)]
+    numeric = {name for name in able if pd.api.types.is_numeric_dtype(frame[name])}
+    texts = [name for name in able if name not in numeric]
+    rows = list(range(1, len(frame) + 1))
+    return (
+        [name for name in texts if all(class_code(value) for value in frame[name])]  # 0 is none
+        or [name for name in texts if _meant(frame[name])]  # which is named with its misspelling
+        or [
+            name
+            for name in able
+            if name in numeric
+            and all(class_code(value) for value in frame[name])
+            and (len(rows) == 1 or frame[name].tolist() != rows)
+        ]
+    )
+
+
+def _meant(column: pd.Series) -> bool:
+    """Whether at least half of a column's values are classes, or misspelt ones."""
+    words = [str(value).strip().lower() for value in column.dropna()]
+    near = [
+        class_code(word) or difflib.get_close_matches(word, WORKING.names, n=1, cutoff=_NEAR)
+        for word in words
+    ]
+    return bool(words) and 2 * sum(map(bool, near)) >= len(words)
 
 
 def _codes(frame: gpd.GeoDataFrame, column: str, path: Path) -> NDArray[np.uint8]:

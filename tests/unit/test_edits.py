@@ -62,7 +62,7 @@ def test_the_column_is_found_or_named(tmp_path: Path) -> None:
     shapes = [square(10, 20, 15)]
     path = written(tmp_path / "a.gpkg", shapes, note=["dry"], Class=["water"])
     assert read_edits(path, GRID).counts == {"water": 1}
-    path = written(tmp_path / "b.gpkg", shapes, one=["water"], two=[4])
+    path = written(tmp_path / "b.gpkg", shapes, one=["water"], two=["4"])
     with pytest.raises(EditsError, match="2 columns of classes: one, two"):
         read_edits(path, GRID)
     assert read_edits(path, GRID, "two").counts == {"trees and forest": 1}
@@ -70,6 +70,34 @@ def test_the_column_is_found_or_named(tmp_path: Path) -> None:
         read_edits(written(tmp_path / "c.gpkg", shapes, note=["dry"]), GRID)
     with pytest.raises(EditsError, match="did you mean 'one'"):
         read_edits(path, GRID, "on")
+
+
+@pytest.mark.parametrize("name", ["id", "ID", "ogc_fid", "OBJECTID", "edit_id", "id_1", "nr"])
+@pytest.mark.parametrize("numbers", [[1, 2, 3], [5, 3, 1], ["1", "2", "3"]])
+def test_a_number_of_the_row_is_no_class(name: str, numbers: list[Any], tmp_path: Path) -> None:
+    shapes = [square(x, 20, 5) for x in (5, 15, 25)]
+    kinds = ["watr", "Grass and herbaceus", "impervious"]
+    path = written(tmp_path / "a.gpkg", shapes, **{name: numbers}, kind=kinds)
+    with pytest.raises(LegendError, match="'Grass and herbaceus', 'watr'") as error:
+        read_edits(path, GRID)
+    assert "did you mean 'grass and herbaceous'" in error.value.fix
+    with pytest.raises(EditsError, match="no columns of classes"):
+        read_edits(written(tmp_path / "b.gpkg", shapes, **{name: numbers}), GRID)
+    right = written(tmp_path / "c.gpkg", shapes, **{name: numbers}, kind=["water"] * 3)
+    assert read_edits(right, GRID).notes == ("classes are those of the column 'kind'",)
+
+
+def test_texts_go_before_numbers_and_rows_are_not_counted_as_classes(tmp_path: Path) -> None:
+    shapes = [square(x, 20, 5) for x in (5, 15, 25)]
+    path = written(tmp_path / "a.gpkg", shapes, floors=[2, 2, 1], kind=["water"] * 3)
+    assert read_edits(path, GRID).counts == {"water": 3}
+    path = written(tmp_path / "b.gpkg", shapes, code=[2, 2, 1], note=["dry", "wet", "?"])
+    assert read_edits(path, GRID).counts == {"water": 1, "impervious": 2}
+    with pytest.raises(EditsError, match="no columns of classes"):
+        read_edits(written(tmp_path / "c.gpkg", shapes, order=[1, 2, 3]), GRID)
+    path = written(tmp_path / "d.gpkg", shapes, kind=["water", None, "water"])
+    with pytest.raises(EditsError, match=r"1 of 3 edits .* have no class in the column 'kind'"):
+        read_edits(path, GRID)
 
 
 def test_of_edits_on_the_same_ground_the_later_wins(tmp_path: Path) -> None:
@@ -129,6 +157,25 @@ def test_an_outline_that_crosses_itself_is_mended(tmp_path: Path) -> None:
     edits = read_edits(written(tmp_path / "e.gpkg", [bow]), GRID)
     assert "outlines of 1 edits mended" in edits.notes[0]
     assert 150 < (pixels(edits) > 0).sum() < 250
+
+
+def test_an_outline_without_ground_is_not_called_outside(tmp_path: Path) -> None:
+    x, y = ORIGIN[0] + 10, ORIGIN[1] - 10
+    flat = shapely.Polygon([(x, y), (x + 20, y), (x + 10, y)])
+    edits = read_edits(written(tmp_path / "e.gpkg", [flat, square(20, 20, 9)]), GRID)
+    assert edits.notes == ("1 edits left out, whose outlines enclose no ground",)
+    assert edits.counts == {"water": 1}
+    with pytest.raises(EditsError, match=r"all 1 edits .* enclose no ground"):
+        read_edits(written(tmp_path / "f.gpkg", [flat]), GRID)
+
+
+def test_widths_are_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    edits = Edits(np.array([square(1, 1, 9)], object), np.array([3], np.uint8), GRID, ())
+    calls, buffer = [], shapely.buffer
+    monkeypatch.setattr(shapely, "buffer", lambda *a: (calls.append(a), buffer(*a))[1])
+    for _ in range(3):
+        pixels(edits)
+    assert len(calls) == 1
 
 
 def test_an_unknown_class_names_the_nearest(tmp_path: Path) -> None:
