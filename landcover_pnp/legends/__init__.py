@@ -1,1 +1,1 @@
-"""Legends of coarse maps, as data."""
+"""Legends of coarse maps and of results, as data."""

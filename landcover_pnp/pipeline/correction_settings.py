@@ -11,6 +11,12 @@ from landcover_pnp.pipeline.settings import MOST_WORKERS
 
 _FAR_M = 10_000.0
 
+FURTHEST_REACH_M = 300.0
+"""Largest reach: windows are read to five times it on each side, and memory grows with its square.
+
+At 300 m and pixels of 1 m a window is 3.5 km wide and takes half a gigabyte in each process.
+"""
+
 
 @dataclass(frozen=True)
 class CorrectSettings:
@@ -22,7 +28,8 @@ class CorrectSettings:
         point_radius_m: Radius of the ground that a point stands for, metres; null is a pixel.
         share: Share of what the student learns from that is edits, as far as they have pixels.
         learning_reach_m: Distance from an edit, metres, at which the student that has learned
-            from it has lost all but 1/e of its weight.
+            from it has lost all but 1/e of its weight; at most 300 m, since memory grows with
+            its square.
         reach_m: The same of the edit's own class.
         strength: Log odds that the edit's class gains beside the edit.
         fill_reach_m: Distance from an edit up to which the prior completes what is unsure, metres.
@@ -47,8 +54,8 @@ class CorrectSettings:
 
     def __post_init__(self) -> None:
         """Refuses what is no share, no distance and no number of workers."""
-        require_within(self, 0, _FAR_M, "point_radius_m", "learning_reach_m", "reach_m")
-        require_within(self, 0, _FAR_M, "fill_reach_m")
+        require_within(self, 0, _FAR_M, "point_radius_m", "fill_reach_m")
+        require_within(self, 0, FURTHEST_REACH_M, "learning_reach_m", "reach_m")
         require_within(self, 0, 20, "strength", "fill_weight")
         require_within(self, 0, 1, "fill_below")
         require_within(self, 0, MOST_WORKERS, "workers")

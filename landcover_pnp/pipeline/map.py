@@ -149,7 +149,11 @@ def map_city(
         remove_leftovers(owned, plan.sources, student=drawn, samples=samples, clouds=clouds)
         truth = plan.scene.files.truth
         # An area of interest cuts the map, not the truth: the plan has compared their ground.
-        scores = evaluate_run(run, truth.path, truth.legend, overlap=True) if truth else {}
+        scores = (  # of the run's own map, corrected or not
+            evaluate_run(run, truth.path, truth.legend, overlap=True, final=paths.landcover)
+            if truth
+            else {}
+        )
         summary = MapSummary(
             run=run,
             products=tuple(products),

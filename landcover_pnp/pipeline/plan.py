@@ -245,7 +245,7 @@ def plan_sources(settings: WeakLabelSettings) -> dict[str, ScenePlan]:
     """Plans the scenes of the source cities.
 
     Args:
-        settings: Protocol and source cities.
+        settings: Matrix source and source cities.
 
     Returns:
         Plans by the cities' names; empty but for the matrix source ``source``.

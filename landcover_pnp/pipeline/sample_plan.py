@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from landcover_pnp.errors import UnservedError
+from landcover_pnp.errors import SettingsError, UnservedError
 from landcover_pnp.inference.choice import Served
 from landcover_pnp.inference.filling import VIEW_PX, FillSettings
 from landcover_pnp.pipeline.settings import MapSettings
@@ -44,16 +44,25 @@ def plan_samples(settings: MapSettings) -> SamplePlan | None:
 
     Raises:
         PriorError: If it is missing, damaged, or does not serve the working grid.
+        SettingsError: If the samples would not heed the map.
     """
     if not settings.samples:
         return None
+    fill = cast(FillSettings, settings.inference.of("fill"))
+    if not fill.evidence_weight:
+        raise SettingsError(
+            found=f"inference.fill.evidence_weight is 0, and {settings.samples} samples are asked "
+            "for: they would be drawn from the prior alone, whatever the map says",
+            expected="a weight above 0",
+            fix="leave inference.fill.evidence_weight out, or set samples to 0",
+        )
     folder, why = masked_folder(settings.inference.prior)
     prior = masked_prior(folder, settings.scene.resolution_m, "the samples of the map")
     return SamplePlan(
         settings.samples,
         folder,
         prior.fingerprint,
-        cast(FillSettings, settings.inference.of("fill")),
+        fill,
         settings.inference.view_px or VIEW_PX,
         f"{settings.samples} samples of the map are drawn from {why}",
     )

@@ -77,8 +77,10 @@ def train_masked(
 
     Raises:
         LandcoverError: If the crops do not do, or the folder holds something else or a training
-            with other settings or crops, or the loss is not finite.
+            with other settings or crops, or the loss is not finite, or torch cannot compute on
+            the device.
     """
+    require_device(device)
     given = CropFile.read(crops)
     shape = {"crop_px": given.crop_px, "resolution_m": given.resolution_m}
     architecture = MaskedNetworkSettings(**{**asdict(network or MaskedNetworkSettings()), **shape})
@@ -97,6 +99,23 @@ def train_masked(
         owned.kept = True
         _go_on(run, min(until or settings.steps, settings.steps), save_every)
         return MaskedPrior.load(out)
+
+
+def require_device(name: str) -> None:
+    """Refuses a device that torch cannot compute on here.
+
+    Raises:
+        SettingsError: Says what torch says.
+    """
+    try:
+        torch.zeros(1, device=name).add(1).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        said = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise SettingsError(
+            found=f"torch cannot compute on the device {name!r}: {said}",
+            expected="a device of this machine: cpu, or cuda where torch.cuda.is_available()",
+            fix="train on cpu, or install torch and the driver for this GPU",
+        ) from error
 
 
 def batch_of(codes: np.ndarray, settings: OptimiserSettings, step: int) -> np.ndarray:

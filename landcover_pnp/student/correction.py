@@ -118,7 +118,8 @@ class Correction:
         logs += self.strength * fading(distance_m, self.reach_m) * own
         p = normalise(np.exp(logs - logs.max(axis=0)))
         changed = np.where(distance_m > 0, encode(np.asarray(p, np.float32)), PROBABILITY_ONE * own)
-        reached = distance_m < REACHES * max(self.learning_reach_m, self.reach_m)
+        end = REACHES * max(self.learning_reach_m, self.reach_m)
+        reached = (distance_m < end) | (distance_m == 0)  # edits are held even where none reaches
         # No data is no ground that anybody can know.
         return np.where(reached & stored.any(axis=0), changed, stored).astype(np.uint16)
 

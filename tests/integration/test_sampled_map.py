@@ -156,6 +156,16 @@ def test_fewer_than_two_samples_are_refused(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("words", [(), ("--inference.engine", "fill")])
+def test_samples_that_would_not_heed_the_map_are_refused(
+    words: tuple[str, ...], config: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(SettingsError, match="evidence_weight is 0") as refused:
+        mapped(config, tmp_path / "run", *words, "--inference.fill.evidence_weight", "0")
+    assert "set samples to 0" in refused.value.fix
+    assert not (tmp_path / "run").exists()
+
+
 def test_another_grid_than_the_prior_s_is_refused(config: Path, tmp_path: Path) -> None:
     with pytest.raises(PriorError, match="needed for the samples of the map") as refused:
         mapped(config, tmp_path / "run", "--scene.resolution_m", "8")

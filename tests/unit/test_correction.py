@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
+from landcover_pnp.errors import SettingsError
 from landcover_pnp.legend import CLASS_COUNT
+from landcover_pnp.pipeline.correction_settings import CorrectSettings
 from landcover_pnp.storage.probabilities import PROBABILITY_ONE, decode, encode
 from landcover_pnp.student.correction import REACHES, Correction, fading, nearest_edit
 from landcover_pnp.student.image_models import Forest, TrainingWindow
@@ -52,6 +54,25 @@ def test_edits_are_held_and_the_rest_stays_bit_for_bit(seed: int, code: int) -> 
     assert (found[:, beyond] == stored[:, beyond]).all()
     near = (distance > 0) & (distance < 3)
     assert (found[:, near] != stored[:, near]).any(axis=0).all()
+
+
+@given(st.integers(0, 9), st.integers(1, 5))
+def test_edits_are_held_though_they_reach_nowhere(seed: int, code: int) -> None:
+    codes = np.zeros((SIDE, SIDE), np.uint8)
+    codes[2:6, 2:6] = code
+    alone = dataclasses.replace(PLAIN, learning_reach_m=0.0, reach_m=0.0)
+    stored, found = applied(codes, alone, seed)
+    assert (found[code - 1, 2:6, 2:6] == PROBABILITY_ONE).all()
+    assert (found[:, codes == 0] == stored[:, codes == 0]).all()
+
+
+@pytest.mark.parametrize("name", ["learning_reach_m", "reach_m"])
+@pytest.mark.parametrize("value", [-1.0, 300.1, 10_000.0, float("nan")])
+def test_reaches_are_bounded(name: str, value: float) -> None:
+    CorrectSettings(**{name: 300.0})
+    with pytest.raises(SettingsError, match=f"{name} is {value}") as error:
+        CorrectSettings(**{name: value})
+    assert error.value.expected == "0 to 300"
 
 
 def test_no_data_stays_no_data_in_an_edit_too() -> None:

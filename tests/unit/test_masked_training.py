@@ -162,6 +162,17 @@ def test_a_folder_of_something_else_is_left_alone(crops: Path, tmp_path: Path) -
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.txt"]
 
 
+@pytest.mark.parametrize("device", ["cuda:99", "meta", "nonsense", ""])
+def test_a_device_that_is_not_there_is_refused(
+    device: str, crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(crops), "--out", str(tmp_path / "x"), "--device", device]) == 2
+    said = capsys.readouterr().err
+    assert f"the device {device!r}" in said
+    assert "expected" in said
+    assert not (tmp_path / "x").exists()
+
+
 def test_a_training_starts_from_a_prior_of_its_network(crops: Path, tmp_path: Path) -> None:
     first = train_masked(crops, tmp_path / "first", TINY, FAST, until=3)
     still = replace(FAST, learning_rate=1e-12, steps=1)
