@@ -76,7 +76,7 @@ def completed(
     """Gains of every way to complete by the prior, over the map without it."""
     path = folder / "edits.gpkg"
     scene.write_edits(path, COUNT, seed)
-    correct_run(scene.run, path, CorrectSettings(workers=0), spread=False)
+    correct_run(scene.run, path, CorrectSettings(workers=0))
     own = RunFolder(scene.run).corrected
     known = KnownGround(own.edits, scene.mapped.scene.geobox, 0)
     with open_raster(own.edits, "edits") as source:

@@ -36,7 +36,7 @@ def scores(scene: CorrectedScene, seed: int, prior: Path | None) -> tuple[int, l
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "edits.gpkg"
         count = scene.write_edits(path, COUNT, seed)
-        correct_run(scene.run, path, CorrectSettings(workers=0, prior=prior))
+        correct_run(scene.run, path, CorrectSettings(workers=0, complete=True, prior=prior))
     own = RunFolder(scene.run).corrected
     with open_raster(own.edits, "edits") as source:
         edits = read(source, 1, scene.everything)

@@ -29,10 +29,7 @@ def _correct(request: Request) -> Any:
 
     if undo:
         return undo_correction(run)
-    spread = "no-prior" not in request.flags
-    return with_progress(
-        lambda report: correct_run(run, edits[0], request.settings, spread=spread, report=report)
-    )
+    return with_progress(lambda report: correct_run(run, edits[0], request.settings, report=report))
 
 
 def _show(summary: Any) -> None:
@@ -46,8 +43,9 @@ def _show(summary: Any) -> None:
     told = ", ".join(f"{count} {name}" for name, count in summary.edits.items())
     say(
         f"{told}: {summary.corrected_ha:,.2f} ha corrected by hand; around them "
-        f"{summary.changed_ha:,.2f} ha changed their class, {summary.filled_ha:,.2f} ha were "
-        f"completed by the prior; {summary.seconds:.0f} s"
+        f"{summary.changed_ha:,.2f} ha changed their class, "
+        f"{f'{summary.filled_ha:,.2f} ha were completed by the prior, ' * bool(summary.filled_ha)}"
+        f"in {summary.seconds:.0f} s"
     )
     if summary.scores:
         from landcover_pnp.evaluation.scores import short_table
@@ -72,7 +70,6 @@ COMMANDS = {
         ("RUN", "[EDITS]"),
         "Correct a map by polygons or points drawn on it; the run keeps both maps.",
         flags={
-            "no-prior": "leave what stays unsure around the edits as it is",
             "undo": "go back to the map without edits",
         },
         show=_show,

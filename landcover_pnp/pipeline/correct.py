@@ -40,7 +40,6 @@ def correct(
     edits: str | Path,
     *,
     class_column: str | None = None,
-    spread: bool = True,
     workers: int | None = 0,
     **options: Any,
 ) -> CorrectSummary:
@@ -50,7 +49,6 @@ def correct(
         result: Of ``map_scene`` or ``open_run``, or a run folder.
         edits: Vector file of the edits, all of them: each call starts from the run's own map.
         class_column: Column of their classes; None finds it.
-        spread: Whether the prior completes what stays unsure near the edits.
         workers: Worker processes; 0 works in this process.
         **options: Further fields of ``CorrectSettings``.
 
@@ -62,7 +60,7 @@ def correct(
         RunError: If a file cannot be written.
     """
     settings = CorrectSettings(class_column=class_column, workers=workers, **options)
-    return correct_run(run_of(result), Path(edits), settings, spread=spread)
+    return correct_run(run_of(result), Path(edits), settings)
 
 
 def correct_run(
@@ -70,20 +68,18 @@ def correct_run(
     edits: Path,
     settings: CorrectSettings | None = None,
     *,
-    spread: bool = True,
     report: Callable[[Progress], None] | None = None,
 ) -> CorrectSummary:
     """Corrects the map of a finished run; the run's own map stays as it is.
 
     The student learns again, from the edits too; near them its map takes the place of the run's,
-    the edits' classes gain weight, and the prior completes what stays unsure. The same call again
-    keeps what is finished and made of the same edits and settings.
+    the edits' classes gain weight, and, where it is asked to, the prior completes what stays
+    unsure. The same call again keeps what is finished and made of the same edits and settings.
 
     Args:
         run: Folder of a finished run with a student.
         edits: Vector file of polygons or points, each with a class.
         settings: How they are read, learned from and spread.
-        spread: Whether the prior takes part.
         report: Called with the progress whenever it changes.
 
     Returns:
@@ -106,7 +102,7 @@ def correct_run(
     grid = mapped_scene.fine.overlay.geobox
     read = read_edits(edits, grid, chosen.class_column, chosen.layer, chosen.point_radius_m)
     _require_ground(read, mapped_scene, edits)
-    completion, said = _completion(chosen, mapped_scene) if spread else (None, ())
+    completion, said = _completion(chosen, mapped_scene) if chosen.complete else (None, ())
     height, width = grid.shape
     needed = MARGIN_BYTES * int(height) * int(width)
     require_space(run, needed)
@@ -238,7 +234,7 @@ def _completion(
                 found=f"a prior of label maps at {served.own_m:g} m for a working grid of "
                 f"{resolution_m:g} m",
                 expected=f"pixels that it serves, {served}",
-                fix="name a prior of such label maps by --prior, or leave it out by --no-prior",
+                fix="name a prior of such label maps by --prior, or leave it out: --complete false",
             )
     except PriorError as error:
         if chosen.prior is not None:

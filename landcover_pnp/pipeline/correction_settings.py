@@ -32,7 +32,9 @@ class CorrectSettings:
             its square.
         reach_m: The same of the edit's own class.
         strength: Log odds that the edit's class gains beside the edit.
-        fill_reach_m: Distance from an edit up to which the prior completes what is unsure, metres.
+        complete: Whether the prior completes what stays unsure near the edits. It does not pay on
+            the cities that settings are chosen on, see docs/correct.md.
+        fill_reach_m: Distance from an edit up to which it does, metres.
         fill_below: Probability of its class below which ground there is unsure.
         fill_weight: Power of what the prior says of it.
         prior: Folder of the prior; null is the shipped one.
@@ -46,6 +48,7 @@ class CorrectSettings:
     learning_reach_m: float = 50.0
     reach_m: float = 20.0
     strength: float = 2.0
+    complete: bool = False
     fill_reach_m: float = 40.0
     fill_below: float = 0.6
     fill_weight: float = 1.0

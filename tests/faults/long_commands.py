@@ -139,7 +139,7 @@ def _correct(folder: Path) -> list[str]:
     )
     frame.set_crs(UTM).to_file(folder / "edits.gpkg", engine="pyogrio")
     words = ["correct", str(folder / "out"), str(folder / "edits.gpkg")]
-    return [*words, "--workers", "0", "--no-prior"]
+    return [*words, "--workers", "0"]
 
 
 def _fill(folder: Path) -> list[str]:

@@ -35,7 +35,7 @@ WORDS = [
 ]
 """2 x 2 tiles on 32 x 32 px, whose image is four times as fine."""
 
-NEAR = ["--workers", "0", "--learning_reach_m", "6", "--reach_m", "4", "--no-prior"]
+NEAR = ["--workers", "0", "--learning_reach_m", "6", "--reach_m", "4"]
 """Corrections that end within the scene."""
 
 
@@ -95,7 +95,7 @@ def test_edits_are_held_and_the_run_s_own_map_stays(corrected: Path, finished: P
     assert (after[80:] == before[80:]).all()
     drawn = labels(corrected / "corrected" / "filled.tif")
     assert (drawn[28:40, 20:32] == 3).all()
-    assert set(np.unique(drawn)) == {1, 3}, "--no-prior leaves the prior out"
+    assert set(np.unique(drawn)) == {1, 3}, "the prior is asked where it is wanted alone"
     assert (drawn == 3).sum() == 144
 
 
@@ -294,7 +294,7 @@ def test_edits_where_there_is_no_image_are_refused(config: Path, tmp_path: Path)
 def test_the_python_door(finished: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(finished, tmp_path / "run"))
     settings: dict[str, Any] = {"learning_reach_m": 6.0, "reach_m": 4.0}
-    summary = correct(lc.open_run(run), edits(tmp_path / "e.gpkg"), spread=False, **settings)
+    summary = correct(lc.open_run(run), edits(tmp_path / "e.gpkg"), **settings)
     assert summary.edits == {"grass and herbaceous": 1}
     assert summary.corrected_ha == pytest.approx(0.0144)
     assert undo_correction(run).landcover == run / "landcover.tif"
@@ -311,7 +311,7 @@ def test_the_map_does_not_depend_on_tiles(corrected: Path, tmp_path: Path) -> No
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("landcover_pnp.products.finished.require_intact", lambda _, **__: None)
         near = CorrectSettings(workers=0, learning_reach_m=6, reach_m=4)
-        correct_run(run, edits(tmp_path / "edits.gpkg"), near, spread=False)
+        correct_run(run, edits(tmp_path / "edits.gpkg"), near)
     for name in ("probabilities/student.tif", "landcover.tif"):
         with (
             rasterio.open(run / "corrected" / name) as found,

@@ -118,7 +118,7 @@ class World:
             lambda: ["assess", run, str(f / "run" / "samples" / "sample-n40-seed0.gpkg")],
             lambda: ["compare", run, str(f / "run"), "--out", str(f / rng.choice(("out", "new")))],
             lambda: ["compare", run, "--out", str(f / "out")],
-            lambda: ["correct", run, str(f / "edits.gpkg"), "--no-prior", "--workers", "0"],
+            lambda: ["correct", run, str(f / "edits.gpkg"), "--workers", "0"],
             lambda: ["correct", run, "--undo"],
             lambda: ["catalog", str(f)],
             lambda: ["catalog", str(f / "out")],

@@ -30,6 +30,7 @@ FIRST: dict[str, Any] = {
     "point_radius_m": 4.0,
     "learning_reach_m": 6.0,
     "reach_m": 4.0,
+    "complete": True,
     "fill_reach_m": 20.0,
     "fill_below": 0.95,
     "workers": 0,
