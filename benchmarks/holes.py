@@ -156,13 +156,9 @@ def compare(
     sys.stdout.write(f"{name}: unlike neighbours {across:.4f} across, {beside:.4f} beside\n")
 
 
-def main() -> None:
+def main(prior: Path | None, out: Path) -> None:
     """Fills holes of real and synthetic truth."""
-    words = parser(__doc__)
-    words.add_argument("--prior", type=Path, default=None, help="folder of a prior")
-    words.add_argument("--out", type=Path, default=Path("holes"), help="folder of the pictures")
-    given = words.parse_args()
-    given.out.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     sys.stdout.write("| map, holes, method | accuracy | mean IoU |\n|---|---:|---:|\n")
     with TemporaryDirectory() as name:
         folder = Path(name)
@@ -171,7 +167,7 @@ def main() -> None:
             if path.is_file():
                 with rasterio.open(path) as source:
                     holes = list(cases(source.shape, source.res[0]))
-                compare(city, path, holes, given.prior, given.out, folder)
+                compare(city, path, holes, prior, out, folder)
             else:
                 sys.stdout.write(f"{city} is left out: there is no {path}\n")
         written = write_city(SyntheticSettings("piedmont", 400, 7), folder / "city")
@@ -179,8 +175,12 @@ def main() -> None:
         path = files.truth.path if files.truth else files.image
         with rasterio.open(path) as source:
             holes = [("cloud", cloud(source.shape, source.res[0]))]
-        compare("synthetic city", path, holes, given.prior, given.out, folder)
+        compare("synthetic city", path, holes, prior, out, folder)
 
 
 if __name__ == "__main__":
-    main()
+    words = parser(__doc__)
+    words.add_argument("--prior", type=Path, default=None, help="folder of a prior")
+    words.add_argument("--out", type=Path, default=Path("holes"), help="folder of the pictures")
+    given = words.parse_args()
+    main(given.prior, given.out)

@@ -271,34 +271,34 @@ def report(problem: Problem, name: str, x: Tensor, evaluations: float, seconds: 
     )
 
 
-def main() -> None:
+def main(steps: int, samples: int, maps: int, masked: Path | None) -> None:
     """Prints both tables."""
+    if not REAL.is_dir():
+        print("no patches: the folder ../shared is not there")
+        return
+    prior = Prior.load()
+    few = levels(prior.schedule.steps, steps)
+    assert all(a > b for a, b in pairwise(few))  # noqa: S101
+    for title, problem in problems(maps).items():
+        print(f"\n{title:32} accuracy      nll  observed evaluations seconds")
+        for name, method in METHODS[title].items():
+            model = Counted(prior)
+            x = seeded(0)(torch.empty(samples * maps, 6, SIDE, SIDE))
+            since = time.process_time()
+            found = method(problem, model, x, few)
+            report(problem, name, found, model.maps, time.process_time() - since)
+        if masked and title == "holes":
+            since = time.process_time()
+            found = by_masked_prior(masked, problem)
+            seconds = time.process_time() - since
+            report(problem, "masked prior, `fill`", found, 4 * maps, seconds)
+
+
+if __name__ == "__main__":
     words = parser(__doc__)
     words.add_argument("--steps", type=int, default=25)
     words.add_argument("--samples", type=int, default=2)
     words.add_argument("--maps", type=int, default=4)
     words.add_argument("--masked", type=Path)
     asked = words.parse_args()
-    if not REAL.is_dir():
-        print("no patches: the folder ../shared is not there")
-        return
-    prior = Prior.load()
-    few = levels(prior.schedule.steps, asked.steps)
-    assert all(a > b for a, b in pairwise(few))  # noqa: S101
-    for title, problem in problems(asked.maps).items():
-        print(f"\n{title:32} accuracy      nll  observed evaluations seconds")
-        for name, method in METHODS[title].items():
-            model = Counted(prior)
-            x = seeded(0)(torch.empty(asked.samples * asked.maps, 6, SIDE, SIDE))
-            since = time.process_time()
-            found = method(problem, model, x, few)
-            report(problem, name, found, model.maps, time.process_time() - since)
-        if asked.masked and title == "holes":
-            since = time.process_time()
-            found = by_masked_prior(asked.masked, problem)
-            seconds = time.process_time() - since
-            report(problem, "masked prior, `fill`", found, 4 * asked.maps, seconds)
-
-
-if __name__ == "__main__":
-    main()
+    main(asked.steps, asked.samples, asked.maps, asked.masked)

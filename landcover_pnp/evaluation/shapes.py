@@ -19,9 +19,6 @@ CROP_M = 256.0
 ROOF_M2 = (40.0, 1000.0)
 """Area of an impervious part of the size of a roof, square metres: from a garage to a block."""
 
-IMPERVIOUS = 1 + WORKING.index("impervious")
-"""Code of the class that streets and roofs are."""
-
 
 @dataclass(frozen=True, eq=False)
 class Shapes:
@@ -92,6 +89,7 @@ class Shapes:
         maps = maps[np.any(maps != 0, (1, 2))]
         pixel_m2 = resolution_m**2
         labelled = np.count_nonzero(maps, (1, 2))
+        impervious = WORKING.code("impervious")  # streets and roofs
         crosses = np.zeros(len(maps), bool)
         parts = np.zeros((len(maps), CLASS_COUNT), np.int64)
         roofs = np.zeros(len(maps), np.int64)
@@ -99,7 +97,7 @@ class Shapes:
         for i, labels in enumerate(maps):
             for row, code in enumerate(WORKING.codes):
                 numbered, parts[i, row] = ndimage.label(labels == code)
-                if code != IMPERVIOUS:
+                if code != impervious:
                     continue
                 crosses[i] = _reaches(numbered) or _reaches(numbered.T)
                 m2 = np.bincount(numbered.ravel())[1:].astype(np.float64) * pixel_m2
@@ -108,7 +106,7 @@ class Shapes:
                 areas.append(found)
         return cls(
             labelled * pixel_m2 / 1e6,
-            np.count_nonzero(maps == IMPERVIOUS, (1, 2)) / np.maximum(labelled, 1),
+            np.count_nonzero(maps == impervious, (1, 2)) / np.maximum(labelled, 1),
             crosses,
             parts,
             roofs,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,6 @@ from rasterio.io import DatasetReader
 
 from landcover_pnp.grid import Box, Tile, blocks
 from landcover_pnp.legend import CLASS_COUNT, NO_DATA, LandClass, Legend
-from landcover_pnp.pipeline.fill_plan import FillPlan
 from landcover_pnp.pipeline.fill_rims import REACH, continued
 from landcover_pnp.pipeline.fill_windows import FILLED, METHOD, SEEN, FillJob
 from landcover_pnp.pipeline.mosaic import TileResults
@@ -22,6 +21,10 @@ from landcover_pnp.products.styles import ClassStyle, qml
 from landcover_pnp.storage.atomic import scratch, write_text
 from landcover_pnp.storage.geotiff import Band, write_cog, write_raster
 from landcover_pnp.storage.raster import open_raster, read, read_labels
+
+if TYPE_CHECKING:
+    # A plan loads a prior, and torch with it: the ground under clouds is written without.
+    from landcover_pnp.pipeline.fill_plan import FillPlan
 
 BLOCK_PX = 1024
 """Side of the parts of the map that are brought back at a time."""

@@ -26,8 +26,7 @@ from landcover_pnp.legend import (
 from landcover_pnp.prior.settings import LabelFolder
 from landcover_pnp.scenes.settings import Look
 from landcover_pnp.scenes.synthetic import synthetic_label_map
-from landcover_pnp.scenes.synthetic.skeletons import CODES as SKELETON_CODES
-from landcover_pnp.scenes.synthetic.skeletons import PAVED, ROOF, dress
+from landcover_pnp.scenes.synthetic.skeletons import Skeleton, dress
 from landcover_pnp.storage.georeference import require_projected
 from landcover_pnp.storage.raster import label_band, open_raster, read, read_mask
 
@@ -206,7 +205,7 @@ def _translated(codes: NDArray[np.integer], folder: LabelFolder, path: Path) -> 
     if not folder.remap and folder.legend != "skeleton":
         return to_working(codes, LEGENDS[folder.legend], str(path))
     if folder.legend == "skeleton":
-        table = {code: code for code in SKELETON_CODES}
+        table = {code: code for code in tuple(Skeleton)}
     unknown = {code: n for code, n in count_values(codes).items() if code not in table}
     if unknown:
         raise LegendError(
@@ -225,12 +224,14 @@ def _drawn(skeleton: LabelMap, drawings: int, seed: int) -> Iterator[LabelMap]:
     looks: tuple[Look, ...] = get_args(Look)
     side, factor = round(SKELETON_M / skeleton.resolution_m), round(skeleton.resolution_m)
     # A plan with hardly any roofs is one of streets alone: houses are drawn.
-    has_roofs = np.sum(skeleton.labels == ROOF) > 0.05 * np.sum(skeleton.labels == PAVED)
+    has_roofs = np.sum(skeleton.labels == Skeleton.ROOF) > 0.05 * np.sum(
+        skeleton.labels == Skeleton.PAVED
+    )
     height, width = skeleton.labels.shape
     for row in range(height // side):
         for column in range(width // side):
             square = skeleton.labels[row * side :, column * side :][:side, :side]
-            streets, roofs = np.mean(square == PAVED), np.mean(square == ROOF)
+            streets, roofs = np.mean(square == Skeleton.PAVED), np.mean(square == Skeleton.ROOF)
             if streets < 0.05 or (has_roofs and roofs < 0.05):
                 continue
             place = f"{skeleton.name} r{row}c{column}"

@@ -75,8 +75,9 @@ for words in commands:
 
 
 def modules() -> list[str]:
-    """Every module of the package."""
-    paths = (path.relative_to(PACKAGE.parent) for path in PACKAGE.rglob("*.py"))
+    """Every module of the package; the plugin is one of QGIS' own Python."""
+    files = (file for file in PACKAGE.rglob("*.py") if file.parent.name != "qgis_plugin")
+    paths = (file.relative_to(PACKAGE.parent) for file in files)
     names = (".".join(path.with_suffix("").parts) for path in paths)
     return sorted(name.removesuffix(".__init__") for name in names)
 

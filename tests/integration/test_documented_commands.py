@@ -48,6 +48,7 @@ STAGES = {
     "cut-crops": "prior.crop_cutting.cut_crops",
     "fetch": "fetch.place.fetch_place",
     "plan": "fetch.plan.area_of",
+    "fill": "pipeline.fill.fill_map",
     "fetch enviroatlas": "fetch.enviroatlas.fetch_enviroatlas",
     "sample-prior": "prior.sampling.sample_prior",
 }
@@ -59,6 +60,7 @@ PLACEHOLDERS = {
     "CONFIG": "my_city.yaml",
     "ENGINE": "evidence",
     "FOLDER": "runs",
+    "MAP": "runs/my_city",
     "PRIOR": "data/priors/synthetic",
     "RUN": "runs/my_city",
     "RUN_A": "runs/my_city",
@@ -84,7 +86,8 @@ class ReachedError(Exception):
 
 def typed(command: Documented) -> list[str]:
     """The words as a reader would type them here."""
-    words = [word.strip("[]") for word in command.words if word != "..."]
+    # Brackets are around what may be left out; a list in quotes keeps its own.
+    words = [w if " " in w else w.strip("[]") for w in command.words if w != "..."]
     if words[:1] == ["import-prior"]:
         return ["exported" if word == "DIR" else word for word in words]
     return [PLACEHOLDERS.get(word, word) for word in words]

@@ -122,6 +122,7 @@ OF_NO_ACCOUNT_TO_A_PRIOR = {
 OTHER_TRAINING: dict[str, Any] = {
     "denoiser.channels": [8, 8],
     "accelerator": "cpu",
+    "licence": "ODbL-1.0",
     "strategy": "ddp",
     "devices": 2,
     "synthetic_width_m": 1700,

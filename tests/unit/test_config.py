@@ -154,6 +154,7 @@ def test_no_number_of_a_map_is_negative(name: str, tmp_path: Path) -> None:
     config.write_text("scene: {rasters: {image: a, nlcd: b, roads: {path: c}}}\n")
     words = [] if not name.startswith("scene.rasters") else ["--scene.rasters.buildings.path", "d"]
     words += ["--scene.rasters.water.path", "e"] if words else []
+    words += ["--scene.rasters.clouds.path", "f"] if words else []
     value = "[-8]" if "list" in str(keys(MapSettings)[name]) else "-1"
     with pytest.raises(SettingsError, match=f"{name.rpartition('.')[2]} is \\[?-"):
         load_settings(MapSettings, config, [*words, f"--{name}", value])

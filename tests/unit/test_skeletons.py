@@ -17,17 +17,7 @@ from landcover_pnp.legend import ENVIROATLAS, WORKING, to_working
 from landcover_pnp.prior.label_maps import SKELETON_M, read_label_maps
 from landcover_pnp.prior.settings import LabelFolder
 from landcover_pnp.scenes.settings import Look
-from landcover_pnp.scenes.synthetic.skeletons import (
-    BARE,
-    GREEN,
-    PAVED,
-    ROOF,
-    UNKNOWN,
-    WATER,
-    WOOD,
-    Neighbourhood,
-    dress,
-)
+from landcover_pnp.scenes.synthetic.skeletons import Neighbourhood, Skeleton, dress
 
 LOOKS: tuple[Look, ...] = get_args(Look)
 IMPERVIOUS, TREES = WORKING.index("impervious") + 1, WORKING.index("trees and forest") + 1
@@ -35,15 +25,15 @@ IMPERVIOUS, TREES = WORKING.index("impervious") + 1, WORKING.index("trees and fo
 
 def plan(side: int = 160, *, roofs: bool = True) -> NDArray[np.uint8]:
     """Streets 60 m apart, a square of roofs in each block, a pond, a wood, a park."""
-    codes = np.full((side, side), UNKNOWN, np.uint8)
+    codes = np.full((side, side), Skeleton.UNKNOWN, np.uint8)
     if roofs:
         for y in range(20, side - 20, 60):
             for x in range(20, side - 20, 60):
-                codes[y : y + 22, x : x + 22] = ROOF
+                codes[y : y + 22, x : x + 22] = Skeleton.ROOF
     for k in range(8):
-        codes[k::60], codes[:, k::60] = PAVED, PAVED
-    codes[45:58, 10:50], codes[70:110, 70:110] = WATER, WOOD
-    codes[130:150, 10:50], codes[130:150, 70:110] = GREEN, BARE
+        codes[k::60], codes[:, k::60] = Skeleton.PAVED, Skeleton.PAVED
+    codes[45:58, 10:50], codes[70:110, 70:110] = Skeleton.WATER, Skeleton.WOOD
+    codes[130:150, 10:50], codes[130:150, 70:110] = Skeleton.GREEN, Skeleton.BARE
     return codes
 
 
@@ -57,7 +47,11 @@ def test_no_ground_stays_unknown_and_what_is_known_shows(look: Look) -> None:
     labels = dressed(look, 1, skeleton)
     assert set(np.unique(labels)) <= set(WORKING.codes)
     # Crowns hide some of it, and its edges are ragged.
-    for code, name in ((WATER, "water"), (ROOF, "impervious"), (WOOD, "trees and forest")):
+    for code, name in (
+        (Skeleton.WATER, "water"),
+        (Skeleton.ROOF, "impervious"),
+        (Skeleton.WOOD, "trees and forest"),
+    ):
         inside = skeleton == code
         assert np.mean(labels[inside] == WORKING.index(name) + 1) > 0.45
 
@@ -94,21 +88,23 @@ def test_crowns_cut_the_streets_where_it_is_leafy(monkeypatch: pytest.MonkeyPatc
         drawn = Neighbourhood(0.0, 0.0, 1.0, street_trees=share, drives=0.0)
         monkeypatch.setattr(Neighbourhood, "draw", lambda *_: drawn)
         skeleton = plan()
-        return float(np.mean(dressed("humid_east", 4, skeleton)[skeleton == PAVED] == TREES))
+        return float(
+            np.mean(dressed("humid_east", 4, skeleton)[skeleton == Skeleton.PAVED] == TREES)
+        )
 
     assert streets_under_crowns(1.0) > streets_under_crowns(0.0) + 0.1
 
 
 def test_houses_line_the_streets_of_a_plan_without_roofs() -> None:
     bare = plan(roofs=False)
-    bare[bare != PAVED] = UNKNOWN
+    bare[bare != Skeleton.PAVED] = Skeleton.UNKNOWN
     labels = dressed("desert", 3, bare)
-    beside = (labels == IMPERVIOUS) & (bare != PAVED)
+    beside = (labels == IMPERVIOUS) & (bare != Skeleton.PAVED)
     pieces, count = label(beside)
     sizes = np.bincount(pieces.ravel())[1:]
     assert count > 5
     assert sizes.max() > 60
-    assert not np.any(dressed("desert", 3, np.full_like(bare, UNKNOWN)) == IMPERVIOUS)
+    assert not np.any(dressed("desert", 3, np.full_like(bare, Skeleton.UNKNOWN)) == IMPERVIOUS)
 
 
 def write_plan(path: Path, codes: NDArray[np.uint8], res_m: float) -> None:
@@ -123,7 +119,7 @@ def write_plan(path: Path, codes: NDArray[np.uint8], res_m: float) -> None:
 
 def test_a_folder_of_skeletons_gives_its_built_up_squares(tmp_path: Path) -> None:
     side = SKELETON_M // 2
-    codes = np.full((side, 2 * side + 5), UNKNOWN, np.uint8)
+    codes = np.full((side, 2 * side + 5), Skeleton.UNKNOWN, np.uint8)
     codes[:, :side] = plan(side)
     write_plan(tmp_path / "town.tif", codes, 2.0)
     folder = LabelFolder(tmp_path, legend="skeleton", drawings=2)

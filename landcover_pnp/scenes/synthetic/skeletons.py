@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from enum import IntEnum
 
 import numpy as np
 import shapely
@@ -16,11 +17,18 @@ from landcover_pnp.scenes.synthetic.nature import smooth_noise
 from landcover_pnp.scenes.synthetic.plan import label, plant
 from landcover_pnp.scenes.synthetic.style import STYLES, Style, Surface
 
-UNKNOWN, WATER, PAVED, BARE, WOOD, GREEN, ROOF = range(7)
-"""Codes of a skeleton: unknown ground, water, road or parking, bare, wood, park or lawn, roof."""
 
-CODES = (UNKNOWN, WATER, PAVED, BARE, WOOD, GREEN, ROOF)
-"""All codes of a skeleton."""
+class Skeleton(IntEnum):
+    """Codes of a skeleton: unknown, water, road or parking, bare, wood, park or lawn, roof."""
+
+    UNKNOWN = 0
+    WATER = 1
+    PAVED = 2
+    BARE = 3
+    WOOD = 4
+    GREEN = 5
+    ROOF = 6
+
 
 _SURFACE = np.array(
     [
@@ -78,7 +86,7 @@ def dress(skeleton: NDArray[np.uint8], look: Look, rng: np.random.Generator) -> 
     them. Where a plan has streets and no roofs, houses line the streets.
 
     Args:
-        skeleton: (y, x) uint8 codes ``UNKNOWN`` to ``ROOF``, 1 m pixels.
+        skeleton: (y, x) uint8 codes ``Skeleton.UNKNOWN`` to ``Skeleton.ROOF``, 1 m pixels.
         look: Climate and building style of what is drawn.
         rng: Source of randomness.
 
@@ -88,13 +96,13 @@ def dress(skeleton: NDArray[np.uint8], look: Look, rng: np.random.Generator) -> 
     style = STYLES[look]
     style = replace(style, crown_radius=style.crown_radius * rng.uniform(0.8, 1.5))
     near = Neighbourhood.draw(style, rng)
-    paved = skeleton == PAVED
+    paved = skeleton == Skeleton.PAVED
     codes = skeleton.copy()
-    if paved.any() and np.mean(codes == ROOF) < _FEW_ROOFS:
-        codes[_houses(codes, style, rng) & (codes == UNKNOWN)] = ROOF
+    if paved.any() and np.mean(codes == Skeleton.ROOF) < _FEW_ROOFS:
+        codes[_houses(codes, style, rng) & (codes == Skeleton.UNKNOWN)] = Skeleton.ROOF
     surface = _SURFACE[codes]
-    unknown = codes == UNKNOWN
-    _lay_yards(surface, codes == ROOF, unknown, near, rng)
+    unknown = codes == Skeleton.UNKNOWN
+    _lay_yards(surface, codes == Skeleton.ROOF, unknown, near, rng)
     if paved.any():
         surface[_drives(codes, near.drives, rng) & unknown] = Surface.CONCRETE
     patches = smooth_noise(codes.shape, {60.0: 1.0, 18.0: 0.8, 5.0: 0.5}, rng)
@@ -112,7 +120,9 @@ def dress(skeleton: NDArray[np.uint8], look: Look, rng: np.random.Generator) -> 
         for use in (yard, park)
     ]
     uses.append(replace(wood, wooded=max(wood.wooded, 0.8)))
-    quarter = np.select([codes == WOOD, codes == GREEN], [2, 1], 0).astype(np.int32)
+    quarter = np.select([codes == Skeleton.WOOD, codes == Skeleton.GREEN], [2, 1], 0).astype(
+        np.int32
+    )
     none = np.zeros(codes.shape, bool)
     stems = [_street_trees(codes, near.street_trees, rng)] if paved.any() else []
     trees, shrubs = plant(style, uses, quarter, surface, none, stems, rng)
@@ -143,10 +153,10 @@ def _lay_yards(
 
 def _drives(codes: NDArray[np.uint8], share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
     """(y, x) straight drives, 3 m wide, from roofs to the nearest street within 35 m."""
-    roofs, count = connected(codes == ROOF)
+    roofs, count = connected(codes == Skeleton.ROOF)
     if not count:
         return np.zeros(codes.shape, bool)
-    away, (row, column) = distance_transform_edt(codes != PAVED, return_indices=True)
+    away, (row, column) = distance_transform_edt(codes != Skeleton.PAVED, return_indices=True)
     y, x = np.nonzero(roofs)
     order = np.lexsort((away[y, x], roofs[y, x]))
     first = order[np.unique(roofs[y, x][order], return_index=True)[1]]
@@ -160,11 +170,11 @@ def _drives(codes: NDArray[np.uint8], share: float, rng: np.random.Generator) ->
 
 def _houses(codes: NDArray[np.uint8], style: Style, rng: np.random.Generator) -> NDArray[np.bool_]:
     """(y, x) houses of the look along the streets, turned as the streets are."""
-    away = gaussian_filter(distance_transform_edt(codes != PAVED), 2.0)
+    away = gaussian_filter(distance_transform_edt(codes != Skeleton.PAVED), 2.0)
     front, depth = np.mean(style.house_front), np.mean(style.house_depth)
     setback = rng.uniform(*style.setback) + depth / 2
     slope_y, slope_x = np.gradient(away)
-    lined = (codes == UNKNOWN) & (np.abs(away - setback) < 1.0)
+    lined = (codes == Skeleton.UNKNOWN) & (np.abs(away - setback) < 1.0)
     y, x = np.nonzero(lined)
     order = rng.permutation(len(y))
     gap = 0.5 * (front + np.mean(style.lot_width))
@@ -189,8 +199,8 @@ def _street_trees(
     codes: NDArray[np.uint8], share: float, rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """(tree, 2) x, y of stems beside the streets, one in 8 m where all places are taken."""
-    away = distance_transform_edt(codes != PAVED)
-    beside = (codes != ROOF) & (away > 1.5) & (away < 4.0)
+    away = distance_transform_edt(codes != Skeleton.PAVED)
+    beside = (codes != Skeleton.ROOF) & (away > 1.5) & (away < 4.0)
     y, x = np.nonzero(beside & (rng.random(codes.shape) < share / (8.0 * 2.5)))
     return np.column_stack([x, y]).astype(float)
 
