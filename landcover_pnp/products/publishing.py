@@ -52,7 +52,7 @@ from landcover_pnp.products.styles import (
     Style,
     qml,
 )
-from landcover_pnp.products.under_trees import GROUND_PRODUCT, GROUND_STEM, require_ground
+from landcover_pnp.products.under_trees import GROUND_PRODUCT, GROUND_STEM, ground_hashes
 from landcover_pnp.products.vectors import (
     PolygonCounts,
     dated,
@@ -68,7 +68,7 @@ from landcover_pnp.storage.owned_folder import OwnedFolder
 from landcover_pnp.storage.raster import on_grid, open_raster, read
 from landcover_pnp.storage.records import Record, file_hashes, fingerprint, ingredients, make_way
 from landcover_pnp.storage.replaced_folder import replaced
-from landcover_pnp.storage.run_folder import DOUBT, STUDENT, RunFolder
+from landcover_pnp.storage.run_folder import ATTRIBUTION, DOUBT, STUDENT, RunFolder
 from landcover_pnp.version import __version__
 
 FAILED = OutlineStyle((215, 25, 28), hatched=True)
@@ -123,11 +123,11 @@ def publish_run(run: Path, settings: PublishSettings | None = None) -> PublishSu
     require_plain_name(paths.products / "landcover.gpkg", "the product")
     path, start = paths.published_record, time.monotonic()
     roofs = roofs_of(finished)
-    if chosen.ground_under_trees:
-        require_ground(finished)
+    ground = ground_hashes(finished) if chosen.ground_under_trees else {}
     made_of = ingredients(
         version=__version__,
         buildings=roofs is not None,
+        ground=ground,
         publish=chosen,
         title=title,
         settings=fingerprint(finished.settings),
@@ -198,7 +198,7 @@ def _write_products(
         (folder / "landcover.qgz").write_bytes(zipped("landcover.qgs", project_file(project)))
         write_report(finished, folder, RunFolder(folder).report, title)
         if finished.attribution:
-            write_text(folder / "attribution.txt", "\n".join(finished.attribution) + "\n")
+            write_text(folder / ATTRIBUTION, "\n".join(finished.attribution) + "\n")
         write_item(finished, folder, title)
         names = [path.name for path in sorted(folder.iterdir())]
     return polygons, [paths.products / name for name in names]

@@ -31,6 +31,9 @@ ROOF = 1000
 RIM_PX = 2
 """What is left of a class around its roofs is theirs where it is no wider than that."""
 
+RIMS_PX = max(RIM_PX, 3)
+"""Pixels around a pixel that ``with_rims`` looks at: an opening reaches 2, and 1 more is added."""
+
 MOVED_PX = 3.0
 """Farthest that a corner is moved for the sake of a right angle."""
 

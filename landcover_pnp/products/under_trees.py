@@ -89,6 +89,17 @@ def standing_ground(run: FinishedRun) -> Path | None:
     return paths.sampled.ground if known and whole else None
 
 
+def ground_hashes(run: FinishedRun) -> dict[str, str]:
+    """Hashes of the files of a run's ground, by name, as their record tells them.
+
+    Raises:
+        RequestError: As ``require_ground``.
+    """
+    require_ground(run)
+    record = Record.read(RunFolder(run.folder).sampled.ground_record)
+    return dict(record.files) if record else {}
+
+
 def ground_areas(ground: Path | None, zone: Any) -> dict[str, float | None]:
     """Hectares of a zone's inferred ground by column; empty without a ground.
 

@@ -30,7 +30,7 @@ from landcover_pnp.products.polygons import (
 )
 from landcover_pnp.products.qgis_layout import Bounds
 from landcover_pnp.products.rasters import PERCENT_NO_DATA
-from landcover_pnp.products.roofs import ROOF, Roofs, squared
+from landcover_pnp.products.roofs import RIMS_PX, ROOF, Roofs, squared
 from landcover_pnp.products.settings import PublishSettings
 from landcover_pnp.products.styles import Style, qml
 from landcover_pnp.storage.map_legend import legend_of
@@ -138,8 +138,9 @@ def _windows(
     pixel_m, geobox = abs(labels.res[0]), GeoBox.from_rio(labels)
     min_px = settings.smallest_px(abs(labels.res[0] * labels.res[1]))
     for box in blocks(extent, WINDOW_PX):
-        # A patch that is too small lies within this margin, or is known to be large enough.
-        around = box.grow(min_px).clip(extent)
+        # A patch that is too small lies within this margin, or is known to be large enough;
+        # what is a roof there depends on a few pixels more.
+        around = box.grow(min_px + RIMS_PX).clip(extent)
         kinds = read(labels, 1, around).astype(np.uint16)
         if roofs is not None:
             kinds = roofs.set_apart(kinds, geobox[around.within(extent)])

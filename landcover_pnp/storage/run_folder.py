@@ -39,6 +39,9 @@ DOUBT = "doubt"
 RASTERS = ("landcover", "confidence", "entropy", DOUBT, "evidence", "weak_labels")
 """Class and percent rasters of a finished map."""
 
+ATTRIBUTION = "attribution.txt"
+"""Makers and licences of the layers, beside the products."""
+
 _PUBLISHED = (
     *("second_class", "probabilities", "ground_under_trees"),
     *("image", "truth", "errors", FILLED),
@@ -303,7 +306,7 @@ def published_names() -> Iterator[str]:
     for stem in (*RASTERS, *_PUBLISHED):
         yield from (file.name for file in raster_files(Path(f"{stem}.tif")))
     yield from (f"landcover.{kind}" for kind in ("gpkg", "qlr", "qgz"))
-    yield from ("report.html", "item.json")
+    yield from ("report.html", "item.json", ATTRIBUTION)
 
 
 def tile_names(folder: str, shape: tuple[int, int], endings: Iterable[str]) -> TileNames:

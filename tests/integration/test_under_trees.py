@@ -1,5 +1,6 @@
 """The ground under trees as a product: beside the map, named inferred, of the map as it is."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -24,10 +25,12 @@ from landcover_pnp.products.publishing import publish_run
 from landcover_pnp.products.settings import PublishSettings
 from landcover_pnp.products.under_trees import GROUND_LEGEND, GROUND_STEM
 from landcover_pnp.products.zonal import zonal
-from landcover_pnp.storage.run_folder import RunFolder
+from landcover_pnp.storage.records import Record, file_hashes
+from landcover_pnp.storage.run_folder import ATTRIBUTION, RunFolder, published_names
 
 SIZE = 128
-ASKED = PublishSettings(ground_under_trees=True)
+ALL = {"ground_under_trees": True, "second_class": True, "probabilities": True}
+ASKED = PublishSettings(**ALL)
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +41,7 @@ def mapped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = write_scene(folder, image=colours(size=SIZE), nlcd=two_halves(41, 24, SIZE),
                          truth=two_halves(40, 20, SIZE))  # fmt: skip
     words = ["--inference.prior", str(folder / "prior"), "--workers", "0"]
+    words += ["--scene.attribution", '["a map of ours"]']
     map_city(load_settings(MapSettings, config, words), folder / "run")
     return folder / "run"
 
@@ -90,8 +94,30 @@ def test_zones_have_its_areas(published: Path, tmp_path: Path) -> None:
 
 def test_a_second_time_nothing_is_done(published: Path) -> None:
     before = RunFolder(published).sampled.ground.stat().st_mtime_ns
-    assert lc.publish(published, ground_under_trees=True).notes == ()
+    assert lc.publish(published, **ALL).notes == ()
     assert RunFolder(published).sampled.ground.stat().st_mtime_ns == before
+
+
+def test_every_published_file_is_known_by_name(published: Path) -> None:
+    names = {path.name for path in (published / "products").iterdir()}
+    assert names <= set(published_names())
+    assert {ATTRIBUTION, f"{GROUND_STEM}.tif", "probabilities.tif", "errors.qml"} <= names
+
+
+def test_ground_inferred_anew_is_published_anew(published: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(published, tmp_path / "run"))
+    sampled = RunFolder(run).sampled
+    with rasterio.open(sampled.ground, "r+") as source:
+        source.write(np.where(source.read(1) == 4, 5, source.read(1)).astype(np.uint8), 1)
+    record = Record.read(sampled.ground_record)
+    assert record is not None
+    files = file_hashes(sampled.ground_record.parent, [sampled.ground])
+    dataclasses.replace(record, files=files).write(sampled.ground_record)
+    (said,) = publish_run(run, ASKED).notes
+    assert "changed since: ground." in said
+    with rasterio.open(run / "products" / f"{GROUND_STEM}.tif") as source:
+        assert set(np.unique(source.read(1))) == {2, 5}
+    assert publish_run(run, ASKED).notes == ()
 
 
 def test_ground_of_an_earlier_map_is_not_taken(published: Path, tmp_path: Path) -> None:

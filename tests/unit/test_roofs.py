@@ -14,6 +14,7 @@ from inputs import ORIGIN, UTM, write_tif
 from rasterio.features import rasterize
 
 from landcover_pnp.legends.result_legend import ResultLegend
+from landcover_pnp.products import vectors
 from landcover_pnp.products.polygons import patches, simplified
 from landcover_pnp.products.roofs import (
     MOVED_PX,
@@ -158,6 +159,32 @@ def test_buildings_are_polygons_of_their_own_where_the_map_agrees(tmp_path: Path
     assert table.geometry.area.sum() == pytest.approx(SIDE**2)
     write_polygons(tmp_path / "five.gpkg", classes, sure, PublishSettings())
     assert not geopandas.read_file(tmp_path / "five.gpkg", layer="landcover")["building"].any()
+
+
+@pytest.mark.parametrize("smallest_px", [0, 1])
+def test_roofs_do_not_depend_on_windows(
+    smallest_px: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    left, top = ORIGIN
+    corners = rng.integers(0, SIDE - 9, (12, 2))
+    shapes = [shapely.box(left + x, top - y - 7, left + x + 7, top - y) for x, y in corners]
+    geopandas.GeoDataFrame(geometry=shapes, crs=UTM).to_file(tmp_path / "roofs.gpkg")
+    labels = np.where(rng.random((SIDE, SIDE)) < 0.2, 4, 2).astype(np.uint8)
+    classes = write_tif(tmp_path / "map.tif", labels, nodata=0)
+    sure = write_tif(tmp_path / "sure.tif", np.full((SIDE, SIDE), 80, np.uint8))
+    roofs = Roofs(2, LayerFile(tmp_path / "roofs.gpkg"))
+    raw = PublishSettings(min_area_px=smallest_px, simplify_px=0)
+    monkeypatch.setattr(vectors, "squared", lambda outlines, _: outlines)
+    found = []
+    for window in (SIDE, 8):
+        monkeypatch.setattr(vectors, "WINDOW_PX", window)
+        path = tmp_path / f"{window}.gpkg"
+        write_polygons(path, classes, sure, raw, roofs)
+        table = geopandas.read_file(path, layer="landcover")
+        found.append(shapely.union_all(table.geometry[table["building"].astype(bool)].array))
+    assert found[0].area > 100
+    assert shapely.symmetric_difference(*found).area == 0
 
 
 def test_a_class_of_buildings_needs_no_layer() -> None:
