@@ -15,6 +15,7 @@ from landcover_pnp.config import plain
 from landcover_pnp.errors import RunError
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import NO_DATA, Legend
+from landcover_pnp.pipeline.fill_folder import FillFolder
 from landcover_pnp.pipeline.fill_plan import FillPlan, hide, plan_fill
 from landcover_pnp.pipeline.fill_rasters import LAYER_LEGEND, filled_windows, write_classes
 from landcover_pnp.pipeline.fill_windows import FILLED, SEEN, FillJob, fill_window
@@ -28,21 +29,16 @@ from landcover_pnp.products.rasters import SOFTWARE
 from landcover_pnp.storage.disk_space import need_named, require_space
 from landcover_pnp.storage.geotiff import Band
 from landcover_pnp.storage.hashes import HashBook
-from landcover_pnp.storage.journal import NAME as JOURNAL
 from landcover_pnp.storage.journal import journal_of
 from landcover_pnp.storage.owned_folder import held, require_apart
 from landcover_pnp.storage.raster import small_cache
 from landcover_pnp.storage.records import Record, file_hashes, ingredients, make_way
 from landcover_pnp.storage.run_folder import raster_files
+from landcover_pnp.storage.sidecars import part_hashes
 from landcover_pnp.version import __version__
 
 KIND = "filled map"
 """What the marker of the folder says."""
-
-LAYER = "filled.tif"
-"""Name of the layer that says which pixels were filled."""
-
-RECORD_NAME, BOOK, WINDOWS = "fill.json", "inputs.json", "windows"
 
 
 @dataclass(frozen=True)
@@ -93,39 +89,36 @@ def fill_map(
         KeyboardInterrupt: After a signal, when the windows in hand are finished.
     """
     plan = plan_fill(path, settings)
-    folder = settings.out or Path("filled") / plan.class_map.path.stem
-    require_apart(plan.inputs, [folder])
-    if not folder.exists():
-        require_space(folder, plan.needed_bytes)
-    finished = folder / f"{plan.class_map.path.stem}.tif"
-    files = [*raster_files(finished), *raster_files(folder / LAYER)]
-    names = [*(file.name for file in files), RECORD_NAME, f"{WINDOWS}.json", BOOK, JOURNAL]
+    folder = FillFolder.of(plan)
+    require_apart(plan.inputs, [folder.path])
+    if not folder.path.exists():
+        require_space(folder.path, plan.needed_bytes)
     with (
         small_cache(),
-        need_named(folder, plan.needed_bytes),
-        held(folder, KIND, names=names) as owned,
-        journal_of(folder) as journal,
+        need_named(folder.path, plan.needed_bytes),
+        held(folder.path, KIND, names=folder.names) as owned,
+        journal_of(folder.path) as journal,
     ):
         watch = Watch(journal, report or (lambda _: None))
-        book = HashBook(folder / BOOK)
+        book = HashBook(folder.book)
         made_of = _made_of(plan, book)
-        book.save()
         for note in plan.notes:
             watch.say(note)
         hidden = _layer(plan, folder, made_of, watch)
+        book.save()
         job = FillJob(
             class_map=plan.class_map,
-            filled=(folder / LAYER).absolute(),
+            filled=folder.layer.absolute(),
             pixels=plan.pixels,
             grid=plan.grid,
-            out=(folder / WINDOWS).absolute(),
+            out=folder.windows.absolute(),
             prior=plan.prior_folder,
             settings=settings.fill,
             seed=settings.seed,
             made_of=made_of,
         )
         counts = TileCounts()
-        pool = WorkerPool(settings.workers, None, shared=folder.absolute())
+        pool = WorkerPool(settings.workers, None, shared=folder.path.absolute())
         with TaskPool(pool, len(plan.grid), watch.say) as task_pool:
             own_tiles(job, owned)
             owned.kept = True
@@ -140,16 +133,20 @@ def fill_map(
                 expected="a result for every window with hidden pixels",
                 fix="see to that, then repeat the command: the other windows are kept",
             )
-        record = _publish(plan, job, counts, finished, made_of, watch)
+        record = _publish(plan, job, counts, folder, made_of, watch)
         journal.write("end", exit_code=0)
-    return _summary(plan, folder, finished, record, len(counts.done))
+    return _summary(plan, folder, record, len(counts.done))
 
 
 def _made_of(plan: FillPlan, book: HashBook) -> dict[str, Any]:
-    return ingredients(
+    inputs = {"map": plan.class_map.path, "mask": plan.settings.mask}
+    hashes = {
+        name + part: digest
+        for name, path in inputs.items()
+        for part, digest in part_hashes(path, book.file_hash).items()
+    }
+    return hashes | ingredients(
         version=__version__,
-        map=book.file_hash(plan.class_map.path),
-        mask=book.file_hash(plan.settings.mask),
         mask_values=plan.settings.mask_values,
         mask_layer=plan.settings.mask_layer,
         no_data=plan.settings.fill_no_data,
@@ -162,13 +159,13 @@ def _made_of(plan: FillPlan, book: HashBook) -> dict[str, Any]:
     )
 
 
-def _layer(plan: FillPlan, folder: Path, made_of: dict[str, Any], watch: Watch) -> int:
+def _layer(plan: FillPlan, folder: FillFolder, made_of: dict[str, Any], watch: Watch) -> int:
     """Writes the layer of hidden pixels, unless it stands; returns their number."""
-    path, start = folder / f"{WINDOWS}.json", time.monotonic()
+    path, start = folder.layer_record, time.monotonic()
     record, differing = Record.standing(path, made_of)
     if record is None:
         told = ", ".join(differing)
-        watch.work(*([f"made again, changed since: {told}"] if told else []), *make_way(path))
+        changes = [f"made again, changed since: {told}"] if told else []
         counts = {NO_DATA: 0, SEEN: 0, FILLED: 0}
 
         def parts() -> Iterator[tuple[Box, NDArray[np.uint8]]]:
@@ -176,12 +173,14 @@ def _layer(plan: FillPlan, folder: Path, made_of: dict[str, Any], watch: Watch) 
                 for value in counts:
                     counts[value] += int((values == value).sum())
                 yield box, values[None]
+            # Only a mask that can be used makes way: what was filled by another stands till then.
+            plan.require_sense(counts[SEEN], counts[FILLED])
+            watch.work(*changes, *make_way(path))
 
         band = Band("uint8", ("filled",), nodata=NO_DATA, legend=LAYER_LEGEND, tags=SOFTWARE)
-        write_classes(folder / LAYER, plan.class_map.geobox, band, parts())
-        plan.require_sense(counts[SEEN], counts[FILLED])
+        write_classes(folder.layer, plan.class_map.geobox, band, parts())
         figures = {"seen_px": counts[SEEN], "filled_px": counts[FILLED]}
-        files = file_hashes(folder, raster_files_there(folder / LAYER))
+        files = file_hashes(folder.path, raster_files_there(folder.layer))
         record = Record("done", made_of, time.monotonic() - start, figures=figures, files=files)
         record.write(path)
     hidden = int(record.figures["filled_px"])
@@ -194,17 +193,17 @@ def _publish(
     plan: FillPlan,
     job: FillJob,
     counts: TileCounts,
-    path: Path,
+    folder: FillFolder,
     made_of: dict[str, Any],
     watch: Watch,
 ) -> Record:
     """Writes the filled map, unless it stands."""
-    start, record_path = time.monotonic(), path.parent / RECORD_NAME
+    start, path = time.monotonic(), folder.map
     made_of = {**made_of, "finished windows": counts.hash}
-    record, _ = Record.standing(record_path, made_of)
+    record, _ = Record.standing(folder.record, made_of)
     if record is not None:
         return record
-    watch.work(*make_way(record_path))
+    watch.work(*make_way(folder.record))
     source = plan.class_map
     filled = np.zeros(len(source.back), np.int64)
 
@@ -215,13 +214,14 @@ def _publish(
 
     small = np.dtype(source.dtype) in (np.uint8, np.uint16)  # others have no colour table
     legend = source.legend if small else None
-    band = Band(source.dtype, (source.description,), source.nodata, legend, tags=SOFTWARE)
+    tags = {**SOFTWARE, **source.tags}
+    band = Band(source.dtype, (source.description,), source.nodata, legend, tags=tags)
     write_classes(path, source.geobox, band, parts(), source.legend)
-    layer = Record.read(path.parent / f"{WINDOWS}.json")
+    layer = Record.read(folder.layer_record)
     figures = {**(layer.figures if layer else {}), **_by_class(source.legend, filled, plan)}
-    files = file_hashes(path.parent, raster_files_there(path))
+    files = file_hashes(folder.path, raster_files_there(path))
     record = Record("done", made_of, time.monotonic() - start, figures=figures, files=files)
-    record.write(record_path)
+    record.write(folder.record)
     return record
 
 
@@ -240,16 +240,14 @@ def _by_class(legend: Legend, filled: NDArray[np.int64], plan: FillPlan) -> dict
     }
 
 
-def _summary(
-    plan: FillPlan, folder: Path, finished: Path, record: Record, windows: int
-) -> FilledMap:
+def _summary(plan: FillPlan, folder: FillFolder, record: Record, windows: int) -> FilledMap:
     figures = record.figures
     seen, hidden = int(figures["seen_px"]), int(figures["filled_px"])
     head = "ha of "
     return FilledMap(
-        folder=folder,
-        map=finished,
-        layer=folder / LAYER,
+        folder=folder.path,
+        map=folder.map,
+        layer=folder.layer,
         filled_px=hidden,
         share=hidden / max(seen + hidden, 1),
         hectares=round(hidden * plan.pixel_m2 / 1e4, 4),

@@ -16,6 +16,7 @@ from landcover_pnp.pipeline.fill_grid import FillGrid
 from landcover_pnp.pipeline.fill_windows import FILLED, SEEN
 from landcover_pnp.pipeline.settings import FillMapSettings
 from landcover_pnp.prior.loading import AnyPrior, load_prior
+from landcover_pnp.products.finished import FinishedRun
 from landcover_pnp.scenes.class_map import ClassMap
 from landcover_pnp.scenes.object_shares import object_shares
 from landcover_pnp.scenes.settings import LayerFile
@@ -23,7 +24,6 @@ from landcover_pnp.scenes.vector_files import vector_layers
 from landcover_pnp.scenes.vectors import require_overlap
 from landcover_pnp.storage.georeference import overlapping_bounds, system_name
 from landcover_pnp.storage.raster import label_band, open_raster, read_mask
-from landcover_pnp.storage.run_folder import RunFolder
 from landcover_pnp.storage.user_files import require_file
 
 MASK = "mask"
@@ -36,6 +36,7 @@ class FillPlan:
 
     Attributes:
         settings: The settings.
+        origin: The map file, or the folder of the run whose newest map it is.
         class_map: The map.
         prior: The prior.
         pixels: The pixels of map and prior.
@@ -45,12 +46,22 @@ class FillPlan:
     """
 
     settings: FillMapSettings
+    origin: Path
     class_map: ClassMap
     prior: AnyPrior
     pixels: FillGrid
     grid: TileGrid
     pixel_m2: float
     notes: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """What the default folder of the results is called: as the run, or the map file.
+
+        The maps of all runs have the same name.
+        """
+        is_run = self.origin != self.class_map.path
+        return self.origin.resolve().name if is_run else self.origin.stem
 
     @property
     def prior_folder(self) -> Path | None:
@@ -94,13 +105,15 @@ def plan_fill(path: Path, settings: FillMapSettings) -> FillPlan:
     """Opens map, mask and prior, and lays the windows.
 
     Args:
-        path: Class map, or the folder of a map run.
+        path: Class map, or the folder of a map run, whose newest map is filled.
         settings: Mask, legend, prior, windows.
 
     Raises:
         RequestError: If one of them cannot be used, or they do not fit.
     """
-    path = RunFolder(path).landcover if path.is_dir() else path
+    origin = path
+    if path.is_dir():
+        path = FinishedRun.open(path).newest.landcover
     if not is_address(path):
         require_file(path, "map", "a class map, or the folder of a finished map run")
     class_map = ClassMap.open(path, settings.legend)
@@ -118,6 +131,7 @@ def plan_fill(path: Path, settings: FillMapSettings) -> FillPlan:
     )
     return FillPlan(
         settings=settings,
+        origin=origin,
         class_map=class_map,
         prior=prior,
         pixels=pixels,
@@ -153,7 +167,9 @@ def _mask_notes(settings: FillMapSettings, class_map: ClassMap) -> list[str]:
     path, geobox = settings.mask, class_map.geobox
     if not is_address(path):
         require_file(path, MASK, "a raster, or a vector file of polygons")
-    if vector_layers(path, MASK) is not None:
+    is_vector = vector_layers(path, MASK) is not None
+    _require_options_of(settings, is_vector)
+    if is_vector:
         require_overlap(path, settings.mask_layer, MASK, geobox)
         return ["mask drawn from vectors: pixels whose centre lies inside are hidden"]
     with open_raster(path, MASK) as source:
@@ -168,3 +184,18 @@ def _mask_notes(settings: FillMapSettings, class_map: ClassMap) -> list[str]:
                 f"mask brought onto the grid of the map by nearest neighbour, from "
                 f"{system_name(source.crs)} at {source.res[0]:.3g}"
             ]
+
+
+def _require_options_of(settings: FillMapSettings, is_vector: bool) -> None:
+    """Refuses an option that says nothing of this kind of mask."""
+    if is_vector and settings.mask_values is not None:
+        option, kind, other = "mask_values", "a vector file", "a raster"
+    elif not is_vector and settings.mask_layer is not None:
+        option, kind, other = "mask_layer", "a raster", "a vector file"
+    else:
+        return
+    raise FillError(
+        found=f"{option} is {getattr(settings, option)!r}, and the mask {settings.mask} is {kind}",
+        expected=f"{option} only with {other}: it would change nothing here",
+        fix=f"leave {option} out, or name the mask that it belongs to",
+    )

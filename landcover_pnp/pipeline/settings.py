@@ -169,7 +169,7 @@ class FillMapSettings:
     Attributes:
         mask: What is hidden, such as clouds: a raster, on whatever grid, or a vector file of
             polygons.
-        out: Folder of the results; null is filled/<name of the map>.
+        out: Folder of the results; null is filled/<name of the map or run>.
         mask_values: Values of a mask raster that hide a pixel; null means every one but 0.
         mask_layer: Layer of a vector mask with several; null means the only one.
         legend: Legend of the map: working, enviroatlas, the name of a coarse legend, or a YAML

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -27,8 +27,10 @@ from landcover_pnp.legend import (
     to_working,
 )
 from landcover_pnp.legends.coarse_legend import COARSE_NAMES, CoarseLegend
+from landcover_pnp.legends.result_legend import ResultLegend
 from landcover_pnp.storage.checked_json import read_regular
 from landcover_pnp.storage.georeference import require_projected, require_square
+from landcover_pnp.storage.map_legend import TAG, legend_of
 from landcover_pnp.storage.raster import label_band, open_raster, read_labels
 
 WHAT = "map"
@@ -54,6 +56,7 @@ class ClassMap:
         classes: Working class by code; codes without one are not in it.
         counts: Pixels by code, no data left out.
         notes: What was taken for what, one sentence each.
+        tags: Metadata by which the file says its legend itself; empty where it does not.
     """
 
     path: Path
@@ -65,6 +68,7 @@ class ClassMap:
     classes: Mapping[int, int]
     counts: Mapping[int, int]
     notes: tuple[str, ...]
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def open(cls, path: Path, legend: str | Path | None) -> ClassMap:
@@ -72,13 +76,14 @@ class ClassMap:
 
         Args:
             path: Raster of one band of classes, projected CRS.
-            legend: Name of a legend, or the YAML file of one; None tells it from the file's
-                colours and codes.
+            legend: Name of a legend, or the YAML file of one; None takes the one that the file
+                says itself, else tells it from the file's colours and codes.
 
         Raises:
             RasterError: If it is no such raster.
-            LegendError: If its legend cannot be told, or has not all of its codes, or it has no
-                pixel with a class.
+            LegendError: If its legend cannot be told, or has not all of its codes, or has classes
+                that hold several working classes, or it has no pixel with a class.
+            DamagedError: If what the file says of its legend is no legend.
         """
         with open_raster(path, WHAT) as source:
             label_band(source, WHAT)
@@ -95,9 +100,13 @@ class ClassMap:
                     fix="name another file; is a value declared as no data that is none?",
                 )
             colours = _colours(source, counts)
-            told, classes, notes = (
-                _told(path, counts, colours) if legend is None else _named(legend, counts, path)
-            )
+            said = source.tags().get(TAG) if legend is None else None
+            if legend is not None:
+                told, classes, notes = _named(legend, counts, path)
+            elif said is not None:
+                told, classes, notes = _said(legend_of(source), counts, path)
+            else:
+                told, classes, notes = _told(path, counts, colours)
             return cls(
                 path=path,
                 geobox=GeoBox.from_rio(source),
@@ -108,6 +117,7 @@ class ClassMap:
                 classes=classes,
                 counts=dict(counts),
                 notes=notes,
+                tags={} if said is None else {TAG: said},
             )
 
     def to_working(self, codes: NDArray[np.integer]) -> NDArray[np.uint8]:
@@ -167,6 +177,21 @@ def _named(name: str | Path, counts: Mapping[int, int], path: Path) -> _Told:
     mixed = [c.name for c in coarse.classes if c.code in counts and c.code not in mapped]
     told = f"taken for no class, since their legend says they are mixed: {', '.join(mixed)}"
     return legend, mapped, (told,) if mixed else ()
+
+
+def _said(own: ResultLegend, counts: Mapping[int, int], path: Path) -> _Told:
+    """The legend that a map of this package says of itself."""
+    own.legend.require_known(counts, str(path))
+    classes = own.to_working
+    if classes is None:
+        mixed = [c.name for c in own.ordered if len({*c.of} & {*WORKING.names}) > 1]
+        raise LegendError(
+            found=f"{path} ({WHAT}) is a map in the legend {own.name!r}, of whose classes "
+            f"{', '.join(mixed)} hold several working classes",
+            expected="a map whose classes are each one of " + ", ".join(WORKING.names),
+            fix="fill the same map in the legend `five`: `landcover map CONFIG --legend five`",
+        )
+    return own.legend, classes, (f"legend {own.name!r}, as the map says itself",)
 
 
 def _told(path: Path, counts: Mapping[int, int], colours: Mapping[int, Colour]) -> _Told:
