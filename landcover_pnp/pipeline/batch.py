@@ -12,7 +12,7 @@ from landcover_pnp.pipeline.batch_table import CityResult, read_table, update_ta
 from landcover_pnp.pipeline.map import map_city
 from landcover_pnp.pipeline.progress import Progress
 from landcover_pnp.pipeline.settings import BatchSettings, MapSettings
-from landcover_pnp.pipeline.slices import TABLE, Slice, require_no_slices, table_held
+from landcover_pnp.pipeline.slices import BATCH, TABLE, Slice, require_no_slices, table_held
 from landcover_pnp.storage.owned_folder import held
 
 
@@ -71,7 +71,7 @@ def map_cities(
             plan.require_usable(strict=True)
         return _map_slice(plan, settings, Slice.of(settings.slice), report)
     plan.require_usable(strict=strict)
-    with held(settings.out, "batch", signs=(TABLE,), names=(TABLE,)) as owned:
+    with held(settings.out, BATCH, signs=(TABLE,), names=(TABLE,)) as owned:
         require_no_slices(settings.out)
         owned.kept = True  # the cities' maps outlive a table that cannot be written
         _say_wrong(plan, report)

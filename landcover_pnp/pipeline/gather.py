@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +12,14 @@ import pandas as pd
 
 from landcover_pnp.errors import LandcoverError, RasterError
 from landcover_pnp.legend import NO_DATA
+from landcover_pnp.pipeline.slices import BATCH, table_held
 from landcover_pnp.products.catalog import COLLECTION, ITEM, write_collection
 from landcover_pnp.products.finished import FinishedRun
 from landcover_pnp.products.settings import GatherSettings
 from landcover_pnp.products.tables import write_csv
 from landcover_pnp.products.virtual_mosaic import MapPlace, class_pixels, write_mosaic
 from landcover_pnp.storage.atomic import completed
+from landcover_pnp.storage.marker import Marker
 from landcover_pnp.storage.owned_folder import OwnedFolder, make_owned
 from landcover_pnp.storage.run_folder import RunFolder
 
@@ -58,6 +61,7 @@ def gather_maps(folder: Path, settings: GatherSettings | None = None) -> GatherS
     Raises:
         RasterError: If there is no finished map, or an item of a published one is damaged.
         RequestError: If something that is not ours has the name of one of the files.
+        RunLockedError: If a batch that is no slice is at work in the folder.
         RunError: If a file cannot be written.
     """
     chosen, notes = settings or GatherSettings(), list[str]()
@@ -72,14 +76,16 @@ def gather_maps(folder: Path, settings: GatherSettings | None = None) -> GatherS
     for place in maps.values():
         kinds.setdefault(place.kind, []).append(place)
     named = dict(zip(_names([parts[0] for parts in kinds.values()]), kinds.values(), strict=True))
-    owned = make_owned(folder, "catalogue", AREAS, *named, beside=True)
-    _remove_others(owned, named)
-    for name, parts in named.items():
-        write_mosaic(folder / name, parts)
-    with completed(folder / AREAS) as partial:
-        write_csv(_areas(maps), partial)
+    areas = _areas(maps)  # which takes long, unlike what the folder is held for
     published = any((RunFolder(folder / city).products / ITEM).is_file() for city in maps)
-    collection = write_collection(folder, chosen.title).collection if published else None
+    with _claiming(folder):
+        owned = make_owned(folder, "catalogue", AREAS, *named, beside=True)
+        _remove_others(owned, named)
+        for name, parts in named.items():
+            write_mosaic(folder / name, parts)
+        with completed(folder / AREAS) as partial:
+            write_csv(areas, partial)
+        collection = write_collection(folder, chosen.title).collection if published else None
     if collection is None:
         notes.append(f"no {COLLECTION}: none of the maps is published, see `landcover publish`")
     elif missing := [c for c in maps if not (RunFolder(folder / c).products / ITEM).is_file()]:
@@ -87,6 +93,12 @@ def gather_maps(folder: Path, settings: GatherSettings | None = None) -> GatherS
     return GatherSummary(
         tuple(folder / name for name in named), folder / AREAS, collection, len(maps), tuple(notes)
     )
+
+
+def _claiming(folder: Path) -> AbstractContextManager[object]:
+    """Holds the folder of a batch, where slices claim names too: no claim undoes another."""
+    marked = Marker.read(folder)
+    return table_held(folder) if marked is not None and marked.kind == BATCH else nullcontext()
 
 
 def _finished(folder: Path, notes: list[str]) -> Iterable[tuple[str, MapPlace]]:

@@ -17,6 +17,9 @@ from landcover_pnp.storage.owned_folder import OwnedFolder, held
 TABLE = "cities.csv"
 """Name of the table in the folder of a batch."""
 
+BATCH = "batch"
+"""What the marker of such a folder says."""
+
 WAIT_S = 30.0
 """Time for which other slices may hold the table, which takes a moment."""
 
@@ -115,7 +118,7 @@ def table_held(out: Path) -> Iterator[OwnedFolder]:
     with ExitStack() as stack:
         while True:
             try:
-                owned = stack.enter_context(held(out, "batch", signs=(TABLE,), names=(TABLE,)))
+                owned = stack.enter_context(held(out, BATCH, signs=(TABLE,), names=(TABLE,)))
                 break
             except RunLockedError:
                 if time.monotonic() - start > WAIT_S:

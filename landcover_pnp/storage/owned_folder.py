@@ -67,7 +67,8 @@ class OwnedFolder:
             return cls(path, kind)
         marked = Marker.read(path)
         if marked is not None and (marked.kind == kind or beside):
-            return cls(path, kind, set(marked.names), list(marked.tiles))
+            # What is claimed beside makes no catalogue of a batch, which will be gone on with.
+            return cls(path, marked.kind, set(marked.names), list(marked.tiles))
         if marked is not None:
             raise _foreign(path, kind, f"is the folder of a {marked.kind}")
         if not path.is_dir():

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +15,13 @@ import rasterio
 from inputs import colours, two_halves, write_tif
 
 from landcover_pnp.cli import main
-from landcover_pnp.errors import RasterError
+from landcover_pnp.errors import RasterError, RunLockedError
+from landcover_pnp.pipeline import gather, slices
 from landcover_pnp.pipeline.gather import gather_maps
 from landcover_pnp.products.publishing import publish_run
+from landcover_pnp.storage.lock import owner
+from landcover_pnp.storage.marker import Marker
+from landcover_pnp.storage.owned_folder import OwnedFolder
 
 PAGE = Path(__file__).parents[2] / "docs" / "batch.md"
 
@@ -128,6 +133,27 @@ def test_areas_by_city_add_up(cluster: Path) -> None:
         assert sum(hectares) == pytest.approx(float(row["mapped_ha"]))
         assert float(row["mapped_ha"]) + float(row["no_data_ha"]) == pytest.approx(64**2 / 1e4)
         assert sum(float(v) for k, v in row.items() if k.endswith(", %")) == pytest.approx(100, 0.1)
+
+
+def test_a_slice_and_a_gathering_claim_one_after_the_other(
+    cluster: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, make_owned, seen = cluster / "runs" / "batch", gather.make_owned, []
+
+    def watched(*args: Any, **options: Any) -> OwnedFolder:
+        seen.append(owner(out) is not None)
+        return make_owned(*args, **options)
+
+    monkeypatch.setattr(gather, "make_owned", watched)
+    gather_maps(out)
+    assert seen == [True]
+    marked = Marker.read(out)
+    assert marked is not None
+    assert marked.kind == slices.BATCH
+    assert {"areas.csv", "cities.csv"} <= set(marked.names)
+    monkeypatch.setattr(slices, "WAIT_S", 0.1)
+    with slices.table_held(out), pytest.raises(RunLockedError):
+        gather_maps(out)
 
 
 def test_what_is_not_there_is_said(cluster: Path, capsys: pytest.CaptureFixture[str]) -> None:
