@@ -23,8 +23,8 @@ _MOST = float("inf")
 
 
 @dataclass(frozen=True)
-class FillSettings:
-    """How hidden pixels are filled.
+class CompletionSettings:
+    """How a prior completes a map, whatever else is known of it.
 
     Attributes:
         steps: Forward passes of a masked prior, at most: pixels that are sure of their class are
@@ -33,10 +33,6 @@ class FillSettings:
             evenly to 0 at the last.
         evidence_weight: Power lambda of the evidence in p(class | revealed) evidence^lambda; below
             1, since what neighbours say is not independent. 0 leaves it out.
-        share_weight: How far hidden pixels get the weak labels' class shares around them after
-            each pass, 0 (not at all) to 1.
-        share_radius_px: Radius of the boxes in which these shares are counted.
-        draw_steps: Forward passes of a masked prior for one random map.
         repaint_steps: Noise levels that a Gaussian prior steps through (RePaint).
         resamplings: Times that each of these steps is made.
         repaint_samples: Random maps of a Gaussian prior that are averaged.
@@ -45,12 +41,25 @@ class FillSettings:
     steps: int = 4
     confident: float = 0.9
     evidence_weight: float = 0.7
-    share_weight: float = 0.0
-    share_radius_px: int = 10
-    draw_steps: int = 16
     repaint_steps: int = 40
     resamplings: int = 4
     repaint_samples: int = 4
+
+
+@dataclass(frozen=True)
+class FillSettings(CompletionSettings):
+    """How hidden pixels are filled, also where there are weak labels, or maps are drawn.
+
+    Attributes:
+        share_weight: How far hidden pixels get the weak labels' class shares around them after
+            each pass, 0 (not at all) to 1.
+        share_radius_px: Radius of the boxes in which these shares are counted.
+        draw_steps: Forward passes of a masked prior for one random map.
+    """
+
+    share_weight: float = 0.0
+    share_radius_px: int = 10
+    draw_steps: int = 16
 
 
 RANGES = {

@@ -113,7 +113,7 @@ def fill_map(
             grid=plan.grid,
             out=folder.windows.absolute(),
             prior=plan.prior_folder,
-            settings=settings.fill,
+            settings=settings.fill.complete,
             seed=settings.seed,
             made_of=made_of,
         )

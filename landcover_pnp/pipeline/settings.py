@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -10,7 +11,7 @@ from landcover_pnp.config import file_or_address, profiled, renamed, require_wit
 from landcover_pnp.errors import SettingsError
 from landcover_pnp.evaluation.truth_legend import TruthName
 from landcover_pnp.evidence.settings import ClusterSettings, WeakLabelSettings
-from landcover_pnp.inference.filling import RANGES, FillSettings
+from landcover_pnp.inference.filling import RANGES, CompletionSettings, FillSettings
 from landcover_pnp.inference.settings import InferenceSettings
 from landcover_pnp.legends.result_legend import ResultName
 from landcover_pnp.pipeline.profiles import DEFAULT_PROFILE, PROFILES
@@ -146,20 +147,28 @@ class EvaluateSettings:
 
 
 @dataclass(frozen=True)
-class FillOptions(FillSettings):
-    """How hidden pixels are filled, see ``inference.filling``.
+class FillOptions(CompletionSettings):
+    """How hidden pixels of a class map are filled, see ``inference.filling``.
 
     Attributes:
         steps: Forward passes of a masked prior, at most; one is right as often as several, see
             docs/filling.md.
+        evidence_weight: Power of the whole map's class shares, which are the evidence in windows
+            without a known pixel; 0 leaves them out.
     """
 
     steps: int = 1
 
     def __post_init__(self) -> None:
         """Refuses values that fill nothing."""
+        own = {f.name for f in dataclasses.fields(self)}
         for names, (low, high) in RANGES.items():
-            require_within(self, low, high, *names)
+            require_within(self, low, high, *(name for name in names if name in own))
+
+    @property
+    def complete(self) -> FillSettings:
+        """The same as ``inference.filling.fill`` takes them; what is left out it does not use."""
+        return FillSettings(**dataclasses.asdict(self))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from landcover_pnp.config.addresses import as_path
 from landcover_pnp.legend import WORKING
 from landcover_pnp.legends.result_legend import BUILDINGS_APART, ResultClass, ResultLegend
 from landcover_pnp.pipeline.fill import fill_map
-from landcover_pnp.pipeline.settings import FillMapSettings
+from landcover_pnp.pipeline.settings import FillMapSettings, FillOptions
 from landcover_pnp.storage.map_legend import TAG, legend_of, legend_tags
 from landcover_pnp.storage.newest import ORIGINAL, newest, original_hash
 from landcover_pnp.storage.records import Record, file_hashes
@@ -268,3 +269,21 @@ def test_a_legend_that_does_not_tell_working_classes_is_refused(
     assert f"its metadata {TAG}" in capsys.readouterr().err
     assert not (tmp_path / "mixed").exists()
     assert not (tmp_path / "more").exists()
+
+
+@pytest.mark.parametrize("option", ["share_weight", "share_radius_px", "draw_steps"])
+def test_the_command_has_no_option_that_it_does_not_use(
+    option: str, mask: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_tif(tmp_path / "map.tif", stripes(), PIXEL_M)
+    assert main(["fill", str(path), "--mask", str(mask), f"--fill.{option}", "1"]) == 2
+    assert option in capsys.readouterr().err
+
+
+def test_settings_of_the_command_reach_the_prior() -> None:
+    """Each of them, under the name that the engine has for it."""
+    for name, value in dataclasses.asdict(FillOptions()).items():
+        other = {name: type(value)(value / 2) or 2}
+        changed = dataclasses.replace(FillOptions(), **other).complete
+        assert changed == dataclasses.replace(FillOptions().complete, **other)
+        assert changed != FillOptions().complete
