@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -235,3 +236,13 @@ def test_settings_that_fill_nothing_are_refused(wrong: dict[str, float]) -> None
     for work in (fill, draw):
         with pytest.raises(SettingsError, match=next(iter(wrong))):
             work(Frequencies(), a_map(), some(), None, how, 0, (0, 0))
+
+
+@pytest.mark.parametrize("method", [fill, draw])
+def test_what_stands_at_hidden_pixels_does_not_matter(method: Callable[..., Any]) -> None:
+    codes, hidden = a_map(), some()
+    other = np.where(hidden, 5 - codes % 5, codes).astype(np.uint8)
+    assert (codes[hidden] != other[hidden]).any()
+    for prior in (Chain(), Frequencies()):
+        found, again = (method(prior, c, hidden, None, ONE, 0, (0, 0)) for c in (codes, other))
+        np.testing.assert_array_equal(found, again)
