@@ -8,7 +8,13 @@ from pathlib import Path
 
 from landcover_pnp.errors import LandcoverError, LandcoverWarning
 from landcover_pnp.pipeline.batch_plan import BatchPlan, PlannedCity, plan_cities
-from landcover_pnp.pipeline.batch_table import CityResult, read_table, update_table, write_table
+from landcover_pnp.pipeline.batch_table import (
+    CityResult,
+    read_table,
+    signs_of_old,
+    update_table,
+    write_table,
+)
 from landcover_pnp.pipeline.map import map_city
 from landcover_pnp.pipeline.progress import Progress
 from landcover_pnp.pipeline.settings import BatchSettings, MapSettings
@@ -71,7 +77,8 @@ def map_cities(
             plan.require_usable(strict=True)
         return _map_slice(plan, settings, Slice.of(settings.slice), report)
     plan.require_usable(strict=strict)
-    with held(settings.out, BATCH, signs=(TABLE,), names=(TABLE,)) as owned:
+    signs = signs_of_old(settings.out / TABLE)
+    with held(settings.out, BATCH, signs=signs, names=(TABLE,)) as owned:
         require_no_slices(settings.out)
         owned.kept = True  # the cities' maps outlive a table that cannot be written
         _say_wrong(plan, report)

@@ -51,6 +51,19 @@ Row = dict[str, str]
 """A row of the table as it is read."""
 
 
+def signs_of_old(table: Path) -> tuple[str, ...]:
+    """What shows that a folder without a marker is a batch's of version 0.1: its table.
+
+    A user's own table of that name shows nothing: its columns are others.
+    """
+    try:
+        with table.open(encoding="utf-8", errors="replace") as file:
+            columns = file.readline(1000).strip().split(",")
+    except OSError:
+        return ()
+    return (table.name,) if {"city", "landcover"} <= set(columns) else ()
+
+
 def read_table(path: Path) -> list[Row]:
     """The rows an earlier batch wrote; none of a table that a spreadsheet has rewritten."""
     if not path.is_file():

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from landcover_pnp.errors import RunLockedError, SettingsError
+from landcover_pnp.pipeline.batch_table import signs_of_old
 from landcover_pnp.storage.lock import locked, owner
 from landcover_pnp.storage.owned_folder import OwnedFolder, held
 
@@ -118,7 +119,8 @@ def table_held(out: Path) -> Iterator[OwnedFolder]:
     with ExitStack() as stack:
         while True:
             try:
-                owned = stack.enter_context(held(out, BATCH, signs=(TABLE,), names=(TABLE,)))
+                signs = signs_of_old(out / TABLE)
+                owned = stack.enter_context(held(out, BATCH, signs=signs, names=(TABLE,)))
                 break
             except RunLockedError:
                 if time.monotonic() - start > WAIT_S:

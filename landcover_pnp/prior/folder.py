@@ -145,7 +145,7 @@ def write_folder(folder: Path, card: Mapping[str, Any], config: str, weights: by
     Raises:
         RequestError: If the folder holds something else than a prior.
     """
-    make_owned(folder, KIND, *FILES, signs=(CARD,))
+    make_owned(folder, KIND, *FILES, signs=FILES)
     told = {**card, "sha256": hashlib.sha256(weights).hexdigest()}
     for name, content in (
         (WEIGHTS, weights),

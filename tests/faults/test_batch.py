@@ -220,3 +220,20 @@ def test_an_unexpected_error_concerns_one_city(
     config = write_batch(tmp_path, named(write_scene(tmp_path / "a"), "a"))
     assert main(["batch", str(config)]) == 1
     assert rows(tmp_path)[0]["reason"] == "unexpected ZeroDivisionError: as expected"
+
+
+@pytest.mark.parametrize("name", ["cities.csv", "prior.json"])
+def test_a_table_or_card_of_the_user_s_own_makes_no_folder_of_ours(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_scene(tmp_path / "a")
+    (tmp_path / "batch.yaml").write_text("cities: [a/scene.yaml]\nout: out\n")
+    mine = tmp_path / "out" / name
+    mine.parent.mkdir()
+    mine.write_text("city,people\nDurham,1\n")
+    batch = ["batch", str(tmp_path / "batch.yaml")]
+    words = batch if name == "cities.csv" else ["export-prior", "--out", str(mine.parent)]
+    assert main(words) == 2
+    assert str(mine.parent) in capsys.readouterr().err
+    assert mine.read_text() == "city,people\nDurham,1\n"
+    assert [file.name for file in mine.parent.iterdir()] == [name]
