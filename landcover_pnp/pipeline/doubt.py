@@ -26,7 +26,7 @@ from landcover_pnp.evidence.contradictions import (
 )
 from landcover_pnp.evidence.looks import ClassesByLook, Floats, Looks, look_features
 from landcover_pnp.grid import Box, blocks
-from landcover_pnp.overlay import Overlay
+from landcover_pnp.scenes.overlay import Overlay
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.storage.geotiff import Band, write_raster
 from landcover_pnp.storage.probabilities import decode

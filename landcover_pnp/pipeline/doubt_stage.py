@@ -17,7 +17,6 @@ from PIL import Image, ImageDraw
 from landcover_pnp.config import load_settings, plain
 from landcover_pnp.errors import LandcoverError, RasterError
 from landcover_pnp.grid import Box
-from landcover_pnp.overlay import Overlay
 from landcover_pnp.pipeline.doubtful_places import Place, doubtful_places
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.products.finished import FinishedRun
@@ -29,6 +28,7 @@ from landcover_pnp.products.tables import write_features
 from landcover_pnp.products.vectors import dated
 from landcover_pnp.scenes.enviroatlas import scene_files
 from landcover_pnp.scenes.fine_image import FineImage
+from landcover_pnp.scenes.overlay import Overlay
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.scenes.vector_files import require_plain_name
 from landcover_pnp.storage.atomic import write_text

@@ -14,7 +14,7 @@ from rasterio.io import DatasetReader
 from landcover_pnp.box_filter import box_sum
 from landcover_pnp.evidence.contradictions import KINDS, NO_DOUBT_DATA
 from landcover_pnp.grid import Box, blocks
-from landcover_pnp.overlay import Overlay
+from landcover_pnp.scenes.overlay import Overlay
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.storage.map_legend import legend_of
 from landcover_pnp.storage.raster import open_raster, read

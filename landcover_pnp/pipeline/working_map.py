@@ -13,7 +13,7 @@ from odc.geo.geobox import GeoBox
 from landcover_pnp.arrays import normalise
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import CLASS_COUNT
-from landcover_pnp.overlay import Overlay
+from landcover_pnp.scenes.overlay import Overlay
 from landcover_pnp.storage.probabilities import decode
 from landcover_pnp.storage.raster import open_raster, read
 from landcover_pnp.storage.run_folder import STUDENT, RunFolder

@@ -18,11 +18,11 @@ from rasterio.enums import Resampling
 from landcover_pnp.errors import SuspiciouslyEmptyWarning
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import LEGENDS, to_working
-from landcover_pnp.overlay import Overlay
 from landcover_pnp.scenes.image_grid import SAME, fine_factor, own_grid
 from landcover_pnp.scenes.image_lists import image_files
 from landcover_pnp.scenes.image_windows import ImageryOnGrid
 from landcover_pnp.scenes.imagery import Imagery, plan_imagery
+from landcover_pnp.scenes.overlay import Overlay
 from landcover_pnp.scenes.scene import CLOUDS, Scene
 from landcover_pnp.scenes.settings import RasterFiles
 from landcover_pnp.storage.raster import label_band, on_grid, open_raster, read_labels

@@ -14,7 +14,7 @@ from rasterio.enums import Resampling
 
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import CLASS_COUNT, NO_DATA
-from landcover_pnp.overlay import Overlay
+from landcover_pnp.scenes.overlay import Overlay
 from landcover_pnp.storage.raster import on_grid, open_raster, read
 from landcover_pnp.student.image_models import TrainingWindow
 from landcover_pnp.student.mapped_scene import MappedScene

@@ -17,10 +17,10 @@ from odc.geo.geobox import GeoBox
 from landcover_pnp.arrays import block_mean
 from landcover_pnp.errors import ResolutionError
 from landcover_pnp.grid import Box, blocks
-from landcover_pnp.overlay import Overlay
 from landcover_pnp.scenes.fine_image import FineImage
 from landcover_pnp.scenes.image_grid import ADAPTS, own_grid, whole_multiple, working_grid
 from landcover_pnp.scenes.object_shares import object_shares
+from landcover_pnp.scenes.overlay import Overlay
 from landcover_pnp.scenes.preparation import prepare_scene
 from landcover_pnp.scenes.rasters import plan_scene
 from landcover_pnp.scenes.settings import LayerFile, RasterFiles

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from landcover_pnp.grid import Box
-from landcover_pnp.overlay import Overlay
 from landcover_pnp.pipeline import completion
 from landcover_pnp.pipeline.completion import Completion
+from landcover_pnp.scenes.overlay import Overlay
 from landcover_pnp.storage.geotiff import Band, write_raster
 from landcover_pnp.storage.probabilities import BAND, decode, encode
 from landcover_pnp.storage.run_folder import DRAWN, STUDENT, RunFolder
