@@ -46,8 +46,6 @@ SQUARE, SIDE, PARTICLES = 8, 64, 8
 SIGMA = 0.1
 """Standard deviation that guided methods take observations to have."""
 
-torch.set_grad_enabled(False)
-
 
 class Counted:
     """The prior with clean predictions kept in [0, 1], counting maps through its network."""
@@ -271,6 +269,7 @@ def report(problem: Problem, name: str, x: Tensor, evaluations: float, seconds: 
     )
 
 
+@torch.no_grad()
 def main(steps: int, samples: int, maps: int, masked: Path | None) -> None:
     """Prints both tables."""
     if not REAL.is_dir():

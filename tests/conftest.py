@@ -1,6 +1,8 @@
 """Settings of all tests."""
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 # One thread a process, as the workers have: several at once would only get in each other's way.
@@ -29,3 +31,11 @@ def shared() -> Path:
 def checkpoint(shared: Path) -> Path:
     """A recorded checkpoint of guided-diffusion: widths 32 and 64, 2 heads, crops of 32 px."""
     return shared / "fixtures" / "guided_diffusion_tiny.pth"
+
+
+@pytest.fixture(autouse=True)
+def own_gradients() -> Iterator[None]:
+    """No test leaves gradients off for those that run after it in the same process."""
+    yield
+    torch = sys.modules.get("torch")
+    assert torch is None or torch.is_grad_enabled(), "this test, or what it imports, left them off"
