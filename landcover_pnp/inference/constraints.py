@@ -11,6 +11,9 @@ Your own takes a few lines::
         def __call__(self, probabilities: Tensor) -> Tensor:
             water = probabilities[1 + WORKING.index("water")]  # behind no data
             return (water * self.roads).mean()
+
+What is to be reached exactly has a kink there, ``torch.relu(0.3 - share)`` or ``(area -
+wanted).abs()``: a square flattens before.
 """
 
 from __future__ import annotations
@@ -36,7 +39,9 @@ class Constraint(Protocol):
 
     Attributes:
         name: Name in callbacks and messages.
-        weight: Its weight in the loss, which is minimised: negative where more is better.
+        weight: Its weight in the loss, which is minimised: negative where more is better. A mean
+            over the valid pixels of weight 1 moves the log odds of a map by 1 nat at the end of
+            ``infer``; from about 10 on, what it asks for holds.
     """
 
     name: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,8 +41,9 @@ def infer(
             are.
         seed: Seed of the run, the same for all its tiles.
         callback: Called at every step with the paper's quantities.
-        constraints: Constraints of one's own, besides those that the settings name; they act in
-            engines that weigh constraints, such as ``guided`` and ``algorithm1``.
+        constraints: Constraints of one's own, besides those that the settings name. They hold in
+            the map of every engine, see ``nearest_map``; those that weigh constraints on their
+            way, ``guided`` and ``algorithm1``, weigh these too.
 
     Returns:
         (class 5, y, x) float32 probabilities: sum to 1 where valid, 0 elsewhere.
@@ -50,6 +51,7 @@ def infer(
     Raises:
         SettingsError: On an engine that is not known, or settings that it refuses.
         PriorError: If the engine needs a prior and there is none.
+        ConstraintError: If a constraint is none; names it.
         TileError: If a term of the inference is not finite, or what the engine returns are no
             probabilities.
     """
@@ -83,6 +85,7 @@ def infer_each(
     Raises:
         SettingsError: As ``infer``.
         PriorError: As ``infer``.
+        ConstraintError: As ``infer``.
         TileError: As ``infer``.
     """
     valid = observations.valid
@@ -93,8 +96,19 @@ def infer_each(
     found = {}
     for name in engines:
         told = callback if name == settings.engine_or_default else None
-        found[name] = normalise(np.where(valid, task.classes_by(name, told), np.float32(0)))
+        p = task.classes_by(name, told)
+        if constraints:
+            p = _constrained(task, name)
+        found[name] = normalise(np.where(valid, p, np.float32(0)))
     return found
+
+
+def _constrained(task: Task[Any], name: str) -> NDArray[np.float32]:
+    """(class 5, y, x) float32 map of an engine, in which the user's constraints hold."""
+    from landcover_pnp.inference.nearest_map import nearest_map  # torch: only for these
+
+    p = nearest_map(task.map_by(name), task.valid, task.own)
+    return np.asarray(p[-CLASS_COUNT:].cpu().numpy(), np.float32)
 
 
 def require_usable(settings: InferenceSettings, prior: AnyPrior | None, *also: str) -> None:

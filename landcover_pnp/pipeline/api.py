@@ -169,7 +169,7 @@ def infer(
         prior: The prior; None is the shipped one of the kind that the engine takes, where it
             needs one.
         seed: Seed of everything random.
-        constraints: Constraints of one's own, for engines that weigh constraints.
+        constraints: Constraints of one's own; they hold in the map of every engine.
         callback: Called at every step with the paper's quantities.
         **options: Settings of the engine.
 

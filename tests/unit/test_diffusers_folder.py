@@ -11,6 +11,10 @@ from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from safetensors.torch import load_file, save_file
 
 from landcover_pnp.errors import PriorError
+from landcover_pnp.inference.samplers.ddim import ddim
+from landcover_pnp.inference.samplers.diffusers_model import DiffusersModel
+from landcover_pnp.inference.samplers.levels import levels
+from landcover_pnp.inference.samplers.model import seeded
 from landcover_pnp.prior.conversion_settings import ExportPriorSettings, ImportPriorSettings
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.prior.importing import export_prior, import_prior
@@ -18,13 +22,13 @@ from landcover_pnp.prior.importing import export_prior, import_prior
 CONFIG, PROCESS = "config.json", "scheduler_config.json"
 
 
-def unet(seed: int = 0, channels: int = 6) -> UNet2DModel:
+def unet(seed: int = 0, channels: int = 6, out_channels: int | None = None) -> UNet2DModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return UNet2DModel(
             sample_size=16,
             in_channels=channels,
-            out_channels=channels,
+            out_channels=out_channels or channels,
             block_out_channels=(8, 16),
             layers_per_block=1,
             down_block_types=("DownBlock2D", "AttnDownBlock2D"),
@@ -148,3 +152,30 @@ def test_diffusers_opens_what_is_exported(tmp_path: Path) -> None:
     assert Prior.load(tmp_path).fingerprint == shipped.fingerprint
     with pytest.raises(PriorError, match="is a prior already"):
         import_prior(tmp_path, ImportPriorSettings(tmp_path / "again"))
+
+
+@pytest.mark.parametrize("pipeline", [True, False])
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+def test_a_pipeline_of_images_is_a_model_for_samplers(
+    tmp_path: Path, prediction: str, pipeline: bool
+) -> None:
+    network = unet(channels=3)
+    scheduler = DDPMScheduler(1000, prediction_type=prediction, clip_sample=False)
+    network.save_pretrained(tmp_path / ("unet" if pipeline else ""))
+    scheduler.save_pretrained(tmp_path / ("scheduler" if pipeline else ""))
+    model = DiffusersModel.open(tmp_path)
+    assert (model.channels, model.size_px) == (3, 16)
+    x = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    for t in (1, 500, 1000):
+        out = network(x, t - 1).sample
+        theirs = scheduler.step(out, t - 1, x).pred_original_sample
+        ours = model.schedule.predict_clean(x, model.predict_noise(x, t), t)
+        torch.testing.assert_close(ours, theirs, rtol=1e-2, atol=1e-3 * theirs.abs().max().item())
+    assert ddim(model, x, levels(1000, 2), seeded(0)).shape == x.shape
+
+
+def test_a_network_of_learned_variances_is_no_model_for_samplers(tmp_path: Path) -> None:
+    unet(channels=3, out_channels=6).save_pretrained(tmp_path)
+    DDPMScheduler(1000).save_pretrained(tmp_path)
+    with pytest.raises(PriorError, match="takes 3 channels and puts out 6"):
+        DiffusersModel.open(tmp_path)

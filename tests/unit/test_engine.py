@@ -167,6 +167,26 @@ def test_constraints_of_one_s_own_reach_the_engine(engine: str, prior: Prior) ->
     assert ruled[0].mean() < without[0].mean()
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_constraints_of_one_s_own_hold_in_the_map_of_every_engine(
+    engine: str, prior: Prior
+) -> None:
+    class HalfSoil:
+        name = "half_soil"
+        weight = 500.0
+
+        def __call__(self, probabilities: torch.Tensor) -> torch.Tensor:
+            return torch.relu(0.5 - probabilities[3].sum() / int(known.valid.sum()))
+
+    known, settings = evidence(), replace(SETTINGS, engine=engine)
+    shares = [
+        (infer(known, settings, prior, 0, constraints=terms).argmax(0) == 2)[known.valid].mean()
+        for terms in ([], [HalfSoil()])
+    ]
+    assert shares[0] < 0.4
+    assert 0.5 <= shares[1] < 0.75
+
+
 def test_half_precision_changes_little(prior: Prior) -> None:
     settings = replace(SETTINGS, engine="denoise")
     exact = infer(evidence(), settings, prior, seed=0)

@@ -49,6 +49,11 @@ def test_every_sampler_has_the_one_signature() -> None:
         assert first == ["model", "x", "levels", "noise"], name
 
 
+def test_the_example_of_a_constraint_holds() -> None:
+    [code] = re.findall(r"```python\n(import numpy as np\n.*?)```", DOCUMENT, re.DOTALL)
+    exec(code, {})  # noqa: S102 (the document's own example, which ends with an assertion)
+
+
 def test_the_example_of_samplers_runs() -> None:
     [code] = re.findall(r"```python\n(import torch\n.*?)```", DOCUMENT, re.DOTALL)
     names: dict[str, torch.Tensor] = {}

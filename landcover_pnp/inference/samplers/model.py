@@ -3,7 +3,7 @@
 All samplers have one signature, ``sampler(model, x, levels, noise, ...)``, and the papers'
 letters: ``x`` (batch, channel, ...) is noisy at ``levels[0]``; ``levels`` falls strictly and ends
 with 0; the result is the clean ``x``. The model is any object with ``predict_noise``, ``schedule``
-and ``channels``: the package's own priors, a pipeline of diffusers behind three lines, a formula.
+and ``channels``: the package's own priors, a ``DiffusersModel``, a formula.
 What bends a model, such as ``correction`` or ``guidance``, is a model again, for any sampler.
 """
 
