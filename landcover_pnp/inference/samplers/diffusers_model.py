@@ -50,10 +50,10 @@ class DiffusersModel:
         """
         found = read_model(Path(folder))
         config = found.network.config
-        if config.in_channels != config.out_channels:
+        taken, given = config["in_channels"], config["out_channels"]
+        if taken != given:
             raise PriorError(
-                found=f"the network of {folder} takes {config.in_channels} channels and puts "
-                f"out {config.out_channels}",
+                found=f"the network of {folder} takes {taken} channels and puts out {given}",
                 expected="one predicted value for each of x",
                 fix="take a model without learned variances",
             )
@@ -63,7 +63,7 @@ class DiffusersModel:
     @property
     def channels(self) -> int:
         """Channels of x, such as 3 of red, green and blue."""
-        return int(self.network.config.in_channels)
+        return int(self.network.config["in_channels"])
 
     def predict_noise(self, x_t: Tensor, t: int) -> Tensor:
         """eps_theta(x_t, t): (batch, channel, y, x), differentiable in ``x_t``."""
