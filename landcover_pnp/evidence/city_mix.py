@@ -159,7 +159,7 @@ def grey_ground(pixels: CityPixels) -> NDArray[np.float32] | None:
 def _place_counts(
     pixels: CityPixels, word: NDArray[np.intp], shape: tuple[int, int]
 ) -> NDArray[np.float64]:
-    """(place, colour) pixels: of objects, of NLCD's classes, and those labelled as each class."""
+    """(place, colour) pixels: of objects, of coarse classes, and those labelled as each class."""
     labelled = pixels.label.astype(np.intp)
     places, colours = shape[0] + len(LABEL_ROWS), shape[1]
     place = np.where(labelled > 0, shape[0] - 1 + labelled, pixels.place)

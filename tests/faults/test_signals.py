@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -35,6 +35,14 @@ def heard() -> object:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(autouse=True)
+def none_left() -> Iterator[None]:
+    """What a failed test would leave running ends with it."""
+    yield
+    for process in multiprocessing.active_children():
+        process.kill()
 
 
 def left_in_order(folder: Path, code: int) -> None:
