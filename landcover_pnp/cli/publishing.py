@@ -60,7 +60,7 @@ def _report(request: Request) -> ReportSummary:
     from landcover_pnp.storage.run_folder import RunFolder
 
     run = request.path
-    finished = FinishedRun.open(run)
+    finished = FinishedRun.open(run, palette=request.settings.palette)
     title = request.settings.title or finished.title
     paths = RunFolder(run)
     with paths.held() as owned:
@@ -85,10 +85,8 @@ def _compare(request: Request) -> Any:
     from landcover_pnp.products.comparison import both_maps, compare_maps
 
     a, *others = request.arguments
-    if others:
-        return compare_maps(a, others[0], request.settings.out)
-    before, after = both_maps(a)
-    return compare_maps(before, after, request.settings.out)
+    before, after = (a, others[0]) if others else both_maps(a)
+    return compare_maps(before, after, request.settings.out, request.settings.palette)
 
 
 def _show_comparison(comparison: Any) -> None:

@@ -125,11 +125,11 @@ class ResultLegend:
     @property
     def legend(self) -> Legend:
         """Codes, names and colours of the map."""
-        if self.is_working:
+        if self.ordered == FIVE_CLASSES:
             return WORKING
         colours = ((c.colour[0], c.colour[1], c.colour[2]) for c in self.ordered)
         return Legend(
-            self.name,
+            WORKING.name if self.is_working else self.name,
             tuple(
                 LandClass(c.code, c.name, colour)
                 for c, colour in zip(self.ordered, colours, strict=True)
@@ -138,8 +138,13 @@ class ResultLegend:
 
     @property
     def is_working(self) -> bool:
-        """Whether it is the working legend itself."""
-        return self.ordered == FIVE_CLASSES
+        """Whether its classes are the working classes, in whatever colours."""
+        return self.tells_the_same(FIVE)
+
+    def tells_the_same(self, other: ResultLegend) -> bool:
+        """Whether another legend has the same codes, names and classes, in whatever colours."""
+        mine, theirs = ([(c.code, c.name, set(c.of)) for c in x.ordered] for x in (self, other))
+        return mine == theirs
 
     @property
     def ground(self) -> tuple[frozenset[str], ...]:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from landcover_pnp.errors import LandcoverError, RasterError
 from landcover_pnp.legend import NO_DATA
+from landcover_pnp.legends.palettes import Palette
 from landcover_pnp.pipeline.slices import BATCH, table_held
 from landcover_pnp.products.catalog import COLLECTION, ITEM, write_collection
 from landcover_pnp.products.finished import FinishedRun
@@ -65,7 +66,7 @@ def gather_maps(folder: Path, settings: GatherSettings | None = None) -> GatherS
         RunError: If a file cannot be written.
     """
     chosen, notes = settings or GatherSettings(), list[str]()
-    maps = dict(_finished(folder, notes))
+    maps = dict(_finished(folder, notes, chosen.palette))
     if not maps:
         raise RasterError(
             found=f"no finished map in {folder}" + "".join(f"; {note}" for note in notes),
@@ -101,14 +102,14 @@ def _claiming(folder: Path) -> AbstractContextManager[object]:
     return table_held(folder) if marked is not None and marked.kind == BATCH else nullcontext()
 
 
-def _finished(folder: Path, notes: list[str]) -> Iterable[tuple[str, MapPlace]]:
+def _finished(folder: Path, notes: list[str], palette: Palette) -> Iterable[tuple[str, MapPlace]]:
     """Name and place of each finished map; what stands in the way of the others is noted."""
     for run in sorted(folder.iterdir()) if folder.is_dir() else ():
         if not RunFolder(run).settings.is_file():
             continue
         try:
             FinishedRun.open(run)
-            yield run.name, MapPlace.of(RunFolder(run).landcover)
+            yield run.name, MapPlace.of(RunFolder(run).landcover, palette)
         except LandcoverError as error:
             notes.append(f"{run.name} is left out: {error.found}")
 

@@ -24,7 +24,7 @@ from landcover_pnp.products.ground import GROUND, TITLE
 from landcover_pnp.products.model import write_prior_item
 from landcover_pnp.products.rasters import ERRORS, extras_of, products_of
 from landcover_pnp.products.stac import add_file, described_classes, relative, slug, write_stac
-from landcover_pnp.products.under_trees import GROUND_PRODUCT, GROUND_STEM
+from landcover_pnp.products.under_trees import GROUND_STEM, ground_product
 from landcover_pnp.storage.owned_folder import make_owned
 from landcover_pnp.storage.raster import open_raster
 from landcover_pnp.storage.run_folder import FILLED
@@ -211,7 +211,7 @@ def _add_asset(item: Item, path: Path, run: FinishedRun) -> None:
 
 def _describe_raster(asset: Asset, path: Path, run: FinishedRun) -> None:
     products = products_of(run.legend.legend) | extras_of(run.legend.legend)
-    products[GROUND_STEM] = GROUND_PRODUCT
+    products[GROUND_STEM] = ground_product(run.palette)
     titles = {FILLED: TITLE.lower(), **{stem: p.title for stem, p in products.items()}}
     asset.title = titles.get(path.stem, path.stem)
     with open_raster(path, "product") as source:

@@ -19,6 +19,7 @@ from rasterio.vrt import WarpedVRT
 from landcover_pnp.errors import GridError, RequestError
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import NO_DATA, WORKING, LandClass, Legend, remap
+from landcover_pnp.legends.palettes import Palette, coloured
 from landcover_pnp.legends.shared_legend import SharedLegend
 from landcover_pnp.products.page import render
 from landcover_pnp.products.pictures import class_picture, thinned
@@ -85,7 +86,7 @@ class Comparison:
         ]
 
 
-def compare_maps(a: Path, b: Path, out: Path) -> Comparison:
+def compare_maps(a: Path, b: Path, out: Path, palette: Palette = "standard") -> Comparison:
     """Compares two class maps where both have data.
 
     Writes ``difference.tif`` with its own legend and QGIS style, ``transitions.csv`` and
@@ -96,6 +97,7 @@ def compare_maps(a: Path, b: Path, out: Path) -> Comparison:
         a: Run folder, or class map; one that does not say its legend is in working codes.
         b: Run folder, or class map.
         out: Folder of the results.
+        palette: Colours of the classes.
 
     Returns:
         The transitions.
@@ -110,7 +112,7 @@ def compare_maps(a: Path, b: Path, out: Path) -> Comparison:
         require_intact_rasters(given)
     OwnedFolder.take(out, "comparison")  # refused now rather than after the work
     require_apart((_map_of(a), _map_of(b)), [out])
-    with _both(_map_of(a), _map_of(b)) as (geobox, classes, pairs, notes):
+    with _both(_map_of(a), _map_of(b), palette) as (geobox, classes, pairs, notes):
         height, width = geobox.shape
         extent = Box(0, int(height), 0, int(width))
         size = len(classes) + 1
@@ -190,17 +192,19 @@ def _map_of(path: Path) -> Path:
 
 
 @contextmanager
-def _both(a: Path, b: Path) -> Iterator[tuple[GeoBox, tuple[LandClass, ...], Reader, list[str]]]:
+def _both(
+    a: Path, b: Path, palette: Palette
+) -> Iterator[tuple[GeoBox, tuple[LandClass, ...], Reader, list[str]]]:
     with open_raster(a, "map A") as first, open_raster(b, "map B") as second:
         for source, what in ((first, "map A"), (second, "map B")):
             label_band(source, what)
         require_projected(first, "map A")
         overlapping_bounds(second, "map B", bounds_of(first), first.crs)
         geobox = GeoBox.from_rio(first)
-        legends = legend_of(first), legend_of(second)
+        legends = coloured(legend_of(first), palette), coloured(legend_of(second), palette)
         shared = SharedLegend.of(*legends)
         notes = []
-        if legends[0].classes != legends[1].classes:
+        if not legends[0].tells_the_same(legends[1]):
             names = ", ".join(shared.legend.names)
             notes.append(
                 f"legends {legends[0].name} (A) and {legends[1].name} (B): compared in the classes "

@@ -12,6 +12,7 @@ from odc.geo.crs import CRS
 
 from landcover_pnp.errors import RasterError
 from landcover_pnp.grid import Box, TileGrid
+from landcover_pnp.legends.palettes import Palette, coloured
 from landcover_pnp.legends.result_legend import FIVE, ResultLegend
 from landcover_pnp.legends.shared_legend import SharedLegend
 from landcover_pnp.products.rasters import provenance_tags
@@ -35,8 +36,9 @@ class FinishedRun:
         summary: Counts, scores and notes of the map stage.
         settings: Settings by dotted name.
         records: What became of each tile, by name.
-        legend: Legend of its map.
+        legend: Legend of its map, in the colours of the palette.
         original: Whether the run's own map is meant, whatever corrections there are.
+        palette: Colours in which its classes are drawn.
     """
 
     folder: Path
@@ -46,14 +48,18 @@ class FinishedRun:
     records: Mapping[str, Record]
     legend: ResultLegend
     original: bool = False
+    palette: Palette = "standard"
 
     @classmethod
-    def open(cls, run: Path, *, original: bool = False) -> FinishedRun:
+    def open(
+        cls, run: Path, *, original: bool = False, palette: Palette = "standard"
+    ) -> FinishedRun:
         """Opens a run folder.
 
         Args:
             run: The run folder.
             original: Whether the run's own map is meant, whatever corrections there are.
+            palette: Colours in which its classes are drawn.
 
         Raises:
             RasterError: If there is no finished map in it, or it is being made anew, or is not as
@@ -85,8 +91,8 @@ class FinishedRun:
         require_intact(run, original=original)
         read = {path.stem: Record.read(path) for path in sorted(paths.tiles.glob("r*c*.json"))}
         records = {name: record for name, record in read.items() if record is not None}
-        legend = map_legend(paths.landcover)
-        return cls(run, scene, summary, flat, records, legend, original)
+        legend = coloured(map_legend(paths.landcover), palette)
+        return cls(run, scene, summary, flat, records, legend, original, palette)
 
     @property
     def title(self) -> str:

@@ -52,7 +52,7 @@ from landcover_pnp.products.styles import (
     Style,
     qml,
 )
-from landcover_pnp.products.under_trees import GROUND_PRODUCT, GROUND_STEM, ground_hashes
+from landcover_pnp.products.under_trees import GROUND_STEM, ground_hashes, ground_product
 from landcover_pnp.products.vectors import (
     PolygonCounts,
     dated,
@@ -116,7 +116,7 @@ def publish_run(run: Path, settings: PublishSettings | None = None) -> PublishSu
         RunError: If a product cannot be written.
     """
     chosen = settings or PublishSettings()
-    finished = FinishedRun.open(run)
+    finished = FinishedRun.open(run, palette=chosen.palette)
     title = chosen.title or finished.title
     paths = RunFolder(run)
     require_text("the title", title)  # the run folder's name may be none
@@ -174,7 +174,7 @@ def _write_products(
         extras = extras_of(legend)
         wanted = products_of(legend) | {k: v for k, v in extras.items() if getattr(chosen, k)}
         if chosen.ground_under_trees:
-            wanted[GROUND_STEM] = GROUND_PRODUCT
+            wanted[GROUND_STEM] = ground_product(chosen.palette)
         rasters = {  # runs of an earlier version have no doubt
             stem: product
             for stem, product in drawn_by(wanted, finished.student).items()

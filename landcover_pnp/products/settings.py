@@ -8,6 +8,7 @@ from pathlib import Path
 
 from landcover_pnp.config import require_within
 from landcover_pnp.config.texts import require_text
+from landcover_pnp.legends.palettes import Palette
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class PublishSettings:
         probabilities: Whether to write all class probabilities too, in percent.
         ground_under_trees: Whether to write a second map too, of the ground: what crowns hide of
             it is inferred by a masked prior, and named so.
+        palette: Colours of all products: ``standard``, the legend's own, or ``colour_blind``.
     """
 
     title: str | None = None
@@ -35,6 +37,7 @@ class PublishSettings:
     second_class: bool = False
     probabilities: bool = False
     ground_under_trees: bool = False
+    palette: Palette = "standard"
 
     def __post_init__(self) -> None:
         """Refuses what is no area, no length and no title."""
@@ -58,9 +61,11 @@ class ReportSettings:
 
     Attributes:
         title: Title; null is the city's name, or the run folder's.
+        palette: Colours of the classes: ``standard``, the legend's own, or ``colour_blind``.
     """
 
     title: str | None = None
+    palette: Palette = "standard"
 
     def __post_init__(self) -> None:
         """Refuses what is no title."""
@@ -84,9 +89,11 @@ class CompareSettings:
 
     Attributes:
         out: Folder of the difference map and the transition table.
+        palette: Colours of the classes: ``standard``, the legend's own, or ``colour_blind``.
     """
 
     out: Path = Path("comparison")
+    palette: Palette = "standard"
 
 
 @dataclass(frozen=True)
@@ -123,9 +130,11 @@ class GatherSettings:
 
     Attributes:
         title: Title of the collection of the published ones.
+        palette: Colours of the virtual rasters: ``standard``, the maps' own, or ``colour_blind``.
     """
 
     title: str = "Land cover"
+    palette: Palette = "standard"
 
     def __post_init__(self) -> None:
         """Refuses what is no title."""

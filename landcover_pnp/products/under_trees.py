@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from landcover_pnp.errors import RequestError
 from landcover_pnp.legend import NO_DATA, WORKING, LandClass, Legend
+from landcover_pnp.legends.palettes import Palette, recoloured
 from landcover_pnp.products.rasters import Product, first_band
 from landcover_pnp.products.styles import ClassStyle
 from landcover_pnp.products.zone_windows import zone_windows
@@ -42,21 +43,38 @@ GROUND_BAND = Band(
 )
 """Format of the stored ground: its classes, and how likely the inferred are impervious."""
 
-GROUND_PRODUCT = Product(
-    "ground under trees (inferred, not seen)",
-    GROUND,
-    first_band,
-    Band("uint8", ("ground under trees",), nodata=NO_DATA, legend=GROUND_LEGEND),
-    "mode",
-    ClassStyle(GROUND_LEGEND),
-    decoded=False,
-)
+_COLOURED_AS = {
+    1: "water",
+    2: "impervious",
+    3: "grass and herbaceous",
+    4: "buildings",
+    5: "trees and forest",
+}
+"""Kind of ground whose colour each class takes in another palette."""
 
 SEEN_PERCENT = 255
 """Stored percentage of pixels that are seen, or have no data."""
 
 INFERRED = {"impervious_under_trees": 4, "other_under_trees": 5}
 """Codes by the names of zonal columns."""
+
+
+def ground_product(palette: Palette = "standard") -> Product:
+    """The raster of it.
+
+    Args:
+        palette: Its colours.
+    """
+    legend = recoloured(GROUND_LEGEND, palette, _COLOURED_AS)
+    return Product(
+        "ground under trees (inferred, not seen)",
+        GROUND,
+        first_band,
+        Band("uint8", ("ground under trees",), nodata=NO_DATA, legend=legend),
+        "mode",
+        ClassStyle(legend),
+        decoded=False,
+    )
 
 
 def ground_classes(codes: NDArray[np.uint8], hidden: NDArray[np.bool_]) -> NDArray[np.uint8]:

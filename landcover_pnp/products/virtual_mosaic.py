@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import NO_DATA
+from landcover_pnp.legends.palettes import Palette, coloured
 from landcover_pnp.storage.atomic import write_text
 from landcover_pnp.storage.georeference import bounds_of
+from landcover_pnp.storage.map_legend import legend_of
 from landcover_pnp.storage.raster import open_raster, read
 
 
@@ -45,15 +47,20 @@ class MapPlace:
     colours: tuple[tuple[int, ...], ...]
 
     @classmethod
-    def of(cls, path: Path) -> MapPlace:
+    def of(cls, path: Path, palette: Palette = "standard") -> MapPlace:
         """Reads a class map's header.
+
+        Args:
+            path: The file.
+            palette: Colours of its classes.
 
         Raises:
             RasterError: If it cannot be opened.
         """
         with open_raster(path, "class map") as source:
             names = category_names(path)
-            colours = source.colormap(1)
+            known = coloured(legend_of(source), palette).legend.colormap
+            colours = source.colormap(1) if palette == "standard" else known
             return cls(
                 path,
                 source.crs.to_wkt(),

@@ -15,12 +15,13 @@ from landcover_pnp.storage.checked_json import parsed_object
 from landcover_pnp.storage.raster import name_of
 
 TAG = "LANDCOVER_LEGEND"
-"""Metadata of a raster whose legend is other than the working classes: the legend as JSON."""
+"""Metadata of a raster whose legend or colours are not those of the working classes: the legend as
+JSON."""
 
 
 def legend_tags(legend: ResultLegend) -> dict[str, str]:
     """Metadata by which ``legend_of`` knows a legend; none for the working classes."""
-    return {} if legend.is_working else {TAG: json.dumps(plain(legend))}
+    return {} if legend.ordered == FIVE.ordered else {TAG: json.dumps(plain(legend))}
 
 
 def legend_of(source: DatasetReader) -> ResultLegend:
