@@ -225,9 +225,10 @@ def _describe_raster(asset: Asset, path: Path, run: FinishedRun) -> None:
                 "data_type": dtype,
                 "raster:spatial_resolution": abs(source.res[0]),
                 **({} if source.nodata is None else {"nodata": source.nodata}),
+                **({} if scale == 1 else {"raster:scale": scale}),
             }
-            for number, (name, dtype) in enumerate(
-                zip(source.descriptions, source.dtypes, strict=True), start=1
+            for number, (name, dtype, scale) in enumerate(
+                zip(source.descriptions, source.dtypes, source.scales, strict=True), start=1
             )
         ]
     legends: Mapping[str, Legend | None] = {

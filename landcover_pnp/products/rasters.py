@@ -187,13 +187,9 @@ def extras_of(legend: Legend) -> dict[str, Product]:
             "class probabilities",
             "map",
             percentages,
-            Band(
-                "uint8",
-                tuple(f"p({name}), percent" for name in legend.names),
-                nodata=PERCENT_NO_DATA,
-            ),
+            Band("uint8", legend.names, nodata=PERCENT_NO_DATA, scale=0.01),
             "average",
-            RampStyle(((0, (255, 255, 255)), (100, (0, 68, 27)))),
+            RampStyle(((0, (255, 255, 255)), (1, (0, 68, 27))), unit=""),  # of scaled values
         ),
     }
 

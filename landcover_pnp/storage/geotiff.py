@@ -39,6 +39,7 @@ class Band:
         rgb: Whether the first bands are red, green and blue, and none is alpha: of a fourth band
             GDAL guesses that it is.
         tags: Further metadata.
+        scale: What stored values are multiplied by to be quantities, as GDAL has it.
     """
 
     dtype: str
@@ -47,6 +48,7 @@ class Band:
     legend: Legend | None = None
     rgb: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
+    scale: float = 1.0
 
 
 def write_raster(
@@ -90,6 +92,8 @@ def write_raster(
                 failpoint("opened", path.name)
                 target.descriptions = band.descriptions
                 target.update_tags(**band.tags)
+                if band.scale != 1:
+                    target.scales = (band.scale,) * target.count
                 if band.legend:
                     target.write_colormap(1, band.legend.colormap)
                 written = []

@@ -7,6 +7,7 @@ import itertools
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -14,6 +15,7 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlparse
 from xml.etree import ElementTree as ET
 
@@ -50,7 +52,9 @@ def hashes(folder: Path) -> dict[str, str]:
     return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.iterdir())}
 
 
-def test_every_raster_is_a_valid_cog_with_style_and_provenance(run: Path) -> None:
+def test_every_raster_is_a_valid_cog_with_style_and_provenance(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = publish_run(run, PublishSettings(second_class=True, probabilities=True)).folder
     stems = {path.stem for path in folder.glob("*.tif")}
     assert stems == {*PRODUCTS, *EXTRAS, "image", "truth", "errors"}
@@ -70,6 +74,19 @@ def test_every_raster_is_a_valid_cog_with_style_and_provenance(run: Path) -> Non
         second = source.read(1)
     with rasterio.open(folder / "probabilities.tif") as source:
         percent = source.read()
+        assert source.descriptions == WORKING.names
+        assert source.scales == (0.01,) * 5, "makes percent probabilities"
+    document = (Path(__file__).parents[2] / "docs" / "qgis.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"```python\n(import rioxarray\n.*?)```", document, re.DOTALL)
+    monkeypatch.chdir(folder)
+    names: dict[str, Any] = {}
+    exec(program, names)  # noqa: S102
+    scores = names["scores"]
+    assert names["classes"] == WORKING.names
+    np.testing.assert_allclose(scores, percent / 100, atol=1e-6)
+    with rasterio.open(folder / "landcover.tif") as source:
+        assert scores.rio.transform() == source.transform
+        assert scores.rio.shape == source.shape
     assert (first != second).all()
     assert (np.abs(percent.astype(int).sum(axis=0) - 100) <= 3).all()
     ranked = np.sort(percent, axis=0)
