@@ -1,7 +1,6 @@
 """What is handed on: the wheel, the container, the citation, the workflows."""
 
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -10,29 +9,22 @@ from pathlib import Path
 
 import pytest
 import yaml
-from build import ProjectBuilder
-from pyproject_hooks import quiet_subprocess_runner
+from distributions import ROOT, built, copied_source, unpacked
 
 import landcover_pnp as lc
 from landcover_pnp.version import __version__
 
-ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, made of a copy so that nothing is left in this folder."""
-    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("dist")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    shutil.copytree(
-        ROOT / "landcover_pnp",
-        source / "landcover_pnp",
-        ignore=shutil.ignore_patterns("__pycache__"),
-    )
-    # Outside of git, so without tags.
-    return Path(ProjectBuilder(source, runner=quiet_subprocess_runner).build("wheel", out))
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copied_source(tmp_path_factory.mktemp("source"))
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built(source, "wheel", tmp_path_factory.mktemp("dist"))
 
 
 def test_the_wheel_holds_all_that_the_package_reads(wheel: Path) -> None:
@@ -55,17 +47,16 @@ def test_without_tags_the_version_is_the_next_one(wheel: Path) -> None:
     assert lc.__version__ == __version__
 
 
-@pytest.mark.laws
-def test_the_wheel_alone_draws_maps_and_publishes_the_demo(wheel: Path, tmp_path: Path) -> None:
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(tmp_path / "installed")
-    program = (
-        "import sys; sys.path.insert(0, 'installed'); import landcover_pnp; "
-        "assert 'installed' in landcover_pnp.__file__; "
-        "from landcover_pnp.cli import main; sys.exit(main(['demo', '--out', 'demo']))"
-    )
-    subprocess.run([sys.executable, "-I", "-c", program], cwd=tmp_path, check=True)
-    assert list((tmp_path / "demo").rglob("products/landcover.qgz"))
+def test_the_source_distribution_makes_the_same_wheel(
+    source: Path, wheel: Path, tmp_path: Path
+) -> None:
+    handed_on = unpacked(built(source, "sdist", tmp_path), tmp_path / "unpacked")
+    again = built(handed_on, "wheel", tmp_path)
+    assert (again.name, again.read_bytes()) == (wheel.name, wheel.read_bytes())
+    readme = (handed_on / "README.md").read_text(encoding="utf-8")
+    pictures = re.findall(r"!\[[^]]*\]\(([^)]+)\)", readme)
+    assert pictures
+    assert all((handed_on / picture).exists() for picture in pictures)
 
 
 def test_the_container_is_well_written() -> None:
@@ -94,6 +85,17 @@ def test_workflows_call_targets_that_there_are(path: Path) -> None:
     assert all(
         job.get("timeout-minutes") for job in workflow["jobs"].values() if "needs" not in job
     )
+
+
+def test_workflows_hold_to_their_schema_and_the_linter() -> None:
+    workflows = sorted((ROOT / ".github/workflows").glob("*.yml"))
+    for tool, *options in (
+        ("check-jsonschema", "--builtin-schema", "vendor.github-workflows"),
+        ("zizmor", "--offline", "--quiet", "--no-progress"),
+    ):
+        command = [Path(sys.executable).with_name(tool), *options, *workflows]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_requirement_has_its_reason() -> None:
