@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from landcover_pnp.errors import PriorError, SettingsError
+from landcover_pnp.errors import SettingsError
 from landcover_pnp.legend import WORKING, Legend
-from landcover_pnp.prior.folder import (
-    CARD,
-    CONFIG,
-    Prediction,
-    PriorKind,
-    legend_facts,
-    read_folder,
-    shipped,
-    write_folder,
-)
+from landcover_pnp.prior.folder import Prediction, PriorKind, legend_facts
 from landcover_pnp.prior.noise import NoiseSchedule
 from landcover_pnp.prior.settings import DenoiserSettings, NoiseSettings
+from landcover_pnp.prior.stored_prior import StoredPrior
 
 if TYPE_CHECKING:
     # Importing diffusers takes seconds: engines without a prior do not wait for it.
@@ -81,7 +69,7 @@ def build_network(settings: DenoiserSettings, seed: int) -> UNet2DModel:
 
 
 @dataclass(frozen=True, eq=False)
-class Prior:
+class Prior(StoredPrior):
     """A Gaussian diffusion model over one-hot label maps, and what it was trained for.
 
     Attributes:
@@ -110,32 +98,6 @@ class Prior:
     time_offset: int = 0
     licence: str = "Apache-2.0"
 
-    def __post_init__(self) -> None:
-        """Freezes the weights: no step of an engine ever computes their gradient.
-
-        Convolutions run fastest with channels last, also on a CPU.
-        """
-        self.network.requires_grad_(False).eval()
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-arg]
-
-    @property
-    def channels(self) -> int:
-        """Number of channels: one a class, and channel 0 for no data."""
-        return len(self.legend.classes) + 1
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return self.network.device
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """12 hex digits of a sha256 over weights and everything else that acts on a map."""
-        digest = hashlib.sha256(json.dumps(self._facts(), sort_keys=True).encode())
-        digest.update(self._architecture().encode())
-        digest.update(self._weights(torch.float32))
-        return digest.hexdigest()[:12]
-
     def predict_noise(self, x_t: Tensor, t: int | Tensor) -> Tensor:
         """eps_theta(x_t, t), differentiable in ``x_t``.
 
@@ -158,69 +120,25 @@ class Prior:
             return self.schedule.noise_of_velocity(x_t, output, t)
         return output
 
-    def save(self, folder: Path, dtype: torch.dtype = torch.float16) -> None:
-        """Writes the prior; ``prior.json`` comes last and makes the rest valid.
-
-        The folder also opens with diffusers' ``UNet2DModel.from_pretrained``.
-
-        Args:
-            folder: Made where it does not exist; an older prior in it is replaced.
-            dtype: What the weights are rounded to.
-
-        Raises:
-            RequestError: If the folder holds something else than a prior.
-        """
-        card = {**self._facts(), "licence": self.licence, "training": self.training}
-        write_folder(folder, card, self._architecture(), self._weights(dtype))
-
     @classmethod
-    def load(cls, folder: Path | None = None) -> Prior:
-        """Opens a prior, with every check that can be made before it is used.
-
-        Args:
-            folder: Folder that ``save`` wrote; None is the prior shipped in the package.
-
-        Returns:
-            The prior, float32 on the CPU.
-
-        Raises:
-            PriorError: If a file is missing or damaged, if the folder holds another kind of
-                checkpoint or a masked prior, or if legend or channels are not this package's.
-        """
+    def _network(cls, config: Mapping[str, Any]) -> nn.Module:
         from diffusers.models.unets.unet_2d import UNet2DModel
 
-        if folder is None:
-            with shipped(cls.kind) as path:
-                return cls.load(path)
-        files = read_folder(folder, cls.kind)
-        card = files.card
-        try:
-            # On the meta device no weights are drawn only to be overwritten.
-            with torch.device("meta"):
-                network = UNet2DModel.from_config(files.config)
-            weights = {k: v.float() for k, v in safetensors.torch.load(files.weights).items()}
-            network.load_state_dict(weights, assign=True)
-            return cls(
-                network,
-                NoiseSchedule(NoiseSettings(**card["noise"])),
-                resolution_m=float(card["resolution_m"]),
-                crop_px=int(card["crop_px"]),
-                prediction=card["prediction"],
-                training=card["training"],
-                time_offset=int(card.get("time_offset", 0)),
-                licence=str(card["licence"]),
-            )
-        except Exception as error:  # diffusers raises whatever a wrong value leads to
-            raise PriorError(
-                found=f"{folder}: weights, {CONFIG} and {CARD} do not fit together: {error}",
-                expected="the three files of one prior, as `landcover train-prior` writes them",
-                fix="copy the whole folder again",
-            ) from error
+        network: nn.Module = UNet2DModel.from_config(config)
+        return network
 
-    def _weights(self, dtype: torch.dtype = torch.float16) -> bytes:
-        """The weights as they stand on disk."""
-        weights = self.network.state_dict()
-        return safetensors.torch.save({k: v.to(dtype).contiguous() for k, v in weights.items()})
+    @classmethod
+    def _of(cls, network: UNet2DModel, card: Mapping[str, Any]) -> Self:
+        return cls(
+            network,
+            NoiseSchedule(NoiseSettings(**card["noise"])),
+            resolution_m=float(card["resolution_m"]),
+            crop_px=int(card["crop_px"]),
+            prediction=card["prediction"],
+            training=card["training"],
+            time_offset=int(card.get("time_offset", 0)),
+            licence=str(card["licence"]),
+        )
 
     def _architecture(self) -> str:
         """The network's ``config.json``, whatever version of diffusers writes it."""
@@ -229,7 +147,6 @@ class Prior:
         return json.dumps(config, indent=2, sort_keys=True) + "\n"
 
     def _facts(self) -> dict[str, Any]:
-        """What ``prior.json`` says about how the network is to be used."""
         return {
             "legend": legend_facts(),
             "resolution_m": self.resolution_m,

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from landcover_pnp.errors import PriorError
 from landcover_pnp.legend import WORKING, Legend
-from landcover_pnp.prior.folder import (
-    CARD,
-    CONFIG,
-    PriorKind,
-    legend_facts,
-    read_folder,
-    shipped,
-    write_folder,
-)
+from landcover_pnp.prior.folder import PriorKind, legend_facts
 from landcover_pnp.prior.masked_network import MaskedNetworkSettings, MaskedUNet
+from landcover_pnp.prior.stored_prior import StoredPrior
 
 
 @dataclass(frozen=True, eq=False)
-class MaskedPrior:
+class MaskedPrior(StoredPrior):
     """An absorbing-state diffusion model over label maps, and what it was trained for.
 
     Its forward process hides pixels, each independently, until none is left (Austin et al. 2021,
@@ -55,29 +45,6 @@ class MaskedPrior:
     training: Mapping[str, Any] = field(default_factory=dict)
     licence: str = "Apache-2.0"
 
-    def __post_init__(self) -> None:
-        """Freezes the weights; convolutions run fastest with channels last, also on a CPU."""
-        self.network.requires_grad_(False).eval()
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    @property
-    def channels(self) -> int:
-        """Number of codes: one a class, and 0 for hidden."""
-        return len(self.legend.classes) + 1
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return next(self.network.parameters()).device
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """12 hex digits of a sha256 over weights and everything else that acts on a map."""
-        digest = hashlib.sha256(json.dumps(self._facts(), sort_keys=True).encode())
-        digest.update(self._architecture().encode())
-        digest.update(self._weights(torch.float32))
-        return digest.hexdigest()[:12]
-
     def predict_classes(self, codes: Tensor) -> Tensor:
         """p(class | visible pixels) of every pixel, one by one, without gradient.
 
@@ -93,75 +60,31 @@ class MaskedPrior:
             logits: Tensor = self.network(codes.to(self.device))
             return logits.softmax(1)
 
-    def save(self, folder: Path, dtype: torch.dtype = torch.float16) -> None:
-        """Writes the prior; ``prior.json`` comes last and makes the rest valid.
-
-        Args:
-            folder: Made where it does not exist; an older prior in it is replaced.
-            dtype: What the weights are rounded to.
-
-        Raises:
-            RequestError: If the folder holds something else than a prior.
-        """
-        card = {**self._facts(), "licence": self.licence, "training": self.training}
-        write_folder(folder, card, self._architecture(), self._weights(dtype))
+    @classmethod
+    def _network(cls, config: Mapping[str, Any]) -> nn.Module:
+        known = {f.name for f in fields(MaskedNetworkSettings)}
+        told = {key: value for key, value in config.items() if key in known}
+        network = MaskedUNet(MaskedNetworkSettings(**told), int(config["classes"]))
+        if network.classes != len(WORKING.classes):
+            raise ValueError(f"{network.classes} classes of a legend of {len(WORKING.classes)}")
+        return network
 
     @classmethod
-    def load(cls, folder: Path | None = None) -> MaskedPrior:
-        """Opens a prior, with every check that can be made before it is used.
-
-        Args:
-            folder: Folder that ``save`` wrote; None is the prior shipped in the package.
-
-        Returns:
-            The prior, float32 on the CPU.
-
-        Raises:
-            PriorError: If a file is missing or damaged, if the folder holds another kind of
-                checkpoint or a Gaussian prior, or if legend or classes are not this package's.
-        """
-        if folder is None:
-            with shipped(cls.kind) as path:
-                return cls.load(path)
-        files = read_folder(folder, cls.kind)
-        card = files.card
-        try:
-            known = {f.name for f in fields(MaskedNetworkSettings)}
-            told = {key: value for key, value in files.config.items() if key in known}
-            # On the meta device no weights are drawn only to be overwritten.
-            with torch.device("meta"):
-                network = MaskedUNet(MaskedNetworkSettings(**told), int(files.config["classes"]))
-            if network.classes != len(WORKING.classes):
-                raise ValueError(f"{network.classes} classes of a legend of {len(WORKING.classes)}")
-            weights = {k: v.float() for k, v in safetensors.torch.load(files.weights).items()}
-            network.load_state_dict(weights, assign=True)
-            return cls(
-                network,
-                resolution_m=float(card["resolution_m"]),
-                crop_px=int(card["crop_px"]),
-                training=card["training"],
-                licence=str(card["licence"]),
-            )
-        except Exception as error:  # torch raises whatever a wrong value leads to
-            raise PriorError(
-                found=f"{folder}: weights, {CONFIG} and {CARD} do not fit together: {error}",
-                expected="the three files of one prior, as `landcover train-prior` writes them",
-                fix="copy the whole folder again",
-            ) from error
-
-    def _weights(self, dtype: torch.dtype = torch.float16) -> bytes:
-        """The weights as they stand on disk."""
-        weights = self.network.state_dict()
-        return safetensors.torch.save({k: v.to(dtype).contiguous() for k, v in weights.items()})
+    def _of(cls, network: MaskedUNet, card: Mapping[str, Any]) -> Self:
+        return cls(
+            network,
+            resolution_m=float(card["resolution_m"]),
+            crop_px=int(card["crop_px"]),
+            training=card["training"],
+            licence=str(card["licence"]),
+        )
 
     def _architecture(self) -> str:
-        """The network's ``config.json``."""
         network = self.network
         config = {"classes": network.classes, **asdict(network.settings)}
         return json.dumps(config, indent=2, sort_keys=True) + "\n"
 
     def _facts(self) -> dict[str, Any]:
-        """What ``prior.json`` says about how the network is to be used."""
         return {
             "kind": self.kind,
             "legend": legend_facts(),
