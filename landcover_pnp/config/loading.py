@@ -25,10 +25,18 @@ from landcover_pnp.config.schema import (
     meanings_of,
     old_names,
     old_words,
+    takes_parts,
     warn_renamed,
     words_of,
 )
-from landcover_pnp.config.values import COMMAND_LINE, modern, refused, require_plain, typed
+from landcover_pnp.config.values import (
+    COMMAND_LINE,
+    modern,
+    not_alone,
+    refused,
+    require_plain,
+    typed,
+)
 from landcover_pnp.config.yaml_file import (
     Place,
     is_null,
@@ -172,16 +180,23 @@ def _block(node: MappingNode, settings: type[Any], place: Place, at: str) -> Blo
                 expected="each key once",
                 fix="delete the old one",
             )
-        told = _Told(old_words(owner).get(last, {}), last in addressed_fields(owner))
+        told = _Told(old_words(owner).get(last, {}), last in addressed_fields(owner), [*kinds])
         target.parts[last] = _part(value, kinds[last], place, at + new, where, told)
     return block
 
 
 class _Told(NamedTuple):
-    """What a field says of its values: new words by old ones, and whether they may be addresses."""
+    """What a field says of its values, and its block.
+
+    Attributes:
+        words: New words by old ones.
+        addressed: Whether values may be addresses.
+        beside: Names of the fields of its block.
+    """
 
     words: Mapping[str, str]
     addressed: bool
+    beside: Sequence[str] = ()
 
 
 def _part(node: Node | None, kind: Any, place: Place, name: str, where: str, told: _Told) -> Any:
@@ -218,6 +233,9 @@ def _leaf(node: Any, kind: Any, place: Place, name: str, where: str, told: _Told
             raise refused(kind, "null", name, where)
         return Leaf(None, where)
     written = text_of(node)
+    if not isinstance(node, ScalarNode) and not takes_parts(kind):
+        keys = [*pairs(node)] if isinstance(node, MappingNode) else None
+        raise not_alone(kind, name, where, keys, told.beside)
     plain = {
         text: require_plain(kind, name, text, where, addressed=told.addressed)
         for text in scalars(node)

@@ -236,6 +236,15 @@ def block_of(kind: Any) -> type[Any] | None:
     return next((leaf for leaf in found if dataclasses.is_dataclass(leaf)), None)
 
 
+def takes_parts(kind: Any) -> bool:
+    """Whether a list, or keys and values, are a value of a type hint."""
+    inner = typing.get_args(kind)
+    origin = typing.get_origin(kind) or kind
+    if isinstance(origin, type) and issubclass(origin, list | tuple | Mapping):
+        return True
+    return any(takes_parts(part) for part in inner) or kind is Any
+
+
 def is_list(kind: Any) -> bool:
     """Whether a type hint is that of a list, also of one that may be null."""
     return any(typing.get_origin(option) is list for option in _options(kind))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,32 @@ def refused(kind: Any, text: str, key: str, where: str) -> SettingsError:
         found=f"{key} is {shown if len(shown) <= 80 else shown[:77] + '...'} ({where})",
         expected=in_words(kind),
         fix=nearest(text, words) if words else f"correct the value ({where})",
+    )
+
+
+def not_alone(
+    kind: Any, key: str, where: str, keys: Sequence[str] | None, beside: Sequence[str]
+) -> SettingsError:
+    """The error about a list, or about keys, where one value is wanted.
+
+    Args:
+        kind: Type hint.
+        key: Dotted name of the setting.
+        where: Where its value stands.
+        keys: The keys; None for a list.
+        beside: Names of the settings of its block.
+    """
+    last = key.rpartition(".")[2]
+    if keys is None:
+        found, known = f"{key} is a list ({where})", []
+    else:
+        found, known = f"{key} has keys of its own: {', '.join(keys)} ({where})", [*keys]
+    known = [name for name in known if name in beside]
+    return SettingsError(
+        found=found,
+        expected=in_words(kind),
+        fix=f"give the value alone, `{last}: VALUE`"
+        + (f", and beside `{last}:`, not below it, {', '.join(known)}" if known else ""),
     )
 
 

@@ -24,7 +24,8 @@ from landcover_pnp.storage.atomic import scratch
 from landcover_pnp.storage.bands import NAMES, BandName, Bands
 from landcover_pnp.storage.georeference import require_projected, require_square
 from landcover_pnp.storage.geotiff import Band, write_cog, write_raster
-from landcover_pnp.storage.raster import open_image, read, read_bands, read_mask
+from landcover_pnp.storage.images import open_image, read_bands
+from landcover_pnp.storage.raster import read, read_mask
 
 
 @dataclass(frozen=True)

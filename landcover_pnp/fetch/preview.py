@@ -20,7 +20,7 @@ from rasterio.warp import reproject
 from landcover_pnp.scenes.widths import COLUMN
 from landcover_pnp.storage.atomic import completed
 from landcover_pnp.storage.bands import shown
-from landcover_pnp.storage.raster import open_image, read_bands
+from landcover_pnp.storage.images import open_image, read_bands
 
 SIDE_PX = 900
 """Longest side of a picture."""

@@ -155,10 +155,13 @@ def require_prior(settings: InferenceSettings, prior: AnyPrior | None, *also: st
         PriorError: If one needs a prior and there is none, or one of a kind that it does not take.
     """
     for name in settings.used(*also):
-        _require_kind(name, prior_kinds(engine(name)), prior)
+        unnamed = settings.engine is None and name == settings.engine_or_default
+        _require_kind(name, prior_kinds(engine(name)), prior, unnamed=unnamed)
 
 
-def _require_kind(name: str, kinds: Sequence[PriorKind], prior: AnyPrior | None) -> None:
+def _require_kind(
+    name: str, kinds: Sequence[PriorKind], prior: AnyPrior | None, *, unnamed: bool
+) -> None:
     """Refuses to go on without a prior that an engine needs, or with one of another kind."""
     if not kinds:
         return
@@ -171,6 +174,13 @@ def _require_kind(name: str, kinds: Sequence[PriorKind], prior: AnyPrior | None)
         )
     if prior.kind not in kinds:
         others = [other for other in engine_names() if prior.kind in prior_kinds(engine(other))]
+        if unnamed and others:
+            raise PriorError(
+                found=f"a {prior.kind} prior and no engine: where none is named, a prior is one "
+                f"for {name!r}, which takes a {wanted} one",
+                expected=f"the name of an engine for it: {', '.join(others)}",
+                fix=f"set inference.engine to {others[0]}, or leave inference.prior out",
+            )
         raise PriorError(
             found=f"a {prior.kind} prior for the engine {name!r}",
             expected=f"a {wanted} prior: this engine works with no other kind",

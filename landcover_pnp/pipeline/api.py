@@ -27,7 +27,7 @@ from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.products.dataset import LandCover, open_run, run_of
 from landcover_pnp.products.publishing import PublishSummary
 from landcover_pnp.products.settings import PublishSettings
-from landcover_pnp.scenes.opening import write_array
+from landcover_pnp.scenes.array_files import write_array
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.scenes.settings import SceneSettings
 from landcover_pnp.storage.map_legend import legend_in, legend_tags

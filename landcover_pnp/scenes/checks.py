@@ -22,15 +22,8 @@ from landcover_pnp.scenes.scene import OBJECT_LAYERS, PERCENTAGES
 from landcover_pnp.scenes.settings import CoarseFile, RasterFiles
 from landcover_pnp.scenes.vector_files import count_features, vector_layers
 from landcover_pnp.storage.georeference import sides
-from landcover_pnp.storage.raster import (
-    label_band,
-    open_image,
-    open_raster,
-    read,
-    read_bands,
-    read_labels,
-    read_mask,
-)
+from landcover_pnp.storage.images import open_image, read_bands
+from landcover_pnp.storage.raster import label_band, open_raster, read, read_labels, read_mask
 
 MOST_VALUES = 20
 """Values of a layer that its report names, the most frequent ones."""

@@ -19,7 +19,8 @@ from rasterio.vrt import WarpedVRT
 from landcover_pnp.errors import DamagedError, SuspiciouslyEmptyWarning
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.scenes.imagery import Image, Imagery
-from landcover_pnp.storage.raster import damaged, on_grid, open_image, read, read_mask
+from landcover_pnp.storage.images import open_image
+from landcover_pnp.storage.raster import damaged, on_grid, read, read_mask
 
 OPEN_IMAGES = 16
 """Images held open at a time while windows are read in row-major order."""

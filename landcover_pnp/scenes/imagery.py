@@ -17,7 +17,8 @@ from rasterio.errors import CRSError
 from landcover_pnp.errors import DamagedError, GridError, RasterError, SuspiciouslyEmptyWarning
 from landcover_pnp.storage.bands import BandName, Bands
 from landcover_pnp.storage.georeference import bounds_of, require_projected, require_square
-from landcover_pnp.storage.raster import open_image, open_raster, read_bands, unwritten_share
+from landcover_pnp.storage.images import open_image, read_bands
+from landcover_pnp.storage.raster import open_raster, unwritten_share
 
 
 @dataclass(frozen=True)

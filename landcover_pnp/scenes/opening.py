@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import tempfile
-import warnings
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,16 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import odc.geo.xr  # noqa: F401, which gives arrays their .odc
-import rasterio
 import xarray as xr
-from odc.geo.geobox import GeoBox
 
 from landcover_pnp.config.addresses import as_path, is_address
 from landcover_pnp.config.schema import old_names
-from landcover_pnp.errors import RasterError, SettingsError, nearest
+from landcover_pnp.errors import SettingsError, nearest
 from landcover_pnp.legends.coarse_legend import COARSE_NAMES, CoarseLegend, CoarseValues
+from landcover_pnp.scenes.array_files import write_array
 from landcover_pnp.scenes.enviroatlas import tile_files
 from landcover_pnp.scenes.preparation import prepare_scene
 from landcover_pnp.scenes.rasters import plan_scene
@@ -38,7 +34,6 @@ from landcover_pnp.scenes.settings import (
     TruthFile,
 )
 from landcover_pnp.scenes.synthetic import write_city
-from landcover_pnp.storage.atomic import completed
 from landcover_pnp.storage.owned_folder import make_owned
 from landcover_pnp.storage.run_folder import RunFolder
 
@@ -249,62 +244,6 @@ def _file(layer: Layer, name: str, home: Path) -> Path:
     path = owned.path / f"{name}.tif"
     write_array(layer, path, name)
     return path
-
-
-def write_array(array: xr.DataArray, path: Path, name: str) -> None:
-    """Writes an array as GeoTIFF, rows from north to south.
-
-    Args:
-        array: (y, x) or (band, y, x) in any order, with evenly spaced coordinates and a CRS.
-        path: The file.
-        name: What it is, for messages.
-
-    Raises:
-        RasterError: If it has no grid or no CRS, or further dimensions.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # what is missing is said below
-        geobox = array.odc.geobox
-    crs = None if geobox is None else geobox.crs
-    if not isinstance(geobox, GeoBox) or crs is None:
-        raise RasterError(
-            found=f"{name}, an array without " + ("a grid" if geobox is None else "a CRS"),
-            expected="dimensions y and x with evenly spaced coordinates, and a CRS",
-            fix="write the CRS into it: array.rio.write_crs('EPSG:26917')",
-        )
-    if geobox.resolution.y > 0:
-        return write_array(array.isel({geobox.dimensions[0]: slice(None, None, -1)}), path, name)
-    values = np.asarray(array.transpose(..., *geobox.dimensions))
-    if values.ndim not in (2, 3):
-        raise RasterError(
-            found=f"{name}, an array of {values.ndim} dimensions",
-            expected="(y, x) or (band, y, x)",
-            fix="select one time, or whatever the further dimension is, first",
-        )
-    pixels = values.reshape(-1, *values.shape[-2:])
-    nodata = array.attrs.get("_FillValue", array.encoding.get("_FillValue"))
-    with (
-        completed(path) as partial,
-        rasterio.open(
-            partial,
-            "w",
-            driver="GTiff",
-            height=pixels.shape[1],
-            width=pixels.shape[2],
-            count=len(pixels),
-            dtype=pixels.dtype,
-            crs=str(crs),
-            transform=geobox.transform,
-            nodata=nodata,
-            photometric="MINISBLACK",
-        ) as target,
-    ):
-        target.write(pixels)
-        target.colorinterp = [_INTERPRETED] * len(pixels)
-    return None
-
-
-_INTERPRETED = rasterio.enums.ColorInterp.undefined
 
 
 def _known(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -44,7 +44,7 @@ from landcover_pnp.products.publishing import publish_run
 from landcover_pnp.products.rasters import EXTRAS, PRODUCTS
 from landcover_pnp.products.settings import PublishSettings
 from landcover_pnp.products.zonal import zonal
-from landcover_pnp.storage.raster import RGB
+from landcover_pnp.storage.images import RGB
 from landcover_pnp.storage.records import Record
 
 

@@ -2,8 +2,10 @@ import typing
 from pathlib import Path
 
 import pytest
+import yaml
 
 from landcover_pnp.config import keys, load_settings
+from landcover_pnp.config.schema import block_of, takes_parts
 from landcover_pnp.errors import RenamedWarning, SettingsError
 from landcover_pnp.pipeline.settings import BatchSettings, DemoSettings, MapSettings
 from landcover_pnp.pipeline.transfer.settings import TransferSettings
@@ -80,6 +82,36 @@ def test_a_block_with_nothing_in_it_has_its_defaults(tmp_path: Path) -> None:
 def test_mistakes_are_explained(tmp_path: Path, text: str, words: list[str], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         load(tmp_path, text, *words)
+
+
+def _one_key_of_each_kind() -> dict[str, str]:
+    found = {
+        str(kind): name
+        for name, kind in keys(MapSettings).items()
+        if block_of(kind) is None and not takes_parts(kind)
+    }
+    return {name: kind for kind, name in found.items()}
+
+
+@pytest.mark.parametrize("name", _one_key_of_each_kind())
+@pytest.mark.parametrize("value", [{"path": "a.tif", "legend": "nlcd"}, ["a.tif", "b.tif"]])
+def test_one_value_is_neither_keys_nor_a_list(name: str, value: object, tmp_path: Path) -> None:
+    for part in reversed(name.split(".")):
+        value = {part: value}
+    with pytest.raises(SettingsError) as refused:
+        load(tmp_path, yaml.safe_dump(value))
+    told = "has keys of its own: path, legend" if "path" in str(value) else "is a list"
+    assert f"{name} {told} (" in refused.value.found
+    assert "c.yaml" in refused.value.found
+
+
+def test_a_coarse_map_with_its_legend_is_told_where_the_legend_stands(tmp_path: Path) -> None:
+    text = "scene: {rasters: {image: a.tif, coarse: {path: b.tif, legend: worldcover}}}"
+    with pytest.raises(SettingsError) as refused:
+        load(tmp_path, text)
+    assert refused.value.fix == (
+        "give the value alone, `coarse: VALUE`, and beside `coarse:`, not below it, legend"
+    )
 
 
 def test_texts_and_paths_are_taken_as_they_are() -> None:

@@ -65,7 +65,8 @@ def test_another_kind_is_refused_by_name_wherever_a_prior_is_given(name: str, ma
 
 def test_a_prior_alone_does_not_choose_an_engine_that_cannot_use_it(masked: Path) -> None:
     register = registered_engine(("masked", "gaussian"))
-    with pytest.raises(PriorError, match=rf"(?s)the engine 'denoise'.*for it: .*{register}"):
+    found = rf"(?s)prior and no engine.*'denoise'.*an engine for it: .*{register}.*inference.engine"
+    with pytest.raises(PriorError, match=found):
         choose_engine(InferenceSettings(prior=masked), 4.0)
 
 

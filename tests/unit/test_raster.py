@@ -29,7 +29,8 @@ from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.scenes.settings import RasterFiles
 from landcover_pnp.storage.georeference import system_name
 from landcover_pnp.storage.geotiff import write_cog
-from landcover_pnp.storage.raster import RGB, image_bands, open_image, open_raster, read
+from landcover_pnp.storage.images import RGB, image_bands, open_image
+from landcover_pnp.storage.raster import open_raster, read
 
 TILED = {"tiled": True, "blockxsize": 64, "blockysize": 64, "compress": "deflate"}
 TAGGED = {"photometric": "rgb", "alpha": "yes"}

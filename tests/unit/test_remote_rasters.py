@@ -14,7 +14,8 @@ from rasterio.enums import Resampling
 from landcover_pnp.config.addresses import as_path
 from landcover_pnp.errors import AddressError, DamagedError, NetworkError, RasterError
 from landcover_pnp.grid import Box
-from landcover_pnp.storage.raster import name_of, on_grid, open_image, open_raster, read, read_mask
+from landcover_pnp.storage.images import open_image
+from landcover_pnp.storage.raster import name_of, on_grid, open_raster, read, read_mask
 from landcover_pnp.storage.remote import client
 from landcover_pnp.storage.remote.policy import allowed
 from landcover_pnp.storage.remote.ranges import look_again, remote_file
