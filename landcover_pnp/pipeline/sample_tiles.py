@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landcover_pnp.errors import DiskFullError, LandcoverError
-from landcover_pnp.grid import Box, Tile, TileGrid
+from landcover_pnp.grid import Box, Tile
 from landcover_pnp.inference.filling import FillSettings
 from landcover_pnp.inference.posterior_samples import posterior_samples
 from landcover_pnp.legend import CLASS_COUNT, WORKING
+from landcover_pnp.pipeline.run_tiles import RunTiles
 from landcover_pnp.pipeline.tiles import give_up, one_thread
 from landcover_pnp.pipeline.working_map import WorkingMap
 from landcover_pnp.storage.geotiff import write_raster
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class SampleJob:
+class SampleJob(RunTiles):
     """All that a worker needs to draw the samples of any tile of a run.
 
     Attributes:
@@ -44,8 +45,6 @@ class SampleJob:
         made_of: What the tiles depend on besides their position.
     """
 
-    run: Path
-    grid: TileGrid
     student: bool
     prior: Path | None
     tilts: tuple[tuple[float, ...], ...]
@@ -55,11 +54,6 @@ class SampleJob:
     made_of: Ingredients
 
     @property
-    def home(self) -> Path:
-        """The run folder."""
-        return self.run
-
-    @property
     def out(self) -> Path:
         """Folder of the tiles' files."""
         return RunFolder(self.run).sampled.posterior
@@ -67,23 +61,6 @@ class SampleJob:
     def made_of_tile(self, tile: Tile) -> Ingredients:
         """What one tile's result depends on."""
         return {**self.made_of, "core": list(tile.core), "canvas": list(tile.canvas)}
-
-    def raster(self, tile: Tile) -> Path:
-        """File of a tile's class frequencies, its core alone."""
-        return self.out / f"{tile.id}.tif"
-
-    def rasters(self, tile: Tile) -> list[Path]:
-        """All files of a tile."""
-        return [self.raster(tile)]
-
-    def record(self, tile: Tile) -> Path:
-        """File of a tile's record, which appears after its raster and holds the counts."""
-        return self.out / f"{tile.id}.json"
-
-    @property
-    def endings(self) -> tuple[str, ...]:
-        """What stands behind a tile's name in the names of its files."""
-        return (".tif", ".json")
 
 
 def sample_tile(job: SampleJob, tile_id: str) -> Record:

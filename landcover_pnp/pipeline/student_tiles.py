@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from landcover_pnp.errors import DiskFullError, LandcoverError, ModelError
 from landcover_pnp.evidence.index_borders import IndexBorders
-from landcover_pnp.grid import Box, Tile, TileGrid, blocks
+from landcover_pnp.grid import Box, Tile, blocks
 from landcover_pnp.legend import CLASS_COUNT
 from landcover_pnp.pipeline.mapped_scenes import open_mapped_scene
 from landcover_pnp.pipeline.progress import Watch
+from landcover_pnp.pipeline.run_tiles import RunTiles
 from landcover_pnp.pipeline.tiles import give_up
 from landcover_pnp.storage.geotiff import write_raster
 from landcover_pnp.storage.probabilities import BAND, encode
@@ -33,7 +34,7 @@ from landcover_pnp.student.training import Student, image_kind, image_model, tra
 
 
 @dataclass(frozen=True)
-class StudentJob:
+class StudentJob(RunTiles):
     """All that a worker needs to draw any tile of a run by its student.
 
     Attributes:
@@ -47,8 +48,6 @@ class StudentJob:
             have trained it; None takes it as it is.
     """
 
-    run: Path
-    grid: TileGrid
     settings: StudentSettings
     model_hash: str
     made_of: Ingredients
@@ -61,11 +60,6 @@ class StudentJob:
         return self.into or RunFolder(self.run)
 
     @property
-    def home(self) -> Path:
-        """The run folder."""
-        return self.run
-
-    @property
     def out(self) -> Path:
         """Folder of the student and of the tiles' files."""
         return self.paths.student
@@ -73,23 +67,6 @@ class StudentJob:
     def made_of_tile(self, tile: Tile) -> Ingredients:
         """What one tile's result depends on."""
         return {**self.made_of, "model": self.model_hash, "core": list(tile.core)}
-
-    def raster(self, tile: Tile) -> Path:
-        """File of a tile's probabilities, its core alone."""
-        return self.out / f"{tile.id}.tif"
-
-    def rasters(self, tile: Tile) -> list[Path]:
-        """All files of a tile."""
-        return [self.raster(tile)]
-
-    def record(self, tile: Tile) -> Path:
-        """File of a tile's record, which appears after its raster."""
-        return self.out / f"{tile.id}.json"
-
-    @property
-    def endings(self) -> tuple[str, ...]:
-        """What stands behind a tile's name in the names of its files."""
-        return (".tif", ".json")
 
 
 def trained(
