@@ -68,7 +68,7 @@ def not_alone(
         found, known = f"{key} is a list ({where})", []
     else:
         found, known = f"{key} has keys of its own: {', '.join(keys)} ({where})", [*keys]
-    known = [name for name in known if name in beside]
+    known = [name for name in known if name in beside and name != last]
     return SettingsError(
         found=found,
         expected=in_words(kind),

@@ -59,6 +59,11 @@ def test_the_source_distribution_makes_the_same_wheel(
     assert all((handed_on / picture).exists() for picture in pictures)
 
 
+@pytest.mark.parametrize("picture", sorted((ROOT / "docs").glob("*.png")), ids=lambda p: p.name)
+def test_pictures_are_quickly_loaded(picture: Path) -> None:
+    assert picture.stat().st_size <= 600_000
+
+
 def test_the_container_is_well_written() -> None:
     hadolint = Path(sys.executable).with_name("hadolint")
     done = subprocess.run([hadolint, ROOT / "Dockerfile"], capture_output=True, text=True)
