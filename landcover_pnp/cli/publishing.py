@@ -56,11 +56,13 @@ def _show_published(summary: Any) -> None:
 
 def _report(request: Request) -> ReportSummary:
     from landcover_pnp.products.finished import FinishedRun
-    from landcover_pnp.products.report import write_report
     from landcover_pnp.storage.run_folder import RunFolder
 
     run = request.path
+    # It says that there is no map before the rest is loaded.
     finished = FinishedRun.open(run, palette=request.settings.palette)
+    from landcover_pnp.products.report import write_report
+
     title = request.settings.title or finished.title
     paths = RunFolder(run)
     with paths.held() as owned:

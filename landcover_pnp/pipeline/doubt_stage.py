@@ -3,44 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import geopandas
 import numpy as np
 import shapely
-from numpy.typing import NDArray
-from odc.geo.geobox import GeoBox
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from landcover_pnp.config import load_settings, plain
-from landcover_pnp.errors import LandcoverError, RasterError
-from landcover_pnp.grid import Box
+from landcover_pnp.config import plain
+from landcover_pnp.errors import RasterError
 from landcover_pnp.pipeline.doubtful_places import Place, doubtful_places
-from landcover_pnp.pipeline.settings import MapSettings
+from landcover_pnp.products.chips import MARK, Chip
 from landcover_pnp.products.finished import FinishedRun
-from landcover_pnp.products.pictures import class_picture
+from landcover_pnp.products.original_image import OriginalImage
 from landcover_pnp.products.point_style import PointStyle
 from landcover_pnp.products.settings import DoubtfulSettings
 from landcover_pnp.products.styles import qml
 from landcover_pnp.products.tables import write_features
 from landcover_pnp.products.vectors import dated
-from landcover_pnp.scenes.enviroatlas import scene_files
-from landcover_pnp.scenes.fine_image import FineImage
-from landcover_pnp.scenes.overlay import Overlay
-from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.scenes.vector_files import require_plain_name
 from landcover_pnp.storage.atomic import write_text
-from landcover_pnp.storage.bands import shown
-from landcover_pnp.storage.raster import open_raster, read
 from landcover_pnp.storage.records import Record, file_hashes, ingredients, make_way
 from landcover_pnp.storage.replaced_folder import replaced
 from landcover_pnp.storage.run_folder import RunFolder
 from landcover_pnp.version import __version__
-
-CHIP_M = 100.0
-"""Side of the ground that a picture shows, metres."""
 
 CHIP_PX = 256
 """Side of each half of a picture: the image, and the map beside it."""
@@ -48,11 +36,7 @@ CHIP_PX = 256
 LAYER = "places"
 """Layer of the places."""
 
-ReadImage = Callable[[Box], NDArray[np.float32]]
-"""From working pixels to (band, y, x) of the image there, at any resolution."""
-
-_MARK = (215, 25, 28)
-_STYLE = PointStyle(_MARK, size_mm=5)
+_STYLE = PointStyle(MARK, size_mm=5)
 
 
 @dataclass(frozen=True)
@@ -150,65 +134,18 @@ def _write(finished: FinishedRun, places: Sequence[Place], folder: Path) -> list
     write_features(frame, path, LAYER)
     write_text(path.with_suffix(".qml"), qml(_STYLE))
     (folder / "chips").mkdir()
-    coarse: ReadImage = finished.scene.image
-    image, notes = _fine_image(finished)
+    image = OriginalImage.of(finished)
     for place, chip in zip(places, chips, strict=True):
-        try:
-            picture = _picture(finished, image or coarse, place)
-        except LandcoverError as error:  # of an image that is there, but not all of it
-            if image is None:
-                raise
-            image, notes = None, [_in_working_pixels(error)]
-            picture = _picture(finished, coarse, place)
-        picture.save(folder / chip)
-    return notes
+        _picture(finished, image, place).save(folder / chip)
+    if image.reason is None:
+        return []
+    return [f"pictures in working pixels, since the image is not there as it was: {image.reason}"]
 
 
-def _fine_image(finished: FinishedRun) -> tuple[ReadImage | None, list[str]]:
-    """The image at its own resolution, where its files are still there."""
-    try:
-        settings = load_settings(MapSettings, RunFolder(finished.folder).settings)
-        return FineImage.of(scene_files(settings.scene), finished.scene).image, []
-    except LandcoverError as error:
-        return None, [_in_working_pixels(error)]
-
-
-def _in_working_pixels(error: LandcoverError) -> str:
-    return f"pictures in working pixels, since the image is not there: {error.found}"
-
-
-def _picture(finished: FinishedRun, image: ReadImage, place: Place) -> Image.Image:
+def _picture(finished: FinishedRun, image: OriginalImage, place: Place) -> Image.Image:
     """The image and the map around a place, side by side, the place framed in both."""
-    scene = finished.scene
-    around = _around(place.box, scene)
-    colours = np.moveaxis(image(around)[list(shown(scene.bands))], 0, -1)
-    pixels = np.rint(255 * np.clip(colours, 0, 1)).astype(np.uint8)
-    with open_raster(finished.newest.landcover, "class map") as source:
-        overlay = Overlay(scene.geobox, GeoBox.from_rio(source))
-        codes = read(source, 1, overlay.box(around))
+    chip = Chip.around(place.x, place.y, finished.scene, CHIP_PX)
     both = Image.new("RGB", (2 * CHIP_PX, CHIP_PX), (255, 255, 255))
-    scale = CHIP_PX / max(around.shape)
-    for number, half in enumerate((pixels, class_picture(codes, finished.legend.legend)[..., :3])):
-        both.paste(_framed(half, around, place.box, scale), (number * CHIP_PX, 0))
+    both.paste(chip.image(image), (0, 0))
+    both.paste(chip.map(finished.newest.landcover, finished.legend.legend), (CHIP_PX, 0))
     return both
-
-
-def _around(box: Box, scene: Scene) -> Box:
-    """Working pixels of a picture: the place in the middle, or moved in from the map's edge."""
-    reach = max(1, round((CHIP_M / scene.resolution_m - box.shape[0]) / 2))
-    y0, y1, x0, x1 = box.grow(reach)
-    (height, width), (rows, columns) = scene.extent.shape, (y1 - y0, x1 - x0)
-    y0 = min(max(y0, 0), max(height - rows, 0))
-    x0 = min(max(x0, 0), max(width - columns, 0))
-    return Box(y0, y0 + rows, x0, x0 + columns).clip(scene.extent)
-
-
-def _framed(pixels: NDArray[np.uint8], around: Box, box: Box, scale: float) -> Image.Image:
-    height, width = (max(1, round(side * scale)) for side in around.shape)
-    half = Image.fromarray(np.ascontiguousarray(pixels)).resize(
-        (width, height), Image.Resampling.NEAREST
-    )
-    y, x = box.within(around)
-    corners = [x.start * scale, y.start * scale, x.stop * scale - 1, y.stop * scale - 1]
-    ImageDraw.Draw(half).rectangle(corners, outline=_MARK)
-    return half

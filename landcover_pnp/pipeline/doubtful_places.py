@@ -14,14 +14,12 @@ from rasterio.io import DatasetReader
 from landcover_pnp.box_filter import box_sum
 from landcover_pnp.evidence.contradictions import KINDS, NO_DOUBT_DATA
 from landcover_pnp.grid import Box, blocks
+from landcover_pnp.products.chips import place_radius
 from landcover_pnp.scenes.overlay import Overlay
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.storage.map_legend import legend_of
 from landcover_pnp.storage.raster import open_raster, read
 from landcover_pnp.storage.run_folder import DOUBT, RunFolder
-
-PLACE_M = 20.0
-"""Side of the squares whose mean doubt is compared, metres."""
 
 _BLOCK_PX = 256
 
@@ -66,7 +64,7 @@ def doubtful_places(run: Path, scene: Scene, count: int, apart_m: float) -> list
     Returns:
         The places; the same for the same map.
     """
-    radius = max(0, round(PLACE_M / scene.resolution_m / 2 - 0.5))
+    radius = place_radius(scene)
     with (
         open_raster(RunFolder(run).probability(DOUBT), "doubt") as doubt,
         open_raster(RunFolder(run).landcover, "class map") as classes,

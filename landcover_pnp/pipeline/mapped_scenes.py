@@ -7,12 +7,10 @@ from pathlib import Path
 from landcover_pnp.config import load_settings
 from landcover_pnp.errors import RasterError, RequestError
 from landcover_pnp.pipeline.settings import MapSettings
+from landcover_pnp.products.original_image import changed_images
 from landcover_pnp.scenes.enviroatlas import scene_files
 from landcover_pnp.scenes.fine_image import FineImage
-from landcover_pnp.scenes.inputs import image_hashes, name_inputs
 from landcover_pnp.scenes.scene import Scene
-from landcover_pnp.storage.hashes import HashBook
-from landcover_pnp.storage.records import changed, ingredients
 from landcover_pnp.storage.run_folder import RunFolder
 from landcover_pnp.student.mapped_scene import MappedScene
 
@@ -46,15 +44,9 @@ def require_same_imagery(run: Path) -> None:
     """
     paths = RunFolder(run)
     files = scene_files(load_settings(MapSettings, paths.settings).scene)
-    made_of = Scene.open(paths.scene).made_of
-    if "version" not in made_of:  # version 0.1.0 noted less
-        return
-    book = HashBook(run / f"{paths.scene.name}-inputs.json")
-    today = ingredients(sha256=image_hashes(files, book.file_hash))
-    then = {name: made_of[name] for name in made_of if name.startswith("sha256.image")}
-    differing = changed(then, today)
+    differing = changed_images(run, Scene.open(paths.scene), files)
     if differing:
-        names = ", ".join(name_inputs(differing, files))
+        names = ", ".join(differing)
         raise RequestError(
             found=f"imagery that has changed since {run} was mapped: {names}",
             expected="the imagery that the map was made of: a student learns from both",

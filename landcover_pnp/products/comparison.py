@@ -22,9 +22,17 @@ from landcover_pnp.legend import NO_DATA, WORKING, LandClass, Legend, remap
 from landcover_pnp.legends.palettes import Palette, coloured
 from landcover_pnp.legends.shared_legend import SharedLegend
 from landcover_pnp.products.page import render
-from landcover_pnp.products.pictures import class_picture, thinned
+from landcover_pnp.products.picture_grid import PictureGrid
+from landcover_pnp.products.pictures import class_picture
 from landcover_pnp.products.rasters import SOFTWARE
 from landcover_pnp.products.styles import ClassStyle, qml
+from landcover_pnp.products.viewer import (
+    TILES_BYTES,
+    Viewer,
+    class_entries,
+    size_of_tiles,
+    tiled_layer,
+)
 from landcover_pnp.storage.atomic import scratch, write_text
 from landcover_pnp.storage.georeference import bounds_of, overlapping_bounds, require_projected
 from landcover_pnp.storage.geotiff import Band, write_cog, write_raster
@@ -117,10 +125,14 @@ def compare_maps(a: Path, b: Path, out: Path, palette: Palette = "standard") -> 
         extent = Box(0, int(height), 0, int(width))
         size = len(classes) + 1
         counts = np.zeros(size**2, np.int64)
+        grid = PictureGrid.of(geobox)
+        shown = np.zeros((2, *grid.shape), np.uint8)
         for box in blocks(extent):
             first, second = pairs(box)
             codes = first.astype(np.int64) * size + second
             counts += np.bincount(codes.ravel(), minlength=len(counts))
+            for picture, numbers in zip(shown, (first, second), strict=True):
+                grid.take(picture, numbers, box)
         transitions = counts.reshape(size, -1)[1:, 1:]
         if not transitions.any():
             raise GridError(
@@ -137,7 +149,9 @@ def compare_maps(a: Path, b: Path, out: Path, palette: Palette = "standard") -> 
     head = ("class in A", "class in B", "pixels", "hectares")
     csv.writer(text, lineterminator="\n").writerows([head, *comparison.rows])
     write_text(out / "transitions.csv", text.getvalue())
-    write_text(out / "comparison.html", _report(a, b, comparison, legend))
+    write_text(
+        out / "comparison.html", _report(a, b, comparison, _viewer(grid, shown, legend, classes))
+    )
     return comparison
 
 
@@ -237,7 +251,33 @@ def _write_difference(
     write_text(out / "difference.qml", qml(ClassStyle(legend)))
 
 
-def _report(a: Path, b: Path, comparison: Comparison, legend: Legend) -> str:
+def _viewer(
+    grid: PictureGrid, shown: Labels, legend: Legend, classes: Sequence[LandClass]
+) -> Viewer:
+    """Map A below what differs, and below map B.
+
+    Args:
+        grid: Pixels of the pictures, no finer than the map's.
+        shown: (map, y, x) numbers of the classes in A and in B.
+        legend: Legend of the difference map.
+        classes: The classes.
+    """
+    both = Legend("both", tuple(LandClass(n, c.name, c.colour) for n, c in enumerate(classes, 1)))
+    while True:
+        below, *layers = (
+            tiled_layer(name, class_picture(codes, known), class_entries(known), exact=True)
+            for name, codes, known in (
+                ("map A", shown[0], both),
+                ("what differs", difference(*shown), legend),
+                ("map B", shown[1], both),
+            )
+        )
+        if size_of_tiles((below, *layers)) <= TILES_BYTES:
+            return Viewer(grid, below, tuple(layers), title="Two maps and what differs")
+        grid, shown = PictureGrid(grid.map, 2 * grid.step), shown[:, ::2, ::2]
+
+
+def _report(a: Path, b: Path, comparison: Comparison, viewer: Viewer) -> str:
     hectares = comparison.transitions * comparison.pixel_m2 / 1e4
     rows = [
         (c, *(f"{v:,.2f}" for v in row), f"{row.sum():,.2f}")
@@ -255,6 +295,6 @@ def _report(a: Path, b: Path, comparison: Comparison, legend: Legend) -> str:
         together=together,
         head=["in A", *(c.name for c in comparison.classes), "together"],
         rows=[*rows, ("in B", *(f"{v:,.2f}" for v in hectares.sum(axis=0)), together)],
-        map=class_picture(thinned(comparison.folder / "difference.tif", 1400)[0], legend),
+        viewer=viewer,
         changes=[(f"{x} to {y}", f"{ha:,.2f}") for x, y, _, ha in largest if x != y],
     )

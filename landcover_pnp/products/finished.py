@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from typing import Any
 
 from odc.geo.crs import CRS
 
+from landcover_pnp.config.loading import settings_from
 from landcover_pnp.errors import RasterError
 from landcover_pnp.grid import Box, TileGrid
 from landcover_pnp.legends.palettes import Palette, coloured
@@ -17,7 +19,9 @@ from landcover_pnp.legends.result_legend import FIVE, ResultLegend
 from landcover_pnp.legends.shared_legend import SharedLegend
 from landcover_pnp.products.rasters import provenance_tags
 from landcover_pnp.products.result_classes import ResultClasses, map_legend
+from landcover_pnp.scenes.enviroatlas import scene_files
 from landcover_pnp.scenes.scene import Scene
+from landcover_pnp.scenes.settings import RasterFiles, SceneSettings
 from landcover_pnp.storage.checked_json import parsed_object
 from landcover_pnp.storage.integrity import require_intact
 from landcover_pnp.storage.journal import Journal
@@ -99,6 +103,18 @@ class FinishedRun:
         """Name of the city where the scene has one, else of the folder."""
         city = self.settings.get("scene.enviroatlas.city")
         return str(city or self.folder.resolve().name)
+
+    @property
+    def files(self) -> RasterFiles:
+        """The files that its scene was prepared from, whether they are still there or not.
+
+        Raises:
+            LandcoverError: If its settings name none, or a data set that has gone.
+        """
+        told = _object(RunFolder(self.folder).settings).get("scene", {})
+        given = {k: told.get(k) for k in ("rasters", "enviroatlas")}
+        blocks = {k: json.dumps(v) for k, v in given.items() if v is not None}
+        return scene_files(settings_from(SceneSettings, None, blocks))
 
     @property
     def newest(self) -> RunFolder:

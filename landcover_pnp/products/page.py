@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -45,8 +46,22 @@ def environment(package: str) -> Environment:
         lstrip_blocks=True,
     )
     environment.policies["json.dumps_kwargs"] = {}  # the order of a mapping is kept
+    environment.globals["leaflet"] = leaflet
     environment.filters.update(data_uri=data_uri, hex_colour=hex_colour, numeric=numeric_columns)
     return environment
+
+
+@cache
+def leaflet(name: str) -> Markup:
+    """A file of Leaflet, the viewer's library, without the names of files beside it.
+
+    Args:
+        name: ``leaflet.js`` or ``leaflet.css``; their licence lies in the same folder.
+    """
+    text = (Path(__file__).parent / "leaflet" / name).read_text(encoding="utf-8")
+    beside = "url(" if name.endswith(".css") else "sourceMappingURL"
+    lines = [line for line in text.splitlines() if beside not in line]
+    return Markup("\n".join(lines))  # noqa: S704 a file of this package
 
 
 def data_uri(source: NDArray[np.uint8] | Path) -> str:

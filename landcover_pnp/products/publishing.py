@@ -21,6 +21,8 @@ from landcover_pnp.products.catalog import write_item
 from landcover_pnp.products.finished import FinishedRun
 from landcover_pnp.products.ground import LAYER, TITLE
 from landcover_pnp.products.ground_polygons import publish_ground
+from landcover_pnp.products.image_product import write_image
+from landcover_pnp.products.original_image import OriginalImage
 from landcover_pnp.products.pictures import error_labels
 from landcover_pnp.products.qgis import (
     Group,
@@ -46,7 +48,6 @@ from landcover_pnp.products.settings import PublishSettings
 from landcover_pnp.products.styles import (
     ClassStyle,
     HatchStyle,
-    ImageStyle,
     OutlineStyle,
     PolygonStyle,
     Style,
@@ -62,7 +63,6 @@ from landcover_pnp.products.vectors import (
 )
 from landcover_pnp.scenes.vector_files import require_plain_name
 from landcover_pnp.storage.atomic import scratch, write_text
-from landcover_pnp.storage.bands import shown
 from landcover_pnp.storage.geotiff import Band, write_cog, write_raster
 from landcover_pnp.storage.owned_folder import OwnedFolder
 from landcover_pnp.storage.raster import on_grid, open_raster, read
@@ -124,9 +124,11 @@ def publish_run(run: Path, settings: PublishSettings | None = None) -> PublishSu
     path, start = paths.published_record, time.monotonic()
     roofs = roofs_of(finished)
     ground = ground_hashes(finished) if chosen.ground_under_trees else {}
+    image = OriginalImage.of(finished)
     made_of = ingredients(
         version=__version__,
         buildings=roofs is not None,
+        image=image.imagery is not None,
         ground=ground,
         publish=chosen,
         title=title,
@@ -139,7 +141,7 @@ def publish_run(run: Path, settings: PublishSettings | None = None) -> PublishSu
         notes = [f"published again, changed since: {', '.join(differing)}"] if differing else []
         if record is None:
             notes += make_way(path)
-            polygons, products = _write_products(finished, chosen, title, roofs, owned)
+            polygons, products = _write_products(finished, chosen, title, roofs, image, owned)
             record = Record(
                 "done",
                 made_of,
@@ -162,6 +164,7 @@ def _write_products(
     chosen: PublishSettings,
     title: str,
     roofs: Roofs | None,
+    image: OriginalImage,
     owned: OwnedFolder,
 ) -> tuple[PolygonCounts, list[Path]]:
     """Makes the folder of products anew; returns what is in it."""
@@ -190,13 +193,13 @@ def _write_products(
             title,
             finished.crs,
             finished.bounds(finished.scene.extent),
-            _groups(finished, folder, rasters),
+            _groups(finished, folder, rasters, image),
             bookmarks(finished),
             finished.attribution,
         )
         write_text(folder / "landcover.qlr", layer_definition(project))
         (folder / "landcover.qgz").write_bytes(zipped("landcover.qgs", project_file(project)))
-        write_report(finished, folder, RunFolder(folder).report, title)
+        write_report(finished, folder, RunFolder(folder).report, title, image)
         if finished.attribution:
             write_text(folder / ATTRIBUTION, "\n".join(finished.attribution) + "\n")
         write_item(finished, folder, title)
@@ -204,7 +207,9 @@ def _write_products(
     return polygons, [paths.products / name for name in names]
 
 
-def _groups(run: FinishedRun, folder: Path, rasters: Mapping[str, Product]) -> tuple[Group, ...]:
+def _groups(
+    run: FinishedRun, folder: Path, rasters: Mapping[str, Product], image: OriginalImage
+) -> tuple[Group, ...]:
     """Layers from top to bottom; writes image and truth, which are no products of the map."""
 
     def layers(*stems: str, shown: bool = False) -> tuple[Layer, ...]:
@@ -228,7 +233,7 @@ def _groups(run: FinishedRun, folder: Path, rasters: Mapping[str, Product]) -> t
         Group("Uncertainty", layers("confidence", "entropy", DOUBT, *EXTRAS)),
         Group("Baselines", layers("evidence", "weak_labels")),
         Group("Truth", _write_truth(run, folder)),
-        Group("Imagery", (_write_image(run, folder),)),
+        Group("Imagery", (Layer("image", "./image.tif", write_image(image, folder)),)),
     )
     return tuple(group for group in groups if group.layers)
 
@@ -250,23 +255,6 @@ def _write_vectors(
         styles["failed_tiles"] = FAILED
     write_layer_styles(path, styles, run.finished)
     return counts
-
-
-def _write_image(run: FinishedRun, folder: Path) -> Layer:
-    """The scene's image; 0 is no data, so black becomes 1. False colours where it has no blue."""
-    style, first = ImageStyle(run.scene.image_scale), shown(run.scene.bands)
-    with open_raster(run.scene.folder / "image.tif", "image") as source:
-        order = [i + 1 for i in dict.fromkeys((*first, *range(source.count)))]
-
-        def pixels(box: Box) -> NDArray[Any]:
-            values: NDArray[Any] = read(source, order, box)
-            return np.asarray(np.maximum(values, run.scene.valid(box)), values.dtype)
-
-        names = tuple(source.descriptions[i - 1] for i in order)
-        band = Band(source.dtypes[0], names, nodata=0, rgb=True)
-        _write_raster(run, folder / "image.tif", band, pixels, "average")
-    write_text(folder / "image.qml", qml(style))
-    return Layer("image", "./image.tif", style)
 
 
 def _write_truth(run: FinishedRun, folder: Path) -> tuple[Layer, ...]:

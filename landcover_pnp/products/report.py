@@ -1,7 +1,8 @@
-"""The report of a run: one HTML file with the map to swipe over the image, and all figures."""
+"""The report of a run: one HTML file with the map over the image, and all figures."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,36 +11,26 @@ from markupsafe import Markup
 
 from landcover_pnp.config.texts import require_text
 from landcover_pnp.grid import Box, blocks
-from landcover_pnp.legend import WORKING, LandClass, recoded
+from landcover_pnp.legend import WORKING, LandClass
 from landcover_pnp.products.areas import ClassArea, SampledAreas
 from landcover_pnp.products.finished import FinishedRun
-from landcover_pnp.products.ground import TITLE, UNSEEN, ground_hectares, hatched
-from landcover_pnp.products.page import data_uri, render
-from landcover_pnp.products.pictures import (
-    RGBA,
-    at_pixels,
-    class_picture,
-    error_labels,
-    image_picture,
-    ramp_picture,
-    thinned,
-    truth_labels,
-)
-from landcover_pnp.products.rasters import CONFIDENCE_RAMP, DOUBT_RAMP, ERRORS
+from landcover_pnp.products.ground import UNSEEN, ground_hectares
+from landcover_pnp.products.original_image import OriginalImage
+from landcover_pnp.products.page import render
+from landcover_pnp.products.report_layers import doubtful_places, report_pictures
 from landcover_pnp.storage.atomic import write_text
 from landcover_pnp.storage.georeference import system_name
 from landcover_pnp.storage.map_legend import legend_of
 from landcover_pnp.storage.raster import open_raster, read
-from landcover_pnp.storage.run_folder import DOUBT, RunFolder
-
-SIDE_PX = 1400
-"""Longest side of the report's pictures; larger maps are thinned out."""
+from landcover_pnp.storage.run_folder import RunFolder
 
 ROWS = 200
 """Most tiles the report lists; those without a result come first."""
 
 
-def write_report(run: FinishedRun, rasters: Path, path: Path, title: str) -> Path:
+def write_report(
+    run: FinishedRun, rasters: Path, path: Path, title: str, image: OriginalImage | None = None
+) -> Path:
     """Writes the report.
 
     Args:
@@ -47,6 +38,7 @@ def write_report(run: FinishedRun, rasters: Path, path: Path, title: str) -> Pat
         rasters: Folder of its products.
         path: The HTML file.
         title: Title of the report.
+        image: Its image, where that has been looked for already.
 
     Returns:
         The file.
@@ -58,8 +50,7 @@ def write_report(run: FinishedRun, rasters: Path, path: Path, title: str) -> Pat
     summary = run.summary
     # Beside the baselines of a run folder, the newest map.
     finals = run.newest if rasters == run.folder else RunFolder(rasters)
-    pictures = _pictures(run, rasters, finals)
-    height, width = next(iter(pictures.values())).shape[:2]
+    pictures = report_pictures(run, rasters, finals, image or OriginalImage.of(run))
     said, tiles = _tiles(run)
     sampled = SampledAreas.read(summary)
     column = sampled if run.legend.is_working else None
@@ -68,15 +59,8 @@ def write_report(run: FinishedRun, rasters: Path, path: Path, title: str) -> Pat
         title=title,
         facts=_facts(run),
         warnings=_warnings(run),
-        pictures={name: data_uri(picture) for name, picture in pictures.items()},
-        ratio=f"{width} / {height}",
-        scale=_scale(run),
-        classes=run.legend.legend.classes,
-        ramps=[
-            (name, ramp.stops)
-            for name, ramp in (("confidence", CONFIDENCE_RAMP), (DOUBT, DOUBT_RAMP))
-            if name in pictures
-        ],
+        viewer=pictures.viewer,
+        shown=pictures.note,
         areas=class_rows(finals.landcover, finals.confidence, column),
         sampled=sampled,
         sampled_column=column is not None,
@@ -87,7 +71,7 @@ def write_report(run: FinishedRun, rasters: Path, path: Path, title: str) -> Pat
             (name, f"{score['accuracy']:.3f}", f"{score['mean_iou']:.3f}")
             for name, score in (summary["scores"] or {}).items()
         ],
-        doubt=_doubt(run),
+        doubt=_doubt(run, pictures.chips),
         ground=_ground_rows(run),
         tiles_said=said,
         tiles=tiles,
@@ -143,7 +127,7 @@ def _interval(area: ClassArea) -> str:
     return f"{area.low_ha:,.2f} to {area.high_ha:,.2f} ha"
 
 
-def _doubt(run: FinishedRun) -> dict[str, Any] | None:
+def _doubt(run: FinishedRun, chips: Sequence[Mapping[str, str]]) -> dict[str, Any] | None:
     """What is said of doubtful ground; nothing of a run of an earlier version."""
     doubt = run.summary.get("doubt")
     if not isinstance(doubt, dict):
@@ -155,27 +139,19 @@ def _doubt(run: FinishedRun) -> dict[str, Any] | None:
             (c, f"{100 * doubt['by_class'][c.name]:.1f} %") for c in run.legend.legend.classes
         ],
         "places": [
-            (
-                *(p["rank"], f"{p['x']:.0f}", f"{p['y']:.0f}", f"{p['doubt']:.0f} %"),
-                *(p["mapped_class"], p["reason"]),
-            )
-            for p in doubt.get("places", ())
+            {
+                **{key: place[key] for key in ("rank", "mapped_class", "reason")},
+                **{key: f"{place[key]:.0f}" for key in ("x", "y")},
+                "doubt": f"{place['doubt']:.0f}\N{NO-BREAK SPACE}%",
+                "chip": chip,
+            }
+            for place, chip in zip(doubtful_places(run), chips, strict=True)
         ],
         "by_reason": [
             (name, f"{100 * share:.1f} %")
             for name, share in sorted(doubt["by_reason"].items(), key=lambda item: -item[1])
         ],
     }
-
-
-def _scale(run: FinishedRun) -> dict[str, str]:
-    """The scale bar: at most a quarter of the width, 1, 2 or 5 times a power of ten in metres."""
-    left, _, right, _ = run.bounds(run.scene.extent)
-    most_m = (right - left) / 4
-    power = 10.0 ** np.floor(np.log10(most_m))
-    length_m = power * max(step for step in (1, 2, 5) if step * power <= most_m)
-    text = f"{length_m / 1000:g} km" if length_m >= 1000 else f"{length_m:g} m"
-    return {"text": text, "percent": f"{100 * length_m / (right - left):.3f}"}
 
 
 def _ground_rows(run: FinishedRun) -> list[tuple[LandClass, str, str]]:
@@ -216,34 +192,6 @@ def _warnings(run: FinishedRun) -> list[str]:
     if not run.scene.valid_px:
         texts.append("The map is empty: the image has no data in this area.")
     return texts
-
-
-def _pictures(run: FinishedRun, rasters: Path, finals: RunFolder) -> dict[str, RGBA]:
-    legend = run.legend.legend
-    labels = thinned(finals.landcover, SIDE_PX)[0]
-    percent = thinned(finals.confidence, SIDE_PX)[0]
-    pictures = {
-        "image": image_picture(run.scene, SIDE_PX),
-        "land cover": class_picture(labels, legend),
-        "confidence": ramp_picture(percent, CONFIDENCE_RAMP),
-    }
-    if _ground_rows(run) and run.ground is not None:
-        ground = at_pixels(thinned(run.ground, SIDE_PX)[0], labels.shape)
-        pictures[TITLE.lower()] = hatched(pictures["land cover"], ground)
-    doubt = finals.raster(DOUBT)
-    if doubt.is_file():
-        pictures[DOUBT] = ramp_picture(thinned(doubt, SIDE_PX)[0], DOUBT_RAMP)
-    for stem in ("evidence", "weak_labels"):
-        name = stem.replace("_", " ") + " alone"
-        pictures[name] = class_picture(thinned(rasters / f"{stem}.tif", SIDE_PX)[0], legend)
-    truth = truth_labels(run.scene, SIDE_PX)
-    if truth is not None:
-        shared = run.truth_legend
-        truth = recoded(truth, shared.second)
-        pictures["truth"] = class_picture(truth, shared.legend)
-        wrong = error_labels(recoded(labels, shared.first), truth)
-        pictures["right and wrong"] = class_picture(wrong, ERRORS)
-    return pictures
 
 
 def _tiles(run: FinishedRun) -> tuple[str, list[tuple[str, str, str, str, str]]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,18 +10,14 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from scipy import ndimage
 
-from landcover_pnp.config.loading import settings_from
 from landcover_pnp.errors import LandcoverError
 from landcover_pnp.grid import Box
 from landcover_pnp.legends.result_legend import BUILDINGS, IMPERVIOUS
 from landcover_pnp.products.finished import FinishedRun
 from landcover_pnp.products.polygons import Geometries
-from landcover_pnp.scenes.enviroatlas import scene_files
 from landcover_pnp.scenes.object_shares import object_shares
-from landcover_pnp.scenes.settings import LayerFile, SceneSettings
-from landcover_pnp.storage.checked_json import read_object
+from landcover_pnp.scenes.settings import LayerFile
 from landcover_pnp.storage.records import file_hash
-from landcover_pnp.storage.run_folder import RunFolder
 from landcover_pnp.storage.sidecars import part_hashes
 
 ROOF = 1000
@@ -87,15 +82,12 @@ def roofs_of(run: FinishedRun) -> Roofs | None:
             return Roofs(c.code, None)
     code = next(c.code for c in classes if IMPERVIOUS in c.of)
     then = {k: v for k, v in run.scene.made_of.items() if k.startswith("sha256.buildings")}
-    told = read_object(RunFolder(run.folder).settings) or {}
     try:
-        given = {k: told["scene"].get(k) for k in ("rasters", "enviroatlas")}
-        blocks = {k: json.dumps(v) for k, v in given.items() if v is not None}
-        layer = scene_files(settings_from(SceneSettings, None, blocks)).buildings
+        layer = run.files.buildings
         if layer is None or not then:
             return None
         return Roofs(code, layer) if then == _hashes(layer) else None
-    except (LandcoverError, OSError, KeyError):  # gone, or on a server that does not answer
+    except (LandcoverError, OSError):  # gone, or on a server that does not answer
         return None
 
 

@@ -149,7 +149,7 @@ def test_summary_report_project_and_catalogue_show_the_doubt(run: Path) -> None:
     assert len(told["places"]) == 10
     names = [bookmark.get("name") for bookmark in project.iter("Bookmark")]
     assert names == [f"doubtful {p['rank']}: {p['reason']}" for p in told["places"]]
-    assert f">{first['x']:.0f}</td>" in report
+    assert f"x {first['x']:.0f}, y {first['y']:.0f}<" in report
     item = json.loads((folder / "item.json").read_text())
     assert item["assets"]["doubt"]["bands"][0]["name"] == "doubt, percent"
     assert lc.open_run(run).doubt.shape == classes.shape

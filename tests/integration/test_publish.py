@@ -40,6 +40,7 @@ from landcover_pnp.errors import PriorError, RasterError, ZonesWarning
 from landcover_pnp.legend import WORKING
 from landcover_pnp.products.catalog import write_collection
 from landcover_pnp.products.model import write_prior_item
+from landcover_pnp.products.original_image import OriginalImage
 from landcover_pnp.products.publishing import publish_run
 from landcover_pnp.products.rasters import EXTRAS, PRODUCTS
 from landcover_pnp.products.settings import PublishSettings
@@ -96,7 +97,10 @@ def test_every_raster_is_a_valid_cog_with_style_and_provenance(
         np.testing.assert_array_equal(chosen[0][known], ranked[rank][known])
 
 
-def test_the_image_is_no_data_where_the_scene_is_and_nowhere_else(run: Path) -> None:
+def test_the_image_is_no_data_where_the_scene_is_and_nowhere_else(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OriginalImage, "of", lambda run: OriginalImage(run.scene, None, "gone"))
     for name, columns in (("valid", slice(0, 20)), ("image", slice(0, 30))):
         with rasterio.open(run / "scene" / f"{name}.tif", "r+") as target:
             pixels = target.read()

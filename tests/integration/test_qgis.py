@@ -94,32 +94,17 @@ def test_everything_opens_in_qgis_even_after_a_move(
     }
 
 
-DRIVE = """<script>
-const seen = {};
-seen.pictures = part("left").options.length;
-seen.start = part("above").style.clipPath;
-part("swipe").value = 20;
-part("swipe").dispatchEvent(new Event("input"));
-seen.slid = part("above").style.clipPath;
-const box = part("stack").getBoundingClientRect();
-part("stack").dispatchEvent(new PointerEvent("pointerdown", {clientX: box.left + box.width / 4}));
-seen.dragged = part("above").style.clipPath;
-const before = part("above").src;
-part("right").value = "confidence";
-part("right").dispatchEvent(new Event("change"));
-seen.changed = part("above").src !== before && part("above").src.startsWith("data:image/png");
-part("zoom").value = "4";
-part("zoom").dispatchEvent(new Event("change"));
-seen.zoomed = part("stack").getBoundingClientRect().width / box.width;
-document.body.dataset.seen = JSON.stringify(seen);
-</script></main>"""
+DRIVE = Path(__file__).parents[1] / "drive_report.js"
+"""Uses a report as its reader would, and notes what is then seen."""
 
 
 @pytest.mark.slow
 def test_the_report_works_in_a_browser(run: Path, tmp_path: Path, chromium: str) -> None:
     report = publish_run(run).folder / "report.html"
-    driven = tmp_path / "driven.html"
-    driven.write_text(report.read_text().replace("</main>", DRIVE))
+    driven, drive = tmp_path / "driven.html", DRIVE.read_text()
+    for name, value in zip(("LEFT", "BOTTOM", "RIGHT", "TOP"), BOUNDS, strict=True):
+        drive = drive.replace(name, str(value))
+    driven.write_text(report.read_text().replace("</body>", f"<script>\n{drive}</script></body>"))
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"]
     options += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=2000"]
     command = [chromium, *options, "--dump-dom", driven.as_uri()]
@@ -127,9 +112,24 @@ def test_the_report_works_in_a_browser(run: Path, tmp_path: Path, chromium: str)
     assert "CONSOLE" not in done.stderr, done.stderr
     text = done.stdout.split('data-seen="')[1].split('"')[0].replace("&quot;", '"')
     seen = json.loads(text)
-    assert seen["pictures"] == 8
-    assert seen["start"] == "inset(0px 0px 0px 50%)"
-    assert seen["slid"] == "inset(0px 0px 0px 20%)"
-    assert seen["dragged"] == "inset(0px 0px 0px 25%)"
-    assert seen["changed"]
-    assert seen["zoomed"] == pytest.approx(4, rel=0.05)  # scrollbars
+    assert seen["layers"][:2] == ["land cover", "confidence"]
+    assert seen["layers"][-1] == "image alone"
+    assert seen["legends"] == 1
+    assert not seen["still"]
+    # One tile of 512 pixels each: 240 pixels of the image are the ground of the map.
+    left, top, right, _ = seen["ground"]
+    pixel = (right - left) / 240
+    expected = [left, top, left + 512 * pixel, top + 512 * pixel]
+    for (tile,) in seen["tiles"]:
+        np.testing.assert_allclose(tile, expected, atol=0.5 * pixel)
+    assert seen["half"] != seen["all"]
+    assert seen["opacity"] == "0.4"
+    assert seen["changed"] == [["confidence", "data:image/webp;"]]
+    np.testing.assert_allclose(seen["overlaid"], [seen["ground"]], atol=0.5 * pixel)
+    assert seen["none"] == 0
+    place = json.loads((run / "summary.json").read_text())["doubt"]["places"][1]
+    np.testing.assert_allclose(seen["centre"], [place["x"], place["y"]], atol=1)
+    assert seen["zoomed"] > 0
+    assert seen["focus"]
+    assert seen["key"] == 1
+    assert seen["wide"]

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from inputs import ORIGIN, write_tif
+from pages import together, viewer
 
 from landcover_pnp.errors import GridError, LegendError, RasterError, RequestError
 from landcover_pnp.legend import WORKING
@@ -52,6 +53,23 @@ def test_transitions_count_every_pixel_once_and_turn_round(tmp_path: Path) -> No
     with (tmp_path / "there" / "transitions.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert sum(int(row["pixels"]) for row in rows) == there.transitions.sum()
+
+
+def test_the_page_shows_both_maps_and_what_differs(tmp_path: Path) -> None:
+    a, b = maps(tmp_path)
+    compare_maps(tmp_path / "a.tif", tmp_path / "b.tif", tmp_path / "out")
+    data = viewer((tmp_path / "out" / "comparison.html").read_text())
+    with rasterio.open(tmp_path / "out" / "difference.tif") as source:
+        own, colours = source.read(1), source.colormap(1)
+    working = {c.code: (*c.colour, 255) for c in WORKING.classes}
+    below, differs, above = (
+        together(layer["levels"][0])[: a.shape[0], : a.shape[1]]
+        for layer in (data["base"], *data["layers"])
+    )
+    for shown, codes, table in ((below, a, working), (differs, own, colours), (above, b, working)):
+        for code in np.unique(codes[codes > 0]):
+            assert (shown[codes == code] == table[code]).all()
+        np.testing.assert_array_equal(shown[..., 3] > 0, codes > 0)
 
 
 def test_the_difference_map_has_the_legend_of_its_values(tmp_path: Path) -> None:

@@ -1,21 +1,39 @@
 """Pages: what goes in as text comes out as text, and nothing is fetched from anywhere."""
 
 import base64
+import dataclasses
+import hashlib
 import io
+import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
+from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
+from odc.geo.geobox import GeoBox
 from PIL import Image
 
 from landcover_pnp.legend import LandClass
-from landcover_pnp.products.page import OWN, data_uri, environment, render
+from landcover_pnp.products import page
+from landcover_pnp.products.page import OWN, data_uri, environment, leaflet, render
+from landcover_pnp.products.picture_grid import PictureGrid
+from landcover_pnp.products.viewer import Viewer, tiled_layer, whole_layer
 
 PACKAGES = [OWN, "landcover_pnp.pipeline.transfer"]
+
+VOID = {"meta", "img", "br", "input", "link"}
+"""Tags without an end."""
+
+VIEWED = {"report.html", "comparison.html"}
+"""Templates of pages with a viewer."""
+
+LEAFLET = "db49d009c841f5ca34a888c96511ae936fd9f5533e90d8b2c4d57596f4e5641a"
+"""SHA-256 of the file as the registry has it."""
 
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=30)
 
@@ -29,18 +47,27 @@ class Reader(HTMLParser):
         self.tags: list[str] = []
         self.texts: dict[str, str] = {}
         self.addresses: list[str] = []
+        self.open: list[str] = []
+        self.styles = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
+        if tag not in VOID:
+            self.open.append(tag)
         self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
         if tag in ("td", "th"):
             self.cells.append("")
 
     def handle_data(self, data: str) -> None:
+        if self.open[-1:] == ["style"]:
+            self.styles += data
         if self.tags:
             self.texts[self.tags[-1]] = self.texts.get(self.tags[-1], "") + data
         if self.tags and self.tags[-1] in ("td", "th") and self.cells:
             self.cells[-1] += data
+
+    def handle_endtag(self, tag: str) -> None:
+        assert tag == self.open.pop()
 
 
 def parsed(html: str) -> Reader:
@@ -106,27 +133,36 @@ def test_every_template_escapes_and_fetches_nothing(package: str) -> None:
 HOSTILE = """<evil a='"'>&amp;</script><script>alert(1)</script>"""
 ROWS = [(LandClass(1, HOSTILE, (0, 0, 0)), HOSTILE)]
 PIXELS = np.zeros((2, 2, 4), np.uint8)
+VIEWER = Viewer(
+    PictureGrid(GeoBox((2, 2), Affine(1, 0, 5, 0, -1, 9), "EPSG:26917")),
+    tiled_layer(HOSTILE, PIXELS + np.uint8(255), exact=False),
+    (whole_layer(HOSTILE, PIXELS, (((1, 2, 3), HOSTILE),), exact=True),),
+    ({"x": 6.0, "y": 8.0, "side": 1.0, "label": HOSTILE},),
+    HOSTILE,
+)
 PAGES: dict[str, dict[str, object]] = {
     "comparison.html": {
         **dict.fromkeys(("a", "b", "changed", "together"), HOSTILE),
         "notes": [HOSTILE],
         "head": [HOSTILE, HOSTILE],
         "rows": ROWS,
-        "map": PIXELS,
+        "viewer": VIEWER,
         "changes": ROWS,
     },
     "report.html": {
         **{key: [HOSTILE] for key in ("facts", "warnings", "notes", "attribution")},
-        "pictures": {HOSTILE: data_uri(PIXELS), "land cover": data_uri(PIXELS)},
-        "ratio": "1 / 1",
-        "scale": {"text": HOSTILE, "percent": "20"},
-        "classes": [ROWS[0][0]],
-        "ramps": [("confidence", [(50, (1, 2, 3))])],
+        "viewer": VIEWER,
+        "shown": HOSTILE,
         "tiles_said": HOSTILE,
         "doubt": {
             **dict.fromkeys(("share", "hectares"), HOSTILE),
             **dict.fromkeys(("by_class", "by_reason"), ROWS),
-            "places": [(*ROWS[0], "1", "2", "3", "4")],
+            "places": [
+                {
+                    **dict.fromkeys(("rank", "mapped_class", "reason", "x", "y", "doubt"), HOSTILE),
+                    "chip": dict.fromkeys(("image", "map"), data_uri(PIXELS)),
+                }
+            ],
         },
         "areas": [(*ROWS[0], "1", "2")],
         "sampled": {"title": HOSTILE, "samples": HOSTILE},
@@ -171,11 +207,40 @@ def test_texts_of_a_page_are_texts_and_it_needs_nothing_but_itself(template: str
     assert reader.texts["h2"].startswith(HOSTILE) == (template == "transfer.html")
     assert HOSTILE in reader.cells
     scripts = reader.tags.count("script")
-    assert scripts == text.count("</script>") == (template == "report.html")
-    assert reader.addresses or scripts
-    assert all(address.startswith("data:") for address in reader.addresses)
+    assert scripts == text.count("</script>") == (3 if template in VIEWED else 0)
+    assert reader.addresses
+    assert all(address.startswith(("data:", "#map")) for address in reader.addresses)
+    assert reader.open == []
     assert "default-src 'none'" in text
-    assert "http" not in text.replace("http-equiv", "")
+    assert not re.search(r"url\(|@import|sourceMappingURL", reader.styles)
+    assert "http" not in text.replace("http-equiv", "").replace(leaflet("leaflet.js"), "").replace(
+        leaflet("leaflet.css"), ""
+    )
+
+
+def test_the_viewer_s_data_come_out_as_they_went_in() -> None:
+    text = render("report.html", title="", **PAGES["report.html"])  # type: ignore[arg-type]
+    data = json.loads(text.split('<script type="application/json">')[1].split("</script>")[0])
+    assert data == json.loads(json.dumps(VIEWER.data))
+    assert data["layers"][0]["name"] == data["places"][0]["label"] == HOSTILE
+    assert data["ground"] == [5, 7, 7, 9]
+
+
+def test_a_viewer_without_an_image_has_nothing_to_swipe_over() -> None:
+    content = {**PAGES["report.html"], "viewer": dataclasses.replace(VIEWER, base=None)}
+    text = render("report.html", title="", **content)  # type: ignore[arg-type]
+    assert 'class="swipe"' not in text
+    assert 'class="layer"' in text
+
+
+def test_the_viewer_s_library_is_whole_and_has_its_licence() -> None:
+    folder = Path(page.__file__).parent / "leaflet"
+    assert "BSD 2-Clause License" in (folder / "LICENSE").read_text()
+    code = (folder / "leaflet.js").read_bytes()
+    assert b"Leaflet 1.9.4" in code[:100]
+    assert hashlib.sha256(code).hexdigest() == LEAFLET
+    assert len(leaflet("leaflet.js")) > 0.99 * len(code)
+    assert "</script" not in leaflet("leaflet.js")
 
 
 def test_a_page_that_lacks_something_is_not_written() -> None:
@@ -184,6 +249,8 @@ def test_a_page_that_lacks_something_is_not_written() -> None:
 
 
 def test_all_pages_are_tried() -> None:
-    shared = {"page.html", "macros.html", "viewer.html", "style.css"}
+    shared = {"page.html", "macros.html", "style.css"} | {
+        f"viewer.{kind}" for kind in ("html", "js", "css")
+    }
     names = {name for package in PACKAGES for name in environment(package).list_templates()}
     assert names - shared == PAGES.keys()

@@ -1,7 +1,6 @@
 """Figures and pictures of a report are those of the ground and of the legend."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +12,8 @@ from odc.geo.geobox import GeoBox
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import WORKING
 from landcover_pnp.products.rasters import EXTRAS, PRODUCTS, write_products
-from landcover_pnp.products.report import _scale, class_rows
+from landcover_pnp.products.report import class_rows
+from landcover_pnp.products.viewer import scale_bar
 from landcover_pnp.storage.geotiff import write_raster
 from landcover_pnp.storage.probabilities import BAND, PROBABILITY_ONE
 
@@ -61,10 +61,7 @@ def test_overviews_of_every_class_product_hold_its_classes_alone(tmp_path: Path)
 
 @given(width_m=st.floats(10, 1e6))
 def test_the_scale_bar_is_a_round_length_that_fits(width_m: float) -> None:
-    run = SimpleNamespace(
-        scene=SimpleNamespace(extent=None), bounds=lambda _: (7, 0, 7 + width_m, 9)
-    )
-    bar = _scale(run)  # type: ignore[arg-type]
+    bar = scale_bar(width_m)
     number, unit = bar["text"].split()
     length_m = float(number) * {"m": 1, "km": 1000}[unit]
     assert float(bar["percent"]) == pytest.approx(100 * length_m / width_m, abs=1e-3)
