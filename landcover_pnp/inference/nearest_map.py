@@ -52,14 +52,14 @@ def nearest_map(p: Tensor, valid: Tensor, constraints: Sequence[Constraint]) -> 
         TileError: If its value or gradient is not finite; names it and the step.
     """
     log_p = p[1:].clamp_min(_FLOOR).log().log_softmax(0)
-    weights = [weight_at(c.weight, 0, 1) for c in constraints]
     tilt = best = torch.zeros_like(log_p)
     least, last_finite = float("inf"), "none"
     for step in range(_STEPS):
         log_q = (log_p + tilt).log_softmax(0)
         labels = _labels(log_q, valid).requires_grad_()
         values = values_of(constraints, labels, channel_axis=0)
-        pull = torch.stack([w * v for w, v in zip(weights, values.values(), strict=True)]).sum()
+        weights = log_p.new_tensor([weight_at(c.weight, 0, 1) for c in constraints])
+        pull = (weights * torch.stack(list(values.values()))).sum()
         (slope,) = torch.autograd.grad(pull, labels)
         told = {name: value.item() for name, value in values.items()}
         require_finite(told | {"gradient": slope.abs().sum().item()}, step, 0, last_finite)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -125,3 +126,17 @@ def test_what_is_no_constraint_is_named(
 ) -> None:
     with pytest.raises(error, match=message):
         nearest_map(drawn(0)[0], VALID, [Term(call)])
+
+
+@pytest.mark.parametrize(
+    ("constraint", "message"),
+    [
+        (lambda q: q[1].mean(), "has no name and has the weight None"),
+        (Term(lambda q: q[1].mean(), float("nan")), "has the weight nan"),
+        (Term(lambda q: q[1].mean(), "heavy"), "has the weight 'heavy'"),
+        (type("Silent", (), {"name": "silent", "weight": 1.0})(), "cannot be called"),
+    ],
+)
+def test_a_constraint_without_its_parts_is_refused(constraint: Any, message: str) -> None:
+    with pytest.raises(ConstraintError, match=message):
+        nearest_map(drawn(0)[0], VALID, [constraint])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -27,15 +29,36 @@ def values_of(
         Scalars with gradient; whether they are finite, ``step.require_finite`` looks.
 
     Raises:
-        ConstraintError: If one is for another number of channels, cannot be computed, returns no
-            scalar tensor or one that does not depend on the map; names it.
+        ConstraintError: If one has no name, weight or call, is for another number of channels,
+            cannot be computed, returns no scalar tensor or one that does not depend on the map;
+            names it.
     """
     found = dict[str, Tensor]()
     for constraint in constraints:
+        _require_parts(constraint)
         if constraint.name in found:
             raise _wrong(constraint, "has the name of another one", "one name each")
         found[constraint.name] = _value(constraint, observed, channel_axis)
     return found
+
+
+def _require_parts(constraint: Any) -> None:
+    """Refuses what has not the parts of a constraint."""
+    weight = getattr(constraint, "weight", None)
+    number = isinstance(weight, Real) and math.isfinite(weight)
+    faults = {
+        "has no name": not isinstance(getattr(constraint, "name", None), str),
+        f"has the weight {weight!r}": not (number or callable(weight)),
+        "cannot be called": not callable(constraint),
+    }
+    wrong = [fault for fault, true in faults.items() if true]
+    if wrong:
+        raise ConstraintError(
+            found=f"a constraint {constraint!r} that {' and '.join(wrong)}",
+            expected="an object with a name, a weight, which is a finite number or a function of "
+            "step and steps, and a call of the map's probabilities",
+            fix="add what is missing, see landcover_pnp.inference.constraints.Constraint",
+        )
 
 
 def _value(constraint: Constraint, observed: Tensor, channel_axis: int) -> Tensor:
