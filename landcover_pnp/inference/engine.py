@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landcover_pnp.arrays import normalise
-from landcover_pnp.errors import LandcoverError, PriorError, SettingsError
+from landcover_pnp.errors import ConstraintError, LandcoverError, PriorError, SettingsError
 from landcover_pnp.inference.checks import prior_kinds
 from landcover_pnp.inference.observations import Observations
 from landcover_pnp.inference.registry import OURS, engine, engine_names, package_of
@@ -90,6 +90,12 @@ def infer_each(
     """
     valid = observations.valid
     require_usable(settings, prior, *engines)
+    if not isinstance(constraints, Sequence):
+        raise ConstraintError(
+            found=f"constraints that are {constraints!r}",
+            expected="a list of constraints",
+            fix="put one constraint into brackets: constraints=[constraint]",
+        )
     if not valid.any():
         return {name: np.zeros((CLASS_COUNT, *valid.shape), np.float32) for name in engines}
     task = Task(observations.masked, None, settings, prior, seed, constraints)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from landcover_pnp.errors import GridError, PriorError, SettingsError
+from landcover_pnp.errors import ConstraintError, GridError, PriorError, SettingsError
 from landcover_pnp.inference.engine import infer
 from landcover_pnp.inference.engines.algorithm1 import RECIPES, Algorithm1Settings, time_at
 from landcover_pnp.inference.engines.denoise import DenoiseSettings
@@ -185,6 +185,11 @@ def test_constraints_of_one_s_own_hold_in_the_map_of_every_engine(
     ]
     assert shares[0] < 0.4
     assert 0.5 <= shares[1] < 0.75
+
+
+def test_a_constraint_that_is_in_no_list_is_named() -> None:
+    with pytest.raises(ConstraintError, match="constraints that are 7"):
+        infer(evidence(), replace(SETTINGS, engine="evidence"), None, 0, constraints=7)
 
 
 def test_half_precision_changes_little(prior: Prior) -> None:
