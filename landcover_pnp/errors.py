@@ -168,6 +168,10 @@ class WeakLabelsWarning(LandcoverWarning):
     """Weak labels say nothing at some pixels, or less than they should."""
 
 
+class HiddenWarning(LandcoverWarning):
+    """Hiding the pixels that a map is unsure of would hide all of it."""
+
+
 class CoverageWarning(LandcoverWarning):
     """A layer that was fetched ends inside the area."""
 

@@ -49,12 +49,19 @@ def infer(
         (class 5, y, x) float32 probabilities: sum to 1 where valid, 0 elsewhere.
 
     Raises:
-        SettingsError: On an engine that is not known, or settings that it refuses.
+        SettingsError: On an engine that is not known, settings that it refuses, or
+            ``hide_below``, which is that of runs.
         PriorError: If the engine needs a prior and there is none.
         ConstraintError: If a constraint is none; names it.
         TileError: If a term of the inference is not finite, or what the engine returns are no
             probabilities.
     """
+    if settings.hide_below:
+        raise SettingsError(
+            found=f"inference.hide_below is {settings.hide_below} for a canvas by itself",
+            expected="0: it hides pixels of the map that a run ends with",
+            fix="map a scene, or fill the pixels of this map by inference.filling.fill",
+        )
     names = [settings.engine_or_default]
     return infer_each(names, observations, settings, prior, seed, callback, constraints)[names[0]]
 

@@ -89,6 +89,9 @@ class InferenceSettings:
         precision: Arithmetic of the prior's network. ``bfloat16`` takes a third of the time on
             processors that have it, and far longer on those that have not; other processors
             then give other last digits.
+        hide_below: Probability of its class below which a pixel of the map that a run ends with
+            counts as missing: a masked prior and what the map says of it fill it, as the settings
+            of the engine ``fill`` tell. 0 hides none.
         constraints: The terms that some engines weigh against the prior.
         options: Settings of engines by their names; those not given have their defaults, and
             are there too if they count or are built-in ones.
@@ -102,11 +105,13 @@ class InferenceSettings:
     prior: Path | None = None
     view_px: int | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
+    hide_below: float = 0.0
     constraints: ConstraintSettings = field(default_factory=ConstraintSettings)
     options: Mapping[str, Any] = blocks_of(engine_blocks)
 
     def __post_init__(self) -> None:
         require_within(self, _SMALLEST_VIEW_PX, _ANY, "view_px")
+        require_within(self, 0, 1, "hide_below")
         for name, own in self.options.items():
             kind = engine(name).Settings
             if not isinstance(own, kind):

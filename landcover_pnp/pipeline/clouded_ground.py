@@ -1,8 +1,9 @@
-"""Which ground of a map the image has not shown: a layer of the run, beside the map."""
+"""Which ground of a map was filled, not seen: a layer of the run, beside the map."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,8 @@ from landcover_pnp.scenes.scene import CLOUDS, Scene
 from landcover_pnp.storage.atomic import scratch, write_text
 from landcover_pnp.storage.geotiff import Band, write_cog, write_raster
 from landcover_pnp.storage.raster import on_grid, open_raster, read
+from landcover_pnp.storage.run_folder import DRAWN, RunFolder
 from landcover_pnp.storage.run_folder import FILLED as FILLED_STEM
-from landcover_pnp.storage.run_folder import RunFolder
 
 
 def has_clouds(scene: Scene) -> bool:
@@ -29,12 +30,16 @@ def has_clouds(scene: Scene) -> bool:
     return CLOUDS in scene.layers
 
 
-def write_clouded(run: Path, scene: Scene) -> Path:
+def write_filled(run: Path, scene: Scene, final: Path | None = None) -> Path:
     """Writes the layer on the grid of the map: 1 seen, 2 filled, 0 no data.
+
+    Ground under clouds is filled, and so are the pixels whose probabilities are others than before
+    the unsure ones were hidden.
 
     Args:
         run: Run folder whose map is written.
-        scene: Its scene, with clouds.
+        scene: Its scene.
+        final: Probabilities of the map; None where no unsure pixel was hidden.
 
     Returns:
         The file, a cloud-optimised GeoTIFF with its QGIS style beside it.
@@ -44,18 +49,27 @@ def write_clouded(run: Path, scene: Scene) -> Path:
     """
     paths = RunFolder(run)
     path = paths.raster(FILLED_STEM)
-    with (
-        open_raster(paths.landcover, "map") as labels,
-        open_raster(scene.folder / f"{CLOUDS}.tif", CLOUDS) as source,
-        on_grid(source, GeoBox.from_rio(labels), Resampling.nearest) as clouds,
-        scratch(path) as simple,
-    ):
+    with ExitStack() as opened, scratch(path) as simple:
+        labels = opened.enter_context(open_raster(paths.landcover, "map"))
+        clouds = None
+        if has_clouds(scene):
+            source = opened.enter_context(open_raster(scene.folder / f"{CLOUDS}.tif", CLOUDS))
+            grid = GeoBox.from_rio(labels)
+            clouds = opened.enter_context(on_grid(source, grid, Resampling.nearest))
+        maps = [] if final is None else [paths.probability(DRAWN), final]
+        before_after = [opened.enter_context(open_raster(p, "map")) for p in maps]
 
         def parts() -> Iterator[tuple[Box, NDArray[np.uint8]]]:
             for box in blocks(Box(0, labels.height, 0, labels.width)):
-                hidden = np.where(read(clouds, 1, box) > 0, FILLED, SEEN)
+                hidden = np.zeros(box.shape, np.bool_)
+                if clouds is not None:
+                    hidden |= read(clouds, 1, box) > 0
+                if before_after:
+                    before, after = (read(source, source.indexes, box) for source in before_after)
+                    hidden |= (before != after).any(axis=0)
                 mapped = read(labels, 1, box) != NO_DATA
-                yield box, np.where(mapped, hidden, NO_DATA).astype(np.uint8)[None]
+                ground = np.where(hidden, FILLED, SEEN)
+                yield box, np.where(mapped, ground, NO_DATA).astype(np.uint8)[None]
 
         band = Band("uint8", ("filled",), nodata=NO_DATA, legend=LAYER_LEGEND, tags=SOFTWARE)
         write_raster(simple, GeoBox.from_rio(labels), band, parts())

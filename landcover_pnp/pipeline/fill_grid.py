@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,7 +124,20 @@ class FillGrid:
         """
         seen = np.where(hidden, 0, codes)
         layers = [seen == code for code in range(1, CLASS_COUNT + 1)]
-        stack = np.stack([*layers, hidden]).astype(np.float64)
+        return self.summed(fine, np.stack([*layers, hidden]), out)
+
+    def summed(self, fine: Box, layers: NDArray[Any], out: Box) -> NDArray[np.float64]:
+        """Sums over the pixels of the map in each working pixel.
+
+        Args:
+            fine: Pixels of the map.
+            layers: (layer, y, x) numbers of them.
+            out: Working pixels to sum in.
+
+        Returns:
+            (layer, y, x). Of a map whose pixels are larger, the one at the centre counts.
+        """
+        stack = layers.astype(np.float64)
         for axis, line, first, wanted in (
             (1, self.rows, fine.y0, (out.y0, out.y1)),
             (2, self.columns, fine.x0, (out.x0, out.x1)),

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.io import DatasetReader
 
-from landcover_pnp.grid import Box, Tile, blocks
+from landcover_pnp.grid import Box, Tile, TileGrid, blocks
 from landcover_pnp.legend import CLASS_COUNT, NO_DATA, LandClass, Legend
+from landcover_pnp.pipeline.fill_grid import FillGrid
 from landcover_pnp.pipeline.fill_rims import REACH, continued
 from landcover_pnp.pipeline.fill_windows import FILLED, METHOD, SEEN, FillJob
 from landcover_pnp.pipeline.mosaic import TileResults
@@ -48,6 +48,10 @@ def filled_windows(
     stored = lru_cache(9)(partial(results.stored, method=METHOD))  # a core and those around it
     blended = lru_cache(9)(partial(results.blended, stored=stored))
     back = plan.class_map.back.astype(plan.class_map.dtype)
+
+    def seen(box: Box) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        return plan.class_map.to_working(read_labels(source, box)), read(layer, 1, box) == FILLED
+
     with (
         open_raster(plan.class_map.path, "map") as source,
         open_raster(job.filled, "filled pixels") as layer,
@@ -57,36 +61,47 @@ def filled_windows(
                 codes, hidden = read(source, 1, box), read(layer, 1, box) == FILLED
                 classes = np.zeros(0, np.uint8)
                 if hidden.any():
-                    p = _at_pixels(plan, tile, box, blended, source, layer)
+                    p = at_pixels(plan.pixels, plan.grid, tile, box, blended, seen)
                     p[back[1:] == NO_DATA] = -1  # classes that the map's legend has not
                     classes = (p.argmax(axis=0)[hidden] + 1).astype(np.uint8)
                     codes[hidden] = back[classes]
                 yield box, codes, classes
 
 
-def _at_pixels(
-    plan: FillPlan,
+def at_pixels(
+    pixels: FillGrid,
+    grid: TileGrid,
     tile: Tile,
     box: Box,
     blended: Callable[[Tile], NDArray[np.float32]],
-    source: DatasetReader,
-    layer: DatasetReader,
+    seen: Callable[[Box], tuple[NDArray[np.uint8], NDArray[np.bool_]]],
 ) -> NDArray[np.float32]:
-    """Probabilities (class, y, x) of the pixels of a box of the map that a tile answers for."""
-    finer = plan.pixels.finer
+    """Brings what a prior says back to the pixels of a map.
+
+    Args:
+        pixels: The pixels of map and prior.
+        grid: The windows, on the working grid.
+        tile: A window.
+        box: Pixels of the map that it answers for.
+        blended: Probabilities (class, y, x) of a window's core.
+        seen: From pixels of the map to working classes (y, x) uint8 and hidden pixels (y, x).
+
+    Returns:
+        (class, y, x) float32 of the box; of known pixels nothing is to be read.
+    """
+    finer = pixels.finer
     if finer < 2:
-        return plan.pixels.to_fine(blended(tile), tile.core, box)
-    working = tile.core.grow(2 * REACH).clip(plan.grid.extent)
+        return pixels.to_fine(blended(tile), tile.core, box)
+    working = tile.core.grow(2 * REACH).clip(grid.extent)
     p = np.zeros((CLASS_COUNT, *working.shape), np.float32)
-    for neighbour in plan.grid.neighbours(tile):
+    for neighbour in grid.neighbours(tile):
         part = neighbour.core.clip(working)
         if not part.is_empty:
             inside = part.within(neighbour.core)
             p[:, *part.within(working)] = blended(neighbour)[:, *inside]
-    around = box.grow(2 * REACH * finer).clip(plan.pixels.fine(working))
-    codes = plan.class_map.to_working(read_labels(source, around))
-    hidden = read(layer, 1, around) == FILLED
-    fine = plan.pixels.to_fine(p, working, around)
+    around = box.grow(2 * REACH * finer).clip(pixels.fine(working))
+    codes, hidden = seen(around)
+    fine = pixels.to_fine(p, working, around)
     return continued(fine, codes, hidden, REACH * finer)[:, *box.within(around)]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from contextlib import suppress
 
 from landcover_pnp.storage.atomic import PARTIAL
+from landcover_pnp.storage.hidden_files import HiddenFiles
 from landcover_pnp.storage.owned_folder import OwnedFolder
 from landcover_pnp.storage.replaced_folder import PREVIOUS
 from landcover_pnp.storage.run_folder import FILLED, STUDENT, RunFolder, raster_files, tile_names
@@ -18,6 +19,7 @@ def remove_leftovers(
     student: bool,
     samples: bool,
     clouds: bool,
+    hidden: bool,
 ) -> None:
     """Removes what a finished run holds beyond what a fresh one of the same settings would.
 
@@ -29,6 +31,7 @@ def remove_leftovers(
         student: Whether a student of the run's own has drawn the map.
         samples: Whether posterior samples of it have been drawn.
         clouds: Whether clouds hide a part of the scene.
+        hidden: Whether unsure pixels of the map have been filled.
     """
     paths = RunFolder(owned.path)
     unused = {name for name in owned.names if _is_of_another_source(name, paths, sources)}
@@ -42,7 +45,11 @@ def remove_leftovers(
         joined += [paths.sampled.areas, paths.sampled.areas_record]
         unused |= set(map(paths.name, joined))
         owned.remove_other_tiles(tile_names(paths.name(paths.sampled.posterior), (0, 0), ()))
-    if not clouds:
+    files = HiddenFiles(paths)
+    unused |= files.unused(hidden=hidden, student=student) & owned.names
+    if not hidden:
+        owned.remove_other_tiles(tile_names(paths.name(files.windows), (0, 0), ()))
+    if not (clouds or hidden):
         unused |= {paths.name(p) for p in raster_files(paths.raster(FILLED))} & owned.names
     if unused:
         owned.remove(*unused)

@@ -22,6 +22,7 @@ from landcover_pnp.legends.result_legend import ResultLegend
 from landcover_pnp.pipeline.clouded_ground import has_clouds
 from landcover_pnp.pipeline.doubt_summary import summarise_doubt
 from landcover_pnp.pipeline.evaluate import evaluate_run, score_notes
+from landcover_pnp.pipeline.hide_stage import fill_unsure
 from landcover_pnp.pipeline.leftovers import remove_leftovers
 from landcover_pnp.pipeline.map_stages import (
     blend_map,
@@ -48,6 +49,7 @@ from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.storage.checked_json import json_text
 from landcover_pnp.storage.disk_space import need_named, require_space
 from landcover_pnp.storage.files import text_hash
+from landcover_pnp.storage.hidden_files import HiddenFiles
 from landcover_pnp.storage.journal import journal_of
 from landcover_pnp.storage.raster import small_cache
 from landcover_pnp.storage.records import (
@@ -88,7 +90,9 @@ def map_city(
     if not run.exists():
         require_space(run, plan.needed_bytes)
     needed = need_named(run, plan.needed_bytes)
-    names = paths.names(PRODUCTS, student=plan.student, samples=plan.samples is not None)
+    hides = plan.hide is not None
+    names = list(paths.names(PRODUCTS, student=plan.student, samples=plan.samples is not None))
+    names += HiddenFiles(paths).names if hides else []
     told = json_text(plain(settings))
     started_with = {paths.settings.name: text_hash(told)}
     with (
@@ -124,29 +128,48 @@ def map_city(
             _infer(job, observe, tiles, task_pool, watch, small, plan.legend)
             # Hours of work: truth or an image that cannot be read may still turn up.
             owned.kept = True
-            mosaic = blend_map(job, tiles, run, watch)
-            inferred = watch.progress
             student = settings.student if tiles.valid_px > tiles.uniform_px else None
+            drawn = student is not None
+            mosaic = blend_map(job, tiles, run, watch, last=drawn or not hides)
+            inferred = watch.progress
             if student:  # where nothing is known there is nothing to learn from
-                mosaic = draw_map(mosaic, student, borders, tiles, job, task_pool, owned, watch)
+                mosaic = draw_map(
+                    *(mosaic, student, borders, tiles, job, task_pool, owned, watch),
+                    last=not hides,
+                )
+            filled = None
+            if plan.hide:
+                filled = fill_unsure(
+                    *(plan.hide, mosaic, scene, settings.tiles, task_pool, owned, watch),
+                    seed=settings.seed,
+                    student=drawn,
+                )
+                mosaic = filled.made_of
             sampled = None
             if plan.samples:
                 sampled = sample_map(
                     *(plan.samples, mosaic, job, tiles, task_pool, owned, watch),
                     seed=settings.seed,
-                    student=student is not None,
+                    student=drawn,
                 )
-        drawn = student is not None
         doubt = doubt_map(mosaic, scene, matrices, run, watch, student=drawn)
-        if has_clouds(scene):
+        clouds = has_clouds(scene)
+        if clouds or hides:
             owned.claim(*map(paths.name, raster_files(paths.raster(FILLED))))
-        products = write_map(job, scene, mosaic, doubt, drawn, plan.legend, run, watch)
+        products = write_map(
+            *(job, scene, mosaic, doubt, drawn, plan.legend, run, watch), hidden=hides
+        )
         areas = None
         if plan.samples and sampled:
             areas = write_areas(run, plan.samples, sampled, watch, student=drawn)
         samples = plan.samples is not None
-        clouds = has_clouds(scene)
-        remove_leftovers(owned, plan.sources, student=drawn, samples=samples, clouds=clouds)
+        remove_leftovers(
+            *(owned, plan.sources),
+            student=drawn,
+            samples=samples,
+            clouds=clouds,
+            hidden=hides,
+        )
         truth = plan.scene.files.truth
         # An area of interest cuts the map, not the truth: the plan has compared their ground.
         scores = (  # of the run's own map, corrected or not
@@ -167,6 +190,7 @@ def map_city(
                 plan.map_note(student=drawn),
                 *(borders.notes if borders else ()),
                 *score_notes(scores),
+                *([filled.note(plan.hide.below)] if plan.hide and filled else []),
                 *([plan.samples.note] if plan.samples else []),
                 *(sampled.failed and [NO_AREAS] if sampled else []),
             ),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from landcover_pnp.config import plain
 from landcover_pnp.evidence.index_borders import IndexBorders
 from landcover_pnp.legends.result_legend import ResultLegend
-from landcover_pnp.pipeline.clouded_ground import has_clouds, write_clouded
+from landcover_pnp.pipeline.clouded_ground import has_clouds, write_filled
 from landcover_pnp.pipeline.doubt import DoubtSources, write_doubt
 from landcover_pnp.pipeline.mapped_scenes import open_mapped_scene
 from landcover_pnp.pipeline.mosaic import TileResults, blend_tiles
@@ -31,6 +31,7 @@ from landcover_pnp.products.rasters import (
 )
 from landcover_pnp.products.result_classes import ResultClasses
 from landcover_pnp.scenes.scene import Scene
+from landcover_pnp.storage.hidden_files import HiddenFiles
 from landcover_pnp.storage.owned_folder import OwnedFolder
 from landcover_pnp.storage.records import (
     Ingredients,
@@ -40,7 +41,14 @@ from landcover_pnp.storage.records import (
     ingredients,
     make_way,
 )
-from landcover_pnp.storage.run_folder import METHODS, STUDENT, RunFolder, tile_names, with_sidecars
+from landcover_pnp.storage.run_folder import (
+    DRAWN,
+    METHODS,
+    STUDENT,
+    RunFolder,
+    tile_names,
+    with_sidecars,
+)
 from landcover_pnp.student.settings import StudentSettings
 
 
@@ -52,17 +60,31 @@ def own_tiles(job: Tiled, owned: OwnedFolder) -> None:
     owned.remove_other_tiles(tiles)
 
 
-def blend_map(job: TileJob, tiles: TileCounts, run: Path, watch: Watch) -> Ingredients:
-    """Blends the tiles' probabilities by every method; returns what they are made of."""
-    results = TileResults(job.grid, job.out, tiles.done)
+def blend_map(
+    job: TileJob, tiles: TileCounts, run: Path, watch: Watch, *, last: bool = True
+) -> Ingredients:
+    """Blends the tiles' probabilities by every method; returns what they are made of.
+
+    Args:
+        job: The tiles.
+        tiles: Which of them are there.
+        run: The run folder.
+        watch: Told when there is work.
+        last: Whether the engine's map is what the run ends with, or is written as ``DRAWN``.
+    """
+    results, paths = TileResults(job.grid, job.out, tiles.done), RunFolder(run)
     cut = {"core_px": job.grid.core_px, "halo_px": job.grid.halo_px}
     made_of = {**job.made_of, **ingredients(tiles=cut), "finished tiles": tiles.hash}
+    names = {method: method if last or method != METHODS[0] else DRAWN for method in METHODS}
 
     def blend() -> Iterator[Path]:
-        for method in METHODS:
-            yield blend_tiles(results, method, RunFolder(run).probability(method))
+        # What they tell of is written over.
+        (HiddenFiles(paths).engine_record if last else paths.drawn_record).unlink(missing_ok=True)
+        for method, name in names.items():
+            yield blend_tiles(results, method, paths.probability(name))
 
-    stage("mosaic", RunFolder(run).mosaic_record, made_of, blend, watch)
+    written = {**made_of, **({} if last else {"map": DRAWN})}
+    stage("mosaic", paths.mosaic_record, written, blend, watch)
     return made_of
 
 
@@ -75,8 +97,22 @@ def draw_map(
     task_pool: TaskPool,
     owned: OwnedFolder,
     watch: Watch,
+    *,
+    last: bool = True,
 ) -> Ingredients:
-    """Trains the student and lets it draw the finished tiles; returns what they are made of."""
+    """Trains the student and lets it draw the finished tiles; returns what they are made of.
+
+    Args:
+        mosaic: What the engine's map is made of.
+        student: Settings of the student.
+        borders: Borders of the scene's spectral indices, where they are known already.
+        tiles: Which tiles are there.
+        inferred: The tiles of the engine.
+        task_pool: Does the work.
+        owned: The run folder, held.
+        watch: Told when there is work.
+        last: Whether the student's map is what the run ends with, or is written as ``DRAWN``.
+    """
     start, run = time.monotonic(), owned.path
     paths = RunFolder(run)
     owned.claim(paths.name(paths.model))
@@ -96,13 +132,14 @@ def draw_map(
         pass
     watch.stage("student's tiles", time.monotonic() - start)
     tiles.failed.update(drawn.failed)
-    path = paths.probability(STUDENT)
+    path = paths.probability(STUDENT if last else DRAWN)
+    record = paths.student_mosaic_record if last else paths.drawn_record
     made_of = {**made_of, "finished tiles": drawn.hash}
 
     def join() -> Iterator[Path]:
         yield join_tiles(job, drawn.done, path)
 
-    stage("student's mosaic", paths.student_mosaic_record, made_of, join, watch)
+    stage("student's mosaic", record, made_of, join, watch)
     return made_of
 
 
@@ -143,8 +180,25 @@ def write_map(
     legend: ResultLegend,
     run: Path,
     watch: Watch,
+    *,
+    hidden: bool = False,
 ) -> list[Path]:
-    """Writes the products and the overview of what has been blended or drawn, in its legend."""
+    """Writes the products and the overview of what has been blended or drawn, in its legend.
+
+    Args:
+        job: The tiles.
+        scene: The scene.
+        mosaic: What the map is made of.
+        doubt: What its doubt is made of.
+        student: Whether a student has drawn it.
+        legend: Its legend.
+        run: The run folder.
+        watch: Told when there is work.
+        hidden: Whether its unsure pixels have been filled.
+
+    Returns:
+        The products.
+    """
     paths = RunFolder(run)
 
     def publish() -> Iterator[Path]:
@@ -152,8 +206,9 @@ def write_map(
         products = drawn_by(products_of(legend.legend), student)
         result = ResultClasses.of(run, legend)
         yield from with_sidecars(write_products(paths.probabilities, run, tags, products, result))
-        if has_clouds(scene):
-            yield from with_sidecars([write_clouded(run, scene)])
+        if has_clouds(scene) or hidden:
+            final = paths.probability(STUDENT if student else METHODS[0])
+            yield from with_sidecars([write_filled(run, scene, final if hidden else None)])
         yield write_overview(run)
 
     made_of = ingredients(

@@ -20,6 +20,7 @@ from landcover_pnp.legends.coarse_legend import CoarseLegend
 from landcover_pnp.legends.result_legend import FIVE, ResultLegend
 from landcover_pnp.legends.shared_legend import SharedLegend
 from landcover_pnp.pipeline.advice import advised
+from landcover_pnp.pipeline.hide_plan import HidePlan, plan_hide
 from landcover_pnp.pipeline.sample_plan import SamplePlan, plan_samples
 from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.prior.folder import require_serves
@@ -37,6 +38,9 @@ BYTES_PER_PX = 80
 
 BYTES_PER_FINE_PX = 16
 """Size of a student's tiles, mosaic and products per pixel of the image, by a run of the demo."""
+
+BYTES_PER_HIDDEN_PX = 16
+"""Size of the map before unsure pixels are filled, and of the windows, per pixel of the map."""
 
 BYTES_PER_SAMPLED_PX = 10
 """Size of the class frequencies per working pixel, of tiles and mosaic together, compressed."""
@@ -56,6 +60,7 @@ class MapPlan:
         legend: Legend of the map.
         legend_file: Its file, where it has one.
         samples: How its posterior samples are drawn; None draws none.
+        hide: How pixels of the map that are unsure are filled; None leaves them.
     """
 
     scene: ScenePlan
@@ -67,12 +72,13 @@ class MapPlan:
     legend: ResultLegend
     legend_file: Path | None
     samples: SamplePlan | None = None
+    hide: HidePlan | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What will be done, one sentence each."""
         told = (*self.scene.notes, self.map_note(student=self.student))
-        told += (self.samples.note,) if self.samples else ()
+        told += tuple(part.note for part in (self.hide, self.samples) if part)
         if self.legend.is_working:
             return told
         listed = ", ".join(self.legend.legend.names)
@@ -113,7 +119,9 @@ class MapPlan:
         height, width = self.grid.extent.shape
         drawn = BYTES_PER_FINE_PX * self.scene.factor**2 if self.student else 0
         sampled = BYTES_PER_SAMPLED_PX if self.samples else 0
-        return round((BYTES_PER_PX + drawn + sampled) * height * width)
+        hidden = BYTES_PER_HIDDEN_PX * (self.scene.factor**2 if self.student else 1)
+        hidden = hidden if self.hide else 0
+        return round((BYTES_PER_PX + drawn + sampled + hidden) * height * width)
 
     def __str__(self) -> str:
         """The plan in one line."""
@@ -164,6 +172,7 @@ def _planned(settings: MapSettings) -> MapPlan:
         _plan_legend(settings.legend, scene, engine),
         settings.legend if isinstance(settings.legend, Path) else None,
         plan_samples(settings),
+        plan_hide(settings.inference),
     )
     _require_pixels(scene, settings.clusters)
     return plan
@@ -202,7 +211,7 @@ def under_clouds(inference: InferenceSettings, *, clouds: bool) -> InferenceSett
     name = inference.engine_or_default
     if not clouds or name == FILL:
         return inference
-    own = dataclasses.replace(inference.of(FILL), start=name, hide_below=0.0)
+    own = dataclasses.replace(inference.of(FILL), start=name)
     return dataclasses.replace(inference.with_options(**{FILL: own}), engine=FILL)
 
 

@@ -16,6 +16,7 @@ from landcover_pnp.grid import Box, TileGrid, blocks
 from landcover_pnp.scenes.scene import Scene
 from landcover_pnp.storage.checked_json import read_checked, read_object
 from landcover_pnp.storage.files import CHANGED
+from landcover_pnp.storage.hidden_files import HiddenFiles
 from landcover_pnp.storage.integrity import MISSING, record_faults, small_faults
 from landcover_pnp.storage.journal import Journal
 from landcover_pnp.storage.lost_names import lost_names
@@ -100,6 +101,7 @@ def _known_records(paths: RunFolder) -> Iterator[Path]:
     """Where the records of finished work lie, those of commands besides ``map`` too."""
     yield from (paths.scene_record, *paths.sources.glob(f"*/{RECORD}"))
     yield from (paths.mosaic_record, paths.student_record, paths.student_mosaic_record)
+    yield from (paths.drawn_record, HiddenFiles(paths).engine_record)
     yield from (paths.doubt_record, paths.doubtful_record)
     yield from (
         paths.sampled.frequencies_record,
@@ -109,7 +111,7 @@ def _known_records(paths: RunFolder) -> Iterator[Path]:
     yield from (paths.rasters_record, paths.published_record, paths.trained_summary)
     yield from _corrected_records(paths.corrected)
     drawn = paths.student, paths.corrected.student
-    for folder in (paths.tiles, *drawn, paths.sampled.posterior):
+    for folder in (paths.tiles, *drawn, paths.sampled.posterior, HiddenFiles(paths).windows):
         yield from (path for path in folder.glob("*.json") if TILE.fullmatch(path.name))
     yield from (path for path in paths.zonal.glob("*.json") if Record.read(path) is not None)
 
@@ -155,7 +157,10 @@ def _planned_records(paths: RunFolder) -> Iterator[Path]:
         yield from (paths.sampled.frequencies_record, paths.sampled.areas_record)
         yield from (paths.sampled.posterior / f"{name}.json" for name, _ in done)
     told = sum(f.get("valid_px", 0) - f.get("uniform_px", 0) for _, f in done)
-    if settings.get("student") is not None and told > 0:
+    student = settings.get("student") is not None and told > 0
+    if _block(settings, "inference").get("hide_below"):
+        yield paths.drawn_record if student else HiddenFiles(paths).engine_record
+    if student:
         yield from (paths.student_record, paths.student_mosaic_record)
         yield from (paths.student / f"{name}.json" for name, _ in done)
 

@@ -65,10 +65,11 @@ from landcover_pnp.scenes.vector_files import require_plain_name
 from landcover_pnp.storage.atomic import scratch, write_text
 from landcover_pnp.storage.geotiff import Band, write_cog, write_raster
 from landcover_pnp.storage.owned_folder import OwnedFolder
+from landcover_pnp.storage.published_names import ATTRIBUTION
 from landcover_pnp.storage.raster import on_grid, open_raster, read
 from landcover_pnp.storage.records import Record, file_hashes, fingerprint, ingredients, make_way
 from landcover_pnp.storage.replaced_folder import replaced
-from landcover_pnp.storage.run_folder import ATTRIBUTION, DOUBT, STUDENT, RunFolder
+from landcover_pnp.storage.run_folder import DOUBT, STUDENT, RunFolder
 from landcover_pnp.version import __version__
 
 FAILED = OutlineStyle((215, 25, 28), hatched=True)

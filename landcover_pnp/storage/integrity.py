@@ -9,6 +9,7 @@ from pathlib import Path
 from landcover_pnp.errors import DamagedError
 from landcover_pnp.storage.checked_json import read_regular
 from landcover_pnp.storage.files import CHANGED, text_hash
+from landcover_pnp.storage.hidden_files import HiddenFiles
 from landcover_pnp.storage.journal import Journal
 from landcover_pnp.storage.lock import owner
 from landcover_pnp.storage.marker import marker_fault
@@ -79,6 +80,7 @@ def require_intact(run: Path, *, original: bool = False) -> None:
     paths = RunFolder(run)
     records = [paths.scene_record, paths.mosaic_record, paths.rasters_record]
     later = [paths.student_mosaic_record, paths.doubt_record]
+    later += [paths.drawn_record, HiddenFiles(paths).engine_record]
     later += [paths.sampled.frequencies_record, paths.sampled.areas_record]
     records += filter(Path.exists, later)
     if not original:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from landcover_pnp.storage.hidden_files import HiddenFiles
 from landcover_pnp.storage.marker import TILE
 from landcover_pnp.storage.newest import corrected_names
+from landcover_pnp.storage.published_names import published_names
 from landcover_pnp.storage.records import RECORD, Record
 from landcover_pnp.storage.replaced_folder import beside
 from landcover_pnp.storage.run_folder import (
@@ -14,7 +16,6 @@ from landcover_pnp.storage.run_folder import (
     RASTERS,
     STUDENT,
     RunFolder,
-    published_names,
     raster_files,
 )
 
@@ -40,6 +41,7 @@ def lost_names(paths: RunFolder) -> Iterator[str]:
         *paths.names(RASTERS, student=True, samples=True),
         *map(paths.name, (paths.model, *_further(paths))),
         *map(paths.name, _of_scenes(scenes)),
+        *HiddenFiles(paths).names,
         *(paths.name(paths.products / name) for name in published_names()),
         *(paths.name(paths.doubtful_record), *(listed.files if listed else ())),
         *corrected_names(paths),
@@ -48,7 +50,7 @@ def lost_names(paths: RunFolder) -> Iterator[str]:
     for folder in filter(Path.is_dir, (*scenes, paths.products, paths.doubtful)):
         yield from map(paths.name, beside(folder))
     drawn = paths.student, paths.corrected.student, paths.sampled.posterior
-    for folder in filter(Path.is_dir, (paths.tiles, *drawn)):
+    for folder in filter(Path.is_dir, (paths.tiles, *drawn, HiddenFiles(paths).windows)):
         yield from (paths.name(p) for p in folder.iterdir() if TILE.fullmatch(p.name))
     for path in sorted(paths.zonal.glob("*.json")):
         record = Record.read(path)

@@ -28,7 +28,8 @@ CORRECTED = "corrected"
 """Folder of the map that a user has corrected, laid out as the run's own."""
 
 DRAWN = "drawn"
-"""Probabilities of the student of a corrected map, before the edits are held."""
+"""Probabilities before what is done to them last: of a corrected map those of its student before
+the edits are held, of a run those of its map before unsure pixels are filled."""
 
 FILLED = "filled"
 """What ground was not seen: filled by the prior, or corrected by the user."""
@@ -39,21 +40,13 @@ DOUBT = "doubt"
 RASTERS = ("landcover", "confidence", "entropy", DOUBT, "evidence", "weak_labels")
 """Class and percent rasters of a finished map."""
 
-ATTRIBUTION = "attribution.txt"
-"""Makers and licences of the layers, beside the products."""
-
-_PUBLISHED = (
-    *("second_class", "probabilities", "ground_under_trees"),
-    *("image", "truth", "errors", FILLED),
-)
-"""Rasters that ``publish`` makes besides ``RASTERS``."""
-
 PLACES = (
     "scene",
     "sources",
     "tiles",
     "student",
     "posterior",
+    "hidden",
     "probabilities",
     "products",
     "zonal",
@@ -226,7 +219,7 @@ class RunFolder:
 
     @property
     def drawn_record(self) -> Path:
-        """Of a corrected map, record of what its student has drawn."""
+        """Record of what the student has drawn where that is not the map yet, see ``DRAWN``."""
         return self.probabilities / f"{DRAWN}.json"
 
     @property
@@ -299,14 +292,6 @@ def raster_files(path: Path) -> tuple[Path, ...]:
 def with_sidecars(rasters: Iterable[Path]) -> Iterator[Path]:
     """Rasters with what lies beside them of ``raster_files``."""
     return (file for path in rasters for file in raster_files(path) if file.is_file())
-
-
-def published_names() -> Iterator[str]:
-    """Names of all files that ``publish`` makes."""
-    for stem in (*RASTERS, *_PUBLISHED):
-        yield from (file.name for file in raster_files(Path(f"{stem}.tif")))
-    yield from (f"landcover.{kind}" for kind in ("gpkg", "qlr", "qgz"))
-    yield from ("report.html", "item.json", ATTRIBUTION)
 
 
 def tile_names(folder: str, shape: tuple[int, int], endings: Iterable[str]) -> TileNames:

@@ -25,8 +25,9 @@ from landcover_pnp.products.publishing import publish_run
 from landcover_pnp.products.settings import PublishSettings
 from landcover_pnp.products.under_trees import GROUND_LEGEND, GROUND_STEM
 from landcover_pnp.products.zonal import zonal
+from landcover_pnp.storage.published_names import ATTRIBUTION, published_names
 from landcover_pnp.storage.records import Record, file_hashes
-from landcover_pnp.storage.run_folder import ATTRIBUTION, RunFolder, published_names
+from landcover_pnp.storage.run_folder import RunFolder
 
 SIZE = 128
 ALL = {"ground_under_trees": True, "second_class": True, "probabilities": True}

@@ -169,6 +169,7 @@ BASES: dict[str, tuple[str, ...]] = {
     "inference.denoise": (
         *("--inference.engine", "denoise", "--inference.denoise.draws", "1", *NO_STUDENT),
     ),
+    "inference.hide_below": ("--inference.prior", "{folder}/masked", *NO_STUDENT),
     "inference.view_px": GUIDED,
     "inference.precision": GUIDED,
     "inference.constraints": GUIDED,
@@ -229,6 +230,7 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "weak_labels.legend": ("{folder}/own.yaml",),
     "weak_labels.source_scenes": ("[{folder}/other/source.yaml]",),
     "inference.prior": ("{folder}/other/prior",),
+    "inference.hide_below": ("0.9",),
     "inference.view_px": ("16",),
     "inference.fill.confident": ("0.5",),
     "inference.constraints.weights": ("{mutual_information: 0.5}",),

@@ -87,7 +87,6 @@ WRONG: dict[str, dict[str, list[Any]]] = {
         "repaint_steps": [0],
         "resamplings": [0],
         "repaint_samples": [0],
-        "hide_below": [-0.1, 1.1, float("nan")],
     },
 }
 """Values that make no map with that prior, of every engine."""

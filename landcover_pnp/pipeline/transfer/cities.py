@@ -130,6 +130,12 @@ def require_sensible(settings: TransferSettings) -> None:
             expected="at least two different seeds",
             fix="name several, such as --seeds '[0, 1]', or set interval_over_seeds to false",
         )
+    if settings.inference.hide_below:
+        raise SettingsError(
+            found=f"inference.hide_below is {settings.inference.hide_below}, in a transfer",
+            expected="0: methods are compared before unsure pixels are filled",
+            fix="leave inference.hide_below out",
+        )
     inference = choose_engine(settings.inference, settings.resolution_m).inference
     teacher = settings.student.teacher
     by_teacher = {"map": inference, BASELINE: dataclasses.replace(inference, engine=BASELINE)}
