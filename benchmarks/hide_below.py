@@ -36,19 +36,21 @@ from rasterio.enums import Resampling
 from scipy import ndimage
 from words import parser
 
+from landcover_pnp.arrays import normalise
 from landcover_pnp.evaluation.boundaries import boundaries
 from landcover_pnp.evaluation.cell_scores import cell_confusion
 from landcover_pnp.evaluation.hole_baselines import harmonic, potts
 from landcover_pnp.evaluation.scores import Scores
 from landcover_pnp.evaluation.shapes import Shapes, crop_boxes
-from landcover_pnp.grid import Box
+from landcover_pnp.grid import Box, TileGrid
 from landcover_pnp.inference.choice import choose_engine
 from landcover_pnp.inference.engine import infer
 from landcover_pnp.inference.filling import FillSettings
-from landcover_pnp.legend import ENVIROATLAS, WORKING, to_working
+from landcover_pnp.legend import CLASS_COUNT, ENVIROATLAS, WORKING, to_working
 from landcover_pnp.pipeline.fill_grid import FillGrid
 from landcover_pnp.pipeline.fill_rims import REACH, continued
 from landcover_pnp.pipeline.hidden_ground import Shown, asked, completed, unsure
+from landcover_pnp.pipeline.hide_stage import MOST_CORE_PX, MOST_HALO_PX
 from landcover_pnp.pipeline.map import map_city
 from landcover_pnp.prior.loading import AnyPrior, load_prior
 from landcover_pnp.storage.probabilities import decode
@@ -59,7 +61,6 @@ from landcover_pnp.storage.run_folder import STUDENT, RunFolder
 BELOW = (0.5, 0.6, 0.7, 0.8)
 WEIGHTS = (0.7, 1.0, 2.0, 4.0)
 PIXEL_M = 4.0
-PATCH_CELL_M = 32.0
 AS_IS = "as it is"
 
 Floats = NDArray[np.float32]
@@ -102,8 +103,8 @@ class Mapped:
     def cells(self, labels: Labels) -> NDArray[np.int64]:
         """Confusion (cell, truth 6, predicted 6)."""
         y, x = np.indices(labels.shape) // max(1, round(self.cell_m / self.pixel_m))
-        across = int(x.max()) + 1
-        return cell_confusion(labels, self.truth, y * across + x, across * (int(y.max()) + 1))
+        cell = y * (int(x.max()) + 1) + x
+        return cell_confusion(labels, self.truth, cell, int(cell.max()) + 1)
 
     def shapes(self, labels: Labels) -> tuple[float, float, float]:
         """Boundary F1 at a pixel, impervious parts a km2, and crossing share, where both are."""
@@ -148,7 +149,7 @@ def _patch(scene: TruthScene) -> Mapped:
     p = infer(case.observations, choice.inference, choice.prior, seed=settings.seed)
     geobox = GeoBox.from_bbox((0, 0, 256, 256), "EPSG:26917", resolution=PIXEL_M)
     pixels = FillGrid.of(geobox, (PIXEL_M, PIXEL_M), PIXEL_M)
-    return Mapped(p, case.truth, pixels, PIXEL_M, PATCH_CELL_M)
+    return Mapped(p, case.truth, pixels, PIXEL_M, 32.0)
 
 
 def fills(
@@ -176,9 +177,23 @@ def fills(
     for share, weights in ((0.0, WEIGHTS), (1.0, WEIGHTS[:2])):
         for weight in weights:
             settings = FillSettings(evidence_weight=weight, share_weight=share)
-            message = brought_back(scene, asked(prior, shown, settings, 0, (0, 0)), hidden)
+            message = brought_back(scene, by_windows(scene, shown, prior, settings), hidden)
             own = ", own shares" if share else ""
             yield f"prior, lambda {weight:g}{own}", completed(p, message, hidden, weight)
+
+
+def by_windows(
+    scene: Mapped, shown: Shown, prior: AnyPrior, settings: FillSettings
+) -> NDArray[np.floating]:
+    """What the prior says of the whole map (class, y, x), window by window as in the stage."""
+    grid = TileGrid(scene.pixels.geobox, MOST_CORE_PX, MOST_HALO_PX)
+    total = np.zeros((CLASS_COUNT, *shown.hidden.shape))
+    for tile in grid:
+        y, x = tile.canvas.within(scene.working)
+        window = Shown(shown.codes[y, x], shown.hidden[y, x], shown.evidence[:, y, x])
+        said = asked(prior, window, settings, 0, (tile.canvas.y0, tile.canvas.x0))
+        total[:, y, x] += said * grid.blend_weights(tile)
+    return normalise(total)
 
 
 def brought_back(scene: Mapped, message: NDArray[np.floating], hidden: NDArray[np.bool_]) -> Floats:
@@ -190,9 +205,8 @@ def brought_back(scene: Mapped, message: NDArray[np.floating], hidden: NDArray[n
 
 
 def counted(scene: Mapped, prior: AnyPrior) -> dict[str, NDArray[np.float64]]:
-    """Counts of every method at every threshold, by its name; see ``Counts``."""
-    found: dict[str, NDArray[np.float64]] = {}
-    before = scene.labels
+    """Counts of every method at every threshold, by its name."""
+    found, before = dict[str, NDArray[np.float64]](), scene.labels
     for below in BELOW:
         hidden = unsure(scene.p, below)
         for name, q in fills(scene, hidden, prior):
@@ -211,8 +225,7 @@ def counted(scene: Mapped, prior: AnyPrior) -> dict[str, NDArray[np.float64]]:
 def kept(scene: TruthScene, folder: Path, prior: AnyPrior) -> dict[str, NDArray[np.float64]]:
     """``counted``, unless it was by today's code."""
     package = Path(sys.modules["landcover_pnp"].__file__ or "").parent
-    code = [Path(__file__), *package.glob("pipeline/fill_*.py"), *package.glob("inference/*.py")]
-    code += [package / "pipeline" / "hidden_ground.py"]
+    code = [Path(__file__), *package.glob("pipeline/[fh]i*_*.py"), *package.glob("inference/*.py")]
     made_of = {path.name: path.read_text(encoding="utf-8") for path in code}
     key = fingerprint({**made_of, "prior": prior.fingerprint})
     path = folder / f"{scene.name.replace(' ', '_')}-{key}.npz"
@@ -225,6 +238,11 @@ def kept(scene: TruthScene, folder: Path, prior: AnyPrior) -> dict[str, NDArray[
         return dict(stored)
 
 
+def print_row(cells: list[str]) -> None:
+    """A row of a Markdown table."""
+    print("| " + " | ".join(cells) + " |")
+
+
 def print_tables(found: dict[str, dict[str, NDArray[np.float64]]]) -> None:
     """The tables, by threshold and method."""
     scenes = list(found)
@@ -233,21 +251,21 @@ def print_tables(found: dict[str, dict[str, NDArray[np.float64]]]) -> None:
     print("hidden share at", "; ".join(f"{b:g}: {t}" for b, t in zip(BELOW, shares, strict=True)))
     for what in ("inside", "cells"):
         print(f"\nAccuracy / mean IoU, {'hidden pixels' if what == 'inside' else 'whole map'}\n")
-        _line(["below: method", *scenes, "mean"])
-        _line(["---", *["---:"] * (len(scenes) + 1)])
+        print_row(["below: method", *scenes, "mean"])
+        print_row(["---", *["---:"] * (len(scenes) + 1)])
         for row in rows:
             scores = [
                 Scores(found[s][f"{row}/{what}"].sum(axis=0).astype(np.int64), "five_classes")
                 for s in scenes
             ]
             pairs = np.array([(x.accuracy, x.mean_iou) for x in scores])
-            _line([row, *("{:.3f} / {:.3f}".format(*v) for v in (*pairs, pairs.mean(axis=0)))])
+            print_row([row, *("{:.3f} / {:.3f}".format(*v) for v in (*pairs, pairs.mean(axis=0)))])
     print("\nBoundary F1 / impervious parts a km2 / crossing share, whole map, means\n")
-    _line(["below: method", "F1", "parts", "crossing"])
-    _line(["---", "---:", "---:", "---:"])
+    print_row(["below: method", "F1", "parts", "crossing"])
+    print_row(["---", "---:", "---:", "---:"])
     for row in ["truth", *rows]:
         means = np.nanmean([found[s][f"{row}/shapes"] for s in scenes], axis=0)
-        _line([row, f"{means[0]:.3f}", f"{means[1]:.0f}", f"{means[2]:.2f}"])
+        print_row([row, f"{means[0]:.3f}", f"{means[1]:.0f}", f"{means[2]:.2f}"])
     _print_choice(found, rows)
 
 
@@ -265,27 +283,20 @@ def _print_choice(found: dict[str, dict[str, NDArray[np.float64]]], rows: list[s
         if not row.endswith(AS_IS)
     }
     print("\nMean IoU of the whole map against leaving it, classes above .5 %\n")
-    _line(["below: method", "mean", "best", "worst", "loses in", "may be a default"])
-    _line(["---", "---:", "---", "---", "---", "---"])
+    print_row(["below: method", "mean", "best", "worst", "loses in", "may be a default"])
+    print_row(["---", "---:", "---", "---", "---", "---"])
     for row, by_scene in gains.items():
         v = verdict(by_scene)
         best = max(by_scene, key=lambda s: by_scene[s].difference.value)
         ends = [f"{s} {by_scene[s].difference.value:+.3f}" for s in (best, v.worst) if s]
-        _line([row, f"{v.mean:+.4f}", *ends, str(len(v.losers)), "yes" if v.allowed else "no"])
-    for label, chosen in (("all methods", gains), ("the prior alone", _of_prior(gains))):
+        print_row([row, f"{v.mean:+.4f}", *ends, str(len(v.losers)), "yes" if v.allowed else "no"])
+    prior = {row: by_scene for row, by_scene in gains.items() if ": prior" in row}
+    for label, chosen in (("all methods", gains), ("the prior alone", prior)):
         left = leave_one_out(chosen, scenes, AS_IS)
         print(
             f"\nLeaving each scene out, {label}: mean {np.mean([r.difference for r in left]):+.4f}"
         )
         print("; ".join(f"{r.scene}: {r.chosen} {r.difference:+.3f}" for r in left))
-
-
-def _of_prior(gains: dict[str, dict[str, object]]) -> dict[str, dict[str, object]]:
-    return {row: by_scene for row, by_scene in gains.items() if ": prior" in row}
-
-
-def _line(cells: list[str]) -> None:
-    print("| " + " | ".join(cells) + " |")
 
 
 def main(folder: Path, names: list[str], prior: Path | None) -> None:

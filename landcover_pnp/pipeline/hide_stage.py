@@ -45,6 +45,10 @@ from landcover_pnp.storage.records import (
 from landcover_pnp.storage.run_folder import DRAWN, STUDENT, RunFolder
 from landcover_pnp.version import __version__
 
+MOST_CORE_PX, MOST_HALO_PX = 192, 32
+"""Largest windows, pixels of the prior, as those of ``landcover fill``: the memory that attention
+takes grows with the square of their area."""
+
 
 @dataclass(frozen=True)
 class HiddenMap:
@@ -96,7 +100,7 @@ def fill_unsure(
         plan: Which pixels, by which prior.
         mosaic: What the map is made of.
         scene: The scene; ground under its clouds is filled already.
-        cut: How the map is cut into windows, pixels of the prior.
+        cut: How the map is cut into windows, if into smaller ones than ``MOST_CORE_PX``.
         task_pool: Does the work.
         owned: The run folder, held.
         watch: Told when there is work.
@@ -141,12 +145,13 @@ def _job(
     with open_raster(before, "map") as source:
         geobox, sides = GeoBox.from_rio(source), pixel_sides_m(source)
     pixels = FillGrid.of(geobox, (sides[1], sides[0]), plan.prior_m)
-    core_px = -(-cut.core_px // pixels.parts) * pixels.parts
+    core_px, halo_px = min(cut.core_px, MOST_CORE_PX), min(cut.halo_px, MOST_HALO_PX)
+    core_px = -(-core_px // pixels.parts) * pixels.parts
     made_of = {
         "map": fingerprint(mosaic),
         "scene": scene.fingerprint,
         **plan.made_of,
-        **ingredients(version=__version__, tiles=cut, seed=seed),
+        **ingredients(version=__version__, grid=[core_px, halo_px], seed=seed),
     }
     job = HideJob(
         run=paths.path.absolute(),
@@ -154,7 +159,7 @@ def _job(
         clouds=(scene.folder / f"{CLOUDS}.tif").absolute() if CLOUDS in scene.layers else None,
         below=plan.below,
         pixels=pixels,
-        grid=TileGrid(pixels.geobox, core_px, cut.halo_px),
+        grid=TileGrid(pixels.geobox, core_px, halo_px),
         prior=plan.prior and plan.prior.absolute(),
         settings=plan.fill,
         seed=seed,
