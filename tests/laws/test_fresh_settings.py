@@ -179,6 +179,7 @@ BASES: dict[str, tuple[str, ...]] = {
         *("--inference.algorithm1.clean_up_t", "2", *NO_STUDENT),
     ),
     "inference.fill": (
+        *("--scene.rasters.clouds.path", "{folder}/clouds.tif"),
         *("--inference.engine", "fill", "--inference.fill.repaint_steps", "2"),
         *("--inference.fill.resamplings", "1", "--inference.fill.repaint_samples", "1"),
         *NO_STUDENT,

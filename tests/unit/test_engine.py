@@ -53,7 +53,10 @@ def evidence(height: int = 20, width: int = 26, seed: int = 0) -> Observations:
     clusters = random.dirichlet(np.ones(4), (height, width)).transpose(2, 0, 1)
     weak = random.dirichlet(np.ones(5), (height, width)).transpose(2, 0, 1)
     valid = random.random((height, width)) < 0.8
-    return Observations(clusters.astype(np.float32), weak.astype(np.float32), valid, (-3, 40))
+    unseen = np.zeros((height, width), np.bool_)
+    unseen[2:9, 3:12] = True  # for the engine that fills such ground
+    layers = clusters.astype(np.float32), weak.astype(np.float32)
+    return Observations(*layers, valid, (-3, 40), unseen=unseen)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
