@@ -64,8 +64,7 @@ WEIGHTS = (0.7, 1.0, 2.0, 4.0)
 PIXEL_M = 4.0
 AS_IS, SLOW = "as it is", "WV quad"  # whose pixels are six of the prior's wide
 
-Floats = NDArray[np.float32]
-Labels = NDArray[np.uint8]
+Floats, Labels = NDArray[np.float32], NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +172,7 @@ def fills(
     }
     for name, method in others.items():
         message = brought_back(scene, method(shown.codes, shown.hidden), hidden)
-        for weight in (0.7, 1.0):
+        for weight in WEIGHTS[:2]:
             yield f"{name}, lambda {weight:g}", completed(p, message, hidden, weight)
     for share, weights in ((0.0, WEIGHTS), (1.0, (1.0,))):
         settings = FillSettings(steps=1, evidence_weight=1.0, share_weight=share)
@@ -305,10 +304,9 @@ def main(folder: Path, names: list[str], prior: Path | None) -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     (folder / "scenes").mkdir(parents=True, exist_ok=True)
-    there = truth_scenes(folder / "scenes")
-    loaded = load_prior(prior, "masked")
-    names = names or sorted(there, key=SLOW.__eq__)
-    print_tables({name: kept(there[name], folder, loaded) for name in names})
+    there, loaded = truth_scenes(folder / "scenes"), load_prior(prior, "masked")
+    chosen = names or sorted(there, key=SLOW.__eq__)
+    print_tables({name: kept(there[name], folder, loaded) for name in chosen})
 
 
 if __name__ == "__main__":
