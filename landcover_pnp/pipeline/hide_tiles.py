@@ -13,11 +13,12 @@ from odc.geo.geobox import GeoBox
 from rasterio.enums import Resampling
 
 from landcover_pnp.errors import DiskFullError, LandcoverError
-from landcover_pnp.grid import Box, Tile, TileGrid, blocks
+from landcover_pnp.grid import Box, Tile, blocks
 from landcover_pnp.inference.filling import FillSettings
 from landcover_pnp.pipeline.fill_grid import FillGrid
 from landcover_pnp.pipeline.fill_windows import METHOD, READ_PX
 from landcover_pnp.pipeline.hidden_ground import Floats, Shown, asked, unsure
+from landcover_pnp.pipeline.run_tiles import RunTiles
 from landcover_pnp.pipeline.tiles import give_up, one_thread
 from landcover_pnp.storage.geotiff import write_raster
 from landcover_pnp.storage.hidden_files import HiddenFiles
@@ -28,7 +29,7 @@ from landcover_pnp.storage.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
-class HideJob:
+class HideJob(RunTiles):
     """All that a worker needs to ask the prior of any window of a map.
 
     Attributes:
@@ -44,21 +45,14 @@ class HideJob:
         made_of: What the windows depend on besides their position.
     """
 
-    run: Path
     before: Path
     clouds: Path | None
     below: float
     pixels: FillGrid
-    grid: TileGrid
     prior: Path | None
     settings: FillSettings
     seed: int
     made_of: Ingredients
-
-    @property
-    def home(self) -> Path:
-        """The run folder."""
-        return self.run
 
     @property
     def out(self) -> Path:
@@ -72,14 +66,6 @@ class HideJob:
     def raster(self, tile: Tile) -> Path:
         """File of what the prior says of a window."""
         return self.out / f"{tile.id}_{METHOD}.tif"
-
-    def rasters(self, tile: Tile) -> list[Path]:
-        """All files of a window."""
-        return [self.raster(tile)]
-
-    def record(self, tile: Tile) -> Path:
-        """File of a window's record, which appears after its raster."""
-        return self.out / f"{tile.id}.json"
 
     @property
     def endings(self) -> tuple[str, ...]:
