@@ -13,6 +13,16 @@ from torch.nn import functional
 
 from landcover_pnp.errors import SettingsError
 from landcover_pnp.legend import WORKING, Legend
+from landcover_pnp.prior.condition import (
+    ClassShares,
+    Condition,
+    Given,
+    Value,
+    condition_in,
+    condition_of,
+    network_output,
+    told_by,
+)
 from landcover_pnp.prior.folder import Prediction, PriorKind, legend_facts
 from landcover_pnp.prior.noise import NoiseSchedule
 from landcover_pnp.prior.settings import DenoiserSettings, NoiseSettings
@@ -27,12 +37,12 @@ def build_network(settings: DenoiserSettings, seed: int) -> UNet2DModel:
     """An untrained U-Net of the paper's kind: attention at the lowest level only.
 
     Args:
-        settings: Architecture.
+        settings: Architecture, and what it is told beside the noisy maps.
         seed: Seed of the weights; the global generator is left as it was.
 
     Returns:
         The network, (batch, channel, y, x) to the same shape, one channel a class and
-        channel 0 for no data.
+        channel 0 for no data; those of a condition come behind them.
 
     Raises:
         SettingsError: If there is no such network, above all where the channels do not fit the
@@ -40,14 +50,16 @@ def build_network(settings: DenoiserSettings, seed: int) -> UNet2DModel:
     """
     from diffusers.models.unets.unet_2d import UNet2DModel
 
-    levels = len(settings.channels)
+    levels, classes = len(settings.channels), len(WORKING.classes) + 1
+    condition = condition_of(settings.condition, settings.coarse_factor, NoiseSchedule())
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
             network: UNet2DModel = UNet2DModel(
                 sample_size=settings.crop_px,
-                in_channels=len(WORKING.classes) + 1,
-                out_channels=len(WORKING.classes) + 1,
+                in_channels=classes + (condition.channels if condition else 0),
+                out_channels=classes,
+                class_embed_type=condition.embedding if condition else None,
                 layers_per_block=settings.layers_per_block,
                 block_out_channels=tuple(settings.channels),
                 down_block_types=("DownBlock2D",) * (levels - 1) + ("AttnDownBlock2D",),
@@ -58,6 +70,8 @@ def build_network(settings: DenoiserSettings, seed: int) -> UNet2DModel:
                 freq_shift=0,
                 downsample_padding=1,
             )
+            if condition:
+                condition.attach(network)
         except Exception as error:  # diffusers raises whatever a wrong value leads to
             raise SettingsError(
                 found=f"channels {settings.channels} with norm_groups {settings.norm_groups}: "
@@ -84,6 +98,8 @@ class Prior(StoredPrior):
         time_offset: What is added to t = 1..T before the network sees it: 0 for the paper's
             convention, -1 for that of diffusers, which counts 0..T-1.
         licence: Licence of the weights.
+        condition: What it can be told beside noisy maps; None of an unconditional prior. One
+            that is told nothing is an unconditional prior too.
     """
 
     kind: ClassVar[PriorKind] = "gaussian"
@@ -97,25 +113,40 @@ class Prior(StoredPrior):
     training: Mapping[str, Any] = field(default_factory=dict)
     time_offset: int = 0
     licence: str = "Apache-2.0"
+    condition: Condition | None = None
 
-    def predict_noise(self, x_t: Tensor, t: int | Tensor) -> Tensor:
+    def given(self, value: Value) -> Given:
+        """The prior with a condition, as a model for samplers; see ``predict_noise``."""
+        return Given(self, value)
+
+    def predict_noise(self, x_t: Tensor, t: int | Tensor, condition: Value | None = None) -> Tensor:
         """eps_theta(x_t, t), differentiable in ``x_t``.
 
         Args:
             x_t: Noisy maps (batch, channel, y, x) float32 of any height and width; padded
                 inside by reflection to what the levels of the U-Net need.
             t: Noise level in 1..T, or one a map as a (batch,) integer tensor.
+            condition: Class shares (class,) or (batch, class) float32 that sum to 1, or a coarse
+                map, of a prior that takes them; None tells nothing.
 
         Returns:
             Predicted noise, the shape of ``x_t``.
+
+        Raises:
+            PriorError: If the condition does not fit the prior or the maps.
         """
+        told = told_by(self.condition, condition, x_t)
         height, width = x_t.shape[-2:]
         unit = 2 ** (len(self.network.down_blocks) - 1)
         down, right = -height % unit, -width % unit
         # A map narrower than its padding cannot be reflected.
         mode = "reflect" if down < height and right < width else "replicate"
-        padded = functional.pad(x_t, (0, right, 0, down), mode=mode)
-        output: Tensor = self.network(padded, t + self.time_offset).sample[..., :height, :width]
+        padding = (0, right, 0, down)
+        if told is not None and told.channels is not None:
+            told = told._replace(channels=functional.pad(told.channels, padding, mode=mode))
+        padded = functional.pad(x_t, padding, mode=mode)
+        output = network_output(self.network, padded, t + self.time_offset, told)
+        output = output[..., :height, :width]
         if self.prediction == "velocity":
             return self.schedule.noise_of_velocity(x_t, output, t)
         return output
@@ -124,20 +155,24 @@ class Prior(StoredPrior):
     def _network(cls, config: Mapping[str, Any]) -> nn.Module:
         from diffusers.models.unets.unet_2d import UNet2DModel
 
-        network: nn.Module = UNet2DModel.from_config(config)
+        network: UNet2DModel = UNet2DModel.from_config(config)
+        if config.get("class_embed_type") == ClassShares.embedding:
+            ClassShares().attach(network)
         return network
 
     @classmethod
     def _of(cls, network: UNet2DModel, card: Mapping[str, Any]) -> Self:
+        schedule = NoiseSchedule(NoiseSettings(**card["noise"]))
         return cls(
             network,
-            NoiseSchedule(NoiseSettings(**card["noise"])),
+            schedule,
             resolution_m=float(card["resolution_m"]),
             crop_px=int(card["crop_px"]),
             prediction=card["prediction"],
             training=card["training"],
             time_offset=int(card.get("time_offset", 0)),
             licence=str(card["licence"]),
+            condition=condition_in(card, schedule),
         )
 
     def _architecture(self) -> str:
@@ -155,4 +190,4 @@ class Prior(StoredPrior):
             "noise": asdict(self.schedule.settings),
             "time": "the network is given t + time_offset for t = 1..T; t = 0 is the clean map",
             "time_offset": self.time_offset,
-        }
+        } | ({"condition": self.condition.facts} if self.condition else {})

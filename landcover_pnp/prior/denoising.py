@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from landcover_pnp.errors import PriorError, RunError
+from landcover_pnp.prior.condition import Told, condition_of, network_output
 from landcover_pnp.prior.crops import Crop
 from landcover_pnp.prior.datamodule import VALIDATION_CROPS
 from landcover_pnp.prior.denoiser import Prior, build_network
@@ -32,7 +33,8 @@ class DenoiserTraining(pl.LightningModule):
 
     The loss is the mean squared error of what the network predicts, each drawn level counting
     the same: of the noise (Ho et al. 2020, eq. 14) or of the velocity (Salimans & Ho 2022).
-    Unlabelled pixels do not count.
+    Unlabelled pixels do not count. A conditional prior is told of each crop what its condition
+    asks for, and of a random share of them nothing, which is validated with nothing withheld.
 
     Randomness comes from (seed, step, device), so that it neither depends on nor disturbs the
     global generator, and a resumed training goes on as if it had not stopped.
@@ -53,7 +55,9 @@ class DenoiserTraining(pl.LightningModule):
         super().__init__()
         self.settings = settings
         self.schedule = NoiseSchedule(settings.noise)
-        self.network = build_network(settings.denoiser, settings.seed)
+        d = settings.denoiser
+        self.condition = condition_of(d.condition, d.coarse_factor, self.schedule)
+        self.network = build_network(d, settings.seed)
         if settings.start is not None:
             _load_start(self.network, settings)
         decay = settings.ema_decay
@@ -69,7 +73,8 @@ class DenoiserTraining(pl.LightningModule):
         """Loss of one batch of clean crops."""
         draw = self._generator(0, self.global_step)
         t = self._levels(len(crop.x0), draw)
-        loss = self._errors(self.network, crop, t, draw).mean()
+        drop = self.settings.drop_condition
+        loss = self._errors(self.network, crop, t, draw, drop).mean()
         if not torch.isfinite(loss):
             names = self.trainer.datamodule.names(crop)  # type: ignore[attr-defined]
             raise RunError(
@@ -121,6 +126,7 @@ class DenoiserTraining(pl.LightningModule):
                 "val_loss_by_level": [round(loss, 5) for loss in self.loss_by_level],
             },
             licence=s.licence,
+            condition=self.condition,
         )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -157,17 +163,30 @@ class DenoiserTraining(pl.LightningModule):
         return (share * T).ceil().long().clamp(1, T)
 
     def _errors(
-        self, network: torch.nn.Module, crop: Crop, t: Tensor, draw: torch.Generator
+        self,
+        network: torch.nn.Module,
+        crop: Crop,
+        t: Tensor,
+        draw: torch.Generator,
+        drop: float = 0.0,
     ) -> Tensor:
         """Mean squared error over the labelled pixels, one a crop: (batch,) float32."""
         eps = torch.randn(crop.x0.shape, generator=draw).to(crop.x0)
         x_t = self.schedule.add_noise(crop.x0, eps, t)
         velocity = self.settings.denoiser.prediction == "velocity"
         target = self.schedule.velocity(crop.x0, eps, t) if velocity else eps
-        output: Tensor = network(x_t, t.to(x_t.device)).sample.float()
+        told = self._told(crop, draw, drop)
+        output = network_output(network, x_t, t.to(x_t.device), told).float()
         squares = (output - target).square().mean(1)
         # A crop without any label counts nothing: labels can be sparser than its pixels.
         return (squares * crop.labelled).sum((1, 2)) / crop.labelled.sum((1, 2)).clamp(min=1)
+
+    def _told(self, crop: Crop, draw: torch.Generator, drop: float) -> Told | None:
+        """What the network is told of the crops, of a share of them nothing."""
+        if self.condition is None:
+            return None
+        dropped = (torch.rand(len(crop.x0), generator=draw) < drop).to(crop.x0.device)
+        return self.condition.learned(crop.x0, crop.labelled, dropped, draw)
 
     def _generator(self, purpose: int, index: int) -> torch.Generator:
         """Random numbers of a training step (purpose 0) or of a validation batch (1)."""
@@ -194,8 +213,13 @@ def told_of(settings: TrainPriorSettings) -> dict[str, Any]:
 def _load_start(network: torch.nn.Module, settings: TrainPriorSettings) -> None:
     """Copies the weights of the prior to start from."""
     start = Prior.load(settings.start)
+    weights = start.network.state_dict()
+    if settings.denoiser.condition == "class_shares" and start.condition is None:
+        # What is new adds nothing yet: the training goes on from the unconditional prior.
+        own = network.state_dict().items()
+        weights |= {name: value for name, value in own if name.startswith("class_embedding.")}
     try:
-        network.load_state_dict(start.network.state_dict())
+        network.load_state_dict(weights)
     except RuntimeError as error:
         raise PriorError(
             found=f"{settings.start} has another architecture: {error}",

@@ -221,14 +221,28 @@ def _require_legend(folder: Path, card: Mapping[str, Any]) -> None:
 
 
 def _require_fit(folder: Path, card: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    """Refuses a Gaussian prior of another number of channels or kind of output."""
-    classes = legend_facts()["classes"]
+    """Refuses a Gaussian prior of another number of channels, condition or kind of output."""
+    # Other folders are told apart without waiting for torch.
+    from landcover_pnp.prior.condition import condition_in
+    from landcover_pnp.prior.noise import NoiseSchedule
+
+    classes, condition = legend_facts()["classes"], condition_in(card, NoiseSchedule())
     sides = (config.get("in_channels"), config.get("out_channels"))
-    if sides != (len(classes), len(classes)):
+    wanted = (len(classes) + (condition.channels if condition else 0), len(classes))
+    if sides != wanted:
+        both = "{} in and {} out".format(*wanted) if condition else f"{len(classes)} both ways"
         raise PriorError(
             found=f"{folder / CONFIG} has {sides[0]} channels in and {sides[1]} out",
-            expected=f"{len(classes)} both ways: {', '.join(classes)}",
+            expected=f"{both}: {', '.join(classes)}",
             fix="train a prior for this legend with `landcover train-prior`",
+        )
+    embedding = config.get("class_embed_type")
+    if embedding != (condition.embedding if condition else None):
+        raise PriorError(
+            found=f"{folder / CONFIG} has class_embed_type {embedding!r}, while {CARD} has the "
+            f"condition {condition.kind if condition else None}",
+            expected="both of one prior",
+            fix="copy the whole folder again",
         )
     if card.get("prediction") not in get_args(Prediction):
         raise PriorError(

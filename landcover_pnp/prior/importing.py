@@ -76,7 +76,7 @@ def export_prior(settings: ExportPriorSettings) -> ImportPriorSummary:
         What was exported.
 
     Raises:
-        PriorError: If the prior cannot be read, or is a masked one.
+        PriorError: If the prior cannot be read, or is a masked or a conditional one.
     """
     if settings.prior is not None and kind_of(settings.prior) == "masked":
         raise PriorError(
@@ -86,6 +86,12 @@ def export_prior(settings: ExportPriorSettings) -> ImportPriorSummary:
             "safetensors of landcover_pnp.prior.masked_network.MaskedUNet",
         )
     prior = Prior.load(settings.prior)
+    if prior.condition is not None:
+        raise PriorError(
+            found=f"{settings.prior} is a prior with the condition {prior.condition.kind}",
+            expected="an unconditional prior: pipelines of diffusers tell a UNet2DModel nothing",
+            fix="copy the folder as it is; Prior.load opens it, and its weights are safetensors",
+        )
     prior.save(settings.out, torch.float32)
     make_owned(settings.out, KIND, SCHEDULER)
     scheduler = scheduler_config(prior.schedule.settings, prior.prediction)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from landcover_pnp.config import require_positive, require_within
+from landcover_pnp.errors import SettingsError
 from landcover_pnp.prior.masked_settings import MaskedNetworkSettings
 
 _ANY = float("inf")
@@ -49,6 +50,10 @@ class DenoiserSettings:
         norm_groups: Groups of the group normalisation.
         prediction: What the network puts out: the noise, as in the paper, or the velocity of
             Salimans & Ho 2022, which a small network learns in far fewer steps.
+        condition: What it is told beside the noisy map: the share of each class of the crop, or
+            the crop's most frequent classes on a coarser grid, made noisy (super-resolution);
+            null: nothing, an unconditional prior.
+        coarse_factor: Side of a pixel of that coarser grid in pixels (coarse_map only).
     """
 
     crop_px: int = 64
@@ -58,11 +63,20 @@ class DenoiserSettings:
     head_channels: int = 32
     norm_groups: int = 16
     prediction: Literal["epsilon", "velocity"] = "velocity"
+    condition: Literal["class_shares", "coarse_map"] | None = None
+    coarse_factor: int = 4
 
     def __post_init__(self) -> None:
-        """Refuses sizes below 1."""
+        """Refuses sizes below 1, and coarse pixels that do not fill a crop."""
         require_within(self, 1, _ANY, "crop_px", "layers_per_block", "head_channels", "norm_groups")
+        require_within(self, 1, _ANY, "coarse_factor")
         require_positive(self, "resolution_m")
+        if self.condition == "coarse_map" and self.crop_px % self.coarse_factor:
+            raise SettingsError(
+                found=f"crop_px {self.crop_px} and coarse_factor {self.coarse_factor}",
+                expected="crops of whole coarse pixels: a crop_px that coarse_factor divides",
+                fix="change denoiser.crop_px or denoiser.coarse_factor",
+            )
 
 
 @dataclass(frozen=True)
@@ -149,6 +163,9 @@ class TrainPriorSettings:
         level_median: Share of T below which half of the noise levels lie that the loss sees
             (logit-normal, Esser et al. 2024); null: all levels equally often, as in the paper.
             Gaussian priors only.
+        drop_condition: Share of the crops whose condition is withheld, so that the prior is an
+            unconditional one too (classifier-free guidance, Ho & Salimans 2022); of account with
+            denoiser.condition only.
         val_share: Share of each source's label maps held out for the validation loss.
         save_every: Steps between validations; each writes the prior, a sheet of samples and the
             checkpoint from which the same command resumes.
@@ -180,6 +197,7 @@ class TrainPriorSettings:
     gradient_clip: float = 1.0
     ema_decay: float = 0.999
     level_median: float | None = None
+    drop_condition: float = 0.2
     val_share: float = 0.1
     save_every: int = 500
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
@@ -195,7 +213,7 @@ class TrainPriorSettings:
         require_within(self, 1, _ANY, "steps", "batch_size", "save_every", "synthetic_width_m")
         require_within(self, 0, _ANY, "synthetic_maps", "warmup_steps", "workers", "seed")
         require_within(self, 0, _ANY, "learning_rate_end", "gradient_clip")
-        require_within(self, 0, 1, "ema_decay", "val_share")
+        require_within(self, 0, 1, "ema_decay", "val_share", "drop_condition")
         require_within(self, 0.001, 0.999, "level_median")
         require_positive(self, "learning_rate", "synthetic_weight")
 

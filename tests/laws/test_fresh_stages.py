@@ -121,6 +121,7 @@ OF_NO_ACCOUNT_TO_A_PRIOR = {
 
 OTHER_TRAINING: dict[str, Any] = {
     "denoiser.channels": [8, 8],
+    "denoiser.condition": "class_shares",
     "accelerator": "cpu",
     "licence": "ODbL-1.0",
     "strategy": "ddp",
