@@ -29,13 +29,14 @@ from landcover_pnp.prior.noise import NoiseSchedule
 from landcover_pnp.prior.unmasking import UnmaskSettings
 
 PARTICLES = 8
-SEVERITY_LEVELS = (0, 120, 250, 400)
-"""Noise level at which the Gaussian prior restores block means of 2^s pixels."""
+SEVERITY_LEVELS = (0, 200, 400, 600)
+"""Noise level at which the Gaussian prior restores block means of 2^s pixels. These, the levels of
+SGLD and the rates of split Gibbs are the best of three to six on three synthetic crops."""
 
-RATES = (0.9, 0.7, 0.5, 0.35, 0.25, 0.15, 0.1)
+RATES = (1, 0.8, *[0.6] * 4, *[0.4] * 4, 0.2, 0.2, 0.1)
 """Of the rounds of split Gibbs sampling."""
 
-SPLIT_STEPS = 4
+SPLIT_STEPS = 2
 """Passes of the masked prior in each of these rounds."""
 
 SQUARE = 8
@@ -198,12 +199,12 @@ def corrected_steps(problem: Problem, model: Counted, x: Tensor, few: list[int])
 
 
 def by_sgld(problem: Problem, model: Counted, x: Tensor, few: list[int]) -> Tensor:
-    """Langevin steps as long as the narrower of prior and likelihood allows, levels falling."""
-    many = levels(300, 8 * len(few))[:-1]
+    """Langevin steps a quarter as long as the narrower of prior and likelihood is wide."""
+    many = levels(100, 8 * len(few))[:-1]
     widths = [float(1 - model.schedule.alpha_bar(t)) for t in many]
     given = {"log_likelihood": problem.log_likelihood}
     start = nothing(problem).repeat(len(x) // len(problem.truth), 1, 1, 1)
-    sizes = [0.5 * min(width, SIGMA**2) for width in widths]
+    sizes = [0.25 * min(width, SIGMA**2) for width in widths]
     return sgld(model, start, many, seeded(1), **given, step_size=sizes)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from landcover_pnp.version import __version__
 
 if TYPE_CHECKING:
+    from landcover_pnp import samplers
     from landcover_pnp.errors import strict
     from landcover_pnp.inference.constraints import Constraint
     from landcover_pnp.inference.observations import Observations
@@ -80,6 +81,7 @@ __all__ = [
     "Prior",
     "MaskedPrior",
     "load_prior",
+    "samplers",
     "evaluate",
     "LandCover",
     "open_run",
@@ -93,6 +95,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "samplers":
+        return import_module(f"{__name__}.samplers")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

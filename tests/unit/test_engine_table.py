@@ -40,6 +40,14 @@ def test_every_engine_and_sampler_stands_in_the_table() -> None:
     assert len(found) > 15
 
 
+def test_every_sampler_is_reached_from_the_public_door() -> None:
+    import landcover_pnp as lc
+
+    engines = {name for name in engine_names() if package_of(name) == OURS}
+    assert (named() - engines) | {"algorithm1"} <= {*lc.samplers.__all__}
+    assert all(getattr(lc.samplers, name).__doc__ for name in lc.samplers.__all__)
+
+
 def test_every_sampler_has_the_one_signature() -> None:
     for name in ("ddpm", "ddim", "repaint", "replacement", "smc_diff", "ddrm", "dps", "sgld"):
         module = "repaint" if name == "replacement" else name
