@@ -7,67 +7,83 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 import torch
+from rasterio.transform import from_origin
 
 from landcover_pnp.errors import PriorError
 from landcover_pnp.prior.crops import LabelCrops, LabelSource
 from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.prior.label_maps import draw_label_maps, majority
-from landcover_pnp.prior.settings import DenoiserSettings, TrainPriorSettings
+from landcover_pnp.prior.settings import DenoiserSettings, LabelFolder, TrainPriorSettings
 from landcover_pnp.prior.training import train_prior
 from landcover_pnp.samplers import ClassifierFree, Corrected, ddpm, levels, seeded, super_resolve
 
-SIDE = 16
 NETWORK = DenoiserSettings(
-    crop_px=SIDE, resolution_m=1.0, channels=[16, 32], head_channels=8, norm_groups=4
+    crop_px=8, resolution_m=1.0, channels=[8, 16], head_channels=8, norm_groups=4
+)
+FEW = TrainPriorSettings(
+    Path("prior"), steps=80, batch_size=16, learning_rate=1e-2, warmup_steps=5, ema_decay=0.9
 )
 
 
-def trained(folder: Path, condition: str, steps: int = 150) -> Prior:
-    settings = TrainPriorSettings(
-        folder,
-        synthetic_maps=8,
-        synthetic_width_m=120,
-        denoiser=replace(NETWORK, condition=condition),
-        steps=steps,
-        batch_size=16,
-        learning_rate=5e-3,
-        warmup_steps=5,
-        ema_decay=0.9,
-    )
+def trained(settings: TrainPriorSettings) -> Prior:
     assert train_prior(settings).state == "trained"
     assert train_prior(settings).state == "finished before, nothing done"
-    return Prior.load(folder)
+    return Prior.load(settings.out)
 
 
-def test_samples_have_the_shares_that_are_told(tmp_path: Path) -> None:
-    prior = trained(tmp_path / "prior", "class_shares")
+@pytest.fixture
+def shores(tmp_path: Path) -> LabelFolder:
+    """Trees above a shore and water below it, at five heights."""
+    for i in range(5):
+        codes = np.full((24, 24), 4, np.uint8)
+        codes[6 * i :] = 1
+        with rasterio.open(
+            tmp_path / f"{i}.tif",
+            "w",
+            driver="GTiff",
+            height=24,
+            width=24,
+            count=1,
+            dtype="uint8",
+            crs="EPSG:26917",
+            transform=from_origin(0, 0, 1, 1),
+        ) as file:
+            file.write(codes, 1)
+    return LabelFolder(tmp_path, legend="working")
+
+
+def test_samples_have_the_shares_that_are_told(shores: LabelFolder, tmp_path: Path) -> None:
+    told = replace(NETWORK, condition="class_shares")
+    prior = trained(replace(FEW, out=tmp_path / "prior", labels=[shores], denoiser=told))
     few = levels(prior.schedule.steps, 10)
 
     def share(w: float, asked: int) -> float:
         shares = torch.eye(5)[asked]
         model = Corrected(ClassifierFree(prior.given(shares), prior, w), lambda x: x.clamp(0, 1))
-        x = seeded(0)(torch.empty(6, 6, SIDE, SIDE))
+        x = seeded(0)(torch.empty(16, 6, 8, 8))
         return float((ddpm(model, x, few, seeded(1)).argmax(1) == asked + 1).float().mean())
 
-    for asked in (1, 3):  # impervious, trees
-        assert share(-1, asked) < 0.8 < share(0.5, asked)
+    for asked in (0, 3):  # water, trees
+        free, given, guided = (share(w, asked) for w in (-1, 0, 1))
+        assert free < given - 0.1, (free, given, guided)
+        assert given - 0.02 < guided > 0.9, (free, given, guided)
 
 
 def test_a_map_of_4_m_is_followed_at_1_m(tmp_path: Path) -> None:
-    prior = trained(tmp_path / "prior", "coarse_map")
-    maps = LabelSource(list(draw_label_maps(4, 120, 77)))
-    crops = LabelCrops([maps], 2 * SIDE, 1.0, 4, 77)
-    truth = np.stack([crops.codes(i)[1] for i in range(4)])
+    told = replace(NETWORK, condition="coarse_map")
+    drawn = replace(FEW, synthetic_maps=8, synthetic_width_m=100, denoiser=told)
+    prior = trained(replace(drawn, out=tmp_path / "prior"))
+    maps = LabelSource(list(draw_label_maps(4, 100, 77)))
+    crops = LabelCrops([maps], 32, 1.0, 4, 77)
+    coarse = [majority(crops.codes(i)[1], 4) for i in range(4)]
     few = levels(prior.schedule.steps, 10)
-    followed, foreign = list[float](), list[float]()
-    coarse = [majority(t, 4) for t in truth]
-    for codes, other in zip(coarse, coarse[1:] + coarse[:1], strict=True):
-        fine = super_resolve(prior, codes, few, seeded(0))[0]
-        followed.append(float(np.mean(majority(fine, 4) == codes)))
-        foreign.append(float(np.mean(majority(fine, 4) == other)))
-    assert np.mean(followed) > 0.8
-    assert np.mean(foreign) < 0.7
+    fine = [super_resolve(prior, codes, few, seeded(0))[0] for codes in coarse]
+    followed = np.mean([majority(f, 4) == c for f, c in zip(fine, coarse, strict=True)])
+    foreign = np.mean([majority(f, 4) == c for f, c in zip(fine, coarse[1:], strict=False)])
+    assert followed > 0.8, (followed, foreign)
+    assert foreign < followed - 0.2, (followed, foreign)
 
 
 def test_a_training_goes_on_only_from_a_prior_that_is_told_the_same(tmp_path: Path) -> None:
