@@ -12,9 +12,7 @@ import torch
 from rasterio.transform import from_origin
 
 from landcover_pnp.errors import PriorError
-from landcover_pnp.prior.crops import LabelCrops, LabelSource
 from landcover_pnp.prior.denoiser import Prior
-from landcover_pnp.prior.label_maps import draw_label_maps, majority
 from landcover_pnp.prior.settings import DenoiserSettings, LabelFolder, TrainPriorSettings
 from landcover_pnp.prior.training import train_prior
 from landcover_pnp.samplers import ClassifierFree, Corrected, ddpm, levels, seeded, super_resolve
@@ -48,7 +46,7 @@ def shores(tmp_path: Path) -> LabelFolder:
             count=1,
             dtype="uint8",
             crs="EPSG:26917",
-            transform=from_origin(0, 0, 1, 1),
+            transform=from_origin(500, 900, 1, 1),
         ) as file:
             file.write(codes, 1)
     return LabelFolder(tmp_path, legend="working")
@@ -71,19 +69,15 @@ def test_samples_have_the_shares_that_are_told(shores: LabelFolder, tmp_path: Pa
         assert given - 0.02 < guided > 0.9, (free, given, guided)
 
 
-def test_a_map_of_4_m_is_followed_at_1_m(tmp_path: Path) -> None:
+def test_a_map_of_4_m_is_followed_at_1_m(shores: LabelFolder, tmp_path: Path) -> None:
     told = replace(NETWORK, condition="coarse_map")
-    drawn = replace(FEW, synthetic_maps=8, synthetic_width_m=100, denoiser=told)
-    prior = trained(replace(drawn, out=tmp_path / "prior"))
-    maps = LabelSource(list(draw_label_maps(4, 100, 77)))
-    crops = LabelCrops([maps], 32, 1.0, 4, 77)
-    coarse = [majority(crops.codes(i)[1], 4) for i in range(4)]
+    prior = trained(replace(FEW, out=tmp_path / "prior", labels=[shores], denoiser=told))
     few = levels(prior.schedule.steps, 10)
-    fine = [super_resolve(prior, codes, few, seeded(0))[0] for codes in coarse]
-    followed = np.mean([majority(f, 4) == c for f, c in zip(fine, coarse, strict=True)])
-    foreign = np.mean([majority(f, 4) == c for f, c in zip(fine, coarse[1:], strict=False)])
-    assert followed > 0.8, (followed, foreign)
-    assert foreign < followed - 0.2, (followed, foreign)
+    for top, bottom in ((4, 4), (1, 1), (4, 1)):
+        codes = np.array([[top, top], [bottom, bottom]], np.uint8)
+        fine = super_resolve(prior, codes, few, seeded(0), samples=8)
+        followed = float(np.mean(fine == codes.repeat(4, 0).repeat(4, 1)))
+        assert followed > 0.85, (top, bottom, followed)
 
 
 def test_a_training_goes_on_only_from_a_prior_that_is_told_the_same(tmp_path: Path) -> None:
