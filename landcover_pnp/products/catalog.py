@@ -50,6 +50,8 @@ _MEDIA_TYPES = {
     ".qml": MediaType.XML,
     ".qlr": MediaType.XML,
     ".qgz": "application/zip",
+    ".parquet": MediaType.PARQUET,
+    ".pmtiles": "application/vnd.pmtiles",
 }
 _OF_DAMAGED = (
     ArithmeticError,
@@ -62,7 +64,13 @@ _OF_DAMAGED = (
 )
 """What reading an item from JSON of another form ends in."""
 
-_ROLES = {".tif": "data", ".gpkg": "data", ".html": "overview"}
+_ROLES = {
+    ".tif": "data",
+    ".gpkg": "data",
+    ".parquet": "data",
+    ".pmtiles": "visual",
+    ".html": "overview",
+}
 
 
 @dataclass(frozen=True)

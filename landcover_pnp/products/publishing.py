@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-from rasterio.enums import Resampling
 
 from landcover_pnp.config.texts import require_text
-from landcover_pnp.grid import Box, blocks
-from landcover_pnp.legend import NO_DATA, recoded
 from landcover_pnp.products.bookmarks import bookmarks, failed_boxes
 from landcover_pnp.products.catalog import write_item
 from landcover_pnp.products.finished import FinishedRun
+from landcover_pnp.products.footprint import outline
 from landcover_pnp.products.ground import LAYER, TITLE
 from landcover_pnp.products.ground_polygons import publish_ground
 from landcover_pnp.products.image_product import write_image
 from landcover_pnp.products.original_image import OriginalImage
-from landcover_pnp.products.pictures import error_labels
+from landcover_pnp.products.packages import require_package
+from landcover_pnp.products.parquet_polygons import FILE, parquet_polygons
 from landcover_pnp.products.qgis import (
     Group,
     Layer,
@@ -33,9 +29,7 @@ from landcover_pnp.products.qgis import (
     zipped,
 )
 from landcover_pnp.products.rasters import (
-    ERRORS,
     EXTRAS,
-    SOFTWARE,
     Product,
     drawn_by,
     extras_of,
@@ -46,13 +40,12 @@ from landcover_pnp.products.report import write_report
 from landcover_pnp.products.roofs import Roofs, roofs_of
 from landcover_pnp.products.settings import PublishSettings
 from landcover_pnp.products.styles import (
-    ClassStyle,
     HatchStyle,
     OutlineStyle,
     PolygonStyle,
     Style,
-    qml,
 )
+from landcover_pnp.products.truth_layers import write_truth
 from landcover_pnp.products.under_trees import GROUND_STEM, ground_hashes, ground_product
 from landcover_pnp.products.vectors import (
     PolygonCounts,
@@ -61,12 +54,11 @@ from landcover_pnp.products.vectors import (
     write_layer_styles,
     write_polygons,
 )
+from landcover_pnp.products.web_tiles import ARCHIVE, require_web_tiles, write_web_tiles
 from landcover_pnp.scenes.vector_files import require_plain_name
-from landcover_pnp.storage.atomic import scratch, write_text
-from landcover_pnp.storage.geotiff import Band, write_cog, write_raster
+from landcover_pnp.storage.atomic import write_text
 from landcover_pnp.storage.owned_folder import OwnedFolder
 from landcover_pnp.storage.published_names import ATTRIBUTION
-from landcover_pnp.storage.raster import on_grid, open_raster, read
 from landcover_pnp.storage.records import Record, file_hashes, fingerprint, ingredients, make_way
 from landcover_pnp.storage.replaced_folder import replaced
 from landcover_pnp.storage.run_folder import DOUBT, STUDENT, RunFolder
@@ -122,6 +114,7 @@ def publish_run(run: Path, settings: PublishSettings | None = None) -> PublishSu
     paths = RunFolder(run)
     require_text("the title", title)  # the run folder's name may be none
     require_plain_name(paths.products / "landcover.gpkg", "the product")
+    _require_packages(finished, chosen)
     path, start = paths.published_record, time.monotonic()
     roofs = roofs_of(finished)
     ground = ground_hashes(finished) if chosen.ground_under_trees else {}
@@ -158,6 +151,14 @@ def publish_run(run: Path, settings: PublishSettings | None = None) -> PublishSu
     )
     files = tuple(sorted(Path(name).name for name in record.files))
     return PublishSummary(paths.products, files, counts, tuple(finished.failed), tuple(notes))
+
+
+def _require_packages(finished: FinishedRun, chosen: PublishSettings) -> None:
+    """Refuses what this environment or this map cannot give, before anything is written."""
+    if chosen.geoparquet:
+        require_package("pyarrow", "polygons as GeoParquet")
+    if chosen.web_tiles:
+        require_web_tiles(outline(finished.bounds(finished.scene.extent), finished.crs)[1])
 
 
 def _write_products(
@@ -200,6 +201,10 @@ def _write_products(
         )
         write_text(folder / "landcover.qlr", layer_definition(project))
         (folder / "landcover.qgz").write_bytes(zipped("landcover.qgs", project_file(project)))
+        if chosen.web_tiles:
+            _, bbox = outline(finished.bounds(finished.scene.extent), finished.crs)
+            landcover, rights = RunFolder(folder).landcover, finished.attribution
+            write_web_tiles(folder / ARCHIVE, landcover, legend, title, rights, bbox)
         write_report(finished, folder, RunFolder(folder).report, title, image)
         if finished.attribution:
             write_text(folder / ATTRIBUTION, "\n".join(finished.attribution) + "\n")
@@ -233,7 +238,7 @@ def _groups(
         Group("Map", (*hatch, *layers("landcover", shown=True), polygons, *layers(GROUND_STEM))),
         Group("Uncertainty", layers("confidence", "entropy", DOUBT, *EXTRAS)),
         Group("Baselines", layers("evidence", "weak_labels")),
-        Group("Truth", _write_truth(run, folder)),
+        Group("Truth", write_truth(run, folder)),
         Group("Imagery", (Layer("image", "./image.tif", write_image(image, folder)),)),
     )
     return tuple(group for group in groups if group.layers)
@@ -243,59 +248,12 @@ def _write_vectors(
     run: FinishedRun, folder: Path, settings: PublishSettings, roofs: Roofs | None
 ) -> PolygonCounts:
     path = folder / "landcover.gpkg"
-    counts = write_polygons(
-        path,
-        RunFolder(folder).landcover,
-        RunFolder(folder).confidence,
-        settings,
-        roofs,
-    )
+    rasters = RunFolder(folder).landcover, RunFolder(folder).confidence
+    with parquet_polygons(folder / FILE) if settings.geoparquet else nullcontext() as also:
+        counts = write_polygons(path, *rasters, settings, roofs, also)
     styles: dict[str, Style] = {"landcover": PolygonStyle(run.legend.legend)}
     if run.failed:
         write_boxes(path, "failed_tiles", run.crs, failed_boxes(run), run.failed)
         styles["failed_tiles"] = FAILED
     write_layer_styles(path, styles, run.finished)
     return counts
-
-
-def _write_truth(run: FinishedRun, folder: Path) -> tuple[Layer, ...]:
-    if run.scene.truth_legend is None:
-        return ()
-
-    shared = run.truth_legend
-
-    def truth(box: Box) -> NDArray[np.uint8]:
-        labels = run.scene.truth(box)
-        return recoded(np.zeros(box.shape, np.uint8) if labels is None else labels, shared.second)
-
-    def errors(box: Box) -> NDArray[np.uint8]:
-        with (
-            open_raster(RunFolder(folder).landcover, "class map") as source,
-            on_grid(source, run.scene.geobox, Resampling.mode) as view,
-        ):
-            return error_labels(recoded(read(view, 1, box), shared.first), truth(box))
-
-    layers = []
-    for stem, title, legend, pixels in (
-        ("errors", "right and wrong", ERRORS, errors),
-        ("truth", "truth", shared.legend, truth),
-    ):
-        band = Band("uint8", (title,), nodata=NO_DATA, legend=legend, tags=SOFTWARE)
-        _write_raster(run, folder / f"{stem}.tif", band, pixels, "mode")
-        write_text(folder / f"{stem}.qml", qml(ClassStyle(legend)))
-        layers.append(Layer(title, f"./{stem}.tif", ClassStyle(legend), shown=False))
-    return tuple(layers)
-
-
-def _write_raster(
-    run: FinishedRun,
-    path: Path,
-    band: Band,
-    pixels: Callable[[Box], NDArray[Any]],
-    overviews: str,
-) -> None:
-    """Writes a raster on the scene's grid; ``pixels`` gives a box as (y, x) or (band, y, x)."""
-    with scratch(path) as plain:
-        parts = ((box, pixels(box).reshape(-1, *box.shape)) for box in blocks(run.scene.extent))
-        write_raster(plain, run.scene.geobox, band, parts)
-        write_cog(path, plain, overviews)

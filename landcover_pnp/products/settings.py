@@ -27,6 +27,9 @@ class PublishSettings:
         ground_under_trees: Whether to write a second map too, of the ground: what crowns hide of
             it is inferred by a masked prior, and named so.
         palette: Colours of all products: ``standard``, the legend's own, or ``colour_blind``.
+        geoparquet: Whether to write the polygons as GeoParquet too; takes the extra ``web``.
+        web_tiles: Whether to write the map as tiles for a web page too, one PMTiles archive;
+            takes the extra ``web``.
     """
 
     title: str | None = None
@@ -38,6 +41,8 @@ class PublishSettings:
     probabilities: bool = False
     ground_under_trees: bool = False
     palette: Palette = "standard"
+    geoparquet: bool = False
+    web_tiles: bool = False
 
     def __post_init__(self) -> None:
         """Refuses what is no area, no length and no title."""

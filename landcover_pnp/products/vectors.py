@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -64,6 +64,7 @@ def write_polygons(
     confidence: Path,
     settings: PublishSettings,
     roofs: Roofs | None = None,
+    also: Callable[[geopandas.GeoDataFrame], None] | None = None,
 ) -> PolygonCounts:
     """Writes the layer ``landcover`` of a GeoPackage: one polygon a patch of one class.
 
@@ -76,6 +77,7 @@ def write_polygons(
         confidence: Confidence on the same grid.
         settings: Minimum mapping unit and tolerance of the simplification.
         roofs: Where there are buildings; None where nobody knows.
+        also: Takes each window's polygons too, such as another file of them.
 
     Returns:
         Number, vertices and area of the polygons.
@@ -84,6 +86,8 @@ def write_polygons(
     with open_raster(classes, "class map") as labels, open_raster(confidence, "confidence") as sure:
         for number, part in enumerate(_windows(labels, sure, settings, roofs)):
             write_layer(part, path, "landcover", append=number > 0, geometry_type="Polygon")
+            if also is not None:
+                also(part)
             total = PolygonCounts(
                 total.polygons + len(part),
                 total.vertices + int(shapely.get_num_coordinates(part.geometry.array).sum()),
