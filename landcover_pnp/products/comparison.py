@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from odc.geo.geobox import GeoBox
-from rasterio.enums import Resampling
-from rasterio.io import DatasetReader
-from rasterio.vrt import WarpedVRT
 
 from landcover_pnp.errors import GridError, RequestError
-from landcover_pnp.grid import Box, blocks
-from landcover_pnp.legend import NO_DATA, WORKING, LandClass, Legend, remap
-from landcover_pnp.legends.palettes import Palette, coloured
-from landcover_pnp.legends.shared_legend import SharedLegend
+from landcover_pnp.grid import Box
+from landcover_pnp.legend import LandClass, Legend
+from landcover_pnp.legends.palettes import Palette
+from landcover_pnp.products.changes import (
+    Labels,
+    both_classes,
+    difference,
+    difference_legend,
+    transitions_of,
+    write_difference,
+)
+from landcover_pnp.products.comparison_project import PROJECT, write_project
 from landcover_pnp.products.page import render
 from landcover_pnp.products.picture_grid import PictureGrid
 from landcover_pnp.products.pictures import class_picture
-from landcover_pnp.products.rasters import SOFTWARE
-from landcover_pnp.products.styles import ClassStyle, qml
 from landcover_pnp.products.viewer import (
     TILES_BYTES,
     Viewer,
@@ -33,18 +34,11 @@ from landcover_pnp.products.viewer import (
     size_of_tiles,
     tiled_layer,
 )
-from landcover_pnp.storage.atomic import scratch, write_text
-from landcover_pnp.storage.georeference import bounds_of, overlapping_bounds, require_projected
-from landcover_pnp.storage.geotiff import Band, write_cog, write_raster
+from landcover_pnp.storage.atomic import write_text
 from landcover_pnp.storage.integrity import require_intact_rasters
-from landcover_pnp.storage.map_legend import legend_of
 from landcover_pnp.storage.newest import is_corrected, newest
 from landcover_pnp.storage.owned_folder import OwnedFolder, make_owned, require_apart
-from landcover_pnp.storage.raster import label_band, on_grid, open_raster, read, read_mask
 from landcover_pnp.storage.run_folder import RunFolder
-
-UNCHANGED = 1
-"""Value of the difference map where both maps have the same class."""
 
 FILES = (
     "difference.tif",
@@ -52,11 +46,9 @@ FILES = (
     "difference.qml",
     "transitions.csv",
     "comparison.html",
+    PROJECT,
 )
 """Names of what a comparison writes."""
-
-Labels = NDArray[np.uint8]
-Reader = Callable[[Box], tuple[Labels, Labels]]
 
 
 @dataclass(frozen=True)
@@ -97,9 +89,10 @@ class Comparison:
 def compare_maps(a: Path, b: Path, out: Path, palette: Palette = "standard") -> Comparison:
     """Compares two class maps where both have data.
 
-    Writes ``difference.tif`` with its own legend and QGIS style, ``transitions.csv`` and
-    ``comparison.html``. Map B is brought onto the grid of map A, by nearest neighbour. Maps of
-    different legends are compared in the finest classes that both tell apart.
+    Writes ``difference.tif`` with legend and QGIS style, ``comparison.qgz`` with changes and
+    maps as themes, ``transitions.csv`` and ``comparison.html``. Map B is brought onto the grid of
+    map A, by nearest neighbour. Maps of different legends are compared in the finest classes that
+    both tell apart.
 
     Args:
         a: Run folder, or class map; one that does not say its legend is in working codes.
@@ -120,20 +113,15 @@ def compare_maps(a: Path, b: Path, out: Path, palette: Palette = "standard") -> 
         require_intact_rasters(given)
     OwnedFolder.take(out, "comparison")  # refused now rather than after the work
     require_apart((_map_of(a), _map_of(b)), [out])
-    with _both(_map_of(a), _map_of(b), palette) as (geobox, classes, pairs, notes):
-        height, width = geobox.shape
-        extent = Box(0, int(height), 0, int(width))
-        size = len(classes) + 1
-        counts = np.zeros(size**2, np.int64)
+    with both_classes(_map_of(a), _map_of(b), palette) as (geobox, classes, pairs, notes):
         grid = PictureGrid.of(geobox)
         shown = np.zeros((2, *grid.shape), np.uint8)
-        for box in blocks(extent):
-            first, second = pairs(box)
-            codes = first.astype(np.int64) * size + second
-            counts += np.bincount(codes.ravel(), minlength=len(counts))
-            for picture, numbers in zip(shown, (first, second), strict=True):
+
+        def look(box: Box, both: tuple[Labels, Labels]) -> None:
+            for picture, numbers in zip(shown, both, strict=True):
                 grid.take(picture, numbers, box)
-        transitions = counts.reshape(size, -1)[1:, 1:]
+
+        transitions = transitions_of(geobox, classes, pairs, look)
         if not transitions.any():
             raise GridError(
                 found=f"{a} and {b} have no pixel with a class in both",
@@ -142,7 +130,8 @@ def compare_maps(a: Path, b: Path, out: Path, palette: Palette = "standard") -> 
             )
         legend = difference_legend(transitions, classes)
         make_owned(out, "comparison", *FILES)
-        _write_difference(out, geobox, legend, pairs, extent)
+        write_difference(out / "difference.tif", geobox, legend, pairs)
+        write_project(out / PROJECT, geobox, legend, (_map_of(a), _map_of(b)), palette)
     pixel_m2 = abs(geobox.resolution.x * geobox.resolution.y)
     comparison = Comparison(out, transitions, pixel_m2, classes, tuple(notes))
     text = io.StringIO()
@@ -153,35 +142,6 @@ def compare_maps(a: Path, b: Path, out: Path, palette: Palette = "standard") -> 
         out / "comparison.html", _report(a, b, comparison, _viewer(grid, shown, legend, classes))
     )
     return comparison
-
-
-def difference(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Values of the difference map.
-
-    Args:
-        a: (y, x) uint8 numbers of classes 1 to 9, 0 = no data; those of the working classes are
-            their codes.
-        b: The same of the other map.
-
-    Returns:
-        (y, x) uint8: 0 where either has no data, 1 where both have the same class, else ten
-        times the number of the class in A plus that in B.
-    """
-    changed = np.where(a == b, UNCHANGED, 10 * a + b)
-    return np.where((a == NO_DATA) | (b == NO_DATA), NO_DATA, changed).astype(np.uint8)
-
-
-def difference_legend(
-    transitions: NDArray[np.int64], classes: Sequence[LandClass] = WORKING.classes
-) -> Legend:
-    """Legend of a difference map: the changes that occur, in the colour of the class in B."""
-    changes = tuple(
-        LandClass(10 * i + j, f"{a.name} to {b.name}", b.colour)
-        for i, a in enumerate(classes, start=1)
-        for j, b in enumerate(classes, start=1)
-        if i != j and transitions[i - 1, j - 1]
-    )
-    return Legend("difference", (LandClass(UNCHANGED, "unchanged", (245, 245, 245)), *changes))
 
 
 def both_maps(run: Path) -> tuple[Path, Path]:
@@ -203,52 +163,6 @@ def both_maps(run: Path) -> tuple[Path, Path]:
 
 def _map_of(path: Path) -> Path:
     return newest(RunFolder(path)).landcover if path.is_dir() else path
-
-
-@contextmanager
-def _both(
-    a: Path, b: Path, palette: Palette
-) -> Iterator[tuple[GeoBox, tuple[LandClass, ...], Reader, list[str]]]:
-    with open_raster(a, "map A") as first, open_raster(b, "map B") as second:
-        for source, what in ((first, "map A"), (second, "map B")):
-            label_band(source, what)
-        require_projected(first, "map A")
-        overlapping_bounds(second, "map B", bounds_of(first), first.crs)
-        geobox = GeoBox.from_rio(first)
-        legends = coloured(legend_of(first), palette), coloured(legend_of(second), palette)
-        shared = SharedLegend.of(*legends)
-        notes = []
-        if not legends[0].tells_the_same(legends[1]):
-            names = ", ".join(shared.legend.names)
-            notes.append(
-                f"legends {legends[0].name} (A) and {legends[1].name} (B): compared in the classes "
-                f"that both tell apart: {names}"
-            )
-        if GeoBox.from_rio(second) != geobox:
-            notes.append(f"{b} brought onto the grid of {a} by nearest neighbour")
-        with on_grid(second, geobox, Resampling.nearest) as view:
-
-            def numbers(source: DatasetReader | WarpedVRT, which: int, box: Box) -> Labels:
-                codes = np.where(read_mask(source, box), read(source, 1, box), NO_DATA)
-                table = (shared.first, shared.second)[which]
-                known = remap(codes, legends[which].legend, table, str((a, b)[which]))
-                return shared.legend.numbers(known)
-
-            def pairs(box: Box) -> tuple[Labels, Labels]:
-                return numbers(first, 0, box), numbers(view, 1, box)
-
-            yield geobox, shared.legend.classes, pairs, notes
-
-
-def _write_difference(
-    out: Path, geobox: GeoBox, legend: Legend, pairs: Reader, extent: Box
-) -> None:
-    band = Band("uint8", ("difference",), nodata=NO_DATA, legend=legend, tags=SOFTWARE)
-    with scratch(out / "difference.tif") as plain:
-        parts = ((box, difference(*pairs(box))[None]) for box in blocks(extent))
-        write_raster(plain, geobox, band, parts)
-        write_cog(out / "difference.tif", plain, "mode")
-    write_text(out / "difference.qml", qml(ClassStyle(legend)))
 
 
 def _viewer(

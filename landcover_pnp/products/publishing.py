@@ -12,6 +12,8 @@ from pathlib import Path
 from landcover_pnp.config.texts import require_text
 from landcover_pnp.products.bookmarks import bookmarks, failed_boxes
 from landcover_pnp.products.catalog import write_item
+from landcover_pnp.products.changes import change_layer
+from landcover_pnp.products.comparison import both_maps
 from landcover_pnp.products.finished import FinishedRun
 from landcover_pnp.products.footprint import outline
 from landcover_pnp.products.ground import LAYER, TITLE
@@ -57,6 +59,7 @@ from landcover_pnp.products.vectors import (
 from landcover_pnp.products.web_tiles import ARCHIVE, require_web_tiles, write_web_tiles
 from landcover_pnp.scenes.vector_files import require_plain_name
 from landcover_pnp.storage.atomic import write_text
+from landcover_pnp.storage.newest import is_corrected
 from landcover_pnp.storage.owned_folder import OwnedFolder
 from landcover_pnp.storage.published_names import ATTRIBUTION
 from landcover_pnp.storage.records import Record, file_hashes, fingerprint, ingredients, make_way
@@ -236,12 +239,20 @@ def _groups(
     groups = (
         Group("Warnings", (failed,) if run.failed else ()),
         Group("Map", (*hatch, *layers("landcover", shown=True), polygons, *layers(GROUND_STEM))),
+        Group("Change", _changes(run, folder)),
         Group("Uncertainty", layers("confidence", "entropy", DOUBT, *EXTRAS)),
         Group("Baselines", layers("evidence", "weak_labels")),
         Group("Truth", write_truth(run, folder)),
         Group("Imagery", (Layer("image", "./image.tif", write_image(image, folder)),)),
     )
     return tuple(group for group in groups if group.layers)
+
+
+def _changes(run: FinishedRun, folder: Path) -> tuple[Layer, ...]:
+    """What corrections have changed; nothing of a map without any."""
+    if run.original or not is_corrected(RunFolder(run.folder)):
+        return ()
+    return (change_layer(folder, *both_maps(run.folder), run.palette),)
 
 
 def _write_vectors(
