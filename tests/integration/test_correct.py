@@ -7,6 +7,7 @@ import shutil
 import signal
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import geopandas as gpd
 import numpy as np
@@ -22,6 +23,7 @@ from landcover_pnp.errors import EditsError
 from landcover_pnp.pipeline.correct import correct, correct_run, undo_correction
 from landcover_pnp.pipeline.correction_settings import CorrectSettings
 from landcover_pnp.pipeline.verification import verify_run
+from landcover_pnp.products.comparison import difference
 from landcover_pnp.products.sample import write_sample
 from landcover_pnp.products.settings import SampleSettings
 from landcover_pnp.storage.newest import newest
@@ -116,6 +118,13 @@ def test_everything_that_reads_a_map_takes_the_corrected_one(
     assert lc.evaluate(run, truth).accuracy == pytest.approx(scores["map"]["accuracy"])
     products = lc.publish(run).folder
     np.testing.assert_array_equal(labels(products / "landcover.tif"), after)
+    before = labels(run / "landcover.tif")
+    change = labels(products / "change.tif")
+    np.testing.assert_array_equal(change, difference(before, after))
+    with ZipFile(products / "landcover.qgz") as archive:
+        project = archive.read("landcover.qgs").decode()
+    assert '<visibility-preset name="change">' in project
+    assert "trees and forest to grass and herbaceous" in project
     report = (products / "report.html").read_text(encoding="utf-8")
     for said in ("Filled and corrected ground", "corrected by hand", "0.01", "1 edits by hand"):
         assert said in report

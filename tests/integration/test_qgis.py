@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from counting_server import counting_server
 from finished_runs import without_a_tile
 from PIL import Image
 
 from landcover_pnp.legend import WORKING
+from landcover_pnp.products import qgis
 from landcover_pnp.products.page import hex_colour
 from landcover_pnp.products.publishing import publish_run
 from landcover_pnp.products.qgis_layout import BASE_MAP, LAYOUT
@@ -92,6 +94,24 @@ def test_everything_opens_in_qgis_even_after_a_move(
     assert {c.colour for c in WORKING.classes} <= {
         tuple(c) for c in np.unique(named, axis=0).tolist()
     }
+
+
+@pytest.mark.slow
+def test_the_base_map_is_off_and_never_asked_for(
+    run: Path, tmp_path: Path, qgis_python: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with counting_server() as server:
+        tiles = f"type=xyz&zmin=0&zmax=19&url={server.address}/%7Bz%7D/%7Bx%7D/%7By%7D.png"
+        monkeypatch.setattr(qgis, "BASE_MAP_SOURCE", tiles)
+        folder = publish_run(run).folder
+        command = [qgis_python, str(CHECK), str(folder), str(tmp_path / "map.png")]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        answer = json.loads(done.stdout)
+        assert answer["layers"][BASE_MAP]["valid"], "it would be fetched, were it switched on"
+        assert BASE_MAP not in answer["shown"]
+        assert not any(BASE_MAP in names for names in answer["page"]["themes"].values())
+        assert not server.asked, "opened, drawn, printed, in no theme"
 
 
 DRIVE = Path(__file__).parents[1] / "drive_report.js"

@@ -52,6 +52,7 @@ OURS = (
     "corrected/probabilities/student.tif",
     "difference.tif",
     "comparison.html",
+    "comparison.qgz",
     "collection.json",
     "cities.csv",
     "prior.json",

@@ -2,6 +2,8 @@
 
 import csv
 from pathlib import Path
+from xml.etree import ElementTree as ET
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -84,6 +86,35 @@ def test_the_difference_map_has_the_legend_of_its_values(tmp_path: Path) -> None
     assert "trees and forest to impervious" in (tmp_path / "out" / "difference.qml").read_text()
     html = (tmp_path / "out" / "comparison.html").read_text()
     assert all(name in html for name in WORKING.names)
+
+
+def test_its_project_shows_the_changes_and_both_maps_as_themes(tmp_path: Path) -> None:
+    maps(tmp_path)
+    out = tmp_path / "out" / "deeper"
+    compare_maps(tmp_path / "a.tif", tmp_path / "b.tif", out)
+    with ZipFile(out / "comparison.qgz") as archive:
+        project = ET.fromstring(archive.read("comparison.qgs"))  # noqa: S314
+    layers = {
+        layer.findtext("id"): (layer.findtext("layername"), layer.findtext("datasource"))
+        for layer in project.iter("maplayer")
+        if layer.findtext("provider") == "gdal"
+    }
+    assert [name for name, _ in layers.values()] == ["change", "map B", "map A"]
+    paths = [out / str(source) for _, source in layers.values()]
+    assert [path.resolve() for path in paths] == [
+        out / "difference.tif",
+        tmp_path / "b.tif",
+        tmp_path / "a.tif",
+    ]
+    themes = {
+        preset.get("name"): [layers[str(one.get("id"))][0] for one in preset]
+        for preset in project.iter("visibility-preset")
+    }
+    assert themes == {
+        "change": ["change", "map A"],
+        "map B": ["map B", "map A"],
+        "map A": ["map A"],
+    }
 
 
 @pytest.mark.parametrize("nodata", [255, -9999])
