@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +104,20 @@ def _show_comparison(comparison: Any) -> None:
 def _catalog(request: Request) -> Any:
     from landcover_pnp.products.catalog import write_collection
 
-    return write_collection(request.path, request.settings.title, request.settings.prior)
+    chosen = request.settings
+    if not chosen.validate:
+        return write_collection(request.path, chosen.title, chosen.prior)
+    from landcover_pnp.products.stac_validation import require_validation, validate_catalogue
+
+    require_validation()
+    summary = write_collection(request.path, chosen.title, chosen.prior)
+    return replace(summary, schemas=validate_catalogue(summary.collection).extensions)
+
+
+def _show_catalog(summary: Any) -> None:
+    say(f"{summary.items} runs\n{summary.collection}")
+    if summary.schemas:
+        say("\n".join(("valid by the schemas of STAC and of", *summary.schemas)))
 
 
 def _gather(request: Request) -> Any:
@@ -183,6 +196,6 @@ COMMANDS = {
         CatalogSettings,
         ("FOLDER",),
         "List all published runs of a folder for STAC; to FOLDER/collection.json.",
-        show=lambda summary: say(f"{summary.items} runs\n{summary.collection}"),
+        show=_show_catalog,
     ),
 }

@@ -80,10 +80,13 @@ class CatalogSummary:
     Attributes:
         collection: The collection's file.
         items: Number of published runs in it.
+        schemas: Addresses of the extensions' schemas by which all was found valid, where that was
+            asked for.
     """
 
     collection: Path
     items: int
+    schemas: tuple[str, ...] = ()
 
 
 def write_item(run: FinishedRun, folder: Path, title: str) -> Path:

@@ -119,10 +119,13 @@ class CatalogSettings:
     Attributes:
         title: Title of the collection.
         prior: Folder of the prior the maps were made with, to be listed too.
+        validate: Whether to check all by the schemas of STAC and of its extensions, which are
+            fetched; takes the extra ``web``.
     """
 
     title: str = "Land cover"
     prior: Path | None = None
+    validate: bool = False
 
     def __post_init__(self) -> None:
         """Refuses what is no title."""
