@@ -68,7 +68,9 @@ def pixel(reader: Reader, longitude: float, latitude: float, zoom: int) -> tuple
     return found
 
 
-@pytest.mark.parametrize(("crs", "palette"), zip(PLACES, ("standard", "colour_blind"), strict=True))
+@pytest.mark.parametrize(
+    ("crs", "palette"), [*zip(PLACES, ("standard", "colour_blind"), strict=True)]
+)
 def test_tiles_have_the_class_colour_at_a_known_place(
     tmp_path: Path, crs: str, palette: str
 ) -> None:
