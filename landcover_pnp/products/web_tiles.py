@@ -110,7 +110,7 @@ def write_web_tiles(
 
     A tile's pixel has the class of the map's pixel under its centre (nearest neighbour); on levels
     coarser than the map, of its overview, which is the most frequent class. Tiles without data are
-    left out.
+    left out, but for the first.
 
     Args:
         path: The archive.
@@ -147,7 +147,8 @@ def write_web_tiles(
                 order = sorted((zxy_to_tileid(zoom, x, y), x, y) for x, y in tiles.places)
                 for number, x, y in order:  # in the order of the curve that tiles are found by
                     codes = tiles.codes(x, y)
-                    if codes.any():
+                    # An archive has one tile at least.
+                    if codes.any() or (zoom, x, y) == (zooms.first, *order[0][1:]):
                         writer.write_tile(number, png(codes, legend))
         corners = {
             f"{end}_{axis}_e7": round(value * 1e7)
