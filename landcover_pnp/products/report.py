@@ -11,7 +11,9 @@ from markupsafe import Markup
 
 from landcover_pnp.config.texts import require_text
 from landcover_pnp.grid import Box, blocks
-from landcover_pnp.legend import WORKING, LandClass
+from landcover_pnp.legend import LandClass
+from landcover_pnp.legends.palettes import Palette, coloured
+from landcover_pnp.legends.result_legend import FIVE
 from landcover_pnp.products.areas import ClassArea, SampledAreas
 from landcover_pnp.products.finished import FinishedRun
 from landcover_pnp.products.ground import UNSEEN, ground_hectares
@@ -61,10 +63,13 @@ def write_report(
         warnings=_warnings(run),
         viewer=pictures.viewer,
         shown=pictures.note,
-        areas=class_rows(finals.landcover, finals.confidence, column),
+        areas=class_rows(finals.landcover, finals.confidence, column, run.palette),
         sampled=sampled,
         sampled_column=column is not None,
-        sampled_areas=[(c, _interval(sampled.classes[c.name])) for c in WORKING.classes]
+        sampled_areas=[
+            (c, _interval(sampled.classes[c.name]))
+            for c in coloured(FIVE, run.palette).legend.classes
+        ]
         if sampled
         else [],
         scores=[
@@ -88,7 +93,10 @@ def write_report(
 
 
 def class_rows(
-    classes: Path, confidence: Path, sampled: SampledAreas | None = None
+    classes: Path,
+    confidence: Path,
+    sampled: SampledAreas | None = None,
+    palette: Palette = "standard",
 ) -> list[tuple[object, ...]]:
     """Class, hectares, share, mean confidence of each class of a map, read in blocks.
 
@@ -96,9 +104,10 @@ def class_rows(
         classes: The map.
         confidence: Its confidence.
         sampled: Areas with intervals, which become a fifth column.
+        palette: Colours of the classes.
     """
     with open_raster(classes, "class map") as labels, open_raster(confidence, "confidence") as sure:
-        legend = legend_of(labels).legend
+        legend = coloured(legend_of(labels), palette).legend
         size = len(legend.classes) + 1
         counts, sums = np.zeros(size), np.zeros(size)
         hectare_px = 1e4 / abs(labels.res[0] * labels.res[1])
