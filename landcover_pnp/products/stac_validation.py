@@ -22,6 +22,8 @@ from landcover_pnp.products.packages import require_package
 from landcover_pnp.storage.checked_json import parsed_object
 from landcover_pnp.storage.remote.documents import read_document
 
+_DRAFT = "http://json-schema.org/draft-07/schema#"
+
 MOST_BYTES = 4 * 2**20
 """Largest schema that is read."""
 
@@ -141,6 +143,7 @@ def _fetched(needed: list[str], known: Mapping[str, Any]) -> dict[str, dict[str,
                 fix="open the address in a browser, and repeat it once it shows the schema",
             )
         schema.setdefault("$id", address)
+        schema.setdefault("$schema", _DRAFT)  # what STAC's own are written in
         found[address] = schema
         waiting += [urldefrag(urljoin(address, ref))[0] for ref in _references(schema)]
     return found

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 from PIL import Image
-from pmtiles.reader import MmapSource, Reader, all_tiles
+from pmtiles.reader import MemorySource, Reader, all_tiles
 from pmtiles.tile import TileType
 from pyproj import Transformer
 from rasterio.crs import CRS
@@ -55,7 +55,7 @@ def tile_at(longitude: float, latitude: float, zoom: int) -> tuple[int, int, int
 
 
 def opened(archive: Path) -> Reader:
-    return Reader(MmapSource(archive.open("rb")))
+    return Reader(MemorySource(archive.read_bytes()))
 
 
 def pixel(reader: Reader, longitude: float, latitude: float, zoom: int) -> tuple[int, ...] | None:
@@ -111,7 +111,7 @@ def test_all_levels_show_the_whole_map_in_the_legend_s_colours(tmp_path: Path) -
     assert archive.read_bytes() == again.read_bytes()
     covered: dict[int, float] = {}
     colours = {c.colour for c in WORKING.classes}
-    for (zoom, _, _), data in all_tiles(MmapSource(archive.open("rb"))):
+    for (zoom, _, _), data in all_tiles(MemorySource(archive.read_bytes())):
         picture = np.asarray(Image.open(io.BytesIO(data)).convert("RGBA"))
         known = picture[picture[..., 3] == 255][:, :3]
         assert {tuple(c) for c in np.unique(known, axis=0).tolist()} <= colours
@@ -145,7 +145,7 @@ def test_a_map_without_data_is_one_transparent_tile(tmp_path: Path) -> None:
     archive = write_web_tiles(
         tmp_path / "a.pmtiles", tmp_path / "empty.tif", WORKING, "T", (), degrees(path)
     )
-    ((_, data),) = all_tiles(MmapSource(archive.open("rb")))
+    ((_, data),) = all_tiles(MemorySource(archive.read_bytes()))
     assert not np.asarray(Image.open(io.BytesIO(data)).convert("RGBA"))[..., 3].any()
     assert json.loads(json.dumps(opened(archive).metadata()))["name"] == "T"
 
