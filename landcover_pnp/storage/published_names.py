@@ -12,7 +12,7 @@ ATTRIBUTION = "attribution.txt"
 
 _PUBLISHED = (
     *("second_class", "probabilities", "ground_under_trees"),
-    *("image", "truth", "errors", FILLED),
+    *("image", "truth", "errors", "change", FILLED),
 )
 """Rasters that ``publish`` makes besides ``RASTERS``."""
 
@@ -21,5 +21,5 @@ def published_names() -> Iterator[str]:
     """Names of all files that ``publish`` makes."""
     for stem in (*RASTERS, *_PUBLISHED):
         yield from (file.name for file in raster_files(Path(f"{stem}.tif")))
-    yield from (f"landcover.{kind}" for kind in ("gpkg", "qlr", "qgz"))
+    yield from (f"landcover.{kind}" for kind in ("gpkg", "qlr", "qgz", "parquet", "pmtiles"))
     yield from ("report.html", "item.json", ATTRIBUTION)
