@@ -121,6 +121,7 @@ def run(
     program.write_text(f'{allowed}if __name__ == "__main__":\n    {body}\n')
     command = [sys.executable, "-W", "error::UserWarning", str(program)]
     environment = {"MPLBACKEND": "agg", "TMPDIR": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    environment["OMP_NUM_THREADS"] = "1"  # threads would wait for those of the tests beside
     environment |= {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
