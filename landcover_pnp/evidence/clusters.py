@@ -39,7 +39,7 @@ def sample_centres(
     Raises:
         RasterError: If there are fewer pixels than clusters.
     """
-    features = _features(sample.T.astype(np.float64), settings).T
+    features = clustered_features(sample.T.astype(np.float64), settings).T
     return kmeans_centres(features, settings.clusters, seed).astype(np.float32)
 
 
@@ -66,7 +66,7 @@ def responsibilities(
     Raises:
         GridError: If the image has more or fewer bands than the centres have features.
     """
-    clusters, x = len(centres), _features(image, settings)
+    clusters, x = len(centres), clustered_features(image, settings)
     if settings.method == "local":
         mixture = LocalGaussianMixture(
             clusters,
@@ -99,7 +99,7 @@ def responsibilities(
     return p
 
 
-def _features(colours: Floats, settings: ClusterSettings) -> Floats:
+def clustered_features(colours: Floats, settings: ClusterSettings) -> Floats:
     """What is clustered, (feature, ...), of colours (band, ...): as many features as bands."""
     if not settings.contrasts:
         return colours
