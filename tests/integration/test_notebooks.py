@@ -18,7 +18,18 @@ SAYS = {
     "faces": "when asked for",
     "digits": "classified as asked",
     "inverse_problems": "right where hidden",
+    "salesman": "mean gap to the optimum",
 }
+HOLDS = {
+    "salesman": """
+for tour in tours.values():
+    assert (tour.sort(1).values == torch.arange(tour.shape[1])).all(), "not every point once"
+for gap in gaps.values():
+    assert (gap > -1e-5).all(), "a tour shorter than the shortest"
+""",
+}
+"""What is asserted of the names of a notebook when it has run."""
+
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
 RARELY = ("inverse_problems",)
@@ -75,11 +86,8 @@ def test_faces_are_drawn_by_a_pipeline_and_of_images_of_one_s_own(tmp_path: Path
 
 
 def test_the_stored_faces_are_as_asked() -> None:
-    cells = json.loads(NOTEBOOKS[0].with_name("faces.ipynb").read_text())["cells"]
-    said = "".join(
-        "".join(out.get("text", [])) for cell in cells for out in cell.get("outputs", [])
-    )
-    found = re.findall(r"judged so: +(\d+)% of the prior's faces, +(\d+)% when asked for", said)
+    what = r"judged so: +(\d+)% of the prior's faces, +(\d+)% when asked for"
+    found = re.findall(what, stored("faces"))
     assert len(found) == 8
     assert all(int(after) >= max(80, int(before)) for before, after in found)
 
@@ -92,17 +100,34 @@ def test_digits_are_classified_as_asked(tmp_path: Path) -> None:
     assert min(shares) >= 80
 
 
-@pytest.mark.parametrize("name", ["constraints", "digits", "faces", "inverse_problems"])
+def test_the_stored_tours_by_drawing_are_shorter_than_random_ones() -> None:
+    rows = re.findall(r"^  (\S.*?) +[\d.]+% +([\d.]+)%$", stored("salesman"), re.MULTILINE)
+    assert len(rows) == 12
+    for size in (rows[:6], rows[6:]):
+        gaps = {name: float(gap) for name, gap in size}
+        drawn = [gap for name, gap in gaps.items() if name.endswith(": A / d")]
+        assert len(drawn) == 3
+        assert max(drawn) < gaps["random"]
+
+
+@pytest.mark.parametrize("name", ["constraints", "digits", "faces", "inverse_problems", "salesman"])
 def test_a_notebook_of_samplers_shows_its_pictures(name: str) -> None:
     cells = json.loads(NOTEBOOKS[0].with_name(f"{name}.ipynb").read_text())["cells"]
     shown = [out for cell in cells for out in cell.get("outputs", []) if "image/png" in str(out)]
     assert shown
 
 
+def stored(name: str) -> str:
+    """What a notebook printed when it was stored."""
+    cells = json.loads(NOTEBOOKS[0].with_name(f"{name}.ipynb").read_text())["cells"]
+    outputs = [out for cell in cells for out in cell.get("outputs", [])]
+    return "".join("".join(out.get("text", [])) for out in outputs)
+
+
 def run(
     notebook: Path, tmp_path: Path, *, full: bool, given: Mapping[str, str] | None = None
 ) -> str:
-    """What a notebook prints; where it has a switch ``FULL``, as that says.
+    """What a notebook prints, whose switch ``FULL``, if any, says ``full``; then what HOLDS.
 
     ``given`` are values of parameters that are None in the notebook.
     """
@@ -112,6 +137,7 @@ def run(
         code = [cell.replace("FULL = True", "FULL = False") for cell in code]
     for name, value in (given or {}).items():
         code = [cell.replace(f"{name} = None", f"{name} = {value!r}") for cell in code]
+    code.append(HOLDS.get(notebook.stem, ""))
     # Worker processes import the program again: like any script, it has a main block.
     body = "\n".join(code).replace("\n", "\n    ")
     program = tmp_path / "notebook.py"
