@@ -108,6 +108,8 @@ def test_the_stored_tours_by_drawing_are_shorter_than_random_ones() -> None:
         drawn = [gap for name, gap in gaps.items() if name.endswith(": A / d")]
         assert len(drawn) == 3
         assert max(drawn) < gaps["random"]
+    documented = (NOTEBOOKS[0].parents[1] / "docs" / "engines.md").read_text()
+    assert [gap for _, gap in rows if f"{gap} %" not in documented] == []
 
 
 @pytest.mark.parametrize("name", ["constraints", "digits", "faces", "inverse_problems", "salesman"])
