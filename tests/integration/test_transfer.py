@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 from inputs import ORIGIN, colours, two_halves, write_scene, write_tif
+from pages import viewer
 
 from landcover_pnp.errors import (
     GridError,
@@ -26,6 +27,7 @@ from landcover_pnp.pipeline.settings import TileSettings
 from landcover_pnp.pipeline.transfer import scores
 from landcover_pnp.pipeline.transfer.settings import TransferCity, TransferSettings
 from landcover_pnp.pipeline.transfer.stage import run_transfer
+from landcover_pnp.products.page import leaflet
 from landcover_pnp.scenes.settings import EnviroAtlasTile, RasterFiles, SyntheticSettings, TruthFile
 from landcover_pnp.student.image_models import Forest, TrainingWindow
 from landcover_pnp.student.settings import ForestSettings, StudentSettings
@@ -233,7 +235,10 @@ def test_maps_table_and_report(tmp_path: Path) -> None:
     assert student["iou"]["water"] is None  # absent from the truth, not 0
     assert student["gains"].keys() == {"weak_labels", "evidence"}
     report = first.report.read_text()
-    assert not re.findall(r"(?:src|href)=(?!\"data:)", report)
+    assert not re.findall(r"(?:src|href)=(?!\"data:)", report.replace(leaflet("leaflet.js"), ""))
+    assert report.count('class="frame"') == 2, "a viewer a city"
+    layers = [layer["name"] for layer in viewer(report)["layers"]]
+    assert layers[0] == "truth" and len(set(layers)) == len(layers) == 9
     assert "student" in first.table.read_text()
 
 

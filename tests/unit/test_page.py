@@ -29,9 +29,6 @@ PACKAGES = [OWN, "landcover_pnp.pipeline.transfer"]
 VOID = {"meta", "img", "br", "input", "link"}
 """Tags without an end."""
 
-VIEWED = {"report.html", "comparison.html"}
-"""Templates of pages with a viewer."""
-
 LEAFLET = "db49d009c841f5ca34a888c96511ae936fd9f5533e90d8b2c4d57596f4e5641a"
 """SHA-256 of the file as the registry has it."""
 
@@ -184,6 +181,7 @@ PAGES: dict[str, dict[str, object]] = {
         "cities": [
             {
                 "title": HOSTILE,
+                "viewer": VIEWER,
                 "inputs": [(HOSTILE, PIXELS)],
                 "maps": {HOSTILE: [(HOSTILE, PIXELS)]},
                 "bars": PIXELS,
@@ -207,7 +205,7 @@ def test_texts_of_a_page_are_texts_and_it_needs_nothing_but_itself(template: str
     assert reader.texts["h2"].startswith(HOSTILE) == (template == "transfer.html")
     assert HOSTILE in reader.cells
     scripts = reader.tags.count("script")
-    assert scripts == text.count("</script>") == (3 if template in VIEWED else 0)
+    assert scripts == text.count("</script>") == 3
     assert reader.addresses
     assert all(address.startswith(("data:", "#map")) for address in reader.addresses)
     assert reader.open == []

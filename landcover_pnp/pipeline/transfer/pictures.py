@@ -23,7 +23,9 @@ from landcover_pnp.pipeline.transfer.cities import City
 from landcover_pnp.pipeline.transfer.maps import MethodMap
 from landcover_pnp.pipeline.transfer.scores import Row
 from landcover_pnp.products.page import hex_colour
+from landcover_pnp.products.picture_grid import PictureGrid
 from landcover_pnp.products.pictures import class_picture, error_labels
+from landcover_pnp.products.viewer import Viewer, class_entries, whole_layer
 from landcover_pnp.scenes.image_lists import image_files
 from landcover_pnp.scenes.image_windows import ImageryOnGrid
 from landcover_pnp.scenes.imagery import plan_imagery
@@ -40,6 +42,9 @@ WRONG = (200, 30, 30)
 _ERRORS = np.array([(255, 255, 255, 0), (226, 226, 226, 255), (*WRONG, 255)], np.uint8)
 
 
+VIEWER_PX = 700
+"""Longest side of the same maps in a viewer."""
+
 Panels = list[tuple[str, NDArray[np.uint8]]]
 """Titles and pictures, (y, x, 4) uint8."""
 
@@ -50,7 +55,7 @@ def maps_side_by_side(city: City, made: Sequence[MethodMap]) -> tuple[Panels, di
     Of a city of several tiles, the first.
     """
     tile, files = next(iter(city.tiles.items()))
-    geobox = _display_grid([m.maps[tile] for m in made])
+    geobox = _display_grid([m.maps[tile] for m in made], PANEL_PX)
     truth = _truth(files, geobox)
     inputs = [("image", _image(files, geobox))]
     if truth is not None:
@@ -65,13 +70,28 @@ def maps_side_by_side(city: City, made: Sequence[MethodMap]) -> tuple[Panels, di
     return inputs, maps
 
 
-def _display_grid(maps: Sequence[Path]) -> GeoBox:
+def maps_over_image(city: City, made: Sequence[MethodMap]) -> Viewer:
+    """Truth and all maps of a city over its image; of a city of several tiles, the first."""
+    tile, files = next(iter(city.tiles.items()))
+    geobox = _display_grid([m.maps[tile] for m in made], VIEWER_PX)
+    truth, known = _truth(files, geobox), class_entries(WORKING)
+    labels = [("truth", truth)] if truth is not None else []
+    labels += [(f"{m.title} ({m.matrix_source})", _labels(m.maps[tile], geobox)) for m in made]
+    layers = tuple(
+        whole_layer(name, class_picture(codes, WORKING), known, exact=True)
+        for name, codes in labels
+    )
+    image = whole_layer("image", _image(files, geobox), exact=False)
+    return Viewer(PictureGrid(geobox), image, layers, title=f"Maps of {city.name}")
+
+
+def _display_grid(maps: Sequence[Path], side_px: int) -> GeoBox:
     grids = []
     for path in maps:
         with open_raster(path, "map") as source:
             grids.append(GeoBox.from_rio(source))
     finest = max(grids, key=lambda grid: grid.shape[0])
-    return finest.zoom_out(max(1.0, max(finest.shape) / PANEL_PX))
+    return finest.zoom_out(max(1.0, max(finest.shape) / side_px))
 
 
 def _whole(geobox: GeoBox) -> Box:

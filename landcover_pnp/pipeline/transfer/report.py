@@ -11,7 +11,13 @@ from landcover_pnp.evaluation.intervals import Interval
 from landcover_pnp.legend import WORKING
 from landcover_pnp.pipeline.transfer.cities import City
 from landcover_pnp.pipeline.transfer.methods import TITLES
-from landcover_pnp.pipeline.transfer.pictures import WRONG, bars, details, maps_side_by_side
+from landcover_pnp.pipeline.transfer.pictures import (
+    WRONG,
+    bars,
+    details,
+    maps_over_image,
+    maps_side_by_side,
+)
 from landcover_pnp.pipeline.transfer.scores import Results, Row
 from landcover_pnp.pipeline.transfer.settings import TransferSettings
 from landcover_pnp.products.page import render
@@ -119,6 +125,7 @@ def _city(city: City, results: Results, teacher: str, *, is_source: bool) -> dic
     ablation_head, ablation = _ablation(scored, teacher)
     return {
         "title": city.name + (" (source: its labels were used)" if is_source else ""),
+        "viewer": maps_over_image(city, [row.made for row in rows]) if rows else None,
         "inputs": inputs,
         "maps": maps,
         "bars": bars(scored) if scored else None,
