@@ -10,7 +10,8 @@ const rectangle = element => {
   return [r.left, r.top, r.right, r.bottom];
 };
 seen.layers = [...part("layer").options].map(option => option.text);
-seen.legends = [...root.querySelectorAll(".legend")].filter(e => e.checkVisibility()).length;
+const legends = () => [...root.querySelectorAll(".legend")].filter(e => e.checkVisibility());
+seen.legends = legends().map(e => e.querySelector("b").textContent);
 seen.still = part("still").checkVisibility();
 seen.tiles = [map.getPane("tilePane"), over].map(pane => [...pane.querySelectorAll("img")].map(rectangle));
 const corner = (x, y) => {
@@ -25,6 +26,7 @@ set("opacity", 40, "input");
 seen.opacity = over.style.opacity;
 set("layer", 1, "change");
 seen.changed = pictures().map(picture => [picture.alt, picture.src.slice(0, 16)]);
+seen.legends.push(...legends().map(e => e.querySelector("b").textContent));
 seen.overlaid = pictures().map(rectangle);
 set("layer", -1, "change");
 seen.none = pictures().length;

@@ -134,7 +134,7 @@ def test_the_report_works_in_a_browser(run: Path, tmp_path: Path, chromium: str)
     seen = json.loads(text)
     assert seen["layers"][:2] == ["land cover", "confidence"]
     assert seen["layers"][-1] == "image alone"
-    assert seen["legends"] == 1
+    assert seen["legends"] == ["land cover:", "confidence:"]
     assert not seen["still"]
     # One tile of 512 pixels each: 240 pixels of the image are the ground of the map.
     left, top, right, _ = seen["ground"]
