@@ -39,6 +39,7 @@ NEWCOMER = ROOT / "configs" / "cities" / "own_files.yaml"
 
 _PACKAGE = ROOT / "landcover_pnp"
 _CODE = ("evidence", "inference", "student", "scenes", "pipeline/observe.py", "box_filter.py")
+_HIDING = ("pipeline/fill_grid.py", "pipeline/fill_rims.py", "pipeline/hidden_ground.py")
 _REFINEMENT = ("matrix_refinement", "city_mix")
 _INDICES = ("spectral_", "road_reference", "index_", "scene_borders")
 _PATCH_CELL_PX = 8
@@ -158,7 +159,8 @@ def _mapped(scene: TruthScene, settings: MapSettings) -> dict[str, NDArray[np.in
 
 def _patch(scene: TruthScene, settings: MapSettings) -> NDArray[np.int64]:
     """The engine's map of a patch, on its grid of 4 m; cells of 32 m."""
-    case, choice = _case(scene.patch), choose_engine(settings.inference, 4.0)
+    engine = replace(settings.inference, hide_below=0.0)  # which is that of map runs
+    case, choice = _case(scene.patch), choose_engine(engine, 4.0)
     p = infer(case.observations, choice.inference, choice.prior, seed=settings.seed)
     predicted = np.where(case.observations.valid, p.argmax(axis=0) + 1, 0)
     y, x = np.indices(case.truth.shape) // _PATCH_CELL_PX
@@ -188,15 +190,19 @@ def _fingerprint(scene: TruthScene, settings: MapSettings) -> str:
             "seed": settings.seed,
         }
         left_out += () if settings.weak_labels.refinement else _REFINEMENT
+        if settings.inference.hide_below:
+            own = settings.inference.of("fill")
+            made_of["hide"] = ingredients(below=settings.inference.hide_below, fill=own)
+            made_of["hiding"] = _code((), _HIDING)
     left_out += () if indices else _INDICES
     return fingerprint(ingredients(**made_of, code=_code(left_out)))
 
 
 @cache
-def _code(left_out: tuple[str, ...]) -> str:
+def _code(left_out: tuple[str, ...], names: tuple[str, ...] = _CODE) -> str:
     """Hash of the code that makes maps, without comments and docstrings."""
     found = {}
-    for name in _CODE:
+    for name in names:
         path = _PACKAGE / name
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             if not file.name.startswith(left_out or ("\n",)):

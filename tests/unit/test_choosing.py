@@ -1,8 +1,12 @@
 """The rule of benchmarks/choose.py, on made-up scores."""
 
+from pathlib import Path
+
+import choosing_runs
 import numpy as np
 import pytest
 from choosing import Gain, choose, counted_classes, gain, leave_one_out, verdict
+from choosing_scenes import TruthScene
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -10,6 +14,7 @@ from numpy.typing import NDArray
 from landcover_pnp.evaluation.intervals import Interval
 from landcover_pnp.evaluation.scores import Scores
 from landcover_pnp.legend import CLASS_COUNT
+from landcover_pnp.scenes.settings import RasterFiles, SceneSettings
 
 CELLS = 40
 
@@ -107,3 +112,16 @@ def test_a_scene_has_no_part_in_what_is_chosen_without_it(data: st.DataObject) -
     assert after.chosen == before.chosen
     own = gains.get(after.chosen)
     assert after.difference == (own["b"].difference.value if own else 0)
+
+
+def test_maps_whose_unsure_pixels_are_filled_are_kept_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choosing_runs, "_mapped", lambda *_: {"engine": np.zeros((1, 6, 6))})
+    scene = TruthScene("a", SceneSettings(RasterFiles(image=Path("a.tif"), coarse=Path("b.tif"))))
+    words = ["inference.hide_below=0.6"], ["inference.hide_below=0.7"]
+    words = (*words, [*words[1], "inference.fill.evidence_weight=2"], [])
+    variants = [choosing_runs.Variant("v", tuple(w)).settings for w in words]
+    names = [choosing_runs.kept(tmp_path, scene, settings) for settings in variants]
+    assert len(set(names)) == len(names)
+    assert choosing_runs.kept(tmp_path, scene, variants[0]) == names[0]
