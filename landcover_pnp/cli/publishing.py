@@ -188,7 +188,7 @@ COMMANDS = {
         _qgis_plugin,
         QgisPluginSettings,
         (),
-        "Install the plugin for QGIS: mapping, filling, zones and comparisons in its toolbox.",
+        "Install the plugin for QGIS: maps, fills, zones, comparisons, corrections in its toolbox.",
         show=_show_plugin,
     ),
     "catalog": Command(

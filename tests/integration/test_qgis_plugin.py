@@ -10,7 +10,7 @@ import geopandas as gpd
 import pytest
 import rasterio
 import shapely
-from inputs import ORIGIN, UTM, write_scene
+from inputs import ORIGIN, UTM, colours, two_halves, write_scene
 from rasterio.features import geometry_mask
 
 from landcover_pnp.cli import main
@@ -121,3 +121,53 @@ def test_two_runs_are_compared(algorithm: Run, run: Path, tmp_path: Path) -> Non
         assert changes.count == 1
     assert Path(answer["results"]["REPORT"]).is_file()
     assert len(WORKING.classes) == 5
+
+
+def drawn_by_a_student(folder: Path) -> Path:
+    """A run that can be corrected."""
+    labels = {"nlcd": two_halves(41, 24, 128), "truth": two_halves(40, 20, 128)}
+    config = write_scene(folder, image=colours(size=128), **labels)
+    words = ["--student.rounds", "1", "--student.forest.trees", "3", "--workers", "0"]
+    words += ["--student.forest.sample_px", "800"]
+    assert main(["map", str(config), "--run", str(folder / "run"), *words]) == 0
+    return folder / "run"
+
+
+POOL = shapely.box(ORIGIN[0] + 40, ORIGIN[1] - 80, ORIGIN[0] + 72, ORIGIN[1] - 48)
+
+
+def drawn_pool(path: Path) -> str:
+    """A layer of edits, one of two in its file."""
+    edits = gpd.GeoDataFrame({"kind": ["water"], "note": ["pool"]}, geometry=[POOL], crs=UTM)
+    for layer in ("mine", "others"):
+        edits.to_file(path, layer=layer)
+    return f"{path}|layername=mine"
+
+
+@pytest.mark.slow
+def test_a_map_is_corrected_by_what_is_drawn(algorithm: Run, tmp_path: Path) -> None:
+    run, edits = drawn_by_a_student(tmp_path), drawn_pool(tmp_path / "edits.gpkg")
+    answer = algorithm("correct", RUN=str(run), EDITS=edits, CLASS_COLUMN="kind")
+    assert answer["error"] == ""
+    output = run / "products" / "landcover.tif"
+    assert answer["loaded"] == {str(output): "Corrected land cover"}
+    with rasterio.open(run / "landcover.tif") as before, rasterio.open(output) as after:
+        held = geometry_mask([POOL], before.shape, before.transform, invert=True)
+        assert held.any()
+        assert (before.read(1)[held] != WORKING.code("water")).any()
+        assert (after.read(1)[held] == WORKING.code("water")).all()
+
+
+@pytest.mark.laws
+def test_a_corrected_map_is_its_own_again_and_refusals_are_told(
+    algorithm: Run, tmp_path: Path
+) -> None:
+    run, edits = drawn_by_a_student(tmp_path), drawn_pool(tmp_path / "edits.gpkg")
+    assert algorithm("correct", RUN=str(run), EDITS=edits, CLASS_COLUMN="kind")["error"] == ""
+    assert algorithm("correct", RUN=str(run))["error"] == ""
+    own = run / "landcover.tif", run / "products" / "landcover.tif"
+    with rasterio.open(own[0]) as before, rasterio.open(own[1]) as again:
+        assert (again.read(1) == before.read(1)).all()
+    answer = algorithm("correct", RUN=str(run), EDITS=edits, CLASS_COLUMN="note")
+    assert "found:" in answer["error"]
+    assert "Traceback" not in answer["error"]

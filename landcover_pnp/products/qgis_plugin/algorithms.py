@@ -16,6 +16,7 @@ from qgis.core import (
     QgsProcessingOutputRasterLayer,
     QgsProcessingOutputVectorLayer,
     QgsProcessingParameterEnum,
+    QgsProcessingParameterField,
     QgsProcessingParameterFile,
     QgsProcessingParameterFolderDestination,
     QgsProcessingParameterMapLayer,
@@ -238,6 +239,47 @@ class CompareMaps(_Algorithm):
         return {"OUTPUT": changes, "REPORT": str(folder / "comparison.html")}
 
 
+class CorrectMap(_Algorithm):
+    """``landcover correct``, and ``landcover publish`` of what it gives."""
+
+    NAME, TITLE = "correct", "Correct a map"
+    HELP = (
+        "Corrects a run's map by polygons or points that you have drawn, each with its class in a "
+        "column: they are held, and the map around them learns from them. The layer holds all "
+        "edits of the map: add to it and run this again. Without a layer the map is its own again. "
+        "Loads the corrected map; the folder's products are published anew, with a layer and a "
+        "theme of what changed."
+    )
+
+    def initAlgorithm(self, _config: Any = None) -> None:
+        """Declares the parameters."""
+        vector = [QgsProcessing.TypeVectorPolygon, QgsProcessing.TypeVectorPoint]
+        self.addParameter(QgsProcessingParameterFile("RUN", "Run folder", _FOLDER))
+        self.addParameter(QgsProcessingParameterVectorLayer("EDITS", "Edits", vector, None, True))
+        column = QgsProcessingParameterField(
+            "CLASS_COLUMN", "Column of the classes", parentLayerParameterName="EDITS", optional=True
+        )
+        self.addParameter(column)
+        self.addOutput(QgsProcessingOutputRasterLayer("OUTPUT", "Corrected map"))
+
+    def processAlgorithm(
+        self, given: dict[str, Any], context: Any, feedback: Any
+    ) -> dict[str, Any]:
+        """Corrects, publishes, and loads the map."""
+        folder = self.parameterAsString(given, "RUN", context)
+        words = ["correct", folder, "--undo"]
+        edits = self._path(given, "EDITS", context, feedback)
+        if edits:
+            path, _, layer = edits.partition("|layername=")
+            column = self.parameterAsString(given, "CLASS_COLUMN", context)
+            words = ["correct", folder, path, *(["--layer", layer] if layer else [])]
+            words += ["--class_column", column] if column else []
+        self._run(words, feedback)
+        self._run(["publish", folder], feedback)
+        output = Path(folder) / "products" / "landcover.tif"
+        return {"OUTPUT": self._load(output, "Corrected land cover", context)}
+
+
 class _Answer:
     """Keeps the command's JSON answer, and shows the rest of what it says.
 
@@ -268,5 +310,5 @@ class _Answer:
         return bool(self._feedback.isCanceled())
 
 
-ALGORITHMS = (MapLandCover, FillHoles, ZonalStatistics, CompareMaps)
+ALGORITHMS = (MapLandCover, FillHoles, ZonalStatistics, CompareMaps, CorrectMap)
 """All algorithms, in the order of the toolbox."""
