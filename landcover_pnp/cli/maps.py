@@ -80,11 +80,7 @@ def show_map(summary: Any) -> None:
     )
     if summary.scores:
         say("\n" + short_table(summary.scores) + "\n")
-    if summary.areas:
-        say(f"hectares by class, and the {summary.areas.title}:")
-        for name, area in summary.areas.classes.items():
-            interval = f"{area.low_ha:,.2f} to {area.high_ha:,.2f}"
-            say(f"  {name:<22} {area.mapped_ha:>12,.2f}   {interval}")
+    _show_areas(summary.areas)
     doubt = summary.doubt
     say(f"{doubt.share:.1%} of the map is doubtful: its sources contradict each other there")
     for path in summary.products:
@@ -191,7 +187,18 @@ def _show_filled(filled: Any) -> None:
     )
     for name, hectares in filled.classes_ha.items():
         say(f"  {name}: {hectares:,.2f} ha")
+    _show_areas(filled.areas)
     say(f"map          {filled.map}\nfilled       {filled.layer}")
+
+
+def _show_areas(areas: Any) -> None:
+    """Prints areas with the intervals of posterior samples, if there are any."""
+    if areas is None:
+        return
+    say(f"hectares by class, and the {areas.title}:")
+    for name, area in areas.classes.items():
+        interval = f"{area.low_ha:,.2f} to {area.high_ha:,.2f}"
+        say(f"  {name:<22} {area.mapped_ha:>12,.2f}   {interval}")
 
 
 COMMANDS = {

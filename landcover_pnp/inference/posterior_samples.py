@@ -8,6 +8,7 @@ together: whole lawns and roofs are drawn, or not.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,6 +76,46 @@ def posterior_samples(
             origin,
             view_px=view_px,
         )
+
+
+def completed_samples(
+    prior: Any,
+    codes: NDArray[np.uint8],
+    hidden: NDArray[np.bool_],
+    expected: NDArray[np.float64],
+    tilts: NDArray[np.float64],
+    settings: FillSettings,
+    seed: int,
+    origin: tuple[int, int],
+    view_px: int = VIEW_PX,
+) -> Iterator[NDArray[np.uint8]]:
+    """Draws maps of a canvas whose known pixels all of them have, one for each tilt.
+
+    Args:
+        prior: A prior of either kind.
+        codes: (y, x) uint8 working classes, 0 = no data; what stands at hidden pixels does not
+            matter.
+        hidden: (y, x) bool pixels to draw.
+        expected: (class,) factors of p(class | revealed) at every hidden pixel, 0 for classes that
+            there cannot be.
+        tilts: (sample, class) log factors besides, one row for each sample.
+        settings: Steps.
+        seed: Seed of the run.
+        origin: Position (y, x) of the canvas on the working grid: noise belongs to the ground.
+        view_px: Side of the crops that the prior sees of a larger canvas.
+
+    Yields:
+        (y, x) uint8 working classes, 0 = no data.
+
+    Raises:
+        TileError: If the prior predicts values that are not finite.
+    """
+    in_full = replace(settings, evidence_weight=1.0, share_weight=0.0)
+    for number, tilt in enumerate(tilts):
+        factors = (expected * np.exp(tilt)).astype(np.float32)[:, None, None]
+        evidence = np.broadcast_to(factors, (CLASS_COUNT, *codes.shape))
+        own_seed = sample_seed(seed, number)
+        yield draw(prior, codes, hidden, evidence, in_full, own_seed, origin, view_px=view_px)
 
 
 def share_correction(

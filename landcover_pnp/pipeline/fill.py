@@ -18,13 +18,16 @@ from landcover_pnp.legend import NO_DATA, Legend
 from landcover_pnp.pipeline.fill_folder import FillFolder
 from landcover_pnp.pipeline.fill_plan import FillPlan, hide, plan_fill
 from landcover_pnp.pipeline.fill_rasters import LAYER_LEGEND, filled_windows, write_classes
+from landcover_pnp.pipeline.fill_samples import filled_areas, sample_filled
 from landcover_pnp.pipeline.fill_windows import FILLED, SEEN, FillJob, fill_window
+from landcover_pnp.pipeline.leftovers import remove_samples
 from landcover_pnp.pipeline.map_stages import own_tiles
 from landcover_pnp.pipeline.progress import Progress, Watch
 from landcover_pnp.pipeline.settings import FillMapSettings
 from landcover_pnp.pipeline.tile_counts import TileCounts, run_tiles
 from landcover_pnp.pipeline.workers.task_pool import TaskPool
 from landcover_pnp.pipeline.workers.worker_pool import WorkerPool
+from landcover_pnp.products.areas import SampledAreas
 from landcover_pnp.products.rasters import SOFTWARE
 from landcover_pnp.storage.disk_space import need_named, require_space
 from landcover_pnp.storage.geotiff import Band
@@ -55,6 +58,7 @@ class FilledMap:
         classes_ha: Hectares of each class among them, by name.
         windows: Windows that were filled, those of an earlier call among them.
         notes: What was taken for what, one sentence each.
+        areas: Areas of the map's classes with the intervals of its samples; None without samples.
     """
 
     folder: Path
@@ -66,6 +70,7 @@ class FilledMap:
     classes_ha: dict[str, float]
     windows: int
     notes: tuple[str, ...]
+    areas: SampledAreas | None = None
 
 
 def fill_map(
@@ -91,12 +96,13 @@ def fill_map(
     plan = plan_fill(path, settings)
     folder = FillFolder.of(plan)
     require_apart(plan.inputs, [folder.path])
+    names = folder.names(samples=bool(settings.samples))
     if not folder.path.exists():
         require_space(folder.path, plan.needed_bytes)
     with (
         small_cache(),
         need_named(folder.path, plan.needed_bytes),
-        held(folder.path, KIND, names=folder.names) as owned,
+        held(folder.path, KIND, names=names) as owned,
         journal_of(folder.path) as journal,
     ):
         watch = Watch(journal, report or (lambda _: None))
@@ -125,17 +131,30 @@ def fill_map(
             wanted = [tile for tile in plan.grid if hidden and job.has_hidden(tile)]
             for _ in run_tiles(job, fill_window, wanted, counts, task_pool, watch):
                 pass
-        if counts.failed:
-            name, reason = min(counts.failed.items())
-            raise RunError(
-                found=f"{len(counts.failed)} of {len(wanted)} windows could not be filled, such as "
-                f"{name}: {reason}",
-                expected="a result for every window with hidden pixels",
-                fix="see to that, then repeat the command: the other windows are kept",
-            )
+            _require_all(counts, "filled")
+            sampled = TileCounts()
+            if settings.samples:
+                sampled = sample_filled(plan, job, counts, task_pool, owned, watch)
+                _require_all(sampled, "sampled")
         record = _publish(plan, job, counts, folder, made_of, watch)
+        areas = filled_areas(plan, folder, sampled, watch) if settings.samples else None
+        if not settings.samples:
+            remove_samples(owned)
         journal.write("end", exit_code=0)
-    return _summary(plan, folder, record, len(counts.done))
+    return _summary(plan, folder, record, len(counts.done), areas)
+
+
+def _require_all(counts: TileCounts, done: str) -> None:
+    """Refuses a map some of whose windows have no result."""
+    if not counts.failed:
+        return
+    name, reason = min(counts.failed.items())
+    raise RunError(
+        found=f"{len(counts.failed)} of {len(counts.failed) + len(counts.done)} windows could not "
+        f"be {done}, such as {name}: {reason}",
+        expected="a result for every window with hidden pixels",
+        fix="see to that, then repeat the command: the other windows are kept",
+    )
 
 
 def _made_of(plan: FillPlan, book: HashBook) -> dict[str, Any]:
@@ -240,7 +259,13 @@ def _by_class(legend: Legend, filled: NDArray[np.int64], plan: FillPlan) -> dict
     }
 
 
-def _summary(plan: FillPlan, folder: FillFolder, record: Record, windows: int) -> FilledMap:
+def _summary(
+    plan: FillPlan,
+    folder: FillFolder,
+    record: Record,
+    windows: int,
+    areas: SampledAreas | None,
+) -> FilledMap:
     figures = record.figures
     seen, hidden = int(figures["seen_px"]), int(figures["filled_px"])
     head = "ha of "
@@ -254,4 +279,5 @@ def _summary(plan: FillPlan, folder: FillFolder, record: Record, windows: int) -
         classes_ha={k.removeprefix(head): v for k, v in figures.items() if k.startswith(head)},
         windows=windows,
         notes=plan.notes,
+        areas=areas,
     )

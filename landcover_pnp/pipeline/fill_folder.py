@@ -11,7 +11,8 @@ from landcover_pnp.storage.checked_json import read_checked
 from landcover_pnp.storage.files import file_hash
 from landcover_pnp.storage.journal import NAME as JOURNAL
 from landcover_pnp.storage.records import Record
-from landcover_pnp.storage.run_folder import raster_files
+from landcover_pnp.storage.run_folder import raster_files, sample_paths
+from landcover_pnp.storage.sample_files import SampleFiles
 from landcover_pnp.storage.sidecars import part_hashes
 
 LAYER = "filled.tif"
@@ -69,16 +70,25 @@ class FillFolder:
         return self.path / "fill.json"
 
     @property
+    def sampled(self) -> SampleFiles:
+        """Files of posterior samples."""
+        return SampleFiles(self.path)
+
+    @property
     def book(self) -> Path:
         """Hashes of the inputs."""
         return self.path / "inputs.json"
 
-    @property
-    def names(self) -> list[str]:
-        """Names of all files but those of the windows."""
+    def names(self, *, samples: bool) -> list[str]:
+        """Names of all files but those of the windows.
+
+        Args:
+            samples: Whether posterior samples are drawn.
+        """
         rasters = [*raster_files(self.map), *raster_files(self.layer)]
         others = [self.record, self.layer_record, self.book, self.path / JOURNAL]
-        return [file.name for file in [*rasters, *others]]
+        others += sample_paths(self.sampled) if samples else []
+        return [file.relative_to(self.path).as_posix() for file in [*rasters, *others]]
 
     def _require_own_name(self, plan: FillPlan) -> None:
         # Some file systems do not tell capitals from small letters.

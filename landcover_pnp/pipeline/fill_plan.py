@@ -79,7 +79,8 @@ class FillPlan:
         height, width = map(int, self.class_map.geobox.shape)
         rows, columns = map(int, self.grid.geobox.shape)
         each = np.dtype(self.class_map.dtype).itemsize
-        return height * width * (3 * each + 2) + rows * columns * 10
+        frequencies = 20 if self.settings.samples else 0  # of windows, and joined
+        return height * width * (3 * each + 2) + rows * columns * (10 + frequencies)
 
     def require_sense(self, seen: int, hidden: int) -> None:
         """Refuses a mask that leaves nothing to hold on to.

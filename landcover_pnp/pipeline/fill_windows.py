@@ -90,8 +90,8 @@ class FillJob:
             parts = blocks(self.pixels.fine(tile.canvas), READ_PX)
             return any((read(source, 1, box) == FILLED).any() for box in parts)
 
-    def working(self, tile: Tile) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """A window as the prior is shown it, see ``fill_grid.majority``."""
+    def counted(self, tile: Tile) -> NDArray[np.float64]:
+        """Pixels of the map by class in each working pixel of a window, and hidden ones."""
         counted = np.zeros((CLASS_COUNT + 1, *tile.canvas.shape))
         with (
             open_raster(self.class_map.path, "map") as source,
@@ -101,7 +101,11 @@ class FillJob:
                 codes = self.class_map.to_working(read_labels(source, box))
                 hidden = read(layer, 1, box) == FILLED
                 counted += self.pixels.counted(box, codes, hidden, tile.canvas)
-        return majority(counted)
+        return counted
+
+    def mix(self, codes: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+        """(class,) what is known where nothing at all is known near: the whole map's shares."""
+        return None if codes.any() else self.class_map.mix
 
 
 def fill_window(job: FillJob, tile_id: str) -> Record:
@@ -123,14 +127,12 @@ def fill_window(job: FillJob, tile_id: str) -> Record:
     start, tile = time.monotonic(), job.grid.tile_by_id(tile_id)
     job.record(tile).unlink(missing_ok=True)  # as in ``infer_tile``
     try:
-        codes, hidden = job.working(tile)
-        # Where nothing at all is known near, the classes of the whole map are.
+        codes, hidden = majority(job.counted(tile))
+        shares = job.mix(codes)
         mix = (
             None
-            if codes.any()
-            else job.class_map.mix[:, None, None]
-            .repeat(codes.shape[0], 1)
-            .repeat(codes.shape[1], 2)
+            if shares is None
+            else np.broadcast_to(shares[:, None, None], (CLASS_COUNT, *codes.shape))
         )
         prior = load_prior(job.prior, "masked")
         origin = (tile.canvas.y0, tile.canvas.x0)

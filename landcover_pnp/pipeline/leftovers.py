@@ -9,7 +9,15 @@ from landcover_pnp.storage.atomic import PARTIAL
 from landcover_pnp.storage.hidden_files import HiddenFiles
 from landcover_pnp.storage.owned_folder import OwnedFolder
 from landcover_pnp.storage.replaced_folder import PREVIOUS
-from landcover_pnp.storage.run_folder import FILLED, STUDENT, RunFolder, raster_files, tile_names
+from landcover_pnp.storage.run_folder import (
+    FILLED,
+    STUDENT,
+    RunFolder,
+    raster_files,
+    sample_paths,
+    tile_names,
+)
+from landcover_pnp.storage.sample_files import SampleFiles
 
 
 def remove_leftovers(
@@ -40,23 +48,40 @@ def remove_leftovers(
         learned = [paths.student_record, paths.model]
         unused |= set(map(paths.name, [*drawn, *learned]))
         owned.remove_other_tiles(tile_names(paths.name(paths.student), (0, 0), ()))
-    if not samples and paths.name(paths.sampled.frequencies_record) in owned.names:
-        joined = [*raster_files(paths.sampled.frequencies), paths.sampled.frequencies_record]
-        joined += [paths.sampled.areas, paths.sampled.areas_record]
-        unused |= set(map(paths.name, joined))
-        owned.remove_other_tiles(tile_names(paths.name(paths.sampled.posterior), (0, 0), ()))
+    if not samples:
+        unused |= _samples(owned)
     files = HiddenFiles(paths)
     unused |= files.unused(hidden=hidden, student=student) & owned.names
     if not hidden:
         owned.remove_other_tiles(tile_names(paths.name(files.windows), (0, 0), ()))
     if not (clouds or hidden):
         unused |= {paths.name(p) for p in raster_files(paths.raster(FILLED))} & owned.names
-    if unused:
-        owned.remove(*unused)
-        owned.disown(*unused)
-        for folder in {(owned.path / name).parent for name in unused} - {owned.path}:
-            with suppress(OSError):  # not empty: something there is not ours
-                folder.rmdir()
+    _remove(owned, unused)
+
+
+def remove_samples(owned: OwnedFolder) -> None:
+    """Removes posterior samples that are no longer asked for, of a folder that is held."""
+    _remove(owned, _samples(owned))
+
+
+def _samples(owned: OwnedFolder) -> set[str]:
+    """Names of what samples have left, whose tiles it removes."""
+    files = SampleFiles(owned.path)
+    names = {path.relative_to(owned.path).as_posix() for path in sample_paths(files)}
+    if not names & owned.names:
+        return set()
+    owned.remove_other_tiles(tile_names(files.posterior.name, (0, 0), ()))
+    return names
+
+
+def _remove(owned: OwnedFolder, unused: Collection[str]) -> None:
+    if not unused:
+        return
+    owned.remove(*unused)
+    owned.disown(*unused)
+    for folder in {(owned.path / name).parent for name in unused} - {owned.path}:
+        with suppress(OSError):  # not empty: something there is not ours
+            folder.rmdir()
 
 
 def _is_of_another_source(name: str, paths: RunFolder, sources: Collection[str]) -> bool:

@@ -12,15 +12,15 @@ import numpy as np
 from landcover_pnp.evaluation.area_spread import SPREAD, drawn_shares
 from landcover_pnp.inference.class_tilt import tilt_to
 from landcover_pnp.inference.posterior_samples import share_correction
-from landcover_pnp.legend import CLASS_COUNT
+from landcover_pnp.legend import WORKING
 from landcover_pnp.pipeline.map_stages import own_tiles, stage
 from landcover_pnp.pipeline.progress import Watch
 from landcover_pnp.pipeline.sample_plan import SamplePlan
 from landcover_pnp.pipeline.sample_tiles import (
     SampleJob,
-    counts_of,
     join_frequencies,
     sample_tile,
+    total_counts,
 )
 from landcover_pnp.pipeline.tile_counts import TileCounts, run_tiles
 from landcover_pnp.pipeline.tiles import TileJob, one_thread
@@ -28,8 +28,9 @@ from landcover_pnp.pipeline.workers.task_pool import TaskPool
 from landcover_pnp.pipeline.working_map import WorkingMap
 from landcover_pnp.products.areas import SampledAreas, mapped_areas
 from landcover_pnp.storage.owned_folder import OwnedFolder
-from landcover_pnp.storage.records import Ingredients, Record, fingerprint, ingredients
+from landcover_pnp.storage.records import Ingredients, fingerprint, ingredients
 from landcover_pnp.storage.run_folder import STUDENT, RunFolder
+from landcover_pnp.storage.sample_files import SampleFiles
 from landcover_pnp.version import __version__
 
 if TYPE_CHECKING:
@@ -158,16 +159,23 @@ def write_areas(
         paths.sampled.areas.unlink(missing_ok=True)
         return None
     final = paths.probability(STUDENT if student else "map")
-    counts = np.zeros((plan.count, CLASS_COUNT), np.int64)
-    for name in sorted(sampled.done):
-        record = Record.read(paths.sampled.posterior / f"{name}.json")
-        if record is not None:
-            counts += counts_of(record.figures, plan.count)
-    areas = SampledAreas.of(counts, mapped_areas(final))
+    counts = total_counts(paths.sampled.posterior, sampled.done, plan.count)
+    areas = SampledAreas.of(counts, mapped_areas(final), WORKING.names)
+    keep_areas(paths.sampled, areas, watch)
+    return areas
+
+
+def keep_areas(files: SampleFiles, areas: SampledAreas, watch: Watch) -> None:
+    """Writes the table of areas, unless it stands.
+
+    Args:
+        files: Where.
+        areas: The areas.
+        watch: Told when there is work.
+    """
 
     def write() -> list[Path]:
-        areas.write(paths.sampled.areas)
-        return [paths.sampled.areas]
+        areas.write(files.areas)
+        return [files.areas]
 
-    stage("areas", paths.sampled.areas_record, ingredients(areas=areas.content()), write, watch)
-    return areas
+    stage("areas", files.areas_record, ingredients(areas=areas.content()), write, watch)

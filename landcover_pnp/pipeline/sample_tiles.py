@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,47 +24,94 @@ from landcover_pnp.storage.geotiff import write_raster
 from landcover_pnp.storage.probabilities import BAND, encode
 from landcover_pnp.storage.raster import open_raster, read
 from landcover_pnp.storage.records import Ingredients, Record, file_hashes
-from landcover_pnp.storage.run_folder import RunFolder
+from landcover_pnp.storage.sample_files import SampleFiles
 
 if TYPE_CHECKING:
     from landcover_pnp.prior.masked_prior import MaskedPrior
 
 
-@dataclass(frozen=True)
-class SampleJob(RunTiles):
-    """All that a worker needs to draw the samples of any tile of a run.
+class TileSamples(NamedTuple):
+    """The samples of a tile's core.
 
     Attributes:
-        run: The run folder.
+        labels: (y, x) uint8 working classes of each sample, 0 = no data; drawn one by one.
+        pixels: (y, x) pixels of the map that each stands for when areas are counted.
+        shown: (y, x) bool pixels whose class frequencies are told.
+    """
+
+    labels: Iterator[NDArray[np.uint8]]
+    pixels: NDArray[np.float64]
+    shown: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class DrawnTiles(RunTiles):
+    """All that a worker needs to draw the samples of any tile of a map.
+
+    Attributes:
+        run: Folder of the results.
         grid: The tiles, on the working grid.
-        student: Whether a student has drawn the map.
-        prior: Folder of the masked prior; None is the shipped one.
+        prior: Folder of the prior; None is the shipped masked one.
         tilts: (sample, class) log factors of the classes' odds.
         fill: How maps are drawn.
-        view_px: Side of the crops that the prior sees.
         seed: Seed of the run.
         made_of: What the tiles depend on besides their position.
     """
 
-    student: bool
     prior: Path | None
     tilts: tuple[tuple[float, ...], ...]
     fill: FillSettings
-    view_px: int
     seed: int
     made_of: Ingredients
+
+    @abstractmethod
+    def drawn(self, tile: Tile) -> TileSamples:
+        """The samples of a tile, one for each of ``tilts``."""
 
     @property
     def out(self) -> Path:
         """Folder of the tiles' files."""
-        return RunFolder(self.run).sampled.posterior
+        return SampleFiles(self.run).posterior
 
     def made_of_tile(self, tile: Tile) -> Ingredients:
         """What one tile's result depends on."""
         return {**self.made_of, "core": list(tile.core), "canvas": list(tile.canvas)}
 
 
-def sample_tile(job: SampleJob, tile_id: str) -> Record:
+@dataclass(frozen=True)
+class SampleJob(DrawnTiles):
+    """The samples of a map run: all of the map is drawn.
+
+    Attributes:
+        student: Whether a student has drawn the map.
+        view_px: Side of the crops that the prior sees.
+    """
+
+    student: bool
+    view_px: int
+
+    def drawn(self, tile: Tile) -> TileSamples:
+        """The samples of a tile, one for each of ``tilts``."""
+        from landcover_pnp.prior.loading import load_prior  # torch: seconds in every process
+
+        core = tile.core.within(tile.canvas)
+        p = WorkingMap.of(self.run, self.grid.geobox, student=self.student).read(tile.canvas)
+        there = np.asarray(p[:, *core].any(axis=0), np.bool_)
+        if not there.any():
+            return TileSamples(iter(()), np.ones(there.shape), there)
+        samples = posterior_samples(
+            cast("MaskedPrior", load_prior(self.prior, "masked")),
+            p,
+            np.asarray(self.tilts),
+            self.fill,
+            self.seed,
+            (tile.canvas.y0, tile.canvas.x0),
+            self.view_px,
+        )
+        return TileSamples((labels[core] for labels in samples), np.ones(there.shape), there)
+
+
+def sample_tile(job: DrawnTiles, tile_id: str) -> Record:
     """Draws a tile's samples; writes the class frequencies, then the record with the counts.
 
     Args:
@@ -80,7 +128,8 @@ def sample_tile(job: SampleJob, tile_id: str) -> Record:
     tile = job.grid.tile_by_id(tile_id)
     job.record(tile).unlink(missing_ok=True)  # as in ``infer_tile``
     try:
-        frequencies, counts = _drawn(job, tile)
+        one_thread()
+        frequencies, counts = _counted(job.drawn(tile), len(job.tilts))
         geobox = job.grid.geobox[tile.core.within(job.grid.extent)]
         whole = Box(0, tile.core.shape[0], 0, tile.core.shape[1])
         write_raster(job.raster(tile), geobox, BAND, [(whole, encode(frequencies))])
@@ -96,33 +145,19 @@ def sample_tile(job: SampleJob, tile_id: str) -> Record:
     return Record("done", {}, seconds)
 
 
-def _drawn(job: SampleJob, tile: Tile) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def _counted(drawn: TileSamples, count: int) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Frequencies (class, y, x) of the core, and counts (sample, class) of its pixels."""
-    from landcover_pnp.prior.loading import load_prior  # torch: seconds in every process
-
-    one_thread()
-    core = tile.core.within(tile.canvas)
-    found = np.zeros((CLASS_COUNT, *tile.core.shape), np.float32)
-    counts = np.zeros((len(job.tilts), CLASS_COUNT), np.int64)
-    p = WorkingMap.of(job.run, job.grid.geobox, student=job.student).read(tile.canvas)
-    if p[:, *core].any():
-        samples = posterior_samples(
-            cast("MaskedPrior", load_prior(job.prior, "masked")),
-            p,
-            np.asarray(job.tilts),
-            job.fill,
-            job.seed,
-            (tile.canvas.y0, tile.canvas.x0),
-            job.view_px,
-        )
-        for number, labels in enumerate(samples):
-            own = labels[core] == np.arange(1, CLASS_COUNT + 1)[:, None, None]
-            found += own
-            counts[number] = own.sum(axis=(1, 2))
-    return found / np.float32(len(job.tilts)), counts
+    codes = np.arange(1, CLASS_COUNT + 1)[:, None, None]
+    found = np.zeros((CLASS_COUNT, *drawn.shown.shape), np.float32)
+    counts = np.zeros((count, CLASS_COUNT))
+    for number, labels in enumerate(drawn.labels):
+        own = labels == codes
+        found += own & drawn.shown
+        counts[number] = (own * drawn.pixels).sum(axis=(1, 2))
+    return np.asarray(found / np.float32(count), np.float32), counts
 
 
-def figures_of(counts: NDArray[np.int64]) -> dict[str, float]:
+def figures_of(counts: NDArray[np.floating]) -> dict[str, float]:
     """Pixels (sample, class) as figures of a record, by sample and class."""
     return {
         f"sample {number} {name}": float(n)
@@ -131,16 +166,32 @@ def figures_of(counts: NDArray[np.int64]) -> dict[str, float]:
     }
 
 
-def counts_of(figures: Mapping[str, float], samples: int) -> NDArray[np.int64]:
+def counts_of(figures: Mapping[str, float], samples: int) -> NDArray[np.float64]:
     """``figures_of``, read back: (sample, class) pixels."""
     rows = [
         [figures[f"sample {number} {name}"] for name in WORKING.names]
         for number in range(1, samples + 1)
     ]
-    return np.array(rows, np.int64)
+    return np.array(rows, np.float64)
 
 
-def join_frequencies(job: SampleJob, done: Collection[str], path: Path) -> Path:
+def total_counts(folder: Path, done: Collection[str], samples: int) -> NDArray[np.float64]:
+    """(sample, class) pixels of all tiles together.
+
+    Args:
+        folder: Folder of the tiles' files.
+        done: Names of the tiles that are there.
+        samples: Number of samples.
+    """
+    counts = np.zeros((samples, CLASS_COUNT))
+    for name in sorted(done):
+        record = Record.read(folder / f"{name}.json")
+        if record is not None:
+            counts += counts_of(record.figures, samples)
+    return counts
+
+
+def join_frequencies(job: DrawnTiles, done: Collection[str], path: Path) -> Path:
     """Writes all tiles' class frequencies to one GeoTIFF.
 
     Args:

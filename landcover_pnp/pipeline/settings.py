@@ -188,6 +188,8 @@ class FillMapSettings:
         fill: How pixels are filled.
         window_px: Side of the windows, pixels of the prior (4 m).
         halo_px: What the prior sees around a window, on each side, at most half of it.
+        samples: Posterior samples of the filled pixels, which give their class frequencies and the
+            class areas of the whole map with an interval; 0 draws none, 16 are enough.
         seed: Seed of everything random.
         workers: Worker processes; 0 works in this process.
     """
@@ -202,11 +204,13 @@ class FillMapSettings:
     fill: FillOptions = field(default_factory=FillOptions)
     window_px: int = 192
     halo_px: int = 32
+    samples: int = 0
     seed: int = 0
     workers: int | None = 0
 
     def __post_init__(self) -> None:
-        """Refuses a seed, windows or a number of workers that there cannot be."""
+        """Refuses numbers of samples or workers, a seed or windows that there cannot be."""
+        require_samples(self.samples)
         require_within(self, 0, LARGEST_SEED, "seed")
         require_within(self, 16, 4096, "window_px")
         require_within(self, 0, self.window_px // 2, "halo_px")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -60,17 +60,24 @@ class SampledAreas:
     classes: Mapping[str, ClassArea]
 
     @classmethod
-    def of(cls, counts: NDArray[np.int64], mapped_ha: NDArray[np.float64]) -> Self:
+    def of(
+        cls,
+        counts: NDArray[np.floating],
+        mapped_ha: NDArray[np.float64],
+        names: Sequence[str],
+    ) -> Self:
         """Areas from counts, as shares of the mapped ground.
 
         Args:
             counts: (sample, class) pixels of the whole map, at least two samples.
             mapped_ha: (class,) areas of the map.
+            names: Names of the classes.
         """
-        shares, hectares = counts / max(int(counts[0].sum()), 1), float(mapped_ha.sum())
+        shares = np.asarray(counts / max(float(counts[0].sum()), 1), np.float64)
+        hectares = float(mapped_ha.sum())
         low, high = share_intervals(shares, LEVEL)
         table = np.stack([mapped_ha, *(hectares * v for v in (shares.mean(axis=0), low, high))])
-        rows = zip(WORKING.names, table.T.round(4).tolist(), strict=True)
+        rows = zip(names, table.T.round(4).tolist(), strict=True)
         return cls(len(counts), LEVEL, {name: ClassArea(*row) for name, row in rows})
 
     @classmethod

@@ -10,7 +10,7 @@ from pathlib import Path
 from landcover_pnp.storage.marker import MARKER, TileNames
 from landcover_pnp.storage.owned_folder import OwnedFolder, held, require_apart
 from landcover_pnp.storage.records import RECORD
-from landcover_pnp.storage.sample_files import FREQUENCIES, SampleFiles
+from landcover_pnp.storage.sample_files import SampleFiles
 
 KIND = "map run"
 """What the marker of a run folder says."""
@@ -255,8 +255,7 @@ class RunFolder:
             student: Whether a student draws the map.
             samples: Whether posterior samples of it are drawn.
         """
-        further = [*([STUDENT] if student else []), *([FREQUENCIES] if samples else [])]
-        methods = (*METHODS, DOUBT, *further)
+        methods = (*METHODS, DOUBT, *([STUDENT] if student else []))
         probabilities = [file for m in methods for file in raster_files(self.probability(m))]
         finals = [file for stem in rasters for file in raster_files(self.raster(stem))]
         single = [
@@ -270,7 +269,7 @@ class RunFolder:
             self.doubt_record,
         ]
         single += [self.student_record, self.student_mosaic_record] if student else []
-        single += self.sampled.records if samples else []
+        single += sample_paths(self.sampled) if samples else []
         yield from map(self.name, [*single, *probabilities, *finals])
 
     def require_apart(self, inputs: Iterable[Path]) -> None:
@@ -287,6 +286,11 @@ class RunFolder:
 def raster_files(path: Path) -> tuple[Path, ...]:
     """A raster that this package writes, and what may lie beside it."""
     return path, path.with_name(f"{path.name}.aux.xml"), path.with_suffix(".qml")
+
+
+def sample_paths(files: SampleFiles) -> list[Path]:
+    """Files of posterior samples, but for those of the tiles."""
+    return [*raster_files(files.frequencies), *files.records]
 
 
 def with_sidecars(rasters: Iterable[Path]) -> Iterator[Path]:
