@@ -28,9 +28,11 @@ class CompletionSettings:
 
     Attributes:
         steps: Forward passes of a masked prior, at most: pixels that are sure of their class are
-            revealed first, and the others see them in the next pass.
-        confident: Probability from which a class is revealed after the first pass; it falls
-            evenly to 0 at the last.
+            revealed first, and the others see them in the next pass. One is chosen by the
+            likelihood (``benchmarks/choose_filling.py``, docs/filling.md): later ones take guesses
+            for seen.
+        confident: Probability from which a class is revealed after the first of several passes;
+            it falls evenly to 0 at the last.
         evidence_weight: Power lambda of the evidence in p(class | revealed) evidence^lambda; below
             1, since what neighbours say is not independent. 0 leaves it out.
         repaint_steps: Noise levels that a Gaussian prior steps through (RePaint).
@@ -38,7 +40,7 @@ class CompletionSettings:
         repaint_samples: Random maps of a Gaussian prior that are averaged.
     """
 
-    steps: int = 4
+    steps: int = 1
     confident: float = 0.9
     evidence_weight: float = 0.7
     repaint_steps: int = 40
@@ -52,12 +54,12 @@ class FillSettings(CompletionSettings):
 
     Attributes:
         share_weight: How far hidden pixels get the weak labels' class shares around them after
-            each pass, 0 (not at all) to 1.
+            each pass, 0 (not at all) to 1, which is chosen as ``steps`` is.
         share_radius_px: Radius of the boxes in which these shares are counted.
         draw_steps: Forward passes of a masked prior for one random map.
     """
 
-    share_weight: float = 0.0
+    share_weight: float = 1.0
     share_radius_px: int = 10
     draw_steps: int = 16
 

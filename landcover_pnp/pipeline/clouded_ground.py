@@ -13,13 +13,8 @@ from rasterio.enums import Resampling
 
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import NO_DATA
-from landcover_pnp.pipeline.fill_rasters import LAYER_LEGEND
-from landcover_pnp.pipeline.fill_windows import FILLED, SEEN
-from landcover_pnp.products.rasters import SOFTWARE
-from landcover_pnp.products.styles import ClassStyle, qml
+from landcover_pnp.products.ground import FILLED, SEEN, write_ground
 from landcover_pnp.scenes.scene import CLOUDS, Scene
-from landcover_pnp.storage.atomic import scratch, write_text
-from landcover_pnp.storage.geotiff import Band, write_cog, write_raster
 from landcover_pnp.storage.raster import on_grid, open_raster, read
 from landcover_pnp.storage.run_folder import DRAWN, RunFolder
 from landcover_pnp.storage.run_folder import FILLED as FILLED_STEM
@@ -31,7 +26,7 @@ def has_clouds(scene: Scene) -> bool:
 
 
 def write_filled(run: Path, scene: Scene, final: Path | None = None) -> Path:
-    """Writes the layer on the grid of the map: 1 seen, 2 filled, 0 no data.
+    """Writes how the ground is known, seen or filled, on the grid of the map.
 
     Ground under clouds is filled, and so are the pixels whose probabilities are others than before
     the unsure ones were hidden.
@@ -49,7 +44,7 @@ def write_filled(run: Path, scene: Scene, final: Path | None = None) -> Path:
     """
     paths = RunFolder(run)
     path = paths.raster(FILLED_STEM)
-    with ExitStack() as opened, scratch(path) as simple:
+    with ExitStack() as opened:
         labels = opened.enter_context(open_raster(paths.landcover, "map"))
         clouds = None
         if has_clouds(scene):
@@ -69,10 +64,6 @@ def write_filled(run: Path, scene: Scene, final: Path | None = None) -> Path:
                     hidden |= (before != after).any(axis=0)
                 mapped = read(labels, 1, box) != NO_DATA
                 ground = np.where(hidden, FILLED, SEEN)
-                yield box, np.where(mapped, ground, NO_DATA).astype(np.uint8)[None]
+                yield box, np.where(mapped, ground, NO_DATA).astype(np.uint8)
 
-        band = Band("uint8", ("filled",), nodata=NO_DATA, legend=LAYER_LEGEND, tags=SOFTWARE)
-        write_raster(simple, GeoBox.from_rio(labels), band, parts())
-        write_cog(path, simple, "mode")
-    write_text(path.with_suffix(".qml"), qml(ClassStyle(LAYER_LEGEND)))
-    return path
+        return write_ground(path, GeoBox.from_rio(labels), parts())

@@ -136,7 +136,9 @@ class CorrectedMap:
             write_products(own.probabilities, own.path, tags, products, result)
         )
         with open_raster(own.landcover, "class map") as source:
-            ground = write_ground(own.raster(FILLED_STEM), GeoBox.from_rio(source), self._ground)
+            extent = Box(0, source.height, 0, source.width)
+            parts = ((box, self._ground(box)) for box in blocks(extent))
+            ground = write_ground(own.raster(FILLED_STEM), GeoBox.from_rio(source), parts)
         yield from with_sidecars([ground])
         hectares = ground_hectares(ground)
         told: dict[str, Any] = {

@@ -17,9 +17,9 @@ from landcover_pnp.grid import Box
 from landcover_pnp.legend import NO_DATA, Legend
 from landcover_pnp.pipeline.fill_folder import FillFolder
 from landcover_pnp.pipeline.fill_plan import FillPlan, hide, plan_fill
-from landcover_pnp.pipeline.fill_rasters import LAYER_LEGEND, filled_windows, write_classes
+from landcover_pnp.pipeline.fill_rasters import filled_windows, write_classes
 from landcover_pnp.pipeline.fill_samples import filled_areas, sample_filled
-from landcover_pnp.pipeline.fill_windows import FILLED, SEEN, FillJob, fill_window
+from landcover_pnp.pipeline.fill_windows import FillJob, fill_window
 from landcover_pnp.pipeline.leftovers import remove_samples
 from landcover_pnp.pipeline.map_stages import own_tiles
 from landcover_pnp.pipeline.progress import Progress, Watch
@@ -28,6 +28,7 @@ from landcover_pnp.pipeline.tile_counts import TileCounts, run_tiles
 from landcover_pnp.pipeline.workers.task_pool import TaskPool
 from landcover_pnp.pipeline.workers.worker_pool import WorkerPool
 from landcover_pnp.products.areas import SampledAreas
+from landcover_pnp.products.ground import FILLED, SEEN, write_ground
 from landcover_pnp.products.rasters import SOFTWARE
 from landcover_pnp.storage.disk_space import need_named, require_space
 from landcover_pnp.storage.geotiff import Band
@@ -191,13 +192,12 @@ def _layer(plan: FillPlan, folder: FillFolder, made_of: dict[str, Any], watch: W
             for box, values in hide(plan):
                 for value in counts:
                     counts[value] += int((values == value).sum())
-                yield box, values[None]
+                yield box, values
             # Only a mask that can be used makes way: what was filled by another stands till then.
             plan.require_sense(counts[SEEN], counts[FILLED])
             watch.work(*changes, *make_way(path))
 
-        band = Band("uint8", ("filled",), nodata=NO_DATA, legend=LAYER_LEGEND, tags=SOFTWARE)
-        write_classes(folder.layer, plan.class_map.geobox, band, parts())
+        write_ground(folder.layer, plan.class_map.geobox, parts())
         figures = {"seen_px": counts[SEEN], "filled_px": counts[FILLED]}
         files = file_hashes(folder.path, raster_files_there(folder.layer))
         record = Record("done", made_of, time.monotonic() - start, figures=figures, files=files)

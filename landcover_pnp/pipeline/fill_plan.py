@@ -13,10 +13,10 @@ from landcover_pnp.config.addresses import is_address
 from landcover_pnp.errors import FillError
 from landcover_pnp.grid import Box, TileGrid
 from landcover_pnp.pipeline.fill_grid import FillGrid
-from landcover_pnp.pipeline.fill_windows import FILLED, SEEN
 from landcover_pnp.pipeline.settings import FillMapSettings
 from landcover_pnp.prior.loading import AnyPrior, load_prior
 from landcover_pnp.products.finished import FinishedRun
+from landcover_pnp.products.ground import FILLED, SEEN
 from landcover_pnp.scenes.class_map import ClassMap
 from landcover_pnp.scenes.object_shares import object_shares
 from landcover_pnp.scenes.settings import LayerFile

@@ -11,33 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landcover_pnp.grid import Box, Tile, TileGrid, blocks
-from landcover_pnp.legend import CLASS_COUNT, NO_DATA, LandClass, Legend
+from landcover_pnp.legend import CLASS_COUNT, NO_DATA, Legend
 from landcover_pnp.pipeline.fill_grid import FillGrid
 from landcover_pnp.pipeline.fill_rims import REACH, continued
-from landcover_pnp.pipeline.fill_windows import FILLED, METHOD, SEEN, FillJob
+from landcover_pnp.pipeline.fill_windows import METHOD, FillJob
 from landcover_pnp.pipeline.mosaic import TileResults
 from landcover_pnp.pipeline.tile_counts import TileCounts
+from landcover_pnp.products.ground import FILLED
 from landcover_pnp.products.styles import ClassStyle, qml
 from landcover_pnp.storage.atomic import scratch, write_text
 from landcover_pnp.storage.geotiff import Band, write_cog, write_raster
 from landcover_pnp.storage.raster import open_raster, read, read_labels
 
 if TYPE_CHECKING:
-    # A plan loads a prior, and torch with it: the ground under clouds is written without.
     from landcover_pnp.pipeline.fill_plan import FillPlan
 
 BLOCK_PX = 1024
 """Side of the parts of the map that are brought back at a time."""
-
-LAYER_LEGEND = Legend(
-    "filled",
-    (
-        LandClass(SEEN, "as in the map", (235, 235, 235)),
-        LandClass(FILLED, "filled", (123, 50, 148)),
-        LandClass(3, "corrected by hand", (230, 97, 1)),
-    ),
-)
-"""What the values of the layer of filled pixels mean."""
 
 
 def filled_windows(
@@ -110,10 +100,10 @@ def write_classes(
     geobox: Any,
     band: Band,
     parts: Iterator[tuple[Box, NDArray[Any]]],
-    legend: Legend | None = None,
+    legend: Legend,
 ) -> None:
     """A cloud-optimised GeoTIFF with overviews, and its QGIS style."""
     with scratch(path) as simple:
         write_raster(simple, geobox, band, parts)
         write_cog(path, simple, "mode")
-    write_text(path.with_suffix(".qml"), qml(ClassStyle(band.legend or legend or LAYER_LEGEND)))
+    write_text(path.with_suffix(".qml"), qml(ClassStyle(legend)))

@@ -17,7 +17,7 @@ from landcover_pnp.inference.posterior_samples import completed_samples
 from landcover_pnp.legend import CLASS_COUNT, NO_DATA
 from landcover_pnp.pipeline.fill_folder import FillFolder
 from landcover_pnp.pipeline.fill_grid import majority
-from landcover_pnp.pipeline.fill_windows import FILLED, SEEN, FillJob
+from landcover_pnp.pipeline.fill_windows import FillJob
 from landcover_pnp.pipeline.map_stages import own_tiles, stage
 from landcover_pnp.pipeline.sample_stage import keep_areas
 from landcover_pnp.pipeline.sample_tiles import (
@@ -29,6 +29,7 @@ from landcover_pnp.pipeline.sample_tiles import (
 )
 from landcover_pnp.pipeline.tile_counts import TileCounts, run_tiles
 from landcover_pnp.products.areas import HECTARE_M2, SampledAreas
+from landcover_pnp.products.ground import FILLED, SEEN
 from landcover_pnp.storage.probabilities import decode
 from landcover_pnp.storage.raster import open_raster, read
 from landcover_pnp.storage.records import ingredients

@@ -16,14 +16,12 @@ from landcover_pnp.inference.filling import FillSettings, fill
 from landcover_pnp.legend import CLASS_COUNT
 from landcover_pnp.pipeline.fill_grid import FillGrid, majority
 from landcover_pnp.pipeline.tiles import give_up, one_thread
+from landcover_pnp.products.ground import FILLED
 from landcover_pnp.scenes.class_map import ClassMap
 from landcover_pnp.storage.geotiff import write_raster
 from landcover_pnp.storage.probabilities import BAND, encode
 from landcover_pnp.storage.raster import open_raster, read, read_labels
 from landcover_pnp.storage.records import Ingredients, Record, file_hashes
-
-SEEN, FILLED = 1, 2
-"""Values of the layer that says which pixels were filled; 0 has no data."""
 
 METHOD = "map"
 """What a window's raster is called, as those of a map run."""

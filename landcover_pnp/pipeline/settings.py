@@ -151,13 +151,9 @@ class FillOptions(CompletionSettings):
     """How hidden pixels of a class map are filled, see ``inference.filling``.
 
     Attributes:
-        steps: Forward passes of a masked prior, at most; one is right as often as several, see
-            docs/filling.md.
         evidence_weight: Power of the whole map's class shares, which are the evidence in windows
             without a known pixel; 0 leaves them out.
     """
-
-    steps: int = 1
 
     def __post_init__(self) -> None:
         """Refuses values that fill nothing."""

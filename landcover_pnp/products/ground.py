@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -44,13 +44,15 @@ UNSEEN = Legend("unseen", GROUND.classes[1:])
 """Its part that is hatched."""
 
 
-def write_ground(path: Path, geobox: GeoBox, ground: Callable[[Box], NDArray[np.uint8]]) -> Path:
+def write_ground(
+    path: Path, geobox: GeoBox, parts: Iterable[tuple[Box, NDArray[np.uint8]]]
+) -> Path:
     """Writes how the ground of a map is known, with its QGIS style.
 
     Args:
         path: File to write.
         geobox: Grid of the map.
-        ground: From a window to (y, x) uint8 values of ``GROUND``, 0 = no data.
+        parts: Windows that partition it, each with (y, x) uint8 values of ``GROUND``, 0 = no data.
 
     Returns:
         The file, a cloud-optimised GeoTIFF.
@@ -58,12 +60,9 @@ def write_ground(path: Path, geobox: GeoBox, ground: Callable[[Box], NDArray[np.
     Raises:
         RunError: If it cannot be written.
     """
-    height, width = geobox.shape
-    extent = Box(0, int(height), 0, int(width))
     band = Band("uint8", (TITLE.lower(),), nodata=NO_DATA, legend=GROUND, tags=SOFTWARE)
     with scratch(path) as plain:
-        parts = ((box, ground(box)[None]) for box in blocks(extent))
-        write_raster(plain, geobox, band, parts)
+        write_raster(plain, geobox, band, ((box, values[None]) for box, values in parts))
         write_cog(path, plain, "mode")
     write_text(path.with_suffix(".qml"), qml(ClassStyle(UNSEEN)))
     return path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 
 import geopandas
@@ -83,9 +82,9 @@ def publish_ground(path: Path | None, folder: Path, now: datetime) -> Legend | N
     if path is None or not any(hectares.values()):
         return None
     with open_raster(path, TITLE) as source:
-        ground = write_ground(
-            folder / f"{FILLED}.tif", GeoBox.from_rio(source), partial(read, source, 1)
-        )
+        extent = Box(0, source.height, 0, source.width)
+        parts = ((box, read(source, 1, box)) for box in blocks(extent))
+        ground = write_ground(folder / f"{FILLED}.tif", GeoBox.from_rio(source), parts)
     legend, geopackage = counted(hectares), folder / "landcover.gpkg"
     write_ground_polygons(geopackage, ground)
     write_layer_styles(geopackage, {LAYER: HatchStyle(legend)}, now, append=True)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from landcover_pnp.cli import main
 from landcover_pnp.prior.masked_network import MaskedNetworkSettings, MaskedUNet
 from landcover_pnp.prior.masked_prior import MaskedPrior
+from landcover_pnp.products.ground import GROUND
 
 WORDS = ("--workers", "0", "--tiles.core_px", "40", "--tiles.halo_px", "8")
 FOREST = ("--student.model", "forest", "--student.forest.trees", "3", "--student.rounds", "1")
@@ -53,6 +54,17 @@ def pixels(path: Path) -> NDArray[np.uint8]:
     return found
 
 
+def ground_legend(path: Path) -> dict[int, tuple[int, ...]]:
+    """Colours of a layer of filled ground by code, of those that its legend has."""
+    with rasterio.open(path) as source:
+        table = source.colormap(1)
+    return {code: table[code][:3] for code in GROUND.codes}
+
+
+def ground_colours() -> dict[int, tuple[int, ...]]:
+    return {c.code: c.colour for c in GROUND.classes}
+
+
 @pytest.mark.parametrize(
     "student", [("--student", "null"), (*FOREST, *FEW)], ids=["none", "forest"]
 )
@@ -73,6 +85,7 @@ def test_what_a_cloud_looks_like_does_not_matter(
     inside = np.kron(cloud().reshape(60, 4, 60, 4).any(axis=(1, 3)), np.ones((k, k))) == 1
     np.testing.assert_array_equal(ground, np.where(inside, 2, 1))
     assert (mapped > 0).all()
+    assert ground_legend(runs[0] / "filled.tif") == ground_colours()
 
 
 def test_without_clouds_the_layer_goes(prior: Path, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from landcover_pnp.cli import main
 from landcover_pnp.legend import ENVIROATLAS, WORKING
 from landcover_pnp.pipeline.fill import FilledMap, fill_map
 from landcover_pnp.pipeline.settings import FillMapSettings
+from landcover_pnp.products.ground import GROUND
 from landcover_pnp.scenes.class_map import ClassMap
 from landcover_pnp.storage.class_attributes import class_attributes
 
@@ -185,6 +186,11 @@ def test_a_mask_of_polygons_or_of_another_grid_hides_the_same_ground(
     assert layers[0].sum() == 40 * 40
     np.testing.assert_array_equal(*layers)
     assert "mask brought onto the grid of the map" in capsys.readouterr().out
+    with rasterio.open(out / "filled.tif") as source:  # as in map runs: one legend for all
+        table = source.colormap(1)
+    assert {c.code: table[c.code][:3] for c in GROUND.classes} == {
+        c.code: c.colour for c in GROUND.classes
+    }
 
 
 def test_called_again_nothing_is_done_again(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_the_engine_completes_what_is_unseen() -> None:
     unseen = np.zeros((20, 26), np.bool_)
     unseen[:6, :6] = True
     o = observed(unseen)
-    own = FillEngineSettings(start="weak_labels", evidence_weight=0.0)
+    own = FillEngineSettings(start="weak_labels", evidence_weight=0.0, share_weight=0.0)
     settings = InferenceSettings(engine="fill", options={"fill": own})
     p = infer(o, settings, Trees(), 0)  # type: ignore[arg-type]
     hidden = unseen & o.valid
