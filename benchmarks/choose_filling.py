@@ -5,7 +5,7 @@ learned from (Durham's were used to choose it):
 
   clouds   a quarter of the image is hidden by clouds of 48 to 160 m; the map is the engine
            `evidence`'s, which knows coarse map, roads, buildings and water there
-  doubt    what `evidence` gives less than .6 to any class, as `inference.fill.hide_below` does
+  doubt    what `evidence` gives less than .6 to any class is hidden from its own map
   holes    squares of 16 to 128 m and stripes in real and synthetic truth, of which nothing is
            known: passes alone count
 
