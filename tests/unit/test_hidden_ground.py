@@ -55,7 +55,7 @@ def test_what_is_filled_comes_from_the_prior_and_the_pixel_itself(
     assert not (shown.hidden & (shown.codes > 0)).any()
     np.testing.assert_allclose(shown.evidence.sum(axis=0)[shown.hidden], 1, atol=1e-5)
     shares = (0.1, 0.2, 0.3, 0.25, 0.15)
-    by = FillSettings(steps=1, evidence_weight=weight)
+    by = FillSettings(steps=1, evidence_weight=weight, share_weight=0.0)
     message = asked(known(independent(*shares)), shown, by, 0, (0, 0))
     expected = np.array(shares)[:, None]
     if shown.hidden.any():
