@@ -188,6 +188,9 @@ def test_a_conditional_training_starts_from_an_unconditional_prior(tmp_path: Pat
         expected = plain.predict_noise(x, 200)
         torch.testing.assert_close(made.predict_noise(x, 200, condition), expected)
 
+    with pytest.raises(PriorError, match="another architecture"):
+        training(tmp_path / "new", COARSE, start=tmp_path / "plain")
+
 
 # ---- folders ----
 
