@@ -50,7 +50,7 @@ def parquet_polygons(path: Path) -> Iterator[Callable[[geopandas.GeoDataFrame], 
         table = pa.table(polygons.to_arrow(index=False, geometry_encoding="WKB"))
         boxes = polygons.bounds.to_numpy()
         struct = pa.StructArray.from_arrays(list(boxes.T), names=_SIDES)
-        table = table.append_column(BBOX, struct).replace_schema_metadata(None)
+        table = _with_texts(table.append_column(BBOX, struct)).replace_schema_metadata(None)
         if writer is None:
             crs = polygons.crs
             writer = parquet.ParquetWriter(partial, table.schema, compression="zstd")
@@ -66,6 +66,18 @@ def parquet_polygons(path: Path) -> Iterator[Callable[[geopandas.GeoDataFrame], 
         finally:
             if writer is not None:
                 writer.close()
+
+
+def _with_texts(table: Any) -> Any:
+    """A table whose columns of texts are of one type, also where it has no rows that tell it."""
+    import pyarrow as pa
+
+    texts = pa.types.is_null, pa.types.is_string, pa.types.is_large_string
+    fields = [
+        field.with_type(pa.string()) if any(of(field.type) for of in texts) else field
+        for field in table.schema
+    ]
+    return table.cast(pa.schema(fields))
 
 
 def _metadata(crs: Any, bounds: list[float]) -> dict[str, Any]:
