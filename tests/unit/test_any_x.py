@@ -252,9 +252,30 @@ def test_a_prior_without_gradient_is_named_where_it_needs_one() -> None:
         ({"gradient": "newton"}, "the gradient 'newton'"),
         ({"sigma": torch.ones(3)}, r"sigma of shape \(3,\)"),
         ({"sigma": torch.tensor(float("nan"))}, "values of sigma are not finite"),
+        ({"sigma": torch.tensor([1.0, 1, 0, 1])}, "sigma of 0"),
         ({"parametrisation": Parametrisation(draw=lambda y: y[:, :2])}, "a prior of 4 channels"),
     ],
 )
 def test_what_algorithm_1_is_given_is_checked(changed: dict[str, object], says: str) -> None:
     with pytest.raises(LandcoverError, match=says):
         find(**changed)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"learning_rate": rate} for rate in (-1e-3, float("nan"), float("inf"))),
+        *({"learning_rate_end": end} for end in (-0.1, 1.5, float("nan"))),
+        *({"betas": betas} for betas in ((0.9, 1.0), (-0.1, 0.9), (0.9,), (0.9, float("nan")))),
+    ],
+)
+def test_steps_that_adam_cannot_take_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(SamplerError, match=next(iter(wrong))):
+        Descent(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("betas", [(0, 0.9), (0.9, 0), (0, 0)])
+def test_whole_numbers_are_decays_too(betas: tuple[float, float]) -> None:
+    as_floats = (float(betas[0]), float(betas[1]))
+    found, same = (find(levels=[9] * 3, descent=Descent(betas=b)).eta for b in (betas, as_floats))
+    assert torch.equal(found, same)

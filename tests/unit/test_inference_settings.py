@@ -74,7 +74,7 @@ WRONG: dict[str, dict[str, list[Any]]] = {
         "clean_up_t": [-1, 51],
         "steps": [0],
         "learning_rate": [-1.0, float("nan")],
-        "learning_rate_end": [-1.0],
+        "learning_rate_end": [-1.0, 1.5],
         "beta1": [-0.1, 1.0],
     },
     "fill": {

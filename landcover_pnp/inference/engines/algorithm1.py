@@ -93,7 +93,8 @@ class Algorithm1:
         s, inf = settings.chosen, float("inf")
         require_noise_level(self.name, s, "clean_up_t", prior)
         require_within(self.name, s, 1, inf, "steps")
-        require_within(self.name, s, 0, inf, "learning_rate", "learning_rate_end")
+        require_within(self.name, s, 0, inf, "learning_rate")
+        require_within(self.name, s, 0, 1, "learning_rate_end")
         require_within(self.name, s, 0, 1 - 1e-9, "beta1")
 
     def run(self, task: Task[Algorithm1Settings]) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
+from landcover_pnp.errors import SamplerError
 from landcover_pnp.inference.constraints import weight_at
 from landcover_pnp.inference.samplers.denoising_error import Gradient, denoising_error
 from landcover_pnp.inference.samplers.model import (
@@ -36,14 +38,29 @@ class Descent:
     """How Adam moves y.
 
     Attributes:
-        learning_rate: At the first step, falling linearly.
-        learning_rate_end: Factor of it after the last step.
-        betas: Decays of Adam's two averages.
+        learning_rate: At the first step, falling linearly; from 0.
+        learning_rate_end: Factor of it after the last step, 0 to 1.
+        betas: Decays of Adam's two averages, from 0 to below 1.
+
+    Raises:
+        SamplerError: If Adam cannot take such steps.
     """
 
     learning_rate: float = 5e-3
     learning_rate_end: float = 1e-3
     betas: tuple[float, float] = (0.0, 0.999)
+
+    def __post_init__(self) -> None:
+        betas = tuple(map(float, self.betas))  # torch refuses a whole number beside another one
+        object.__setattr__(self, "betas", betas)
+        rate, end = self.learning_rate, self.learning_rate_end
+        decays = len(betas) == 2 and all(0 <= beta < 1 for beta in betas)
+        if not (0 <= rate < math.inf and 0 <= end <= 1 and decays):
+            raise SamplerError(
+                found=f"learning_rate {rate}, learning_rate_end {end}, betas {betas}",
+                expected="a finite rate from 0, a factor from 0 to 1, two decays from 0 to below 1",
+                fix="correct the one that is none, or leave it out",
+            )
 
 
 class Found(NamedTuple):
@@ -112,6 +129,12 @@ def algorithm1(
     require_finite_values("y", y)
     if sigma is not None:
         require_fits("sigma", sigma, y)
+        if not bool((sigma > 0).all()):
+            raise SamplerError(
+                found=f"a standard deviation sigma of {float(sigma.min()):g}",
+                expected="values above 0: their logarithm is optimised",
+                fix="leave sigma out for a point estimate",
+            )
     term = partial(_prior_term, model, noise, gradient)
     return descend(
         term,
