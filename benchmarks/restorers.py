@@ -85,7 +85,8 @@ def report_masked(prior: MaskedPrior, title: str, problem: Problem, samples: int
     if title == "holes":
         since = time.process_time()
         found = by_fill(prior, problem)
-        report(problem, "masked prior, `fill`", found, 4 * n, time.process_time() - since)
+        passes = FillSettings().steps * n
+        report(problem, "masked prior, `fill`", found, passes, time.process_time() - since)
     since = time.process_time()
     found = by_split_gibbs(problem, prior, samples)
     passes = len(RATES) * SPLIT_STEPS * samples * n
