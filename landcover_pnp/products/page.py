@@ -56,7 +56,7 @@ def leaflet(name: str) -> Markup:
     """A file of Leaflet, the viewer's library, without the names of files beside it.
 
     Args:
-        name: ``leaflet.js`` or ``leaflet.css``; their licence lies in the same folder.
+        name: ``leaflet.js``, ``leaflet.css`` or ``LICENSE``, which goes into every page with them.
     """
     text = (Path(__file__).parent / "leaflet" / name).read_text(encoding="utf-8")
     beside = "url(" if name.endswith(".css") else "sourceMappingURL"

@@ -36,6 +36,10 @@ def test_the_wheel_holds_all_that_the_package_reads(wheel: Path) -> None:
     }
     assert there <= held
     assert {name for name in held if not name.startswith("landcover_pnp")} == set()
+    licences = [ROOT / "LICENSE", *(ROOT / "landcover_pnp").rglob("LICENSE*")]
+    assert {path.relative_to(ROOT).as_posix() for path in licences} == {
+        name.partition("/licenses/")[2] for name in held if "/licenses/" in name
+    }
 
 
 def test_without_tags_the_version_is_the_next_one(wheel: Path) -> None:

@@ -239,6 +239,9 @@ def test_the_viewer_s_library_is_whole_and_has_its_licence() -> None:
     assert hashlib.sha256(code).hexdigest() == LEAFLET
     assert len(leaflet("leaflet.js")) > 0.99 * len(code)
     assert "</script" not in leaflet("leaflet.js")
+    licence = (folder / "LICENSE").read_text().splitlines()
+    text = render("report.html", title="", **PAGES["report.html"])  # type: ignore[arg-type]
+    assert all(line in text for line in licence), "copies carry its terms"
 
 
 def test_a_page_that_lacks_something_is_not_written() -> None:

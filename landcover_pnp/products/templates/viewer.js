@@ -87,9 +87,11 @@ function startViewer(root) {
     part("position").textContent = `x ${event.latlng.lng.toFixed(1)}, y ${event.latlng.lat.toFixed(1)}`;
   });
 
+  // A label above a place at the upper edge would be cut off.
+  const labelAt = y => top - y < 0.08 * (top - bottom) ? "bottom" : "top";
   const squares = data.places.map(({ x, y, side, label }) => L.rectangle(
     [[y - side / 2, x - side / 2], [y + side / 2, x + side / 2]], { color: "#d7191c", weight: 2, fill: false, interactive: false },
-  ).bindTooltip(label, { permanent: true, direction: "top" }));
+  ).bindTooltip(label, { permanent: true, direction: labelAt(y) }));
   const marks = L.layerGroup(squares).addTo(map);
   if (squares.length) part("places").onchange = () => part("places").checked ? marks.addTo(map) : marks.remove();
   for (const link of document.querySelectorAll(`a[href="#${root.id}"][data-place]`)) {
