@@ -6,7 +6,11 @@ import dataclasses
 from pathlib import Path
 
 from landcover_pnp.products.finished import FinishedRun
-from landcover_pnp.products.publishing import PublishSummary, publish_run
+from landcover_pnp.products.publishing import (
+    PublishSummary,
+    publish_run,
+    require_publishable,
+)
 from landcover_pnp.products.settings import PublishSettings
 
 
@@ -30,6 +34,8 @@ def publish(run: Path, settings: PublishSettings | None = None) -> PublishSummar
     if chosen.ground_under_trees:
         from landcover_pnp.pipeline.under_trees import infer_ground  # torch: seconds
 
-        notes = infer_ground(FinishedRun.open(run))
+        finished = FinishedRun.open(run)
+        require_publishable(finished, chosen)  # now rather than after the work
+        notes = infer_ground(finished)
     summary = publish_run(run, chosen)
     return dataclasses.replace(summary, notes=(*notes, *summary.notes))

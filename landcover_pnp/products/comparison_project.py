@@ -9,7 +9,7 @@ from odc.geo.geobox import GeoBox
 
 from landcover_pnp.legend import Legend
 from landcover_pnp.legends.palettes import Palette, coloured
-from landcover_pnp.products.qgis import Group, Layer, Project, project_file, zipped
+from landcover_pnp.products.qgis import Group, Layer, Project, write_qgz
 from landcover_pnp.products.stac import relative
 from landcover_pnp.products.styles import ClassStyle
 from landcover_pnp.storage.map_legend import legend_of
@@ -50,4 +50,4 @@ def write_project(
         groups if len(systems) == 1 else groups[:1],
         {},
     )
-    path.write_bytes(zipped("comparison.qgs", project_file(project)))
+    write_qgz(path, project)

@@ -66,6 +66,8 @@ class OriginalImage:
             return cls(run.scene, FineImage.of(files, run.scene).imagery)
         except LandcoverError as error:
             return cls(run.scene, None, error.found)
+        except FileNotFoundError as error:
+            return cls(run.scene, None, f"there is no {error.filename or 'file'} any more")
         except OSError as error:
             return cls(run.scene, None, str(error))
 

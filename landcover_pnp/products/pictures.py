@@ -64,7 +64,9 @@ def truth_labels(scene: Scene, side_px: int) -> NDArray[np.uint8] | None:
 
 def at_pixels(codes: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """(y, x) codes of the same ground at other pixels, by nearest neighbour."""
-    rows, columns = (np.arange(n) * m // n for n, m in zip(shape, codes.shape, strict=True))
+    rows, columns = (  # of the centres
+        (2 * np.arange(n) + 1) * m // (2 * n) for n, m in zip(shape, codes.shape, strict=True)
+    )
     return np.asarray(codes[np.ix_(rows, columns)])
 
 

@@ -27,8 +27,7 @@ from landcover_pnp.products.qgis import (
     Layer,
     Project,
     layer_definition,
-    project_file,
-    zipped,
+    write_qgz,
 )
 from landcover_pnp.products.rasters import (
     EXTRAS,
@@ -115,9 +114,7 @@ def publish_run(run: Path, settings: PublishSettings | None = None) -> PublishSu
     finished = FinishedRun.open(run, palette=chosen.palette)
     title = chosen.title or finished.title
     paths = RunFolder(run)
-    require_text("the title", title)  # the run folder's name may be none
-    require_plain_name(paths.products / "landcover.gpkg", "the product")
-    _require_packages(finished, chosen)
+    require_publishable(finished, chosen)
     path, start = paths.published_record, time.monotonic()
     roofs = roofs_of(finished)
     ground = ground_hashes(finished) if chosen.ground_under_trees else {}
@@ -156,8 +153,20 @@ def publish_run(run: Path, settings: PublishSettings | None = None) -> PublishSu
     return PublishSummary(paths.products, files, counts, tuple(finished.failed), tuple(notes))
 
 
-def _require_packages(finished: FinishedRun, chosen: PublishSettings) -> None:
-    """Refuses what this environment or this map cannot give, before anything is written."""
+def require_publishable(finished: FinishedRun, chosen: PublishSettings) -> None:
+    """Refuses what this environment or this map cannot give, before anything is made.
+
+    Args:
+        finished: The run.
+        chosen: What to publish.
+
+    Raises:
+        SettingsError: If the title, perhaps the folder's name, has control characters.
+        GridError: As ``require_web_tiles``.
+        RequestError: If a package is not installed, or no product can be written there.
+    """
+    require_text("the title", chosen.title or finished.title)  # the folder's name may be none
+    require_plain_name(RunFolder(finished.folder).products / "landcover.gpkg", "the product")
     if chosen.geoparquet:
         require_package("pyarrow", "polygons as GeoParquet")
     if chosen.web_tiles:
@@ -203,7 +212,7 @@ def _write_products(
             finished.attribution,
         )
         write_text(folder / "landcover.qlr", layer_definition(project))
-        (folder / "landcover.qgz").write_bytes(zipped("landcover.qgs", project_file(project)))
+        write_qgz(folder / "landcover.qgz", project)
         if chosen.web_tiles:
             _, bbox = outline(finished.bounds(finished.scene.extent), finished.crs)
             landcover, rights = RunFolder(folder).landcover, finished.attribution

@@ -7,6 +7,7 @@ import io
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from odc.geo.crs import CRS
@@ -20,6 +21,7 @@ from landcover_pnp.products.qgis_layout import (
     themes,
 )
 from landcover_pnp.products.styles import QGIS_VERSION, ClassStyle, Style, document, symbology
+from landcover_pnp.storage.atomic import completed
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,20 @@ def zipped(name: str, project: str) -> bytes:
         # The earliest date a zip file can hold stands for none.
         archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), project)
     return buffer.getvalue()
+
+
+def write_qgz(path: Path, project: Project) -> None:
+    """Writes a project as a ``.qgz`` file.
+
+    Args:
+        path: The file.
+        project: The project.
+
+    Raises:
+        RunError: If it cannot be written.
+    """
+    with completed(path) as partial:
+        partial.write_bytes(zipped(f"{path.stem}.qgs", project_file(project)))
 
 
 _BASE_MAP_ID = "layer_base_map"

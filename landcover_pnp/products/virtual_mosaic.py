@@ -59,8 +59,9 @@ class MapPlace:
         """
         with open_raster(path, "class map") as source:
             names = category_names(path)
-            known = coloured(legend_of(source), palette).legend.colormap
-            colours = source.colormap(1) if palette == "standard" else known
+            colours = source.colormap(1)
+            if palette != "standard":
+                colours = coloured(legend_of(source), palette).legend.colormap
             return cls(
                 path,
                 source.crs.to_wkt(),

@@ -123,6 +123,7 @@ def test_another_image_is_not_shown_in_its_place(fate: str, tmp_path: Path) -> N
     assert "in pixels of 4 m" in told
     assert "The image is that of the scene" in told
     assert image.name in told
+    assert "Errno" not in told
     shown = opened(viewer(text)["base"]["levels"][0][0][0])[:60, :60, 0]
     assert abs(shown[:, :28].mean() - 60) < 6, "the dark half is dark"
     after = publish_run(tmp_path / "run")

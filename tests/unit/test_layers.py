@@ -54,3 +54,11 @@ def test_a_run_s_file_names_stand_in_storage_alone(path: Path) -> None:
             assert not isinstance(part, ast.Constant) or part.value not in PLACES, (
                 f"line {node.lineno}"
             )
+
+
+def test_no_file_is_written_under_its_final_name() -> None:
+    for path in sorted(set(ROOT.rglob("*.py")) - ELSEWHERE):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and node.attr in ("write_bytes", "write_text"):
+                written = ast.unparse(node.value)
+                assert written == "partial", f"{path}:{node.lineno}: see storage.atomic"

@@ -1,5 +1,7 @@
 """Figures and pictures of a report are those of the ground and of the legend."""
 
+import math
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from odc.geo.geobox import GeoBox
 
 from landcover_pnp.grid import Box
 from landcover_pnp.legend import WORKING
+from landcover_pnp.products.pictures import at_pixels
 from landcover_pnp.products.rasters import EXTRAS, PRODUCTS, write_products
 from landcover_pnp.products.report import class_rows
 from landcover_pnp.products.viewer import scale_bar
@@ -67,3 +70,11 @@ def test_the_scale_bar_is_a_round_length_that_fits(width_m: float) -> None:
     assert float(bar["percent"]) == pytest.approx(100 * length_m / width_m, abs=1e-3)
     assert 9.9 < float(bar["percent"]) < 25.001
     assert f"{length_m:.0e}"[0] in "125"
+
+
+@given(had=st.integers(1, 40), wanted=st.integers(1, 40))
+def test_other_pixels_show_what_lies_under_their_centres(had: int, wanted: int) -> None:
+    codes = np.arange(had, dtype=np.uint8)[:, None].repeat(3, axis=1)
+    places = [Fraction(2 * i + 1, 2 * wanted) * had for i in range(wanted)]
+    shown = at_pixels(codes, (wanted, 5))
+    np.testing.assert_array_equal(shown[:, 4], [math.floor(place) for place in places])
