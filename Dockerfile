@@ -24,7 +24,7 @@ RUN if [ -n "${TORCH_INDEX}" ]; then \
     fi
 COPY pyproject.toml README.md LICENSE ./
 COPY landcover_pnp landcover_pnp
-RUN pip install --constraint constraints.txt '.[fetch]'
+RUN pip install --constraint constraints.txt '.[fetch,web]'
 
 FROM python:3.12-slim
 # rasterio's wheels take the system's expat; Debian keeps only its newest version to be pinned.

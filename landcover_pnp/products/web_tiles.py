@@ -167,7 +167,8 @@ def write_web_tiles(
             {
                 "name": title,
                 "type": "overlay",
-                "attribution": "; ".join(attribution),
+                # Pages show it as HTML.
+                "attribution": "; ".join(attribution).replace("<", "&lt;"),
                 "legend": {c.name: hex_colour(c.colour) for c in legend.classes},
             },
         )

@@ -77,11 +77,13 @@ def test_tiles_have_the_class_colour_at_a_known_place(
     path, codes = published(tmp_path, crs, 512, 1.36)
     legend = coloured(FIVE, palette).legend  # type: ignore[arg-type]
     bbox = degrees(path)
-    reader = opened(write_web_tiles(tmp_path / "a.pmtiles", path, legend, "T", ("A", "B"), bbox))
+    reader = opened(
+        write_web_tiles(tmp_path / "a.pmtiles", path, legend, "T", ("<b>A & Z", "B"), bbox)
+    )
     header, told = reader.header(), reader.metadata()
     assert header["tile_type"] == TileType.PNG
     assert header["clustered"]
-    assert told["attribution"] == "A; B"
+    assert told["attribution"] == "&lt;b>A & Z; B", "a text, where it is shown as HTML"
     assert told["legend"]["water"] == "#{:02x}{:02x}{:02x}".format(*legend.classes[0].colour)
     corners = ("min_lon_e7", "min_lat_e7", "max_lon_e7", "max_lat_e7")
     np.testing.assert_allclose([header[c] / 1e7 for c in corners], bbox, atol=1e-6)

@@ -247,8 +247,8 @@ class CorrectMap(_Algorithm):
         "Corrects a run's map by polygons or points that you have drawn, each with its class in a "
         "column: they are held, and the map around them learns from them. The layer holds all "
         "edits of the map: add to it and run this again. Without a layer the map is its own again. "
-        "Loads the corrected map; the folder's products are published anew, with a layer and a "
-        "theme of what changed."
+        "Loads the corrected map; the folder's products are published anew by the default "
+        "settings, with a layer and a theme of what changed."
     )
 
     def initAlgorithm(self, _config: Any = None) -> None:
