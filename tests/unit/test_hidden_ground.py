@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from masked_priors import independent, known
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
+from torch import Tensor
 
 from landcover_pnp.arrays import normalise
 from landcover_pnp.errors import SettingsError
@@ -21,6 +23,7 @@ from landcover_pnp.pipeline.fill_grid import FillGrid
 from landcover_pnp.pipeline.hidden_ground import LEAST, Shown, asked, completed, unsure
 from landcover_pnp.pipeline.transfer.cities import require_sensible
 from landcover_pnp.pipeline.transfer.settings import TransferCity, TransferSettings
+from landcover_pnp.storage.probabilities import decode, encode
 
 PIXELS_M = (0.3, 1.0, 1.36, 4.0, 8.0, 24.0)
 
@@ -66,6 +69,33 @@ def test_what_is_filled_comes_from_the_prior_and_the_pixel_itself(
     np.testing.assert_array_equal(q[:, ~hidden], p[:, ~hidden])
     wanted = normalise(expected * np.maximum(p[:, hidden], 1e-9) ** weight)
     np.testing.assert_allclose(q[:, hidden], wanted, rtol=1e-3, atol=1e-6)
+
+
+def halves(codes: Tensor) -> Tensor:
+    """Conditionals of water in the left half and impervious ground in the right one."""
+    p = torch.full((len(codes), 5, *codes.shape[1:]), 0.02)
+    left = torch.arange(codes.shape[2]) < codes.shape[2] // 2
+    p[:, 0], p[:, 1] = torch.where(left, 0.85, 0.09), torch.where(left, 0.09, 0.85)
+    return p
+
+
+@pytest.mark.parametrize("weight", [0.7, 1.0, 2.0, 4.0, 10.0])
+@pytest.mark.parametrize("rare", [0.0, 1e-4, 1e-3, 1e-2])
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_what_the_prior_says_is_heard_beside_classes_of_which_the_map_is_sure(
+    share: float, rare: float, weight: float
+) -> None:
+    """Undecided between two classes, and almost sure that it is none of three, as maps are."""
+    hidden = np.pad(np.ones((8, 8), np.bool_), 2)
+    codes = np.where(hidden, 0, 2).astype(np.uint8)
+    evidence = np.where(hidden, np.array([*[0.5 - 1.5 * rare] * 2, *[rare] * 3])[:, None, None], 0)
+    shown = Shown(codes, hidden, evidence.astype(np.float32))
+    by = FillSettings(steps=1, evidence_weight=weight, share_weight=share)
+    message = asked(known(halves, 12), shown, by, 0, (0, 0))
+    q = completed(shown.evidence, decode(encode(message)), hidden, weight)
+    assert np.isfinite(q).all()
+    assert (q[0, 2:-2, 2:6] > 0.85).all()
+    assert (q[0, 2:-2, 6:-2] < 0.15).all()
 
 
 def test_evidence_is_that_of_hidden_pixels_alone() -> None:
