@@ -117,7 +117,7 @@ def write_doubtful(run: Path, settings: DoubtfulSettings | None = None) -> Doubt
 
 
 def _write(finished: FinishedRun, places: Sequence[Place], folder: Path) -> list[str]:
-    """Writes layer and pictures; says where the image's own pixels were not to be had."""
+    """Writes layer and pictures; says where the image's own pixels could not be read."""
     chips = [f"chips/{place.rank:04d}.png" for place in places]
     frame = geopandas.GeoDataFrame(
         {

@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Slice:
-    """One of so many parts of a batch: every so-manieth city, from its own number on.
+    """One of so many parts of a batch: every n-th city, from its own number on.
 
     Attributes:
         number: Its number, from 1.

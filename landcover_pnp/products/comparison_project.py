@@ -34,10 +34,10 @@ def write_project(
         maps: Map A and map B, which are left out where they have two CRSs.
         palette: Colours of the maps' classes.
     """
-    layers, systems = list[Layer](), set[str]()
+    layers, systems = list[Layer](), list[CRS]()
     for name, there in zip(("map A", "map B"), maps, strict=True):
         with open_raster(there, name) as source:
-            systems.add(source.crs.to_wkt())
+            systems.append(CRS(source.crs))
             style = ClassStyle(coloured(legend_of(source), palette).legend)
         layers.insert(0, Layer(name, relative(there, path.parent), style, shown=False))
     change = Layer(CHANGE, "./difference.tif", ClassStyle(changes))
@@ -47,7 +47,7 @@ def write_project(
         "What differs",
         CRS(str(geobox.crs)),
         (left, bottom, right, top),
-        groups if len(systems) == 1 else groups[:1],
+        groups if systems[0] == systems[1] else groups[:1],
         {},
     )
     write_qgz(path, project)

@@ -192,5 +192,5 @@ def _note(grid: PictureGrid, image: OriginalImage) -> str:
         return f"{said}."
     return (
         f"{said}. The image is that of the scene, in pixels of {image.resolution_m:.4g} m, since "
-        f"its own is not to be had: {image.reason}."
+        f"its own cannot be shown: {image.reason}."
     )

@@ -131,7 +131,7 @@ def _fetched(needed: list[str], known: Mapping[str, Any]) -> dict[str, dict[str,
             schema = parsed_object(read_document(as_path(address), most_bytes=MOST_BYTES))
         except (AddressError, NetworkError) as error:
             raise RequestError(
-                found=f"the schema {address} cannot be had: {error.found}",
+                found=f"the schema {address} cannot be fetched: {error.found}",
                 expected="a network: schemas of extensions are on the web",
                 fix="repeat it where there is one; the catalogue stands, and is valid by the "
                 "schemas of STAC itself",

@@ -61,7 +61,7 @@ def pyramid(picture: RGBA, *, exact: bool) -> Levels:
 
 
 def reduced(picture: RGBA, factor: int) -> RGBA:
-    """Every so manieth row and column, those in the middle."""
+    """One row and column of every ``factor``, the middle one."""
     rows, columns = (
         np.minimum((np.arange(-(-n // factor)) * factor + factor // 2), n - 1)
         for n in picture.shape[:2]
