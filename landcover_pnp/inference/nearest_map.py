@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from landcover_pnp.inference.constraints import weight_at
-from landcover_pnp.inference.samplers.terms import values_of
+from landcover_pnp.inference.samplers.terms import values_of, weights_of
 from landcover_pnp.inference.step import described, require_finite
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ def nearest_map(p: Tensor, valid: Tensor, constraints: Sequence[Constraint]) -> 
         log_q = (log_p + tilt).log_softmax(0)
         labels = _labels(log_q, valid).requires_grad_()
         values = values_of(constraints, labels, channel_axis=0)
-        weights = log_p.new_tensor([weight_at(c.weight, 0, 1) for c in constraints])
+        weights = log_p.new_tensor(weights_of(constraints, 0, 1))
         pull = (weights * torch.stack(list(values.values()))).sum()
         (slope,) = torch.autograd.grad(pull, labels)
         told = {name: value.item() for name, value in values.items()}

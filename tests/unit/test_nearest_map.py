@@ -135,6 +135,9 @@ def test_what_is_no_constraint_is_named(
         (Term(lambda q: q[1].mean(), float("nan")), "has the weight nan"),
         (Term(lambda q: q[1].mean(), "heavy"), "has the weight 'heavy'"),
         (type("Silent", (), {"name": "silent", "weight": 1.0})(), "cannot be called"),
+        (Term(lambda q: q[1].mean(), lambda i: 1.0), "'term' has a weight that fails at step 0"),  # type: ignore[arg-type,misc]
+        (Term(lambda q: q[1].mean(), lambda *_: float("nan")), "'term' has the weight nan at step"),
+        (Term(lambda q: q[1].mean(), lambda *_: None), "'term' has the weight None at step 0"),  # type: ignore[arg-type,return-value]
     ],
 )
 def test_a_constraint_without_its_parts_is_refused(constraint: Any, message: str) -> None:

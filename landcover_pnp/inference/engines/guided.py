@@ -132,8 +132,7 @@ def _moved(
     """The clean map after steps down the constraints, and their values before."""
     import torch
 
-    from landcover_pnp.inference.constraints import weight_at
-    from landcover_pnp.inference.samplers.terms import values_of
+    from landcover_pnp.inference.samplers.terms import values_of, weights_of
 
     moved, losses = x0.clone().requires_grad_(), dict[str, float]()
     adam = torch.optim.Adam([moved], lr=settings.constraint_rate)
@@ -141,7 +140,7 @@ def _moved(
         p = probabilities(moved, sigma)
         values = values_of(constraints, p, channel_axis=0)
         losses = losses or {name: value.item() for name, value in values.items()}
-        weights = [p.new_tensor(weight_at(c.weight, step, steps)) for c in constraints]
+        weights = [p.new_tensor(w) for w in weights_of(constraints, step, steps)]
         adam.zero_grad()
         torch.autograd.backward(list(values.values()), weights)
         adam.step()

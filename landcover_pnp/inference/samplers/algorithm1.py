@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from landcover_pnp.errors import SamplerError
-from landcover_pnp.inference.constraints import weight_at
 from landcover_pnp.inference.samplers.denoising_error import Gradient, denoising_error
 from landcover_pnp.inference.samplers.model import (
     Noise,
@@ -23,7 +22,7 @@ from landcover_pnp.inference.samplers.model import (
     require_steps,
 )
 from landcover_pnp.inference.samplers.parametrisation import Parametrisation
-from landcover_pnp.inference.samplers.terms import values_of
+from landcover_pnp.inference.samplers.terms import values_of, weights_of
 from landcover_pnp.inference.step import Callback, Step, described, require_finite
 
 if TYPE_CHECKING:
@@ -197,7 +196,7 @@ def descend(
         mse, slope = term(x.detach(), step, t)
         seen = parametrisation.seen(x, width)
         values = values_of(constraints, seen, channel_axis)
-        weights = [scale * weight_at(c.weight, step, steps) for c in constraints]
+        weights = [scale * weight for weight in weights_of(constraints, step, steps)]
         adam.zero_grad()
         torch.autograd.backward(
             [x, *values.values()], [scale * slope, *(seen.new_tensor(w) for w in weights)]

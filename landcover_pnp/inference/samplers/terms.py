@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from landcover_pnp.errors import ConstraintError, LandcoverError
+from landcover_pnp.inference.constraints import weight_at
 
 if TYPE_CHECKING:
     from landcover_pnp.inference.constraints import Constraint
@@ -40,6 +41,28 @@ def values_of(
             raise _wrong(constraint, "has the name of another one", "one name each")
         found[constraint.name] = _value(constraint, observed, channel_axis)
     return found
+
+
+def weights_of(constraints: Iterable[Constraint], step: int, steps: int) -> list[float]:
+    """Each constraint's weight at step i of S, see ``constraints.weight_at``.
+
+    Raises:
+        ConstraintError: If it is a function that fails or gives no finite number; names the
+            constraint.
+    """
+    return [_weight(constraint, step, steps) for constraint in constraints]
+
+
+def _weight(constraint: Constraint, step: int, steps: int) -> float:
+    expected = "a finite number at every step, from a function of step and steps"
+    try:
+        weight: Any = weight_at(constraint.weight, step, steps)
+    except Exception as error:  # of any kind: it is the user's code
+        told = f"has a weight that fails at step {step} of {steps}: {type(error).__name__}: {error}"
+        raise _wrong(constraint, told, expected) from error
+    if not (isinstance(weight, Real) and math.isfinite(weight)):
+        raise _wrong(constraint, f"has the weight {weight!r} at step {step} of {steps}", expected)
+    return float(weight)
 
 
 def _require_parts(constraint: Any) -> None:
