@@ -178,10 +178,17 @@ class CoarseMaps:
                 "make the coarse map one-hot on its own grid, one for each map of the batch",
             )
         s = torch.as_tensor(value.s, device=x_t.device).expand(len(x_t))
-        if not bool(value.z.isfinite().all()) or not bool(((s >= 0) & (s <= steps)).all()):
+        if not bool(value.z.isfinite().all()):
+            wrong = int((~value.z.isfinite()).sum())
+            raise _refused(
+                f"a coarse map of which {wrong} values are not finite",
+                "finite values",
+                "replace them by the class around them",
+            )
+        if not bool(((s >= 0) & (s <= steps)).all()):
             raise _refused(
                 f"a coarse map of noise level {int(s.min())} to {int(s.max())}",
-                f"finite values, of a level in 0..{steps}",
+                f"a level in 0..{steps}",
                 "give 0 for a map without noise",
             )
         height, width = x_t.shape[-2:]
