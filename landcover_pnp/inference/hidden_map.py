@@ -64,8 +64,9 @@ class HiddenMap:
         factor = None
         if evidence is not None and settings.evidence_weight:
             there = torch.from_numpy(np.where(hidden, evidence, 0).astype(np.float32))
-            factor = there.clamp_min(_TINY).to(canvas.device) ** settings.evidence_weight
-            factor = factor / factor.amax(0)  # where nothing is known, 1 for every class
+            factor = there.clamp_min(_TINY).to(canvas.device)
+            # Where nothing is known, 1 for every class; before the power, which may leave nothing.
+            factor = (factor / factor.amax(0)) ** settings.evidence_weight
         weak = None
         if weak_labels is not None and settings.share_weight:
             weak = np.where(hidden, weak_labels, 0).astype(np.float32)

@@ -126,6 +126,16 @@ def test_certain_evidence_decides_and_none_says_nothing() -> None:
     np.testing.assert_allclose(p[:, silent], np.repeat(SHARES[:, None], silent.sum(), 1), rtol=1e-5)
 
 
+@pytest.mark.parametrize("scale", [0.0, 1e-6, 1.0])
+def test_evidence_of_any_scale_counts_to_the_largest_power(scale: float) -> None:
+    codes, hidden, p = a_map(), some(), evidence_of()
+    how = replace(ONE, evidence_weight=10.0)
+    found = fill(Frequencies(), codes, hidden, np.float32(scale) * p, how, 0, (0, 0))
+    expected = SHARES[:, None, None] * (p.astype(np.float64) ** 10 if scale else np.ones_like(p))
+    expected /= expected.sum(axis=0)
+    np.testing.assert_allclose(found[:, hidden], expected[:, hidden], rtol=1e-3, atol=1e-6)
+
+
 def test_one_pass_gives_the_exact_conditional_of_a_chain() -> None:
     codes = np.array([[2, 0, 0, 0, 5, 5, 4]], np.uint8)
     hidden = codes == 0
