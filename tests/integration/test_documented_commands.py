@@ -147,6 +147,8 @@ def landcover(words: list[str], patch: pytest.MonkeyPatch) -> None:
         stage = "prior.judging.judge_prior"  # by label files that are not part of the project
     elif name == "plan" and rest[0].endswith(".yaml"):
         stage = ""  # seconds
+    elif "--validate" in rest:
+        stage = "products.stac_validation.validate_catalogue"  # fetches schemas
     else:
         stage = STAGES.get(" ".join(words[:2]), STAGES.get(name, ""))
     if not stage or "--help" in rest:

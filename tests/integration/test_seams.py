@@ -25,6 +25,7 @@ from landcover_pnp.inference.settings import InferenceSettings
             0.01,
             1.25,
             id="evidence without indices",
+            marks=pytest.mark.laws,
         ),
         pytest.param(
             # a twentieth of the recipe's steps; benchmarks/seams.py runs it whole

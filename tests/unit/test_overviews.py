@@ -13,8 +13,8 @@ from odc.geo.geobox import GeoBox
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legends.result_legend import FIVE
 from landcover_pnp.legends.shared_legend import SharedLegend
-from landcover_pnp.products.publishing import _write_truth
 from landcover_pnp.products.rasters import PRODUCTS, write_products
+from landcover_pnp.products.truth_layers import write_truth
 from landcover_pnp.storage.geotiff import write_raster
 from landcover_pnp.storage.probabilities import BAND, encode
 
@@ -52,7 +52,7 @@ def test_overviews_of_truth_and_errors_invent_no_class(tmp_path: Path) -> None:
 
     scene = SimpleNamespace(truth_legend="working", truth=truth, geobox=GRID, extent=WHOLE)
     run: Any = SimpleNamespace(scene=scene, truth_legend=SharedLegend.of(FIVE, FIVE))
-    _write_truth(run, tmp_path)
+    write_truth(run, tmp_path)
     for stem in ("truth", "errors"):
         values, seen = levels(tmp_path / f"{stem}.tif")
         assert seen <= values, stem

@@ -1,8 +1,10 @@
 """Buildings among the polygons: apart, with right angles, and nothing lost or twice around them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import geopandas
 import numpy as np
@@ -15,6 +17,7 @@ from rasterio.features import rasterize
 
 from landcover_pnp.legends.result_legend import ResultLegend
 from landcover_pnp.products import vectors
+from landcover_pnp.products.finished import FinishedRun
 from landcover_pnp.products.polygons import patches, simplified
 from landcover_pnp.products.roofs import (
     MOVED_PX,
@@ -202,19 +205,15 @@ def test_a_layer_that_is_gone_or_another_one_sets_nothing_apart(tmp_path: Path) 
     layer = {"path": str(path), "codes": [2]}
     rasters = {"image": "image.tif", "coarse": "nlcd.tif", "buildings": layer}
     (tmp_path / "settings.json").write_text(json.dumps({"scene": {"rasters": rasters}}))
-    run = SimpleNamespace(
-        folder=tmp_path,
-        scene=SimpleNamespace(made_of={"sha256.buildings": file_hash(path)}),
-        legend=ResultLegend.load("five"),
-    )
-    found = roofs_of(run)  # type: ignore[arg-type]
+    scene: Any = SimpleNamespace(made_of={"sha256.buildings": file_hash(path)})
+    run = FinishedRun(tmp_path, scene, {}, {}, {}, ResultLegend.load("five"))
+    found = roofs_of(run)
     assert found is not None
     assert (found.code, found.layer) == (2, LayerFile(path, codes=[2]))
     write_tif(path, drawn(house(45)))
-    assert roofs_of(run) is None  # type: ignore[arg-type]
+    assert roofs_of(run) is None
     path.unlink()
-    assert roofs_of(run) is None  # type: ignore[arg-type]
-    run.legend = ResultLegend.load("buildings")
-    found = roofs_of(run)  # type: ignore[arg-type]
+    assert roofs_of(run) is None
+    found = roofs_of(replace(run, legend=ResultLegend.load("buildings")))
     assert found is not None
     assert found.layer is None
