@@ -85,6 +85,12 @@ def flattened(settings: type[Any], *, copied: bool = False) -> type[Any]:
     return dataclasses.make_dataclass(settings.__name__, fields, frozen=True, namespace=namespace)
 
 
+def original(settings: type[Any]) -> type[Any]:
+    """The dataclass that a flattened one was made of, whose bases it has not; any other itself."""
+    found: type[Any] = getattr(settings, _FLAT_OF, settings)
+    return found
+
+
 def folded(value: Any) -> Any:
     """Settings of a flattened dataclass as those of the dataclass itself, nested ones too.
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from landcover_pnp.config.profiles import KEY, as_read, meaning_of
 from landcover_pnp.errors import RenamedWarning
+from landcover_pnp.plugin_settings import original
 
 TYPES: dict[Any, str] = {
     int: "a whole number (int)",
@@ -146,8 +147,11 @@ def default_of(field: dataclasses.Field[Any]) -> Any:
 
 
 def meanings_of(settings: type[Any]) -> Mapping[str, str]:
-    """Meanings of a dataclass's fields, from the section ``Attributes`` of its docstring."""
-    return _meanings(settings.__doc__ or "")
+    """Meanings of a dataclass's fields, inherited ones too, from ``Attributes`` of docstrings."""
+    found: dict[str, str] = {}
+    for documented in reversed(original(settings).__mro__[:-1]):
+        found |= _meanings(documented.__doc__ or "")
+    return found
 
 
 @functools.cache

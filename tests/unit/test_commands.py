@@ -6,6 +6,7 @@ import pytest
 
 from landcover_pnp.cli import main
 from landcover_pnp.cli.main import COMMANDS
+from landcover_pnp.config.schema import walk
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -20,6 +21,7 @@ def test_help_speaks_of_options_as_a_user_does(
     has_options = len(re.findall(r"^  --(?!strict|json)", said, re.MULTILINE)) > 0
     assert has_options == ("[--KEY VALUE ...]" in said)
     assert said == said.rstrip() + "\n"
+    assert [key.name for key in walk(COMMANDS[name].settings) if not key.meaning] == []
 
 
 def test_an_optional_block_of_settings_is_explained_alone(
