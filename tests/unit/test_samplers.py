@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -228,9 +229,9 @@ def test_what_a_model_predicts_is_checked() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [[], [5], [1001, 0], [5, 5, 0], [5, 7, 0], [9, 1], [0, 0], [5, -1]]
+    "wrong", [[], [5], [1001, 0], [5, 5, 0], [5, 7, 0], [9, 1], [0, 0], [5, -1], 5]
 )
-def test_noise_levels_are_checked(wrong: list[int]) -> None:
+def test_noise_levels_are_checked(wrong: Any) -> None:
     with pytest.raises(SamplerError, match="fall strictly from at most T = 1000 to 0"):
         ddpm(PRIOR, start(2), wrong, seeded(0))
 

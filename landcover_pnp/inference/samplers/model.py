@@ -106,6 +106,12 @@ def require_start(model: NoisePredictor, x: Tensor, levels: Sequence[int]) -> No
         )
     require_finite_values("x", x)
     T = model.schedule.steps
+    if not isinstance(levels, Sequence):
+        raise SamplerError(
+            found=f"the noise levels {levels!r:.60}",
+            expected=f"levels that fall strictly from at most T = {T} to 0",
+            fix="make them by levels(t, steps)",
+        )
     falls = all(a > b for a, b in pairwise(levels))
     if len(levels) < 2 or not falls or levels[-1] != 0 or levels[0] > T:
         raise SamplerError(
