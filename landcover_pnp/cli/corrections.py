@@ -34,7 +34,10 @@ def _correct(request: Request) -> Any:
 
 def _show(summary: Any) -> None:
     if not summary.edits:
+        publish = shlex.join(["landcover", "publish", str(summary.run)])
         say(f"the map of {summary.run} is its own again\n{summary.landcover}")
+        if RunFolder(summary.run).products.is_dir():
+            say(f"its products stay as they are until they are made again: {publish}")
         return
     for name, reason in summary.failed.items():
         complain(f"tile {name} stays as it was: {reason}")

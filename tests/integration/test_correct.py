@@ -176,7 +176,9 @@ def test_undo_leaves_the_folder_as_it_was(
 ) -> None:
     run = Path(shutil.copytree(corrected, tmp_path / "run"))
     (run / "corrected" / "notes.txt").write_text("mine")
+    (run / "products").mkdir(exist_ok=True)
     assert main(["correct", str(run), "--undo"]) == 0
+    assert f"landcover publish {run}" in capsys.readouterr().out
     assert (run / "corrected" / "notes.txt").read_text() == "mine"
     assert contents(run, ("corrected/notes.txt",)) == contents(finished)
     (run / "corrected" / "notes.txt").unlink()
