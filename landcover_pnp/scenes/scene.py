@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -74,15 +74,15 @@ class Scene:
     geobox: GeoBox
     image_bands: int
     image_scale: float
-    legends: tuple[CoarseLegend, ...]
-    percent_m: Mapping[str, float]
+    legends: tuple[CoarseLegend, ...] = field(repr=False)
+    percent_m: Mapping[str, float] = field(repr=False)
     truth_legend: str | None
     valid_px: int
     notes: tuple[str, ...]
-    damaged: tuple[tuple[Box, str], ...]
-    fingerprint: str
+    damaged: tuple[tuple[Box, str], ...] = field(repr=False)
+    fingerprint: str = field(repr=False)
     bands: tuple[str, ...]
-    files: RasterFiles | None = None
+    files: RasterFiles | None = field(default=None, repr=False)
 
     @classmethod
     def open(cls, folder: Path) -> Scene:
