@@ -121,7 +121,7 @@ def correct_run(
         return corrected.write(owned, watch, start)
 
 
-def undo_correction(run: Path) -> CorrectSummary:
+def undo_correction(run: str | Path) -> CorrectSummary:
     """Goes back to a run's own map: removes the corrected one.
 
     Args:
@@ -133,6 +133,7 @@ def undo_correction(run: Path) -> CorrectSummary:
     Raises:
         EditsError: If the run has no corrected map.
     """
+    run = Path(run)
     paths = RunFolder(run)
     if not paths.corrected.path.is_dir():
         raise EditsError(

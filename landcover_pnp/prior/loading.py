@@ -14,7 +14,7 @@ AnyPrior = Prior | MaskedPrior
 """A prior of either kind; ``kind`` tells which."""
 
 
-def load_prior(folder: Path | None, kind: PriorKind = "gaussian") -> AnyPrior:
+def load_prior(folder: str | Path | None, kind: PriorKind = "gaussian") -> AnyPrior:
     """Loads a prior once a process, and again when its files have changed.
 
     A notebook that trains a prior anew, and workers that outlive a run, would go on with the old.
@@ -29,6 +29,7 @@ def load_prior(folder: Path | None, kind: PriorKind = "gaussian") -> AnyPrior:
     Raises:
         PriorError: As ``Prior.load`` and ``MaskedPrior.load``.
     """
+    folder = None if folder is None else Path(folder)
     files = [folder / name for name in FILES] if folder else []
     state = tuple(tuple(file_state(file)) for file in files if file.is_file())
     return _loaded(folder, kind if folder is None else kind_of(folder), state)

@@ -63,7 +63,7 @@ class StoredPrior(ABC):
         digest.update(self._weights(torch.float32))
         return digest.hexdigest()[:12]
 
-    def save(self, folder: Path, dtype: torch.dtype = torch.float16) -> None:
+    def save(self, folder: str | Path, dtype: torch.dtype = torch.float16) -> None:
         """Writes the prior; ``prior.json`` comes last and makes the rest valid.
 
         Args:
@@ -74,10 +74,10 @@ class StoredPrior(ABC):
             RequestError: If the folder holds something else than a prior.
         """
         card = {**self._facts(), "licence": self.licence, "training": self.training}
-        write_folder(folder, card, self._architecture(), self._weights(dtype))
+        write_folder(Path(folder), card, self._architecture(), self._weights(dtype))
 
     @classmethod
-    def load(cls, folder: Path | None = None) -> Self:
+    def load(cls, folder: str | Path | None = None) -> Self:
         """Opens a prior, with every check that can be made before it is used.
 
         Args:
@@ -93,7 +93,7 @@ class StoredPrior(ABC):
         if folder is None:
             with shipped(cls.kind) as path:
                 return cls.load(path)
-        files = read_folder(folder, cls.kind)
+        files = read_folder(Path(folder), cls.kind)
         try:
             # On the meta device no weights are drawn only to be overwritten.
             with torch.device("meta"):

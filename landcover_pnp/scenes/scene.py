@@ -85,12 +85,13 @@ class Scene:
     files: RasterFiles | None = field(default=None, repr=False)
 
     @classmethod
-    def open(cls, folder: Path) -> Scene:
+    def open(cls, folder: str | Path) -> Scene:
         """Opens a prepared scene by its ``scene.json``.
 
         Raises:
             DamagedError: If there is none, or it is damaged.
         """
+        folder = Path(folder)
         path = folder / "scene.json"
         try:
             content = json.loads(read_regular(path))

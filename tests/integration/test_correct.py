@@ -308,7 +308,7 @@ def test_the_python_door(finished: Path, tmp_path: Path) -> None:
     summary = correct(lc.open_run(run), edits(tmp_path / "e.gpkg"), **settings)
     assert summary.edits == {"grass and herbaceous": 1}
     assert summary.corrected_ha == pytest.approx(0.0144)
-    assert undo_correction(run).landcover == run / "landcover.tif"
+    assert undo_correction(str(run)).landcover == run / "landcover.tif"
 
 
 def test_the_map_does_not_depend_on_tiles(corrected: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from engine_packages import Own, observations
 from masked_priors import tiny_masked
 
@@ -18,7 +19,9 @@ from landcover_pnp.inference.choice import choose_engine, prior_of
 from landcover_pnp.inference.engine import infer
 from landcover_pnp.inference.registry import engine, engine_names, register_engine, start_from
 from landcover_pnp.inference.settings import InferenceSettings
+from landcover_pnp.prior.denoiser import Prior
 from landcover_pnp.prior.loading import load_prior
+from landcover_pnp.prior.masked_prior import MaskedPrior
 
 GAUSSIAN = [name for name in engine_names() if prior_kinds(engine(name)) == ("gaussian",)]
 
@@ -68,6 +71,14 @@ def test_a_prior_alone_does_not_choose_an_engine_that_cannot_use_it(masked: Path
     found = rf"(?s)prior and no engine.*'denoise'.*an engine for it: .*{register}.*inference.engine"
     with pytest.raises(PriorError, match=found):
         choose_engine(InferenceSettings(prior=masked), 4.0)
+
+
+def test_a_folder_may_be_named_by_a_text(masked: Path, tmp_path: Path) -> None:
+    prior = MaskedPrior.load(str(masked))
+    prior.save(str(tmp_path / "again"), torch.float32)
+    assert load_prior(str(tmp_path / "again")).fingerprint == prior.fingerprint
+    with pytest.raises(PriorError, match="no prior"):
+        Prior.load(str(tmp_path / "none"))
 
 
 def test_the_kind_is_refused_before_the_size_of_its_pixels(masked: Path) -> None:
