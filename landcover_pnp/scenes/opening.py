@@ -143,7 +143,7 @@ def synthetic_scene(
         The scene.
 
     Raises:
-        SettingsError: If the city is too small.
+        SettingsError: If the city is too small, or there is no such look.
     """
     with _home(folder) as home:
         root = home / _INPUTS

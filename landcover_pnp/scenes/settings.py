@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from landcover_pnp.config import file_or_address, renamed, require_positive, require_within
+from landcover_pnp.errors import SettingsError, nearest
 from landcover_pnp.legends.coarse_legend import CoarseName, CoarseValues
 from landcover_pnp.storage.bands import BandName
 
@@ -208,5 +209,11 @@ class SyntheticSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuses a seed that there cannot be."""
+        """Refuses a look and a seed that there are not."""
+        if self.look not in (known := get_args(Look)):
+            raise SettingsError(
+                found=f"look is {self.look}",
+                expected=f"one of {', '.join(known)}",
+                fix=nearest(str(self.look), known),
+            )
         require_within(self, 0, LARGEST_SEED, "seed")

@@ -118,6 +118,12 @@ def test_a_run_s_scene_cannot_be_mapped_anew(result: lc.LandCover) -> None:
         lc.map_scene(lc.Scene.open(Path(result.attrs["run"]) / "scene"))
 
 
+def test_a_look_that_there_is_not_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"(?s)look is dessert.*did you mean 'desert'"):
+        lc.synthetic_scene("dessert", folder=tmp_path / "city")  # type: ignore[arg-type]
+    assert not (tmp_path / "city").exists()
+
+
 @pytest.mark.parametrize("document", ["README.md", "docs/python.md"])
 def test_the_python_of_the_documents_runs(
     document: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
