@@ -15,6 +15,7 @@ import rasterio
 import rasterio.shutil
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
+from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 
 from landcover_pnp.errors import RunError
@@ -24,6 +25,9 @@ from landcover_pnp.storage.atomic import completed
 from landcover_pnp.storage.class_attributes import class_attributes
 from landcover_pnp.storage.disk_space import disk_full
 from landcover_pnp.storage.failpoints import failpoint
+
+_FAILURES = (RasterioError, CPLE_BaseError, SystemError, OSError)
+"""What a failed write raises: a copy raises GDAL's own error, or SystemError where it has none."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,7 @@ def write_raster(
                 for box, checksum in written:
                     if _checksum(target.read(window=box.window)) != checksum:
                         raise _unverified(path, f"rows {box.y0} to {box.y1} differ")
-    except (RasterioError, OSError) as error:
+    except _FAILURES as error:
         size = height * width * len(band.descriptions) * np.dtype(band.dtype).itemsize
         full = disk_full(path, size)
         raise full or _unverified(path, str(error.__cause__ or error)) from error
@@ -159,7 +163,7 @@ def write_cog(path: Path, source: Path, overview_resampling: str) -> None:
                         before.read(window=box.window), after.read(window=box.window)
                     ):
                         raise _unverified(path, f"rows {box.y0} to {box.y1} differ")
-    except (RasterioError, OSError) as error:
+    except _FAILURES as error:
         full = disk_full(path, 2 * source.stat().st_size)
         raise full or _unverified(path, str(error.__cause__ or error)) from error
 

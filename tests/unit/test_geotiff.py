@@ -1,4 +1,5 @@
 import dataclasses
+import resource
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import rasterio
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
-from landcover_pnp.errors import RasterError, RequestError, RunError
+from landcover_pnp.errors import DiskFullError, RasterError, RequestError, RunError
 from landcover_pnp.grid import Box, blocks
 from landcover_pnp.legend import WORKING, LandClass
 from landcover_pnp.storage.atomic import completed
@@ -83,6 +84,19 @@ def test_a_failing_writer_leaves_the_old_file_and_no_partial(tmp_path: Path) -> 
         write_raster(path, GEOBOX, CLASSES, broken())
     assert path.read_bytes() == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["map.tif", "map.tif.aux.xml"]
+
+
+@pytest.mark.parametrize("free", [0, 4_000, 40_000, 90_000])
+def test_a_copy_without_room_names_the_disk_and_leaves_nothing(tmp_path: Path, free: int) -> None:
+    write(tmp_path / "plain.tif", labels())
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (free, before[1]))
+    try:
+        with pytest.raises(DiskFullError, match=r"no room for .*map\.tif"):
+            write_cog(tmp_path / "map.tif", tmp_path / "plain.tif", "mode")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["plain.tif", "plain.tif.aux.xml"]
 
 
 def test_pixels_that_change_on_disk_are_noticed(
