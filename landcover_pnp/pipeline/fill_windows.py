@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from landcover_pnp.errors import DiskFullError, LandcoverError
-from landcover_pnp.grid import Box, Tile, TileGrid, blocks
+from landcover_pnp.grid import Tile, TileGrid, blocks
 from landcover_pnp.inference.filling import FillSettings, fill
 from landcover_pnp.legend import CLASS_COUNT
 from landcover_pnp.pipeline.fill_grid import FillGrid, majority
-from landcover_pnp.pipeline.tiles import give_up, one_thread
+from landcover_pnp.pipeline.tiles import make_tile, one_thread, write_probabilities
 from landcover_pnp.products.ground import FILLED
 from landcover_pnp.scenes.class_map import ClassMap
-from landcover_pnp.storage.geotiff import write_raster
-from landcover_pnp.storage.probabilities import BAND, encode
 from landcover_pnp.storage.raster import open_raster, read, read_labels
-from landcover_pnp.storage.records import Ingredients, Record, file_hashes
+from landcover_pnp.storage.records import Ingredients, Record
 
 METHOD = "map"
 """What a window's raster is called, as those of a map run."""
@@ -114,17 +109,14 @@ def fill_window(job: FillJob, tile_id: str) -> Record:
         tile_id: Name of the window.
 
     Returns:
-        The record without ingredients: ``done``, or ``failed`` with the reason.
+        As ``make_tile``.
 
     Raises:
         DiskFullError: If there is no room for it, and hence for no other.
     """
     from landcover_pnp.prior.loading import load_prior
 
-    one_thread()
-    start, tile = time.monotonic(), job.grid.tile_by_id(tile_id)
-    job.record(tile).unlink(missing_ok=True)  # as in ``infer_tile``
-    try:
+    def make(tile: Tile) -> None:
         codes, hidden = majority(job.counted(tile))
         shares = job.mix(codes)
         mix = (
@@ -136,14 +128,7 @@ def fill_window(job: FillJob, tile_id: str) -> Record:
         origin = (tile.canvas.y0, tile.canvas.x0)
         view_px = max(tile.canvas.shape)
         p = fill(prior, codes, hidden, mix, job.settings, job.seed, origin, view_px=view_px)
-        whole = Box(0, p.shape[1], 0, p.shape[2])
-        geobox = job.grid.geobox[tile.canvas.within(job.grid.extent)]
-        write_raster(job.raster(tile), geobox, BAND, [(whole, encode(p))])
-    except DiskFullError:
-        raise
-    except LandcoverError as error:
-        return give_up(job, tile_id, str(error), time.monotonic() - start)
-    files = file_hashes(job.out, job.rasters(tile))
-    record = Record("done", job.made_of_tile(tile), time.monotonic() - start, files=files)
-    record.write(job.record(tile))
-    return dataclasses.replace(record, ingredients={})
+        write_probabilities(job, tile.canvas, p, job.raster(tile))
+
+    one_thread()
+    return make_tile(job, tile_id, make)

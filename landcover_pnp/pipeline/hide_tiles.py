@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,19 +11,17 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.enums import Resampling
 
-from landcover_pnp.errors import DiskFullError, LandcoverError
 from landcover_pnp.grid import Box, Tile, blocks
 from landcover_pnp.inference.filling import FillSettings
 from landcover_pnp.pipeline.fill_grid import FillGrid
 from landcover_pnp.pipeline.fill_windows import METHOD, READ_PX
 from landcover_pnp.pipeline.hidden_ground import Floats, Shown, asked, unsure
 from landcover_pnp.pipeline.run_tiles import RunTiles
-from landcover_pnp.pipeline.tiles import give_up, one_thread
-from landcover_pnp.storage.geotiff import write_raster
+from landcover_pnp.pipeline.tiles import make_tile, one_thread, write_probabilities
 from landcover_pnp.storage.hidden_files import HiddenFiles
-from landcover_pnp.storage.probabilities import BAND, decode, encode
+from landcover_pnp.storage.probabilities import decode
 from landcover_pnp.storage.raster import on_grid, open_raster, read
-from landcover_pnp.storage.records import Ingredients, Record, file_hashes
+from landcover_pnp.storage.records import Ingredients, Record
 from landcover_pnp.storage.run_folder import RunFolder
 
 
@@ -109,26 +106,17 @@ def hide_tile(job: HideJob, tile_id: str) -> Record:
         tile_id: Name of the window.
 
     Returns:
-        The record without ingredients: ``done``, or ``failed`` with the reason.
+        As ``make_tile``.
 
     Raises:
         DiskFullError: If there is no room for it, and hence for no other.
     """
     from landcover_pnp.prior.loading import load_prior  # torch: seconds in every process
 
-    one_thread()
-    start, tile = time.monotonic(), job.grid.tile_by_id(tile_id)
-    job.record(tile).unlink(missing_ok=True)  # as in ``infer_tile``
-    try:
+    def make(tile: Tile) -> None:
         prior, origin = load_prior(job.prior, "masked"), (tile.canvas.y0, tile.canvas.x0)
         p = asked(prior, job.shown(tile), job.settings, job.seed, origin)
-        whole = Box(0, p.shape[1], 0, p.shape[2])
-        geobox = job.grid.geobox[tile.canvas.within(job.grid.extent)]
-        write_raster(job.raster(tile), geobox, BAND, [(whole, encode(p))])
-    except DiskFullError:
-        raise
-    except LandcoverError as error:
-        return give_up(job, tile_id, str(error), time.monotonic() - start)
-    files, seconds = file_hashes(job.out, job.rasters(tile)), time.monotonic() - start
-    Record("done", job.made_of_tile(tile), seconds, files=files).write(job.record(tile))
-    return Record("done", {}, seconds)
+        write_probabilities(job, tile.canvas, p, job.raster(tile))
+
+    one_thread()
+    return make_tile(job, tile_id, make)

@@ -40,7 +40,7 @@ from landcover_pnp.pipeline.settings import MapSettings
 from landcover_pnp.pipeline.small_files import SmallFiles
 from landcover_pnp.pipeline.summary import MapSummary
 from landcover_pnp.pipeline.tile_counts import TileCounts, run_tiles
-from landcover_pnp.pipeline.tiles import TileJob, tile_work
+from landcover_pnp.pipeline.tiles import TileJob, infer_tile
 from landcover_pnp.pipeline.workers.task_pool import TaskPool
 from landcover_pnp.pipeline.workers.worker_pool import WorkerPool
 from landcover_pnp.products.rasters import PRODUCTS
@@ -251,7 +251,7 @@ def _infer(
         return dataclasses.replace(job, observer=observe())
 
     try:
-        for _ in run_tiles(job, tile_work, list(job.grid), tiles, task_pool, watch, ready):
+        for _ in run_tiles(job, infer_tile, list(job.grid), tiles, task_pool, watch, ready):
             if time.monotonic() - shown >= PREVIEW_EVERY_S:
                 show()
                 shown = time.monotonic()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,18 +11,17 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from landcover_pnp.errors import DiskFullError, LandcoverError
 from landcover_pnp.grid import Box, Tile
 from landcover_pnp.inference.filling import FillSettings
 from landcover_pnp.inference.posterior_samples import posterior_samples
 from landcover_pnp.legend import CLASS_COUNT, WORKING
 from landcover_pnp.pipeline.run_tiles import RunTiles
-from landcover_pnp.pipeline.tiles import give_up, one_thread
+from landcover_pnp.pipeline.tiles import make_tile, one_thread, write_probabilities
 from landcover_pnp.pipeline.working_map import WorkingMap
 from landcover_pnp.storage.geotiff import write_raster
-from landcover_pnp.storage.probabilities import BAND, encode
+from landcover_pnp.storage.probabilities import BAND
 from landcover_pnp.storage.raster import open_raster, read
-from landcover_pnp.storage.records import Ingredients, Record, file_hashes
+from landcover_pnp.storage.records import Ingredients, Record
 from landcover_pnp.storage.sample_files import SampleFiles
 
 if TYPE_CHECKING:
@@ -119,30 +117,19 @@ def sample_tile(job: DrawnTiles, tile_id: str) -> Record:
         tile_id: Name of the tile.
 
     Returns:
-        The record without ingredients: ``done``, or ``failed`` with the reason.
+        As ``make_tile``.
 
     Raises:
         DiskFullError: If there is no room for the tile, and hence for no other.
     """
-    start = time.monotonic()
-    tile = job.grid.tile_by_id(tile_id)
-    job.record(tile).unlink(missing_ok=True)  # as in ``infer_tile``
-    try:
-        one_thread()
+
+    def make(tile: Tile) -> Mapping[str, float]:
         frequencies, counts = _counted(job.drawn(tile), len(job.tilts))
-        geobox = job.grid.geobox[tile.core.within(job.grid.extent)]
-        whole = Box(0, tile.core.shape[0], 0, tile.core.shape[1])
-        write_raster(job.raster(tile), geobox, BAND, [(whole, encode(frequencies))])
-    except DiskFullError:
-        raise
-    except LandcoverError as error:
-        return give_up(job, tile_id, str(error), time.monotonic() - start)
-    files, seconds = file_hashes(job.out, job.rasters(tile)), time.monotonic() - start
-    figures = figures_of(counts)
-    Record("done", job.made_of_tile(tile), seconds, figures=figures, files=files).write(
-        job.record(tile)
-    )
-    return Record("done", {}, seconds)
+        write_probabilities(job, tile.core, frequencies, job.raster(tile))
+        return figures_of(counts)
+
+    one_thread()
+    return make_tile(job, tile_id, make)
 
 
 def _counted(drawn: TileSamples, count: int) -> tuple[NDArray[np.float32], NDArray[np.float64]]:

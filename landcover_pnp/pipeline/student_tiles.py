@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landcover_pnp.errors import DiskFullError, LandcoverError, ModelError
+from landcover_pnp.errors import ModelError
 from landcover_pnp.evidence.index_borders import IndexBorders
 from landcover_pnp.grid import Box, Tile, blocks
 from landcover_pnp.legend import CLASS_COUNT
 from landcover_pnp.pipeline.mapped_scenes import open_mapped_scene
 from landcover_pnp.pipeline.progress import Watch
 from landcover_pnp.pipeline.run_tiles import RunTiles
-from landcover_pnp.pipeline.tiles import give_up
+from landcover_pnp.pipeline.tiles import make_tile
 from landcover_pnp.storage.geotiff import write_raster
 from landcover_pnp.storage.probabilities import BAND, encode
 from landcover_pnp.storage.raster import open_raster, read
@@ -135,15 +135,13 @@ def student_tile(job: StudentJob, tile_id: str) -> Record:
         tile_id: Name of the tile.
 
     Returns:
-        The record without ingredients, which are long: ``done``, or ``failed`` with the reason.
+        As ``make_tile``.
 
     Raises:
         DiskFullError: If there is no room for the tile, and hence for no other.
     """
-    start = time.monotonic()
-    tile = job.grid.tile_by_id(tile_id)
-    job.record(tile).unlink(missing_ok=True)  # as in ``infer_tile``
-    try:
+
+    def make(tile: Tile) -> None:
         student, mapped_scene = _opened(job)
         overlay = mapped_scene.fine.overlay
         core = overlay.box(tile.core)
@@ -162,14 +160,8 @@ def student_tile(job: StudentJob, tile_id: str) -> Record:
                 )
 
         write_raster(job.raster(tile), geobox, BAND, parts())
-    except DiskFullError:
-        raise
-    except LandcoverError as error:
-        return give_up(job, tile_id, str(error), time.monotonic() - start)
-    files = file_hashes(job.out, job.rasters(tile))
-    made_of, seconds = job.made_of_tile(tile), time.monotonic() - start
-    Record("done", made_of, seconds, files=files).write(job.record(tile))
-    return Record("done", {}, seconds)
+
+    return make_tile(job, tile_id, make)
 
 
 def join_tiles(

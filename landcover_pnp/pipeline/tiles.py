@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -116,36 +116,63 @@ def infer_tile(job: TileJob, tile_id: str) -> Record:
         tile_id: Name of the tile.
 
     Returns:
-        The record: ``done``, or ``failed`` with the reason; a failed tile leaves no raster.
+        As ``make_tile``.
 
     Raises:
         DiskFullError: If there is no room for the tile, and hence for no other.
     """
+
+    def make(tile: Tile) -> Mapping[str, float]:
+        probabilities, figures = _probabilities(job, tile)
+        for method, p in probabilities.items():
+            write_probabilities(job, tile.canvas, p, job.raster(tile, method))
+        _write_preview(job, tile, probabilities["map"])
+        return figures
+
     if job.inference.engine_or_default != BASELINE:
         one_thread()
     for engine in job.engines:
         register_engine(engine)
-    tile = job.grid.tile_by_id(tile_id)
-    start = time.monotonic()
-    made_of = job.made_of_tile(tile)
+    return make_tile(job, tile_id, make)
+
+
+def make_tile(
+    job: Tiled, tile_id: str, make: Callable[[Tile], Mapping[str, float] | None]
+) -> Record:
+    """Makes a tile's rasters, then its record.
+
+    Args:
+        job: What all tiles share.
+        tile_id: Name of the tile.
+        make: Writes the rasters of a tile; returns the figures of its record.
+
+    Returns:
+        The record without ingredients, which are long: ``done``, or ``failed`` with the reason; a
+        failed tile leaves no raster.
+
+    Raises:
+        DiskFullError: If there is no room for the tile, and hence for no other.
+    """
+    start, tile = time.monotonic(), job.grid.tile_by_id(tile_id)
     # Of older files, which go one by one: were this cut short, it would vouch for a mixture.
     job.record(tile).unlink(missing_ok=True)
     try:
-        probabilities, figures = _probabilities(job, tile)
-        geobox = job.grid.geobox[tile.canvas.within(job.grid.extent)]
-        for method, p in probabilities.items():
-            stored = encode(p)
-            whole = Box(0, stored.shape[1], 0, stored.shape[2])
-            write_raster(job.raster(tile, method), geobox, BAND, [(whole, stored)])
-        _write_preview(job, tile, probabilities["map"])
+        figures = make(tile) or {}
     except DiskFullError:
         raise
     except LandcoverError as error:
         return give_up(job, tile_id, str(error), time.monotonic() - start)
-    files = file_hashes(job.out, job.rasters(tile))
-    record = Record("done", made_of, time.monotonic() - start, figures=figures, files=files)
+    files, seconds = file_hashes(job.out, job.rasters(tile)), time.monotonic() - start
+    record = Record("done", job.made_of_tile(tile), seconds, figures=figures, files=files)
     record.write(job.record(tile))
-    return record
+    return dataclasses.replace(record, ingredients={})
+
+
+def write_probabilities(job: Tiled, box: Box, p: NDArray[np.float32], path: Path) -> None:
+    """Writes probabilities (class, y, x) of a box of the working grid."""
+    stored, geobox = encode(p), job.grid.geobox[box.within(job.grid.extent)]
+    whole = Box(0, stored.shape[1], 0, stored.shape[2])
+    write_raster(path, geobox, BAND, [(whole, stored)])
 
 
 def one_thread() -> None:
@@ -174,11 +201,6 @@ def give_up(job: Tiled, tile_id: str, reason: str, seconds: float = 0.0) -> Reco
     record = Record("failed", job.made_of_tile(tile), seconds, reason=reason)
     record.write(job.record(tile))
     return record
-
-
-def tile_work(job: TileJob, tile_id: str) -> Record:
-    """``infer_tile`` for the task pool: its record without the ingredients, which are long."""
-    return dataclasses.replace(infer_tile(job, tile_id), ingredients={})
 
 
 def _write_preview(job: TileJob, tile: Tile, p: NDArray[np.float32]) -> None:

@@ -254,13 +254,13 @@ def test_workers_get_to_know_the_engines_of_the_program(
             return task.observations.weak_labels
 
     register_engine(Weak)
-    work = map_stage.tile_work
+    work = map_stage.infer_tile
 
     def elsewhere(job: Any, tile: str) -> Record:
         registry._registered.pop("weak")  # as in a process that has not registered it
         return work(job, tile)
 
-    monkeypatch.setattr(map_stage, "tile_work", elsewhere)
+    monkeypatch.setattr(map_stage, "infer_tile", elsewhere)
     settings = load_settings(
         MapSettings, write_scene(tmp_path), [*WORDS, "--inference.engine", "weak"]
     )
