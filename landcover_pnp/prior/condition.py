@@ -17,8 +17,6 @@ from landcover_pnp.prior.noise import NoiseSchedule
 if TYPE_CHECKING:
     from diffusers.models.unets.unet_2d import UNet2DModel
 
-    from landcover_pnp.prior.denoiser import Prior
-
 _ROUNDING = 1e-3
 """Shares may sum to one but for this: they are float32, or printed."""
 
@@ -44,7 +42,8 @@ class Told(NamedTuple):
 
     Attributes:
         labels: For its class embedding: (batch, class) shares, or (batch,) noise levels.
-        channels: (batch, channel, y, x), appended to those of x_t; None appends nothing.
+        channels: Probabilities (batch, channel, y, x) beside which the network predicts the
+            residual of the clean maps, see ``network_output``; None of one that does not.
     """
 
     labels: Tensor
@@ -125,6 +124,12 @@ class CoarseMaps:
     training the level is random, so that the network learns how far to trust a map that a prior
     or an engine has drawn. Nothing known is a map of zeros at level T.
 
+    The network is told the probabilities m of the coarse classes that the noise leaves, and is a
+    diffusion model of the residual x0 - m (SRDiff, Li et al. 2022), which it predicts itself, its
+    errors weighed alike at every t (as in ResShift, Yue et al. 2023): in terms of noise they
+    would have no bound as t falls. It starts at 0: untrained, the prior
+    predicts the coarse map.
+
     Attributes:
         factor: Side of a coarse pixel in pixels.
         schedule: Forward process of the coarse maps: the prior's.
@@ -143,10 +148,14 @@ class CoarseMaps:
         return {"kind": self.kind, "factor": self.factor}
 
     def attach(self, network: UNet2DModel) -> None:
-        """Nothing to do: diffusers' own embedding of the level serves."""
+        """Makes the first residual 0; diffusers' own embedding of the level serves."""
+        for weight in network.conv_out.parameters():
+            torch.nn.init.zeros_(weight)
 
     def learned(self, x0: Tensor, _: Tensor, dropped: Tensor, draw: torch.Generator) -> Told:
-        """Coarse maps of training crops with noise of levels drawn evenly from 0 to T.
+        """Coarse maps of training crops with noise of levels s = T u^3, u evenly from 0 to 1.
+
+        Low levels come more often: maps that are to be made finer are mostly right.
 
         Args:
             x0: (batch, channel, y, x) one-hot, channel 0 for no data.
@@ -154,11 +163,12 @@ class CoarseMaps:
             draw: Source of levels and noise, on the CPU.
         """
         z = coarse_one_hot(x0, self.factor)
-        s = torch.randint(0, self.schedule.steps + 1, (len(x0),), generator=draw)
+        u = torch.rand(len(x0), generator=draw)
+        s = (u.pow(3) * (self.schedule.steps + 1)).long().clamp_max(self.schedule.steps)
         noise = torch.randn(z.shape, generator=draw).to(z)
         noisy = self.schedule.add_noise(z, noise, s)
         s = torch.where(dropped.cpu(), self.schedule.steps, s).to(x0.device)
-        return Told(s, torch.where(dropped[:, None, None, None], 0, self._upsampled(noisy)))
+        return Told(s, self._upsampled(torch.where(dropped[:, None, None, None], 0, noisy), s))
 
     def given(self, value: Value | None, x_t: Tensor) -> Told:
         """Coarse maps beside noisy maps; None tells nothing of them.
@@ -192,41 +202,16 @@ class CoarseMaps:
                 "give 0 for a map without noise",
             )
         height, width = x_t.shape[-2:]
-        return Told(s, self._upsampled(value.z.to(x_t))[..., :height, :width])
+        return Told(s, self._upsampled(value.z.to(x_t), s)[..., :height, :width])
 
-    def _upsampled(self, z: Tensor) -> Tensor:
+    def _upsampled(self, z: Tensor, s: Tensor) -> Tensor:
+        """The clean map as far as z of level s tells it."""
+        z = self.schedule.one_hot_mean(z, s)
         return z.repeat_interleave(self.factor, -2).repeat_interleave(self.factor, -1)
 
 
 Condition = ClassShares | CoarseMaps
 """The kind of condition that a prior was trained with."""
-
-
-@dataclass(frozen=True)
-class Given:
-    """A conditional prior with its condition: a model for any sampler.
-
-    Attributes:
-        prior: The prior.
-        value: The condition.
-    """
-
-    prior: Prior
-    value: Value
-
-    @property
-    def schedule(self) -> NoiseSchedule:
-        """The prior's."""
-        return self.prior.schedule
-
-    @property
-    def channels(self) -> int:
-        """The prior's."""
-        return self.prior.channels
-
-    def predict_noise(self, x_t: Tensor, t: int | Tensor) -> Tensor:
-        """eps_theta(x_t, t, condition)."""
-        return self.prior.predict_noise(x_t, t, self.value)
 
 
 def condition_of(kind: str | None, factor: int, schedule: NoiseSchedule) -> Condition | None:
@@ -280,13 +265,26 @@ def told_by(condition: Condition | None, value: Value | None, x_t: Tensor) -> To
     return None
 
 
-def network_output(network: Any, x_t: Tensor, t: int | Tensor, told: Told | None) -> Tensor:
-    """What a network puts out: (batch, channel, y, x)."""
+def network_output(
+    network: Any, x_t: Tensor, t: int | Tensor, told: Told | None, schedule: NoiseSchedule
+) -> Tensor:
+    """What a network tells of noisy maps.
+
+    With channels m it is given the noisy residual x_t - sqrt(abar_t) m, which is x0 - m with the
+    noise of x_t, and puts out the clean one.
+
+    Returns:
+        (batch, channel, y, x): noise or velocity, or, with channels, the clean map.
+    """
+    output: Tensor
     if told is None:
-        plain: Tensor = network(x_t, t).sample
-        return plain
-    x = x_t if told.channels is None else torch.cat([x_t, told.channels], 1)
-    output: Tensor = network(x, t, class_labels=told.labels).sample
+        output = network(x_t, t).sample
+    elif told.channels is None:
+        output = network(x_t, t, class_labels=told.labels).sample
+    else:
+        m, signal = told.channels, schedule.alpha_bar(t).sqrt().reshape(-1, 1, 1, 1).to(x_t)
+        x = torch.cat([x_t - signal * m, m], 1)
+        output = m + network(x, t, class_labels=told.labels).sample
     return output
 
 

@@ -16,7 +16,6 @@ from landcover_pnp.legend import WORKING, Legend
 from landcover_pnp.prior.condition import (
     ClassShares,
     Condition,
-    Given,
     Value,
     condition_in,
     condition_of,
@@ -145,10 +144,12 @@ class Prior(StoredPrior):
         if told is not None and told.channels is not None:
             told = told._replace(channels=functional.pad(told.channels, padding, mode=mode))
         padded = functional.pad(x_t, padding, mode=mode)
-        output = network_output(self.network, padded, t + self.time_offset, told)
+        output = network_output(self.network, padded, t + self.time_offset, told, self.schedule)
         output = output[..., :height, :width]
         if self.prediction == "velocity":
             return self.schedule.noise_of_velocity(x_t, output, t)
+        if self.prediction == "residual":
+            return self.schedule.noise_of_clean(x_t, output, t)
         return output
 
     @classmethod
@@ -191,3 +192,30 @@ class Prior(StoredPrior):
             "time": "the network is given t + time_offset for t = 1..T; t = 0 is the clean map",
             "time_offset": self.time_offset,
         } | ({"condition": self.condition.facts} if self.condition else {})
+
+
+@dataclass(frozen=True)
+class Given:
+    """A conditional prior with its condition: a model for any sampler.
+
+    Attributes:
+        prior: The prior.
+        value: The condition.
+    """
+
+    prior: Prior
+    value: Value
+
+    @property
+    def schedule(self) -> NoiseSchedule:
+        """The prior's."""
+        return self.prior.schedule
+
+    @property
+    def channels(self) -> int:
+        """The prior's."""
+        return self.prior.channels
+
+    def predict_noise(self, x_t: Tensor, t: int | Tensor) -> Tensor:
+        """eps_theta(x_t, t, condition)."""
+        return self.prior.predict_noise(x_t, t, self.value)

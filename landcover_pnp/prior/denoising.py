@@ -32,7 +32,8 @@ class DenoiserTraining(pl.LightningModule):
     """Denoising with a moving average of the weights.
 
     The loss is the mean squared error of what the network predicts, each drawn level counting
-    the same: of the noise (Ho et al. 2020, eq. 14) or of the velocity (Salimans & Ho 2022).
+    the same: of the noise (Ho et al. 2020, eq. 14), of the velocity (Salimans & Ho 2022) or of the
+    residual, which is that of the clean map.
     Unlabelled pixels do not count. A conditional prior is told of each crop what its condition
     asks for, and of a random share of them nothing, which is validated with nothing withheld.
 
@@ -93,7 +94,10 @@ class DenoiserTraining(pl.LightningModule):
         self.average.update_parameters(self.network)
 
     def validation_step(self, crop: Crop, batch_idx: int) -> None:
-        """Errors of the average's noise; crop k of n always has the level t = 1 + k T / n."""
+        """Errors of the average's noise; crop k of n always has the level t = 1 + k T / n.
+
+        Of a residual those of the clean map: in terms of noise they would have no bound as t falls.
+        """
         k = batch_idx * self.settings.batch_size + torch.arange(len(crop.x0))
         t = 1 + k * self.schedule.steps // VALIDATION_CROPS
         errors = self._errors(self.average, crop, t, self._generator(1, batch_idx)).double().cpu()
@@ -173,10 +177,13 @@ class DenoiserTraining(pl.LightningModule):
         """Mean squared error over the labelled pixels, one a crop: (batch,) float32."""
         eps = torch.randn(crop.x0.shape, generator=draw).to(crop.x0)
         x_t = self.schedule.add_noise(crop.x0, eps, t)
-        velocity = self.settings.denoiser.prediction == "velocity"
-        target = self.schedule.velocity(crop.x0, eps, t) if velocity else eps
+        target = {
+            "epsilon": lambda: eps,
+            "velocity": lambda: self.schedule.velocity(crop.x0, eps, t),
+            "residual": lambda: crop.x0,  # as ``network_output`` adds it to what is told
+        }[self.settings.denoiser.prediction]()
         told = self._told(crop, draw, drop)
-        output = network_output(network, x_t, t.to(x_t.device), told).float()
+        output = network_output(network, x_t, t.to(x_t.device), told, self.schedule).float()
         squares = (output - target).square().mean(1)
         # A crop without any label counts nothing: labels can be sparser than its pixels.
         return (squares * crop.labelled).sum((1, 2)) / crop.labelled.sum((1, 2)).clamp(min=1)

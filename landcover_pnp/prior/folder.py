@@ -25,8 +25,9 @@ FILES = (WEIGHTS, CONFIG, CARD)
 KIND = "prior"
 """What the marker of a prior's folder says."""
 
-Prediction = Literal["epsilon", "velocity"]
-"""What a network puts out: the noise (Ho et al. 2020) or v (Salimans & Ho 2022)."""
+Prediction = Literal["epsilon", "velocity", "residual"]
+"""What a network puts out: the noise (Ho et al. 2020), v (Salimans & Ho 2022), or what the clean
+map has beside the coarse one that is told."""
 
 PriorKind = Literal["gaussian", "masked"]
 """How a prior corrupts a map: by Gaussian noise on its channels (Ho et al. 2020), or by hiding
@@ -249,4 +250,11 @@ def _require_fit(folder: Path, card: Mapping[str, Any], config: Mapping[str, Any
             found=f"{folder / CARD}: the network predicts {card.get('prediction')!r}",
             expected=" or ".join(map(repr, get_args(Prediction))),
             fix="use a prior that `landcover train-prior` wrote",
+        )
+    if (card["prediction"] == "residual") != (embedding == "timestep"):
+        raise PriorError(
+            found=f"{folder / CARD}: the network predicts {card['prediction']!r} and has the "
+            f"condition {condition.kind if condition else None}",
+            expected="the residual of a network that is told coarse maps, and of no other",
+            fix="train it again with this version's `landcover train-prior`",
         )

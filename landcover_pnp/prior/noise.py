@@ -120,6 +120,39 @@ class NoiseSchedule:
         signal, noise = self._scales(t, x_t)
         return signal * v + noise * x_t
 
+    def noise_of_clean(self, x_t: Tensor, x0: Tensor, t: int | Tensor) -> Tensor:
+        """The noise that a clean map implies: ``add_noise`` solved for eps.
+
+        Args:
+            x_t: Noisy maps (batch, channel, y, x).
+            x0: Clean maps, true or predicted.
+            t: Noise level(s) in 1..T.
+
+        Returns:
+            (batch, channel, y, x).
+        """
+        signal, noise = self._scales(t, x_t)
+        return (x_t - signal * x0) / noise
+
+    def one_hot_mean(self, x_t: Tensor, t: int | Tensor) -> Tensor:
+        """E[x0 | x_t] of one-hot maps whose pixels are independent and whose channels are alike.
+
+        p(channel c | x_t) is proportional to the density of x_t about sqrt(abar_t) e_c, and so to
+        exp(sqrt(abar_t) x_t[c] / (1 - abar_t)).
+
+        Args:
+            x_t: Noisy maps (batch, channel, y, x).
+            t: Noise level(s) in 0..T.
+
+        Returns:
+            (batch, channel, y, x), sums to 1 over channels; at t = 0 ``x_t`` as it is, almost
+            equal probabilities at T.
+        """
+        signal, noise = self._scales(t, x_t)
+        # Without noise nothing is left to infer, and nothing to divide by.
+        known = (signal * x_t / noise.square().clamp_min(1e-6)).softmax(1)
+        return torch.where(noise > 0, known, x_t)
+
     def ancestral_step(
         self, x_t: Tensor, eps_theta: Tensor, t: int | Tensor, noise: Tensor
     ) -> Tensor:
@@ -169,8 +202,7 @@ class NoiseSchedule:
         Returns:
             x at ``t_next``, shape and dtype of ``x_t``.
         """
-        signal, scale = self._scales(t, x_t)
-        eps = (x_t - signal * x0) / scale
+        eps = self.noise_of_clean(x_t, x0, t)
         if noise is None:
             return self.add_noise(x0, eps, t_next)
         abar, abar_next = self.alpha_bar(t), self.alpha_bar(t_next)

@@ -48,8 +48,9 @@ class DenoiserSettings:
         layers_per_block: Residual blocks per level.
         head_channels: Channels of one attention head.
         norm_groups: Groups of the group normalisation.
-        prediction: What the network puts out: the noise, as in the paper, or the velocity of
-            Salimans & Ho 2022, which a small network learns in far fewer steps.
+        prediction: What the network puts out: the noise, as in the paper, the velocity of
+            Salimans & Ho 2022, which a small network learns in far fewer steps, or the residual
+            of the clean map beside the coarse one (coarse_map, and only there).
         condition: What it is told beside the noisy map: the share of each class of the crop, or
             the crop's most frequent classes on a coarser grid, made noisy (super-resolution);
             null: nothing, an unconditional prior.
@@ -62,7 +63,7 @@ class DenoiserSettings:
     layers_per_block: int = 1
     head_channels: int = 32
     norm_groups: int = 16
-    prediction: Literal["epsilon", "velocity"] = "velocity"
+    prediction: Literal["epsilon", "velocity", "residual"] = "velocity"
     condition: Literal["class_shares", "coarse_map"] | None = None
     coarse_factor: int = 4
 
@@ -76,6 +77,12 @@ class DenoiserSettings:
                 found=f"crop_px {self.crop_px} and coarse_factor {self.coarse_factor}",
                 expected="crops of whole coarse pixels: a crop_px that coarse_factor divides",
                 fix="change denoiser.crop_px or denoiser.coarse_factor",
+            )
+        if (self.condition == "coarse_map") != (self.prediction == "residual"):
+            raise SettingsError(
+                found=f"condition {self.condition} and prediction {self.prediction}",
+                expected="prediction residual with condition coarse_map, and only there",
+                fix="change denoiser.prediction or denoiser.condition",
             )
 
 

@@ -61,8 +61,8 @@ class TrainPriorSummary:
         val_maps: Label maps held out.
         steps: Optimiser steps.
         seconds: Wall time, label maps included; of its last call, where it was resumed.
-        loss: On held-out maps, mean over t: the squared error of the noise, or, of a masked
-            prior, the cross entropy of hidden pixels.
+        loss: On held-out maps, mean over t: the squared error of the noise (of a residual, of
+            the clean map), or, of a masked prior, the cross entropy of hidden pixels.
         loss_by_level: The same for each tenth of the noise levels, t or the share hidden rising.
     """
 

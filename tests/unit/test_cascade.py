@@ -64,14 +64,24 @@ def test_it_samples_x_given_a_coarse_x_as_noisy_as_it_is_told(s: int) -> None:
 
 
 SMALL = DenoiserSettings(
-    crop_px=16, channels=[8, 16], head_channels=8, norm_groups=4, condition="coarse_map"
+    crop_px=16,
+    channels=[8, 16],
+    head_channels=8,
+    norm_groups=4,
+    condition="coarse_map",
+    prediction="residual",
 )
 
 
-def untrained(condition: str | None = "coarse_map") -> Prior:
-    settings, schedule = replace(SMALL, condition=condition), NoiseSchedule()
+def untrained(condition: str | None = "coarse_map", residual: float = 0.1) -> Prior:
+    """Random weights, the last layer of the given spread."""
+    prediction = SMALL.prediction if condition == "coarse_map" else "velocity"
+    settings = replace(SMALL, condition=condition, prediction=prediction)
+    schedule = NoiseSchedule()
     told = condition_of(condition, 4, schedule)
-    return Prior(build_network(settings, 0), schedule, 1.0, 16, "velocity", condition=told)
+    network, draw = build_network(settings, 0), torch.Generator().manual_seed(0)
+    torch.nn.init.normal_(network.conv_out.weight, std=residual, generator=draw)
+    return Prior(network, schedule, 1.0, 16, prediction, condition=told)
 
 
 def test_a_map_comes_back_finer_and_as_often_as_asked() -> None:
@@ -85,6 +95,14 @@ def test_a_map_comes_back_finer_and_as_often_as_asked() -> None:
     again = super_resolve(untrained(), codes, few, seeded(0), samples=3)
     np.testing.assert_array_equal(fine, again)
     assert (fine[0] != fine[1]).any()
+
+
+@pytest.mark.parametrize("steps", [1, 7])
+def test_without_a_residual_a_map_comes_back_upsampled(steps: int) -> None:
+    codes = np.random.default_rng(0).integers(1, 6, (5, 7)).astype(np.uint8)
+    prior, few = untrained(residual=0.0), levels(1000, steps)
+    fine = super_resolve(prior, codes, few, seeded(0))
+    np.testing.assert_array_equal(fine[0], codes.repeat(4, 0).repeat(4, 1))
 
 
 def test_nothing_is_known_where_there_is_no_data() -> None:

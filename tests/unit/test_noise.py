@@ -82,6 +82,27 @@ def test_velocity_agrees_with_the_oracle_and_implies_its_noise(t: int) -> None:
 
 
 @given(levels)
+def test_a_clean_map_implies_its_noise(t: int) -> None:
+    x0, eps = maps(0), maps(1)
+    x_t = SCHEDULE.add_noise(x0, eps, t)
+    torch.testing.assert_close(SCHEDULE.noise_of_clean(x_t, x0, t), eps, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("t", [1, 60, 250, 700, 1000])
+def test_the_mean_of_one_hot_maps_is_by_bayes_theorem(t: int) -> None:
+    """Classes that are equally likely before, weighed by the density of what is seen."""
+    classes = torch.eye(6).double()
+    chosen = torch.randint(6, (3, 4, 4), generator=torch.Generator().manual_seed(t))
+    x0 = classes[chosen].movedim(-1, 1)
+    x_t = SCHEDULE.add_noise(x0, torch.randn(x0.shape).double(), t)
+    abar = SCHEDULE.alpha_bar(t)
+    apart = x_t[:, None] - abar.sqrt() * classes[None, :, :, None, None]
+    weights = (-apart.square().sum(2) / (2 * (1 - abar))).softmax(1)
+    torch.testing.assert_close(SCHEDULE.one_hot_mean(x_t, t), weights)
+    torch.testing.assert_close(SCHEDULE.one_hot_mean(x_t, torch.tensor([0, t, t]))[0], x_t[0])
+
+
+@given(levels)
 def test_ancestral_step_agrees_with_the_oracle(t: int) -> None:
     x_t, eps = maps(0), maps(1)
     oracle = DDPMScheduler(
