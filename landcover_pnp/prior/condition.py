@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _ROUNDING = 1e-3
 """Shares may sum to one but for this: they are float32, or printed."""
 
+_COARSE = 0.1
+"""Mean squared error of a coarse map, summed over classes: of 20 pixels one has another class."""
+
 
 class CoarseMap(NamedTuple):
     """A coarser label map as a condition.
@@ -48,6 +51,16 @@ class Told(NamedTuple):
 
     labels: Tensor
     channels: Tensor | None = None
+
+    def weights(self) -> Tensor:
+        """How much errors count: (batch,), from 1, where channels tell nothing, to 9.3.
+
+        Inverse to what they leave unknown, lest crops of which little is told outweigh the others.
+        """
+        if self.channels is None:
+            return torch.ones(len(self.labels), device=self.labels.device)
+        doubt = 1 - self.channels.square().sum(1).mean((1, 2))
+        return (1 - 1 / self.channels.shape[1] + _COARSE) / (doubt + _COARSE)
 
 
 @dataclass(frozen=True)
@@ -276,16 +289,13 @@ def network_output(
     Returns:
         (batch, channel, y, x): noise or velocity, or, with channels, the clean map.
     """
-    output: Tensor
-    if told is None:
-        output = network(x_t, t).sample
-    elif told.channels is None:
-        output = network(x_t, t, class_labels=told.labels).sample
-    else:
-        m, signal = told.channels, schedule.alpha_bar(t).sqrt().reshape(-1, 1, 1, 1).to(x_t)
+    m = None if told is None else told.channels
+    x = x_t
+    if m is not None:
+        signal = schedule.alpha_bar(t).sqrt().reshape(-1, 1, 1, 1).to(x_t)
         x = torch.cat([x_t - signal * m, m], 1)
-        output = m + network(x, t, class_labels=told.labels).sample
-    return output
+    output: Tensor = network(x, t, class_labels=None if told is None else told.labels).sample
+    return output if m is None else m + output
 
 
 def coarse_one_hot(x0: Tensor, factor: int) -> Tensor:

@@ -33,7 +33,7 @@ class DenoiserTraining(pl.LightningModule):
 
     The loss is the mean squared error of what the network predicts, each drawn level counting
     the same: of the noise (Ho et al. 2020, eq. 14), of the velocity (Salimans & Ho 2022) or of the
-    residual, which is that of the clean map.
+    residual, which is that of the clean map, weighed by how much the coarse one tells.
     Unlabelled pixels do not count. A conditional prior is told of each crop what its condition
     asks for, and of a random share of them nothing, which is validated with nothing withheld.
 
@@ -185,6 +185,8 @@ class DenoiserTraining(pl.LightningModule):
         told = self._told(crop, draw, drop)
         output = network_output(network, x_t, t.to(x_t.device), told, self.schedule).float()
         squares = (output - target).square().mean(1)
+        if told is not None:
+            squares = squares * told.weights()[:, None, None]
         # A crop without any label counts nothing: labels can be sparser than its pixels.
         return (squares * crop.labelled).sum((1, 2)) / crop.labelled.sum((1, 2)).clamp(min=1)
 

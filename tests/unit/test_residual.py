@@ -64,6 +64,16 @@ def test_the_network_is_given_the_residual_with_the_noise_of_the_map(t: int) -> 
     torch.testing.assert_close(seen[0][:, 6:], m)
 
 
+def test_what_is_told_much_of_counts_more() -> None:
+    """By the squared error that is expected of the probabilities told."""
+    nothing, sure = torch.full((6, 4, 4), 1 / 6), torch.eye(6)[torch.zeros(4, 4).long()]
+    m = torch.stack([nothing, sure.movedim(-1, 0), (nothing + sure.movedim(-1, 0)) / 2])
+    weights = Told(torch.zeros(3), m).weights()
+    expected = (5 / 6 + 0.1) / (torch.tensor([5 / 6, 0, 5 / 8]) + 0.1)
+    torch.testing.assert_close(weights, expected)
+    assert (Told(torch.zeros(3, 5)).weights() == 1).all()
+
+
 @pytest.mark.parametrize("settings", [SHARES, COARSE])
 @pytest.mark.parametrize("prediction", ["velocity", "epsilon", "residual"])
 def test_a_card_tells_the_residual_of_a_coarse_map_and_of_nothing_else(
