@@ -207,3 +207,10 @@ def test_what_cold_diffusion_is_given_is_checked() -> None:
         cold_diffusion(lambda x, s: x[..., 1:], x, [1, 0])
     with pytest.raises(TileError, match="restored at severity 1"):
         cold_diffusion(lambda x, s: x * math.nan, x, [1, 0])
+
+
+@pytest.mark.parametrize("wrong", [{"eta": 2.0}, {"eta_b": -1.0}, {"sigma_y": -1.0}])
+def test_factors_of_ddrm_out_of_their_range_are_named(wrong: dict[str, float]) -> None:
+    [name] = wrong
+    with pytest.raises(SamplerError, match=f"{name} is"):
+        ddrm(PRIOR, start(2), [9, 0], seeded(0), project=lambda v: v, y=torch.zeros(4), **wrong)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from gaussian_prior import GaussianPrior, assert_samples, moments, start
@@ -262,3 +264,17 @@ def test_what_is_to_be_filled_is_checked(changed: dict[str, object], says: str) 
     given = {"known": KNOWN, "hidden": FIRST, **changed}
     with pytest.raises(LandcoverError, match=says):
         repaint(PRIOR, start(2), [9, 0], seeded(0), **given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "x", [np.zeros((1, 4)), torch.zeros(1, 4, dtype=torch.long), torch.zeros(0, 4)]
+)
+def test_a_start_that_is_no_tensor_of_floats_is_named(x: Any) -> None:
+    with pytest.raises(SamplerError, match="x of"):
+        ddim(PRIOR, x, [9, 0], seeded(0))
+
+
+@pytest.mark.parametrize("stochasticity", [-0.1, 1.1, math.nan])
+def test_a_stochasticity_out_of_range_is_named(stochasticity: float) -> None:
+    with pytest.raises(SamplerError, match="stochasticity is"):
+        ddim(PRIOR, start(2), [9, 0], seeded(0), stochasticity=stochasticity)

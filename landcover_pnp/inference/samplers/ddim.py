@@ -12,6 +12,7 @@ from landcover_pnp.inference.samplers.model import (
     Noise,
     NoisePredictor,
     predict_clean,
+    require_range,
     require_start,
 )
 
@@ -38,10 +39,11 @@ def ddim(
         Samples, the shape of ``x``.
 
     Raises:
-        SamplerError: If x or levels do not fit the model.
+        SamplerError: If x or levels do not fit the model, or stochasticity is not 0 to 1.
         TileError: If a prediction is not finite.
     """
     require_start(model, x, levels)
+    require_range("stochasticity", stochasticity, 0, 1)
     for t, t_next in pairwise(levels):
         x0 = predict_clean(model, x, t)
         fresh = noise(x) if stochasticity else None

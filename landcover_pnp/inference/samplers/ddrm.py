@@ -16,6 +16,7 @@ from landcover_pnp.inference.samplers.model import (
     NoisePredictor,
     eps_theta,
     require_fits,
+    require_range,
     require_start,
 )
 
@@ -56,10 +57,14 @@ def ddrm(
         Samples, the shape of ``x``.
 
     Raises:
-        SamplerError: If x or levels do not fit the model, P is no projection, or y no value of it.
+        SamplerError: If x or levels do not fit the model, a factor is out of its range,
+            P is no projection, or y no value of it.
         TileError: If y or a prediction is not finite.
     """
     require_start(model, x, levels)
+    for name, value in (("eta", eta), ("eta_b", eta_b)):
+        require_range(name, value, 0, 1)
+    require_range("sigma_y", sigma_y, 0)
     require_fits("y", y, x)
     require_projection(project, x[:1])
     y = y.to(x).expand_as(x)

@@ -98,6 +98,7 @@ def require_start(model: NoisePredictor, x: Tensor, levels: Sequence[int]) -> No
         SamplerError: Names what does not fit.
         TileError: If the start is not finite.
     """
+    require_floats("x", x)
     if x.ndim < 2 or x.shape[1] != model.channels:
         raise SamplerError(
             found=f"x of shape {tuple(x.shape)} for a prior of {model.channels} channels",
@@ -118,6 +119,38 @@ def require_start(model: NoisePredictor, x: Tensor, levels: Sequence[int]) -> No
             found=f"the noise levels {_shortened(levels)}",
             expected=f"two or more that fall strictly from at most T = {T} to 0",
             fix="make them by levels(t, steps)",
+        )
+
+
+def require_floats(name: str, values: object) -> None:
+    """Refuses what is no tensor of floats, or holds none: an array, codes of classes, no sample.
+
+    Raises:
+        SamplerError: Says what it is.
+    """
+    found = f"{name} of type {type(values).__name__}"
+    if isinstance(values, Tensor):
+        if values.is_floating_point() and values.numel():
+            return
+        found = f"{name} of {values.dtype} and shape {tuple(values.shape)}"
+    raise SamplerError(
+        found=found,
+        expected="a torch tensor of floats that is not empty",
+        fix=f"give {name} as floats, such as torch.as_tensor({name}, dtype=torch.float32)",
+    )
+
+
+def require_range(name: str, value: float, low: float, high: float = math.inf) -> None:
+    """Refuses a factor out of its range, and NaN.
+
+    Raises:
+        SamplerError: Names the factor and its range.
+    """
+    if not low <= value <= high:
+        raise SamplerError(
+            found=f"{name} is {value}",
+            expected=f"{low:g} or more" if high == math.inf else f"{low:g} to {high:g}",
+            fix=f"correct {name}",
         )
 
 
