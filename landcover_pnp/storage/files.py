@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -25,7 +26,13 @@ _EMPTY = re.compile(rb"<(Metadata|PAMRasterBand)\b[^>]*>\s*</\1>|<PAMRasterBand\
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes, 64 hex digits."""
+    """SHA-256 of a file's bytes, 64 hex digits.
+
+    Raises:
+        OSError: If it cannot be read, or is a device or a pipe, which may have no end.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

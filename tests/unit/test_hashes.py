@@ -113,3 +113,11 @@ def test_a_damaged_book_is_begun_anew(damaged: str, tmp_path: Path, read: list[P
     for _ in range(2):
         assert asked(book, file) == [file_hash(file)]
     assert len(read) == 1
+
+
+def test_a_device_or_a_pipe_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    for name in ("pipe", "endless"):
+        with pytest.raises(OSError, match="no regular file"):
+            HashBook(tmp_path / "book.json").file_hash(tmp_path / name)
