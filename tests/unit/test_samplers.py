@@ -257,6 +257,7 @@ def test_the_start_is_checked() -> None:
         ({"known": torch.zeros(2, 3)}, r"known of shape \(2, 3\)"),
         ({"known": torch.full((4,), float("nan"))}, "2 of 8 values of known are not finite"),
         ({"resamplings": 0}, "0 resamplings"),
+        ({"resamplings": 1.5}, "1.5 resamplings"),
         ({"jump": 0}, "jumps of 0"),
     ],
 )

@@ -90,10 +90,10 @@ def repaint(
         TileError: If a known value or a prediction is not finite.
     """
     require_start(model, x, levels)
-    if resamplings < 1 or jump < 1:
+    if not all(isinstance(count, int) and count >= 1 for count in (resamplings, jump)):
         raise SamplerError(
             found=f"{resamplings} resamplings with jumps of {jump}",
-            expected="1 or more of both",
+            expected="whole numbers from 1 up",
             fix="1 resampling is replacement; correct the number",
         )
     hidden, known = hiding(x, hidden, known)
