@@ -59,8 +59,9 @@ class MapPlace:
         """
         with open_raster(path, "class map") as source:
             names = category_names(path)
-            colours = source.colormap(1)
-            if palette != "standard":
+            if palette == "standard":  # as they stand in the file
+                colours = source.colormap(1)
+            else:
                 colours = coloured(legend_of(source), palette).legend.colormap
             return cls(
                 path,
