@@ -20,6 +20,7 @@ from landcover_pnp.pipeline.progress import Progress
 from landcover_pnp.pipeline.settings import DemoSettings, MapSettings
 from landcover_pnp.pipeline.summary import MapSummary
 from landcover_pnp.products.publishing import publish_run
+from landcover_pnp.products.settings import PublishSettings
 from landcover_pnp.scenes.enviroatlas import tile_files
 from landcover_pnp.scenes.settings import (
     EnviroAtlasTile,
@@ -102,7 +103,8 @@ def run_demo(
         found[word] = map_city(_settings(word, files, settings), run, report)
     first = found[DEFAULT_PROFILE]
     fields = {f.name: getattr(first, f.name) for f in dataclasses.fields(MapSummary)}
-    products = publish_run(first.run).folder
+    title = f"A synthetic city: {city.look.replace('_', ' ')}"
+    products = publish_run(first.run, PublishSettings(title=title)).folder
     return DemoSummary(**fields, profiles=found, report=RunFolder(products).report)
 
 

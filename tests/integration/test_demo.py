@@ -35,6 +35,7 @@ def test_a_small_demo_beats_its_weak_labels(tmp_path: Path) -> None:
     assert accuracy["weak labels"] < accuracy["evidence"] < accuracy["map"]
     assert (tmp_path / "run" / "overview.png").is_file()
     assert summary.report.parent == tmp_path / "run" / "products"
+    assert "<h1>A synthetic city: piedmont</h1>" in summary.report.read_text(encoding="utf-8")
     assert summary.report.is_file()
     assert "piedmont" in (tmp_path / "run" / "settings.json").read_text()
     assert list(summary.profiles) == ["balanced", "paper", "fast"]
