@@ -13,6 +13,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from landcover_pnp.config.addresses import is_address
 from landcover_pnp.config.parser import SettingsParser
+from landcover_pnp.config.plugin_settings import folded
 from landcover_pnp.config.profiles import KEY, Profile, as_read, default_profile, profiles_of
 from landcover_pnp.config.schema import (
     addressed_fields,
@@ -48,7 +49,6 @@ from landcover_pnp.config.yaml_file import (
     with_texts,
 )
 from landcover_pnp.errors import SettingsError, nearest
-from landcover_pnp.plugin_settings import folded
 
 S = TypeVar("S")
 

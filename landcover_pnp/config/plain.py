@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from landcover_pnp.config.addresses import shown
-from landcover_pnp.plugin_settings import is_blocks
+from landcover_pnp.config.plugin_settings import is_blocks
 
 
 def plain(settings: Any) -> Any:

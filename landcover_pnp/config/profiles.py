@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from landcover_pnp.plugin_settings import flattened
+from landcover_pnp.config.plugin_settings import flattened
 
 S = TypeVar("S")
 

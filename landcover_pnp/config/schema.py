@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from landcover_pnp.config.plugin_settings import original
 from landcover_pnp.config.profiles import KEY, as_read, meaning_of
 from landcover_pnp.errors import RenamedWarning
-from landcover_pnp.plugin_settings import original
 
 TYPES: dict[Any, str] = {
     int: "a whole number (int)",

@@ -21,9 +21,9 @@ from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
+from landcover_pnp.config.plugin_settings import choices, one_of
 from landcover_pnp.errors import SettingsError, nearest
 from landcover_pnp.inference.checks import engine_class, made_engine
-from landcover_pnp.plugin_settings import choices, one_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

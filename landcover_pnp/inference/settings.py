@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from landcover_pnp.config import require_within
+from landcover_pnp.config.plugin_settings import blocks_of, one_of
 from landcover_pnp.errors import SettingsError, nearest
 from landcover_pnp.inference.checks import prior_kinds
 from landcover_pnp.inference.registry import (
@@ -20,7 +21,6 @@ from landcover_pnp.inference.registry import (
     package_of,
     starts,
 )
-from landcover_pnp.plugin_settings import blocks_of, one_of
 
 if TYPE_CHECKING:
     from landcover_pnp.prior.folder import PriorKind
