@@ -113,14 +113,14 @@ class ClassShares:
         if value is None:
             return Told(x_t.new_zeros(len(x_t), classes))
         if not isinstance(value, Tensor) or value.shape not in ((classes,), (len(x_t), classes)):
-            raise _refused(
+            raise PriorError(
                 f"a condition {_described(value)}",
                 f"the share of each class: ({classes},), or ({len(x_t)}, {classes}) for this batch",
                 f"give one share each of {', '.join(WORKING.names)}",
             )
         sums = value.sum(-1)
         if not bool((value >= 0).all()) or not bool(((sums - 1).abs() <= _ROUNDING).all()):
-            raise _refused(
+            raise PriorError(
                 f"class shares from {float(value.min()):.4g} that sum to "
                 + ", ".join(f"{float(s):.4g}" for s in sums.reshape(-1)[:4]),
                 "finite shares from 0 up that sum to 1",
@@ -194,7 +194,7 @@ class CoarseMaps:
             value = CoarseMap(torch.zeros_like(x_t[..., :: self.factor, :: self.factor]), steps)
         wanted = (*x_t.shape[:2], *(-(-n // self.factor) for n in x_t.shape[2:]))
         if not isinstance(value, CoarseMap) or value.z.shape != wanted:
-            raise _refused(
+            raise PriorError(
                 f"a condition {_described(value)} for maps of shape {tuple(x_t.shape)}",
                 f"a CoarseMap of shape {wanted}: {self.channels} channels, each pixel "
                 f"{self.factor} x {self.factor} of the map",
@@ -203,13 +203,13 @@ class CoarseMaps:
         s = torch.as_tensor(value.s, device=x_t.device).expand(len(x_t))
         if not bool(value.z.isfinite().all()):
             wrong = int((~value.z.isfinite()).sum())
-            raise _refused(
+            raise PriorError(
                 f"a coarse map of which {wrong} values are not finite",
                 "finite values",
                 "replace them by the class around them",
             )
         if not bool(((s >= 0) & (s <= steps)).all()):
-            raise _refused(
+            raise PriorError(
                 f"a coarse map of noise level {int(s.min())} to {int(s.max())}",
                 f"a level in 0..{steps}",
                 "give 0 for a map without noise",
@@ -255,8 +255,7 @@ def condition_in(card: Mapping[str, Any], schedule: NoiseSchedule) -> Condition 
         raise PriorError(
             found=f"a prior with the condition {told!r}",
             expected=f"{ClassShares.kind}, or {CoarseMaps.kind} with a factor from 1 up",
-            fix="use a prior that `landcover train-prior` wrote, or a newer version of this "
-            "package",
+            fix="use a prior by `landcover train-prior`, or a newer version of this package",
         )
     return condition_of(kind, factor or 1, schedule)
 
@@ -270,7 +269,7 @@ def told_by(condition: Condition | None, value: Value | None, x_t: Tensor) -> To
     if condition is not None:
         return condition.given(value, x_t)
     if value is not None:
-        raise _refused(
+        raise PriorError(
             f"a condition {_described(value)} for an unconditional prior",
             "a prior that was trained with denoiser.condition",
             "leave the condition out, or train such a prior with `landcover train-prior`",
@@ -319,7 +318,3 @@ def _described(value: Any) -> str:
     if isinstance(value, Tensor):
         return f"of shape {tuple(value.shape)}"
     return f"of {type(value).__name__}"
-
-
-def _refused(found: str, expected: str, fix: str) -> PriorError:
-    return PriorError(found=found, expected=expected, fix=fix)
